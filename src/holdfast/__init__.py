@@ -1,0 +1,1 @@
+"""Holdfast: secrets for teams on Azure Key Vault, served whatever fails underneath."""
