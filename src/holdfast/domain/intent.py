@@ -1,0 +1,82 @@
+"""Intents: changes accepted here that Key Vault must still learn of, once in effect and in order."""
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import Attributes
+
+MARKER_TAG: Final = "holdfast"
+"""The one tag Holdfast adds to what it writes to Key Vault; it leaves 14 of Key Vault's 15 to the caller."""
+
+_MARKER: Final = re.compile(r"([1-9][0-9]{0,18})\.([0-9a-f]{32})", re.ASCII)
+
+
+class IntentKind(enum.StrEnum):
+    """What Key Vault is to do."""
+
+    SET = "set"
+    UPDATE = "update"
+    DELETE = "delete"
+    RECOVER = "recover"
+    PURGE = "purge"
+
+
+class IntentState(enum.StrEnum):
+    """Open intents are replayed; parked ones wait for a person; the others are history."""
+
+    OPEN = "open"
+    DONE = "done"
+    PARKED = "parked"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """Names the generation and the intent that wrote a version into Key Vault."""
+
+    version: int
+    intent_id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.version}.{self.intent_id.hex}"
+
+    @classmethod
+    def of_tags(cls, tags: Mapping[str, str]) -> "Marker | None":
+        """Return the marker among a version's tags, or None: then somebody else wrote it."""
+        found = _MARKER.fullmatch(tags.get(MARKER_TAG, ""))
+        return cls(int(found[1]), UUID(hex=found[2])) if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One change on its way to Key Vault.
+
+    ``sequence`` orders the intents of a secret. ``version`` is the version to set or update.
+    ``attributes`` are those to write for set and update. ``fence`` is the lease's number while one is held.
+    ``attempts`` counts pushes begun, so that above 0 the outcome of an earlier one may be unknown.
+    """
+
+    id: UUID
+    sequence: int
+    incarnation: UUID
+    name: SecretName
+    display_name: str
+    kind: IntentKind
+    version: int | None = None
+    attributes: Attributes | None = None
+    state: IntentState = IntentState.OPEN
+    attempts: int = 0
+    fence: int | None = None
+    last_error: str | None = None
+    created_at: datetime | None = None
+
+    @property
+    def marker(self) -> Marker | None:
+        """The marker to write with a set."""
+        return Marker(self.version, self.id) if self.version is not None else None

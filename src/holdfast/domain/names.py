@@ -1,0 +1,93 @@
+"""Secret names: Key Vault's grammar and the one canonical form."""
+
+import re
+import uuid
+from typing import Final, NewType
+
+from holdfast.errors import InvalidInput
+
+SecretName = NewType("SecretName", str)
+"""A canonical (lower-case) secret name. Authorised, stored and audited under this very string."""
+
+MAX_NAME_LENGTH: Final = 127
+"""Characters; Key Vault's object-name rule ``^[0-9a-zA-Z-]{1,127}$``."""
+
+_NAME: Final = re.compile(r"[0-9a-zA-Z-]{1,127}", re.ASCII)
+_GLOB: Final = re.compile(r"[0-9a-zA-Z-]*\*[0-9a-zA-Z-]*", re.ASCII)
+_VERSION_ID: Final = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
+
+
+def canonical_name(raw: object) -> SecretName:
+    """Return the canonical form of a secret name; Key Vault compares names without case.
+
+    Raises:
+        InvalidInput: not a string of 1 to 127 characters out of ``0-9 a-z A-Z -``.
+    """
+    if isinstance(raw, str) and _NAME.fullmatch(raw):
+        return SecretName(raw.lower())
+    raise InvalidInput(
+        f"Secret name {_shown(raw)} is not valid: use 1 to {MAX_NAME_LENGTH} characters out of 0-9, a-z, A-Z and '-'.",
+        field="name",
+    )
+
+
+def canonical_pattern(raw: object) -> str:
+    """Return the canonical form of a name or of a glob with exactly one ``*``.
+
+    Raises:
+        InvalidInput: neither a name nor such a glob, or longer than a name may be.
+    """
+    if isinstance(raw, str) and len(raw) <= MAX_NAME_LENGTH + 1 and _GLOB.fullmatch(raw):
+        return raw.lower()
+    if isinstance(raw, str) and "*" in raw:
+        raise InvalidInput(
+            f"Pattern {_shown(raw)} is not valid: use a name with at most one '*', such as payments-*.",
+            field="name",
+        )
+    return canonical_name(raw)
+
+
+def is_glob(pattern: str) -> bool:
+    """Whether a canonical pattern is a glob rather than one name."""
+    return "*" in pattern
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a canonical pattern covers a canonical name."""
+    if not is_glob(pattern):
+        return pattern == name
+    prefix, _, suffix = pattern.partition("*")
+    return len(name) >= len(prefix) + len(suffix) and name.startswith(prefix) and name.endswith(suffix)
+
+
+def covers(outer: str, inner: str) -> bool:
+    """Whether every name that ``inner`` covers is covered by ``outer`` as well."""
+    if not is_glob(inner):
+        return matches(outer, inner)
+    if not is_glob(outer):
+        return False
+    prefix, _, suffix = outer.partition("*")
+    inner_prefix, _, inner_suffix = inner.partition("*")
+    return inner_prefix.startswith(prefix) and inner_suffix.endswith(suffix)
+
+
+def canonical_version_id(raw: object) -> str:
+    """Return a version id as 32 lower-case hex digits.
+
+    Raises:
+        InvalidInput: not 32 hex digits.
+    """
+    if isinstance(raw, str) and _VERSION_ID.fullmatch(raw):
+        return raw.lower()
+    raise InvalidInput(f"Version {_shown(raw)} is not valid: use 32 hex digits.", field="version")
+
+
+def new_version_id() -> str:
+    """Return a fresh, unguessable version id of 32 lower-case hex digits."""
+    return uuid.uuid4().hex
+
+
+def _shown(raw: object) -> str:
+    """The start of a rejected input, safe to print on one line."""
+    text = raw if isinstance(raw, str) else type(raw).__name__
+    return ascii(text if len(text) <= 40 else text[:40] + "…")

@@ -1,0 +1,139 @@
+"""Who may do what to which secret: deny by default."""
+
+import enum
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from holdfast.domain.names import canonical_pattern, covers, matches
+from holdfast.errors import InvalidInput
+
+MAX_IDENTITY_LENGTH: Final = 255
+"""Characters; the width of ``secret_access_control.user_id`` in the specification."""
+
+SYSTEM_ID: Final = "system"
+RESERVED_IDS: Final = frozenset({SYSTEM_ID, "anonymous", "*"})
+
+_IDENTITY: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?", re.ASCII)
+
+
+class Permission(enum.StrEnum):
+    """What a grant can allow. Each verb is checked on its own; none implies another."""
+
+    GET = "get"
+    LIST = "list"
+    SET = "set"
+    DELETE = "delete"
+    RECOVER = "recover"
+    PURGE = "purge"
+    ROTATE = "rotate"
+    GRANT = "grant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessContext:
+    """Who asks, and from where, as an application reports it.
+
+    ``user_id`` is matched exactly against grants. ``request_id`` ties audit rows to a request.
+    """
+
+    user_id: str
+    ip_address: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated identity. ``is_system`` marks the application that owns the service itself."""
+
+    id: str
+    is_system: bool = False
+    ip_address: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """``user_id`` may do ``permissions`` to every secret that ``pattern`` covers, until ``expires_at``."""
+
+    user_id: str
+    pattern: str
+    permissions: frozenset[Permission]
+    granted_by: str
+    granted_at: datetime | None = None
+    expires_at: datetime | None = None
+
+    def allows(self, permission: Permission, name: str, now: datetime) -> bool:
+        """Whether this grant is in force and gives ``permission`` on ``name``."""
+        return (
+            permission in self.permissions
+            and matches(self.pattern, name)
+            and (self.expires_at is None or now < self.expires_at)
+        )
+
+
+def caller_of(context: AccessContext | None) -> Caller:
+    """Return the caller a context names; no context is the application that owns the service.
+
+    Raises:
+        InvalidInput: the identity is malformed or reserved.
+    """
+    if context is None:
+        return Caller(SYSTEM_ID, is_system=True)
+    return Caller(
+        canonical_identity(context.user_id),
+        ip_address=context.ip_address,
+        user_agent=context.user_agent,
+        request_id=context.request_id,
+    )
+
+
+def canonical_identity(raw: object) -> str:
+    """Return an identity as grants name it: printable ASCII, compared exactly.
+
+    Raises:
+        InvalidInput: empty, longer than 255, not printable ASCII, or reserved.
+    """
+    if not isinstance(raw, str) or not _IDENTITY.fullmatch(raw):
+        raise InvalidInput(
+            "user_id must be 1 to 255 printable ASCII characters without spaces around.", field="user_id"
+        )
+    if raw.lower() in RESERVED_IDS:
+        raise InvalidInput(f"user_id {raw!r} is reserved; choose another identity.", field="user_id")
+    return raw
+
+
+def parse_permissions(raw: Iterable[object]) -> frozenset[Permission]:
+    """Return the named permissions.
+
+    Raises:
+        InvalidInput: none given, or one that does not exist.
+    """
+    names = [raw] if isinstance(raw, str) else list(raw)
+    unknown = [name for name in names if not isinstance(name, str) or name not in set(Permission)]
+    if unknown or not names:
+        what = f"{unknown[0]!r:.40} is not a permission" if unknown else "permissions is empty"
+        raise InvalidInput(f"{what}: choose from {', '.join(Permission)}.", field="permissions")
+    return frozenset(Permission(str(name)) for name in names)
+
+
+def decide(grants: Iterable[Grant], permission: Permission, name: str, now: datetime) -> Grant | None:
+    """Return the grant that allows ``permission`` on ``name`` now, or None: a refusal."""
+    return next((grant for grant in grants if grant.allows(permission, name, now)), None)
+
+
+def may_delegate(grants: Iterable[Grant], wanted: Grant, now: datetime) -> bool:
+    """Whether the holder of ``grants`` may hand out ``wanted``: holds `grant` and all of it, on all of its names."""
+    needed = {*wanted.permissions, Permission.GRANT}
+    held = {
+        permission
+        for grant in grants
+        if covers(grant.pattern, canonical_pattern(wanted.pattern))
+        and (grant.expires_at is None or now < grant.expires_at)
+        for permission in grant.permissions
+    }
+    return needed <= held

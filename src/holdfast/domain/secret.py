@@ -1,0 +1,225 @@
+"""What a secret is: its value, its attributes, its versions, and what a read of it answers."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NoReturn, final
+from uuid import UUID
+
+from holdfast.domain.names import SecretName
+
+MASK: Final = "*****"
+
+
+class Source(enum.StrEnum):
+    """The tier that answered a read."""
+
+    CACHE = "cache"
+    REDIS = "redis"
+    KEYVAULT = "keyvault"
+    MIRROR = "mirror"
+
+
+class State(enum.StrEnum):
+    """Where a secret stands in its life; purged ones are no longer there."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+
+
+@final
+class SecretValue:
+    """Plaintext that does not show itself: text, logs, pickle, JSON and equality give nothing away."""
+
+    __slots__ = ("_plaintext",)
+
+    def __init__(self, plaintext: str) -> None:
+        self._plaintext = plaintext
+
+    def reveal(self) -> str:
+        """Return the plaintext. Every place that reads a secret calls this."""
+        return self._plaintext
+
+    def __repr__(self) -> str:
+        return MASK
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a secret value is not to be pickled or copied")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationPolicy:
+    """When a secret is to be rotated. Days; ``auto_rotate`` False asks a person first."""
+
+    enabled: bool = True
+    interval_days: int = 90
+    notify_days_before: int = 14
+    auto_rotate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributes:
+    """Everything of a version that can be changed without making a new version. Times are UTC."""
+
+    enabled: bool = True
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    content_type: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSettings:
+    """What belongs to the secret as a whole, not to a version of it.
+
+    ``refuse_outside_validity``: refuse expired and not-yet-valid reads; None follows the global setting.
+    ``notify_on_expiry``: e-mail addresses.
+    """
+
+    description: str | None = None
+    notify_on_expiry: tuple[str, ...] = ()
+    rotation_policy: RotationPolicy | None = None
+    refuse_outside_validity: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretVersion:
+    """One version of a secret, without its value.
+
+    ``version`` is the generation (1, 2, 3 …); ``version_id`` is 32 hex digits, stable for ever;
+    ``vault_version_id`` is the id Key Vault gave it, once it is there.
+    """
+
+    name: SecretName
+    version: int
+    version_id: str
+    attributes: Attributes
+    created_at: datetime
+    updated_at: datetime
+    created_by: str | None = None
+    vault_version_id: str | None = None
+    current: bool = False
+
+    @property
+    def enabled(self) -> bool:
+        """Whether this version may be read."""
+        return self.attributes.enabled
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When this version expires, in UTC, or None."""
+        return self.attributes.expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSummary:
+    """A secret as a listing shows it: the current version's facts, no value."""
+
+    name: SecretName
+    display_name: str
+    state: State
+    current: SecretVersion
+    settings: SecretSettings
+    deleted_at: datetime | None = None
+    scheduled_purge_at: datetime | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Secret:
+    """The answer to a read. ``str``, ``repr``, ``format``, ``pickle`` and ``json`` of it mask the value.
+
+    ``source`` is the tier that answered; ``as_of`` the moment its content was last known to be current;
+    ``stale`` says that this is longer ago than the cache TTL because the primary could not confirm it.
+    """
+
+    name: SecretName
+    display_name: str
+    version: int
+    version_id: str
+    secret_value: SecretValue
+    attributes: Attributes
+    created_at: datetime
+    updated_at: datetime
+    source: Source
+    as_of: datetime
+    stale: bool = False
+    expired: bool = False
+    not_yet_valid: bool = False
+    description: str | None = None
+
+    @property
+    def value(self) -> str:
+        """The plaintext."""
+        return self.secret_value.reveal()
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When this version expires, in UTC, or None."""
+        return self.attributes.expires_at
+
+    @property
+    def not_before(self) -> datetime | None:
+        """When this version becomes valid, in UTC, or None."""
+        return self.attributes.not_before
+
+    @property
+    def content_type(self) -> str | None:
+        """The content type given with the value, or None."""
+        return self.attributes.content_type
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags of this version."""
+        return self.attributes.tags
+
+    def __repr__(self) -> str:
+        return f"Secret(name={self.name!r}, version={self.version}, value={MASK}, source={self.source.value!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a Secret is not to be pickled or copied; keep its name and read it again")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteResult:
+    """The answer to a change. ``replicated``: Key Vault has it already (always True when standalone)."""
+
+    name: SecretName
+    version: int
+    version_id: str
+    replicated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedSecret:
+    """A deleted secret that can still be recovered. ``replicated``: Key Vault has deleted it too."""
+
+    name: SecretName
+    deleted_at: datetime
+    scheduled_purge_at: datetime
+    current: SecretVersion
+    display_name: str = ""
+    replicated: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incarnation:
+    """One life of a name, from its first set to its purge."""
+
+    id: UUID
+    name: SecretName
+
+
+JSONObject = dict[str, Any]

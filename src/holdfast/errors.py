@@ -1,0 +1,204 @@
+"""Every error Holdfast raises on purpose.
+
+    HoldfastError
+    ├── InvalidInput               the caller's argument breaks a documented rule
+    │   └── ConfigurationError     settings are missing or broken; lists every fault
+    ├── Unauthenticated            no or no valid proof of identity
+    ├── AccessDenied               the grants refuse this caller this action
+    ├── SecretNotFound             no such secret or version
+    │   └── VersionNotFound
+    ├── SecretUnusable             the secret exists; its state refuses disclosure
+    │   ├── SecretDisabled
+    │   └── SecretOutsideValidity  expired or not yet valid, and the policy refuses those
+    ├── Conflict                   the object's state or generation forbids the operation
+    │   ├── GenerationMismatch
+    │   ├── IdempotencyMismatch
+    │   ├── SecretDeleted          deleted but recoverable: the name is taken
+    │   └── TransitionPending      a delete, recover or purge is still settling
+    ├── Rejected                   a backend refuses this request for good, whatever we retry
+    ├── IntegrityFailure           stored bytes did not authenticate
+    ├── KeyUnavailable             no key of this id in the ring
+    ├── StartupError               this node cannot serve: nothing was written
+    └── BackendUnavailable         a backend did not answer properly; the same call may succeed later
+        ├── CircuitOpen
+        ├── BackendRefused         the backend refuses our own credential
+        ├── Throttled              carries ``retry_after_s``
+        ├── OutcomeUnknown         the request may or may not have taken effect
+        ├── AuditUnavailable       no sink took the record, so nothing is disclosed
+        └── LeaseExpired           too long without the commit point to vouch for grants
+
+The tree knows no HTTP; ``web/errors.py`` maps it. ``code`` is stable and safe to match on.
+"""
+
+from typing import ClassVar
+
+
+class HoldfastError(Exception):
+    """Base of every error Holdfast raises on purpose. ``retryable``: may the same call succeed later?"""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+
+class InvalidInput(HoldfastError):
+    """The caller's argument breaks a documented rule; the text names the field, the limit and the mend."""
+
+    code = "invalid_input"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ConfigurationError(InvalidInput):
+    """The settings are unusable. ``faults`` lists every one of them."""
+
+    code = "configuration"
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("Configuration is unusable:\n" + "\n".join(f"  - {fault}" for fault in faults))
+        self.faults = faults
+
+
+class Unauthenticated(HoldfastError):
+    """No proof of identity, or one that does not hold."""
+
+    code = "unauthenticated"
+
+
+class AccessDenied(HoldfastError):
+    """No grant allows this caller this action."""
+
+    code = "access_denied"
+
+
+class SecretNotFound(HoldfastError):
+    """No such secret in any tier that could know."""
+
+    code = "secret_not_found"
+
+
+class VersionNotFound(SecretNotFound):
+    """The secret exists; this version of it does not."""
+
+    code = "version_not_found"
+
+
+class SecretUnusable(HoldfastError):
+    """The secret exists, and its state refuses disclosure on every tier."""
+
+    code = "secret_unusable"
+
+
+class SecretDisabled(SecretUnusable):
+    """The secret or this version of it is disabled."""
+
+    code = "secret_disabled"
+
+
+class SecretOutsideValidity(SecretUnusable):
+    """The secret is expired or not yet valid, and the policy in force refuses such reads."""
+
+    code = "secret_outside_validity"
+
+
+class Conflict(HoldfastError):
+    """The object's present state forbids the operation."""
+
+    code = "conflict"
+
+
+class GenerationMismatch(Conflict):
+    """``expected_generation`` is not the current one: somebody else wrote in between."""
+
+    code = "generation_mismatch"
+
+
+class IdempotencyMismatch(Conflict):
+    """The idempotency key was used before for a different request."""
+
+    code = "idempotency_mismatch"
+
+
+class SecretDeleted(Conflict):
+    """The name belongs to a deleted secret that can be recovered or purged."""
+
+    code = "secret_deleted"
+
+
+class TransitionPending(Conflict):
+    """A deletion, recovery or purge of this name is still settling in Key Vault."""
+
+    code = "transition_pending"
+    retryable = True
+
+
+class Rejected(HoldfastError):
+    """The backend refuses this very request (a 4xx of substance): retrying it unchanged cannot help."""
+
+    code = "rejected"
+
+
+class IntegrityFailure(HoldfastError):
+    """Stored bytes did not authenticate: tampered with, swapped, rolled back or sealed for another place."""
+
+    code = "integrity_failure"
+
+
+class KeyUnavailable(HoldfastError):
+    """The key ring holds no key of the id that sealed these bytes."""
+
+    code = "key_unavailable"
+
+
+class StartupError(HoldfastError):
+    """This node cannot serve; the text says why and what to do. Nothing was written."""
+
+    code = "startup"
+
+
+class BackendUnavailable(HoldfastError):
+    """A backend did not answer, or not properly; the same call may succeed later."""
+
+    code = "backend_unavailable"
+    retryable = True
+
+
+class CircuitOpen(BackendUnavailable):
+    """The circuit breaker refuses the call without trying."""
+
+    code = "circuit_open"
+
+
+class BackendRefused(BackendUnavailable):
+    """The backend refuses our own credential (401, 403): its outage from the caller's point of view."""
+
+    code = "backend_refused"
+
+
+class Throttled(BackendUnavailable):
+    """The backend asks us to slow down. ``retry_after_s``: seconds it asked for, or None."""
+
+    code = "throttled"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(BackendUnavailable):
+    """The request was sent and no answer came: it may have taken effect, now or later."""
+
+    code = "outcome_unknown"
+
+
+class AuditUnavailable(BackendUnavailable):
+    """No audit sink is durable, so nothing is disclosed."""
+
+    code = "audit_unavailable"
+
+
+class LeaseExpired(BackendUnavailable):
+    """PostgreSQL has been out of reach for longer than the lease on its last known grants."""
+
+    code = "lease_expired"
