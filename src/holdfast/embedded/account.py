@@ -4,7 +4,6 @@ PostgreSQL refuses to run as root, rightly. When Holdfast itself runs as root it
 account of its own; in every other case the server runs as whoever runs Holdfast.
 """
 
-import grp
 import os
 import pwd
 import shutil
@@ -48,12 +47,13 @@ class Account:
         if self.switched:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
-    def first_unreachable(self, path: Path) -> Path | None:
-        """The topmost folder above ``path``, or ``path`` itself, that this account may not pass or read."""
-        for parent in reversed(path.parents):
-            if not self._permits(parent, 0o1):
-                return parent
-        return None if self._permits(path, 0o5 if path.is_dir() else 0o4) else path
+    def first_closed(self, folder: Path) -> Path | None:
+        """The topmost of ``folder`` and the folders above it that this account may not pass, or None."""
+        return next((step for step in (*reversed(folder.parents), folder) if not self._permits(step, 0o1)), None)
+
+    def may_read(self, path: Path) -> bool:
+        """Whether this account may read the file at ``path`` and pass every folder above it."""
+        return self.first_closed(path.parent) is None and self._permits(path, 0o4)
 
     def _permits(self, path: Path, wanted: int) -> bool:
         found = path.stat()
@@ -99,9 +99,8 @@ def _lookup() -> pwd.struct_passwd | None:
 def _create() -> pwd.struct_passwd:
     command = [
         shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin") or "useradd",
-        *("--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
-        *(("--gid",) if _group_exists() else ("--user-group",)),
-        *((ACCOUNT_NAME,) * (2 if _group_exists() else 1)),
+        *("--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"),
+        *("--shell", "/usr/sbin/nologin", ACCOUNT_NAME),
     ]
     try:
         made = subprocess.run(command, env=CLEAN_ENVIRONMENT, capture_output=True, text=True, check=False)
@@ -116,7 +115,3 @@ def _create() -> pwd.struct_passwd:
             f"or set DATABASE_URL to a PostgreSQL server of your own."
         )
     return entry
-
-
-def _group_exists() -> bool:
-    return any(group.gr_name == ACCOUNT_NAME for group in grp.getgrall())

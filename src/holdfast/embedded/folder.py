@@ -10,6 +10,8 @@ from pathlib import Path
 from holdfast.embedded.account import Account
 from holdfast.errors import StartupError
 
+_MEND = "Choose another folder with HOLDFAST_DATA_DIR, or set DATABASE_URL to a PostgreSQL server of your own."
+
 SOCKET_FOLDER_LIMIT_BYTES = 91
 """``sun_path`` is 108 bytes with its NUL (unix(7)); PostgreSQL appends ``/.s.PGSQL.5432``, and two to spare."""
 
@@ -56,16 +58,16 @@ def prepare(root: Path) -> DataFolder:
 
     Raises StartupError naming the folder and the mend.
     """
-    root = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would hide a link put in our way
     try:
+        root = root.resolve()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = root.stat()
     except OSError as error:
         raise StartupError(f"The data folder {root} cannot be made ({error.strerror}). {_MEND}") from error
     if found.st_uid != os.geteuid():
         raise StartupError(f"The data folder {root} belongs to another user (id {found.st_uid}). {_MEND}")
-    if any(Path(entry.pw_dir) == root for entry in pwd.getpwall()) or root == Path("/"):
-        raise StartupError(f"{root} is a home folder, not a folder for Holdfast's data alone. {_MEND}")
+    if root in (Path("/"), _home()):
+        raise StartupError(f"The data folder must hold Holdfast's data alone, and {root} does not. {_MEND}")
     return DataFolder(root)
 
 
@@ -76,13 +78,13 @@ def admit(account: Account, folder: DataFolder) -> None:
     """
     if not account.switched:
         return
-    for parent in reversed(folder.root.parents):
-        if account.first_unreachable(parent) not in (None, parent) or not _passable(account, parent):
-            raise StartupError(
-                f"The data folder {folder.root} lies below {parent}, which the account {account.name!r} "
-                f"(it runs PostgreSQL, because Holdfast runs as root) may not pass. {_MEND}"
-            )
-    if not _passable(account, folder.root):
+    closed = account.first_closed(folder.root.parent)
+    if closed is not None:
+        raise StartupError(
+            f"The data folder {folder.root} lies below {closed}, which the account {account.name!r} may not "
+            f"pass; it runs PostgreSQL, because Holdfast runs as root. {_MEND}"
+        )
+    if account.first_closed(folder.root) is not None:
         os.chown(folder.root, -1, account.gid)
         folder.root.chmod(0o710)
 
@@ -112,3 +114,10 @@ def check_private(path: Path, account: Account) -> None:
             f"{found.st_uid} with mode {stat.S_IMODE(found.st_mode):04o}. Find out who changed it, then restore "
             f"owner and mode, or move it away."
         )
+
+
+def _home() -> Path | None:
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir).resolve()
+    except KeyError:  # a container may run us under a number that has no entry
+        return None
