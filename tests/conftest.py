@@ -1,0 +1,51 @@
+"""Fixtures that every test may use: real servers, shared by the session and clean for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.support.folders import short_folder
+from tests.support.postgres import fresh_database, make_template
+from tests.support.redis import flush, running_redis
+
+
+@pytest.fixture
+def data_folder() -> Iterator[Path]:
+    """An empty folder with a short name that the server's account can reach."""
+    with short_folder() as folder:
+        yield folder / "data"
+
+
+@pytest.fixture(scope="session")
+async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
+    """One PostgreSQL for the session, with the migrated template in it."""
+    with short_folder() as folder:
+        server = EmbeddedPostgres(folder / "data")
+        try:
+            await make_template(await server.start())
+            yield server
+        finally:
+            await server.stop()
+
+
+@pytest.fixture
+async def database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The DSN of a database of the test's own, with the current schema."""
+    async with fresh_database(postgres_server.dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The URL of one Redis for the session."""
+    with short_folder() as folder, running_redis(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The URL of a Redis that is empty when the test begins."""
+    flush(redis_server)
+    return redis_server

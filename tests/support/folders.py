@@ -1,0 +1,21 @@
+"""Folders for servers under test.
+
+pytest's ``tmp_path`` is closed (0700) to the account that runs PostgreSQL under root, and too long for a socket.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A short-named folder that other accounts may pass; removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="hf-", dir="/tmp"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
