@@ -1,0 +1,37 @@
+"""asyncpg's errors as ours, at the border."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from holdfast.errors import BackendUnavailable
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DiskFullError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Turn "PostgreSQL is not there for us now" into ``BackendUnavailable``; the cause is kept, the text holds no data."""
+    try:
+        yield
+    except _AWAY as error:
+        raise BackendUnavailable(f"PostgreSQL did not answer ({type(error).__name__}); try again") from error
