@@ -1,0 +1,76 @@
+# Holdfast. Needs Python 3.11 or newer, git and make; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# The locked requirements are newer than the stamp: install again.
+RUNTIME := $(VENV)/runtime.stamp
+DEVELOPMENT := $(VENV)/development.stamp
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: install
+install: $(DEVELOPMENT) ## Install Holdfast and its tools into .venv
+
+.PHONY: run
+run: $(RUNTIME) ## Start Holdfast with its embedded PostgreSQL: no Azure, no Redis, no settings
+	@exec $(BIN)/holdfast serve
+
+.PHONY: test
+test: $(DEVELOPMENT) ## Run all tests, against a real PostgreSQL and a real Redis
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(DEVELOPMENT) ## Check format, lint, types and import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: demo
+demo: $(DEVELOPMENT) ## Kill a vault under load, and see every read answered
+	@$(BIN)/python -m examples.demo
+
+.PHONY: bench
+bench: $(DEVELOPMENT) ## Measure, and print ratios
+	@$(BIN)/python -m benchmarks
+
+.PHONY: format
+format: $(DEVELOPMENT) ## Format the code and mend what the linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# One resolution for Python 3.11 to 3.13 on all platforms. No index is named here or in the result.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml --all-extras
+
+.PHONY: lock
+lock: $(DEVELOPMENT) ## Resolve the dependencies anew and write requirements/
+	@$(PIP) install --quiet uv
+	@$(COMPILE) --upgrade --group build --output-file requirements/runtime.txt
+	@$(COMPILE) --upgrade --group build --group dev --constraints requirements/runtime.txt \
+		--output-file requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove the environment and every cache; data folders stay
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit("Holdfast needs Python 3.11 or newer: make PYTHON=<path>" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements/runtime.txt pyproject.toml | $(VENV)/pyvenv.cfg
+	@$(PIP) install --quiet --require-hashes -r requirements/runtime.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEVELOPMENT): requirements/dev.txt $(RUNTIME)
+	@$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
