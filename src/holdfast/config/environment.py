@@ -1,0 +1,98 @@
+"""Variables of the environment: how they are described, read and found wanting."""
+
+import os
+import pwd
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+_PREFIX: Final = "HOLDFAST_"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """How a setting is given. ``default`` is text for people; ``secret`` ones are never shown."""
+
+    name: str
+    meaning: str
+    parse: Callable[[str], object]
+    default: str
+    secret: bool
+
+
+def variable(
+    name: str, meaning: str, parse: Callable[[str], object], *, default: str = "", secret: bool = False
+) -> Mapping[str, Variable]:
+    """Return the metadata of a settings field that is read from the variable ``name``."""
+    return {"variable": Variable(name, meaning, parse, default, secret)}
+
+
+def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Where Holdfast keeps its data when nobody says otherwise."""
+    environ = os.environ if environ is None else environ
+    if os.geteuid() == 0:
+        return Path("/var/lib/holdfast")
+    data_home = environ.get("XDG_DATA_HOME", "")
+    if Path(data_home).is_absolute():  # the XDG base directory specification: relative paths are to be ignored
+        return Path(data_home) / "holdfast"
+    return _home(environ) / ".local" / "share" / "holdfast"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    home = environ.get("HOME", "")
+    if Path(home).is_absolute():
+        return Path(home)
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:  # a container may run us under a number that has no entry
+        return Path("/var/lib")
+
+
+def parse(expected: Mapping[str, Variable], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of the variables that are set, by the key of each, and the faults of the others."""
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for key, each in expected.items():
+        raw = environ.get(each.name)
+        if raw is None:
+            continue
+        try:
+            values[key] = each.parse(_not_empty(raw))
+        except ValueError as error:
+            faults.append(f"{each.name} {error}")
+    return values, faults
+
+
+def _not_empty(raw: str) -> str:
+    # An empty variable is a failed substitution more often than a wish: with AZURE_KEYVAULT_NAME taken for
+    # absent, a node would stand alone and keep writes from the vault without a word.
+    if not raw.strip():
+        raise ValueError("is empty: give it a value, or unset it.")
+    return raw
+
+
+def contradictions(given: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with this very combination of variables."""
+    given = set(given)
+    if {"AZURE_KEYVAULT_NAME", "AZURE_KEYVAULT_URL"} <= given:
+        yield "AZURE_KEYVAULT_NAME and AZURE_KEYVAULT_URL name the vault twice: unset one of them."
+    for needed in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID"):
+        if "AZURE_CLIENT_SECRET" in given and needed not in given:
+            yield f"{needed} is missing: AZURE_CLIENT_SECRET is of no use without it."
+    if "DATABASE_URL" in given and "FALLBACK_ENCRYPTION_KEY" not in given:
+        yield (
+            "FALLBACK_ENCRYPTION_KEY is missing, and DATABASE_URL requires it: every node of a database needs the "
+            "same key. Make one with: openssl rand -base64 32"
+        )
+    if ("HOLDFAST_TLS_CERT" in given) != ("HOLDFAST_TLS_KEY" in given):
+        yield "HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY belong together: set both, or neither."
+
+
+def unknown(known: Set[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a fault for each variable that looks like ours and is not."""
+    for name in sorted(name for name in environ if name.startswith(_PREFIX) and name not in known):
+        near = get_close_matches(name, known, n=1)
+        mend = f"did you mean {near[0]}?" if near else "unset it; `holdfast --help` lists all settings."
+        yield f"{ascii(name[:80])[1:-1]} is not a setting: {mend}"

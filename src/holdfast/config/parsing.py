@@ -1,0 +1,205 @@
+"""From the text of an environment variable to its value.
+
+Every parser raises ``ValueError`` whose text completes "NAME …", names the limit and never repeats the text:
+any variable may hold a secret, be it by mistake.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+KEY_BYTES: Final = 32
+"""AES-256."""
+
+_HOST_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:\*\.)?[0-9a-z_](?:[0-9a-z_-]*[0-9a-z])?(?:\.[0-9a-z_-]+)*", re.IGNORECASE | re.ASCII
+)
+_VAULT_NAME: Final = re.compile(r"(?=.{3,24}\Z)[a-z][0-9a-z]*(?:-[0-9a-z]+)*", re.IGNORECASE | re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_PORT: Final = re.compile(r"(?:.*[^:\]]|.*\]):([^:\]]*)\Z", re.DOTALL)
+_BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def text(raw: str) -> str:
+    """Any printable ASCII without spaces: identifiers and credentials."""
+    if not raw.isascii() or not raw.isprintable() or " " in raw:
+        raise ValueError("must be printable ASCII characters without spaces.")
+    return raw
+
+
+def number(low: int, high: int, unit: str = "") -> Callable[[str], int]:
+    """A whole number within bounds, both included."""
+
+    def parse(raw: str) -> int:
+        if not _NUMBER.fullmatch(raw) or not low <= int(raw) <= high:
+            raise ValueError(f"must be a whole number{unit} from {low} to {high}.")
+        return int(raw)
+
+    return parse
+
+
+def seconds(low: int, high: int) -> Callable[[str], timedelta]:
+    """A duration in whole seconds within bounds, both included."""
+    parse = number(low, high, " of seconds")
+    return lambda raw: timedelta(seconds=parse(raw))
+
+
+def milliseconds(low: int, high: int) -> Callable[[str], timedelta]:
+    """A duration in whole milliseconds within bounds, both included."""
+    parse = number(low, high, " of milliseconds")
+    return lambda raw: timedelta(milliseconds=parse(raw))
+
+
+def boolean(raw: str) -> bool:
+    """``true`` or ``false``, in the spellings people use."""
+    if raw.lower() not in _BOOLEANS:
+        raise ValueError("must be true or false.")
+    return _BOOLEANS[raw.lower()]
+
+
+def choice(*options: str) -> Callable[[str], str]:
+    """One of some words, in any case."""
+
+    def parse(raw: str) -> str:
+        if raw.lower() not in options:
+            raise ValueError(f"must be one of {', '.join(options)}.")
+        return raw.lower()
+
+    return parse
+
+
+def folder(raw: str) -> Path:
+    """An absolute path; ``~`` is the home folder. Nothing needs to be there yet."""
+    path = _path(raw)
+    if path.exists() and not path.is_dir():
+        raise ValueError("must name a folder; something else is there.")
+    return path
+
+
+def file(raw: str) -> Path:
+    """An absolute path to a file that exists and can be read."""
+    path = _path(raw)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"must name a readable file ({error.strerror}).") from None
+
+
+def _path(raw: str) -> Path:
+    if "\0" in raw:
+        raise ValueError("must be a path without NUL characters.")
+    try:
+        path = Path(raw).expanduser()
+    except RuntimeError:
+        raise ValueError("must be an absolute path; that home folder is not known.") from None
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, so that it means the same wherever Holdfast is started.")
+    return path
+
+
+def key(raw: str) -> bytes:
+    """An AES-256 key in base64."""
+    try:
+        decoded = base64.b64decode(raw, validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    if len(decoded) != KEY_BYTES:
+        raise ValueError(f"must be {KEY_BYTES} random bytes in base64; make one with: openssl rand -base64 {KEY_BYTES}")
+    return decoded
+
+
+def keys(raw: str) -> tuple[bytes, ...]:
+    """Several such keys, separated by commas."""
+    return tuple(key(part.strip()) for part in raw.split(","))
+
+
+def vault_name(raw: str) -> str:
+    """The name of a key vault, by Azure's naming rules."""
+    if not _VAULT_NAME.fullmatch(raw):
+        raise ValueError(
+            "must be 3 to 24 letters, digits and single hyphens, begin with a letter and not end with a hyphen; "
+            "for an address, use AZURE_KEYVAULT_URL."
+        )
+    return raw.lower()
+
+
+def host(raw: str) -> str:
+    """A host name or an IP address, without a port."""
+    if not _HOST_NAME.fullmatch(raw) and not _is_address(raw):
+        raise ValueError("must be a host name or an IP address, without scheme and port.")
+    return raw
+
+
+def hosts(raw: str) -> tuple[str, ...]:
+    """Several of them, separated by commas."""
+    return tuple(host(part.strip()) for part in raw.split(","))
+
+
+def origin(raw: str) -> str:
+    """``https://host[:port]`` and nothing more; returned without a trailing slash."""
+    url = _split(raw)
+    if url is None or url.scheme != "https" or not url.hostname:
+        raise ValueError("must be an address that begins with https://.")
+    if "@" in url.netloc:
+        raise ValueError("must not contain a user name or password.")
+    if url.path not in ("", "/") or "?" in raw or "#" in raw:
+        raise ValueError("must be https://host or https://host:port, without a path.")
+    _check_ports(url.netloc)
+    host(url.hostname)
+    return f"https://{url.netloc.lower()}"
+
+
+def authority(raw: str) -> str:
+    """An origin; the scheme may be missing, as in the Azure SDK's own constants."""
+    return origin(raw if "://" in raw else f"https://{raw}")
+
+
+def database_url(raw: str) -> str:
+    """A PostgreSQL connection URI (libpq, section 34.1.1.2); it may name several hosts."""
+    return _service_url(raw, "postgresql", "postgres")
+
+
+def redis_url(raw: str) -> str:
+    """A Redis URL; ``rediss`` is TLS."""
+    return _service_url(raw, "redis", "rediss", "unix")
+
+
+def _service_url(raw: str, *schemes: str) -> str:
+    url = _split(raw)
+    if url is None or url.scheme not in schemes or not (url.netloc or url.path or url.query):
+        raise ValueError(f"must be an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+    _check_ports(url.netloc.rpartition("@")[2])
+    return raw
+
+
+def _split(raw: str) -> SplitResult | None:
+    try:
+        return urlsplit(raw) if raw.isprintable() and " " not in raw else None
+    except ValueError:  # brackets that hold no IPv6 address
+        return None
+
+
+def _check_ports(netloc: str) -> None:
+    check = number(1, 65535)
+    for part in netloc.split(","):
+        port = _PORT.fullmatch(part)
+        if port:
+            try:
+                check(port[1])
+            except ValueError:
+                raise ValueError("has a port that is not a whole number from 1 to 65535.") from None
+
+
+def _is_address(raw: str) -> bool:
+    try:
+        ipaddress.ip_address(raw)
+    except ValueError:
+        return False
+    return True
