@@ -194,12 +194,16 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteResult:
-    """The answer to a change. ``replicated``: Key Vault has it already (always True when standalone)."""
+    """The answer to a change. ``replicated``: Key Vault has it already (always True when standalone).
+
+    ``created_at`` is when the version was made, in UTC.
+    """
 
     name: SecretName
     version: int
     version_id: str
     replicated: bool
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
