@@ -279,6 +279,9 @@ class LedgerTransaction(Protocol):
     ) -> None:
         """Journal a change for Key Vault, after all intents of that secret so far."""
 
+    async def put_schedule(self, name: SecretName, policy: RotationPolicy | None) -> None:
+        """Insert, replace or, with None, remove the rotation schedule of a secret."""
+
     async def supersede_intents(self, head: Head) -> None:
         """Close the open and parked intents of a secret: a purge makes them void."""
 
@@ -300,6 +303,9 @@ class Ledger(Protocol):
 
     async def head(self, name: SecretName) -> Head | None:
         """Return the head of a name, deleted or not."""
+
+    async def heads(self, names: Sequence[SecretName]) -> Mapping[SecretName, Head]:
+        """Return the heads of those names that exist, deleted or not, in one round trip."""
 
     async def current(self, name: SecretName) -> tuple[Head, StoredVersion] | None:
         """Return head and current version in one round trip.
@@ -394,18 +400,54 @@ class AuditLog(Protocol):
             AuditUnavailable: no sink took it.
         """
 
+
+class AuditSink(Protocol):
+    """One place that keeps audit records."""
+
+    async def write(self, records: Sequence[AuditRecord]) -> None:
+        """Return when all of these records are durable here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultTotals:
+    """Counts over all secrets: active ones, and how many of those expire within 30 days, have expired, lack an enabled
+    rotation policy; deleted ones; ones whose drift from Key Vault awaits a person."""
+
+    total: int
+    expiring_soon: int
+    expired: int
+    without_rotation_policy: int
+    deleted: int
+    drifting: int
+
+
+class Reports(Protocol):
+    """Figures over everything stored."""
+
     async def history(self, name: SecretName, limit: int) -> list[AuditRecord]:
-        """The newest records of a secret, newest first."""
+        """The newest audit records of a secret, newest first."""
+
+    async def totals(self) -> VaultTotals:
+        """Counts for health."""
 
 
-class ScheduleStore(Protocol):
-    """Rotation schedules, one per secret (``secret_rotation_schedule``)."""
+class KeyRegistry(Protocol):
+    """The known answers of every ring key that ever sealed something here."""
 
-    async def put(self, name: SecretName, policy: RotationPolicy) -> None:
-        """Insert or replace the schedule of a secret."""
+    async def known_answers(self) -> Mapping[str, bytes]:
+        """Known answers by key id."""
 
-    async def last_check(self) -> datetime | None:
-        """When schedules were last looked at for due rotations."""
+    async def add(self, key_id: str, known_answer: bytes) -> None:
+        """Store the known answer of a key; an existing one stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRecord:
+    """A client of the token endpoint, without its secret."""
+
+    client_id: str
+    created_at: datetime
+    created_by: str
 
 
 class ClientStore(Protocol):
@@ -424,12 +466,34 @@ class ClientStore(Protocol):
     async def remove(self, client_id: str, record: AuditRecord) -> bool:
         """Remove a client; False if there was none."""
 
-    async def list(self) -> Sequence[tuple[str, datetime, str]]:
-        """(client id, created at, created by) of every client."""
+    async def list(self) -> Sequence[ClientRecord]:
+        """Every client, by id."""
+
+
+class FeedListener(Protocol):
+    """What a node does about commits, its own and others'."""
+
+    async def resynchronise(self) -> None:
+        """Commits may have been missed: forget what could be outdated and load what must be known."""
+
+    async def secret_changed(self, name: SecretName, revision: int) -> None:
+        """A secret was changed; ``revision`` is its new one."""
+
+    async def grants_changed(self, user_id: str | None) -> None:
+        """The grants of one identity were changed, or of any with None."""
+
+    async def client_changed(self, client_id: str) -> None:
+        """A client was added or removed."""
 
 
 class Feed(Protocol):
     """Tells this node at once what other nodes committed."""
+
+    async def start(self, listener: FeedListener) -> None:
+        """Listen from now on."""
+
+    async def stop(self) -> None:
+        """Stop listening."""
 
     def live(self) -> bool:
         """Whether every commit up to a second ago has been delivered: caches may be trusted."""

@@ -30,7 +30,7 @@ _AWAY = (
 
 @contextmanager
 def translating() -> Iterator[None]:
-    """Turn "PostgreSQL is not there for us now" into ``BackendUnavailable``; the cause is kept, the text holds no data."""
+    """Turn "PostgreSQL is not there for us now" into ``BackendUnavailable``; the text holds no data."""
     try:
         yield
     except _AWAY as error:

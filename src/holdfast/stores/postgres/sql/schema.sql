@@ -105,6 +105,12 @@ CREATE TABLE secret_access_logs (
 CREATE INDEX secret_access_logs_by_secret ON secret_access_logs (secret_name, id DESC);
 CREATE INDEX secret_access_logs_by_user ON secret_access_logs (user_id, id DESC);
 
+-- Files of the local audit log that have arrived here.
+CREATE TABLE audit_shipments (
+    batch      UUID PRIMARY KEY,
+    shipped_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
 CREATE TABLE secret_rotation_schedule (
     id               BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     secret_name      VARCHAR(255) NOT NULL UNIQUE,

@@ -1,0 +1,113 @@
+"""LISTEN: what other nodes committed, told at once; and PostgreSQL's clock."""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from holdfast.domain.names import SecretName
+from holdfast.errors import BackendUnavailable
+from holdfast.ports import FeedListener
+from holdfast.stores.postgres.database import Connection, Database
+
+_log: Final = logging.getLogger(__name__)
+
+CHANNEL: Final = "holdfast"
+HEARTBEAT_S: Final = 0.5
+"""How often the listening connection is asked for a sign of life."""
+
+LIVE_WITHIN_S: Final = 1.0
+"""Without one for this long, a commit may have been missed: caches are then checked against the database."""
+
+
+class PostgresFeed:
+    """Implements ``ports.Feed`` on one connection that listens all the time, and ``now()`` by the database's clock."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._contact = float("-inf")
+        self._listening = False
+        self._offset = timedelta()
+        self._task: asyncio.Task[None] | None = None
+
+    def live(self) -> bool:
+        """See the port."""
+        return self._listening and self.seconds_since_contact() < LIVE_WITHIN_S
+
+    def seconds_since_contact(self) -> float:
+        """See the port."""
+        return time.monotonic() - self._contact
+
+    def now(self) -> datetime:
+        """The present moment by the database's clock as of the last contact."""
+        return datetime.now(UTC) + self._offset
+
+    async def start(self, listener: FeedListener) -> None:
+        """Listen from now on; returns once the first resynchronisation is through."""
+        started = asyncio.Event()
+        self._task = asyncio.create_task(self._run(listener, started), name="feed")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(started.wait(), LIVE_WITHIN_S)
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self, listener: FeedListener, started: asyncio.Event) -> None:
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    await self._follow(connection, listener, started)
+            except BackendUnavailable as error:
+                _log.warning("The feed lost PostgreSQL: %s", error)
+            finally:
+                self._listening = False
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _follow(self, connection: Connection, listener: FeedListener, started: asyncio.Event) -> None:
+        inbox: asyncio.Queue[str] = asyncio.Queue()
+
+        def receive(_connection: Connection, _pid: int, _channel: str, payload: str) -> None:
+            inbox.put_nowait(payload)
+
+        await connection.add_listener(CHANNEL, receive)
+        try:
+            await self._beat(connection)
+            await listener.resynchronise()
+            self._listening = True
+            started.set()
+            while True:
+                await self._next(connection, inbox, listener)
+        finally:
+            if not connection.is_closed():
+                await connection.remove_listener(CHANNEL, receive)
+
+    async def _next(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
+        try:
+            payload = await asyncio.wait_for(inbox.get(), HEARTBEAT_S)
+        except TimeoutError:
+            await self._beat(connection)
+        else:
+            self._contact = time.monotonic()
+            await _deliver(payload, listener)
+
+    async def _beat(self, connection: Connection) -> None:
+        now: datetime = await connection.fetchval("SELECT clock_timestamp()", timeout=LIVE_WITHIN_S)
+        self._offset = now - datetime.now(UTC)
+        self._contact = time.monotonic()
+
+
+async def _deliver(payload: str, listener: FeedListener) -> None:
+    kind, _, rest = payload.partition(":")
+    if kind == "secret":
+        name, _, revision = rest.rpartition(":")
+        await listener.secret_changed(SecretName(name), int(revision))
+    elif kind == "grants":
+        await listener.grants_changed(rest or None)
+    elif kind == "clients":
+        await listener.client_changed(rest)

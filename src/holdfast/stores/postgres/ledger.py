@@ -1,0 +1,85 @@
+"""Secrets at the commit point."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import SecretSummary, SecretVersion, State
+from holdfast.errors import IntegrityFailure
+from holdfast.ports import Head, StoredVersion
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.rows import head_of, stored_of, summary_of, version_of
+from holdfast.stores.postgres.transaction import PostgresTransaction, stored_version
+
+
+class PostgresLedger:
+    """Implements ``ports.Ledger``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("ledger")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            yield PostgresTransaction(connection)
+
+    async def head(self, name: SecretName) -> Head | None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(self._sql["head"], name)
+        return head_of(row) if row else None
+
+    async def heads(self, names: Sequence[SecretName]) -> Mapping[SecretName, Head]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["heads"], list(names))
+        return {head.name: head for head in map(head_of, rows)}
+
+    async def current(self, name: SecretName) -> tuple[Head, StoredVersion] | None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(self._sql["current"], name)
+        if row is None:
+            return None
+        if row["contradicted"]:
+            raise IntegrityFailure(
+                f"Secret {name!r} was rolled back in the database: its history is newer than its head"
+            )
+        return head_of(row), stored_of(row, name, current=True)
+
+    async def version(self, name: SecretName, version: int | str) -> tuple[Head, StoredVersion | None] | None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(self._sql["head"], name)
+            if row is None:
+                return None
+            head = head_of(row)
+            return head, await stored_version(connection, head, version)
+
+    async def versions(self, name: SecretName) -> list[SecretVersion]:
+        """See the port."""
+        async with self._database.connection() as connection, connection.transaction(readonly=True):
+            row = await connection.fetchrow(self._sql["head"], name)
+            if row is None:
+                return []
+            history = await connection.fetch(self._sql["history"], row["incarnation"])
+        former = [version_of(version, name, current=False) for version in history]
+        return [*former, version_of(row, name, current=True)]
+
+    async def summaries(
+        self, state: State, *, after: SecretName | None = None, limit: int = 1000
+    ) -> list[SecretSummary]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["summaries"], state.value, after or "", limit)
+        return [summary_of(row) for row in rows]
+
+    async def expiring(self, before: datetime) -> list[SecretSummary]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["expiring"], before)
+        return [summary_of(row) for row in rows]

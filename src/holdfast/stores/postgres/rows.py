@@ -1,0 +1,170 @@
+"""Database rows as domain objects, and back."""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import (
+    Attributes,
+    JSONObject,
+    RotationPolicy,
+    SecretSettings,
+    SecretSummary,
+    SecretVersion,
+    State,
+)
+from holdfast.errors import IntegrityFailure
+from holdfast.ports import Head, SealedValue, StoredVersion
+
+
+def head_of(row: Mapping[str, Any]) -> Head:
+    """The head that a row of ``secrets_vault`` describes."""
+    return Head(
+        incarnation=row["incarnation"],
+        name=SecretName(row["secret_name"]),
+        display_name=row["display_name"],
+        state=State(row["state"]),
+        revision=row["revision"],
+        version=row["version"],
+        version_id=row["version_id"],
+        settings=settings_of(row["metadata"]),
+        attestation=row["attestation"],
+        verified_at=row["verified_at"],
+        vault_version_id=row["vault_version_id"],
+        vault_updated_at=row["vault_updated_at"],
+        open_intents=row["open_intents"],
+        deleted_at=row["deleted_at"],
+        scheduled_purge_at=row["scheduled_purge_at"],
+        drift=row["drift"],
+    )
+
+
+def version_of(row: Mapping[str, Any], name: str, *, current: bool) -> SecretVersion:
+    """The version that a row of either table describes."""
+    return SecretVersion(
+        name=SecretName(name),
+        version=row["version"],
+        version_id=row["version_id"],
+        attributes=Attributes(
+            enabled=row["enabled"],
+            not_before=row["not_before"],
+            expires_at=row["expires_at"],
+            content_type=row["content_type"],
+            tags=json.loads(row["tags"]),
+        ),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        created_by=row["created_by"],
+        vault_version_id=row["vault_version_id"],
+        current=current,
+    )
+
+
+def stored_of(row: Mapping[str, Any], name: str, *, current: bool) -> StoredVersion:
+    """The version with its seal."""
+    return StoredVersion(version=version_of(row, name, current=current), sealed=_sealed_of(row))
+
+
+def summary_of(row: Mapping[str, Any]) -> SecretSummary:
+    """The listing entry that a row of ``secrets_vault`` describes."""
+    return SecretSummary(
+        name=SecretName(row["secret_name"]),
+        display_name=row["display_name"],
+        state=State(row["state"]),
+        current=version_of(row, row["secret_name"], current=True),
+        settings=settings_of(row["metadata"]),
+        deleted_at=row["deleted_at"],
+        scheduled_purge_at=row["scheduled_purge_at"],
+    )
+
+
+_SEAL_COLUMNS = ("encrypted_value", "iv", "auth_tag", "wrapped_key")
+
+
+def _sealed_of(row: Mapping[str, Any]) -> SealedValue | None:
+    columns = [row[column] for column in _SEAL_COLUMNS]
+    if row["key_id"] is None and not any(columns):
+        return None
+    try:
+        ciphertext, iv, auth_tag, wrapped_key = (b64decode(column, validate=True) for column in columns)
+    except (TypeError, ValueError):
+        raise IntegrityFailure("A stored value is not readable: its columns were edited") from None
+    return SealedValue(
+        key_id=row["key_id"] or "", wrapped_key=wrapped_key, iv=iv, ciphertext=ciphertext, auth_tag=auth_tag
+    )
+
+
+def sealed_columns(sealed: SealedValue | None) -> tuple[str | None, ...]:
+    """encrypted_value, iv, auth_tag, key_id, wrapped_key."""
+    if sealed is None:
+        return (None,) * 5
+    ciphertext, iv, auth_tag, wrapped_key = (
+        b64encode(part).decode() for part in (sealed.ciphertext, sealed.iv, sealed.auth_tag, sealed.wrapped_key)
+    )
+    return ciphertext, iv, auth_tag, sealed.key_id, wrapped_key
+
+
+def attribute_columns(attributes: Attributes) -> tuple[Any, ...]:
+    """content_type, tags, enabled, not_before, expires_at."""
+    return (
+        attributes.content_type,
+        json.dumps(dict(attributes.tags)),
+        attributes.enabled,
+        attributes.not_before,
+        attributes.expires_at,
+    )
+
+
+def settings_of(text: str) -> SecretSettings:
+    """Settings from the ``metadata`` column."""
+    data: JSONObject = json.loads(text)
+    policy = data.get("rotation_policy")
+    return SecretSettings(
+        description=data.get("description"),
+        notify_on_expiry=tuple(data.get("notify_on_expiry", ())),
+        rotation_policy=RotationPolicy(**policy) if policy else None,
+        refuse_outside_validity=data.get("refuse_outside_validity"),
+    )
+
+
+def settings_column(settings: SecretSettings) -> str:
+    """The ``metadata`` column of settings; defaults are left out."""
+    data = {
+        "description": settings.description,
+        "notify_on_expiry": list(settings.notify_on_expiry),
+        "rotation_policy": policy_object(settings.rotation_policy),
+        "refuse_outside_validity": settings.refuse_outside_validity,
+    }
+    return json.dumps({key: value for key, value in data.items() if value not in (None, [])})
+
+
+def policy_object(policy: RotationPolicy | None) -> JSONObject | None:
+    """A rotation policy as the JSON that the specification's column holds."""
+    if policy is None:
+        return None
+    return {
+        "enabled": policy.enabled,
+        "interval_days": policy.interval_days,
+        "notify_days_before": policy.notify_days_before,
+        "auto_rotate": policy.auto_rotate,
+    }
+
+
+def attributes_object(attributes: Attributes) -> JSONObject:
+    """Attributes as JSON, times in ISO 8601."""
+    return {
+        "enabled": attributes.enabled,
+        "not_before": attributes.not_before.isoformat() if attributes.not_before else None,
+        "expires_at": attributes.expires_at.isoformat() if attributes.expires_at else None,
+        "content_type": attributes.content_type,
+        "tags": dict(attributes.tags),
+    }
+
+
+def attributes_of(data: JSONObject) -> Attributes:
+    """Attributes from that JSON."""
+    times = {key: datetime.fromisoformat(data[key]) if data[key] else None for key in ("not_before", "expires_at")}
+    return Attributes(enabled=data["enabled"], content_type=data["content_type"], tags=data["tags"], **times)

@@ -1,0 +1,53 @@
+-- name: all_grants
+SELECT * FROM secret_access_control WHERE expires_at IS NULL OR expires_at > now() ORDER BY id
+
+-- name: grants_of_user
+SELECT * FROM secret_access_control WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > now()) ORDER BY id
+
+-- name: put_grant
+WITH put AS (
+    INSERT INTO secret_access_control (secret_name, user_id, permissions, granted_by, expires_at)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (secret_name, user_id) DO UPDATE
+        SET permissions = $3, granted_by = $4, granted_at = now(), expires_at = $5
+)
+SELECT pg_notify('holdfast', 'grants:' || $2)
+
+-- name: remove_grant
+DELETE FROM secret_access_control WHERE secret_name = $1 AND user_id = $2
+RETURNING pg_notify('holdfast', 'grants:' || user_id)
+
+-- name: add_client
+INSERT INTO clients (client_id, secret_hash, created_by) VALUES ($1, $2, $3)
+ON CONFLICT (client_id) DO NOTHING RETURNING pg_notify('holdfast', 'clients:' || client_id)
+
+-- name: client_hash
+SELECT secret_hash FROM clients WHERE client_id = $1
+
+-- name: remove_client
+DELETE FROM clients WHERE client_id = $1 RETURNING pg_notify('holdfast', 'clients:' || client_id)
+
+-- name: clients
+SELECT client_id, created_at, created_by FROM clients ORDER BY client_id
+
+-- name: known_answers
+SELECT key_id, known_answer FROM encryption_keys
+
+-- name: add_known_answer
+INSERT INTO encryption_keys (key_id, known_answer) VALUES ($1, $2) ON CONFLICT DO NOTHING
+
+-- name: history
+SELECT * FROM secret_access_logs WHERE secret_name = $1 ORDER BY id DESC LIMIT $2
+
+-- name: vault_totals
+SELECT count(*) FILTER (WHERE state = 'active') AS total,
+       count(*) FILTER (WHERE state = 'active' AND expires_at <= now()) AS expired,
+       count(*) FILTER (WHERE state = 'active' AND expires_at > now() AND expires_at <= now() + interval '30 days')
+           AS expiring_soon,
+       count(*) FILTER (WHERE state = 'active' AND NOT EXISTS (
+           SELECT 1 FROM secret_rotation_schedule s
+           WHERE s.secret_name = v.secret_name AND (s.rotation_policy ->> 'enabled')::boolean))
+           AS without_rotation_policy,
+       count(*) FILTER (WHERE state = 'deleted') AS deleted,
+       count(*) FILTER (WHERE drift IS NOT NULL) AS drifting
+FROM secrets_vault v

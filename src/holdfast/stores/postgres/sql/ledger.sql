@@ -1,0 +1,140 @@
+-- name: head
+SELECT v.*, (SELECT count(*) FROM secret_intents i
+             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
+FROM secrets_vault v WHERE v.secret_name = $1
+
+-- name: heads
+SELECT v.*, (SELECT count(*) FROM secret_intents i
+             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
+FROM secrets_vault v WHERE v.secret_name = ANY($1::text[])
+
+-- name: lock
+SELECT v.*, (SELECT count(*) FROM secret_intents i
+             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
+FROM secrets_vault v WHERE v.secret_name = $1 FOR UPDATE OF v
+
+-- name: current
+SELECT v.*, (SELECT count(*) FROM secret_intents i
+             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
+       EXISTS (SELECT 1 FROM secret_versions h
+               WHERE h.incarnation = v.incarnation AND h.version >= v.version) AS contradicted
+FROM secrets_vault v WHERE v.secret_name = $1
+
+-- name: version_by_number
+SELECT * FROM secret_versions WHERE incarnation = $1 AND version = $2
+
+-- name: version_by_id
+SELECT * FROM secret_versions WHERE incarnation = $1 AND version_id = $2
+
+-- name: history
+SELECT h.* FROM secret_versions h WHERE h.incarnation = $1 ORDER BY h.version
+
+-- name: summaries
+SELECT * FROM secrets_vault
+WHERE state = $1 AND secret_name > $2 ORDER BY secret_name LIMIT $3
+
+-- name: expiring
+SELECT * FROM secrets_vault
+WHERE state = 'active' AND expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at, secret_name
+
+-- name: create
+INSERT INTO secrets_vault (
+    secret_name, display_name, incarnation, state, revision, attestation, metadata, version, version_id,
+    vault_version_id, vault_updated_at, verified_at, deleted_at, scheduled_purge_at, drift,
+    encrypted_value, iv, auth_tag, key_id, wrapped_key, content_type, tags, enabled, not_before, expires_at,
+    created_at, updated_at, created_by, updated_by)
+VALUES ($1, $2, $3, $4, nextval('secret_revisions'), $5, $6::text::jsonb, $7, $8, $9, $10, $11, $12, $13, $14,
+        $15, $16, $17, $18, $19, $20, $21::text::jsonb, $22, $23, $24, $25, $26, $27, $27)
+ON CONFLICT (secret_name) DO NOTHING
+RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || revision)
+
+-- name: append
+WITH former AS (
+    INSERT INTO secret_versions (
+        incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
+        content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by, vault_version_id)
+    SELECT incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
+           content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by, vault_version_id
+    FROM secrets_vault WHERE incarnation = $2
+)
+UPDATE secrets_vault SET
+    display_name = $1, state = $3, revision = nextval('secret_revisions'), attestation = $4,
+    metadata = $5::text::jsonb, version = $6, version_id = $7, vault_version_id = $8, vault_updated_at = $9,
+    verified_at = $10, deleted_at = $11, scheduled_purge_at = $12, drift = $13,
+    encrypted_value = $14, iv = $15, auth_tag = $16, key_id = $17, wrapped_key = $18,
+    content_type = $19, tags = $20::text::jsonb, enabled = $21, not_before = $22, expires_at = $23,
+    created_at = $24, updated_at = $25, created_by = $26, updated_by = $26
+WHERE incarnation = $2
+RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || revision)
+
+-- name: add_history
+INSERT INTO secret_versions (
+    incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
+    content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by, vault_version_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14, $15, $16, $17)
+
+-- name: rewrite_history
+UPDATE secret_versions SET
+    encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7,
+    content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12, updated_at = $13,
+    vault_version_id = $14
+WHERE incarnation = $1 AND version = $2
+
+-- name: rewrite_current
+UPDATE secrets_vault SET
+    encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7,
+    content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12, updated_at = $13,
+    vault_version_id = $14
+WHERE incarnation = $1 AND version = $2
+
+-- name: put_head
+UPDATE secrets_vault SET
+    display_name = $2, state = $3, revision = nextval('secret_revisions'), attestation = $4,
+    metadata = $5::text::jsonb, vault_version_id = $6, vault_updated_at = $7, verified_at = $8,
+    deleted_at = $9, scheduled_purge_at = $10, drift = $11
+WHERE incarnation = $1
+RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || revision)
+
+-- name: remove
+WITH gone AS (DELETE FROM secrets_vault WHERE incarnation = $1),
+     grants AS (DELETE FROM secret_access_control WHERE secret_name = $2),
+     schedule AS (DELETE FROM secret_rotation_schedule WHERE secret_name = $2),
+     answers AS (DELETE FROM idempotency_records WHERE secret_name = $2)
+SELECT pg_notify('holdfast', 'secret:' || $2 || ':' || nextval('secret_revisions')), pg_notify('holdfast', 'grants:')
+
+-- name: add_intent
+INSERT INTO secret_intents (id, incarnation, secret_name, display_name, kind, version, attributes)
+VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb)
+
+-- name: supersede_intents
+UPDATE secret_intents SET state = 'superseded', settled_at = now(), fence = fence + 1
+WHERE incarnation = $1 AND state IN ('open', 'parked')
+
+-- name: record
+INSERT INTO secret_access_logs (
+    record_id, secret_name, user_id, operation, success, error_code, error_message, version, source, stale,
+    ip_address, user_agent, request_id, timestamp)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+
+-- name: recall
+SELECT fingerprint, answer::text FROM idempotency_records
+WHERE user_id = $1 AND idempotency_key = $2 AND created_at > now() - interval '24 hours'
+
+-- name: remember
+INSERT INTO idempotency_records (user_id, idempotency_key, secret_name, fingerprint, answer)
+VALUES ($1, $2, $3, $4, $5::text::jsonb)
+ON CONFLICT (user_id, idempotency_key) DO UPDATE
+    SET secret_name = $3, fingerprint = $4, answer = $5::text::jsonb, created_at = now()
+    WHERE idempotency_records.created_at <= now() - interval '24 hours'
+RETURNING 1
+
+-- name: put_schedule
+INSERT INTO secret_rotation_schedule (secret_name, rotation_policy, next_rotation_at)
+VALUES ($1, $2::text::jsonb, now() + make_interval(days => $3))
+ON CONFLICT (secret_name) DO UPDATE
+    SET rotation_policy = $2::text::jsonb, updated_at = now(),
+        next_rotation_at = coalesce(secret_rotation_schedule.last_rotated_at, secret_rotation_schedule.created_at)
+                           + make_interval(days => $3)
+
+-- name: remove_schedule
+DELETE FROM secret_rotation_schedule WHERE secret_name = $1

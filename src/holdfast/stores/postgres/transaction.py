@@ -1,0 +1,226 @@
+"""One transaction over secrets, their intents and their audit records."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.intent import IntentKind
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import JSONObject, RotationPolicy, SecretVersion
+from holdfast.errors import Conflict, IntegrityFailure, TransitionPending
+from holdfast.ports import Head, StoredVersion
+from holdfast.stores.postgres.database import Connection
+from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.rows import (
+    attribute_columns,
+    attributes_object,
+    head_of,
+    policy_object,
+    sealed_columns,
+    settings_column,
+    stored_of,
+)
+
+
+class PostgresTransaction:
+    """Implements ``ports.LedgerTransaction`` on a connection inside a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sql = load("ledger")
+
+    async def lock(self, name: SecretName) -> Head | None:
+        """See the port."""
+        row = await self._connection.fetchrow(self._sql["lock"], name)
+        return head_of(row) if row else None
+
+    async def create(self, head: Head, version: StoredVersion) -> Head:
+        """See the port."""
+        row = await self._connection.fetchrow(
+            self._sql["create"],
+            head.name,
+            head.display_name,
+            head.incarnation,
+            head.state.value,
+            *_head_columns(head),
+            *_content_columns(version),
+        )
+        if row is None:
+            raise TransitionPending(f"Secret {head.name!r} was created by somebody else at this moment; try again")
+        return replace(head, revision=row["revision"])
+
+    async def append(self, head: Head, version: StoredVersion) -> Head:
+        """See the port."""
+        row = await self._connection.fetchrow(
+            self._sql["append"],
+            head.display_name,
+            head.incarnation,
+            head.state.value,
+            *_head_columns(head),
+            *_content_columns(version),
+        )
+        return _revised(head, row)
+
+    async def add_history(self, head: Head, version: StoredVersion) -> None:
+        """See the port."""
+        facts = version.version
+        await self._connection.execute(
+            self._sql["add_history"],
+            head.incarnation,
+            facts.version,
+            facts.version_id,
+            *_content_columns(version),
+            facts.vault_version_id,
+        )
+
+    async def stored(self, head: Head, version: int | str | None = None) -> StoredVersion | None:
+        """See the port."""
+        return await stored_version(self._connection, head, version)
+
+    async def rewrite(self, head: Head, version: StoredVersion) -> Head:
+        """See the port."""
+        facts = version.version
+        await self._connection.execute(
+            self._sql["rewrite_current" if facts.version == head.version else "rewrite_history"],
+            head.incarnation,
+            facts.version,
+            *sealed_columns(version.sealed),
+            *attribute_columns(facts.attributes),
+            facts.updated_at,
+            facts.vault_version_id,
+        )
+        return await self.put_head(head)
+
+    async def put_head(self, head: Head) -> Head:
+        """See the port."""
+        row = await self._connection.fetchrow(
+            self._sql["put_head"],
+            head.incarnation,
+            head.display_name,
+            head.state.value,
+            head.attestation,
+            settings_column(head.settings),
+            head.vault_version_id,
+            head.vault_updated_at,
+            head.verified_at,
+            head.deleted_at,
+            head.scheduled_purge_at,
+            head.drift,
+        )
+        return _revised(head, row)
+
+    async def remove(self, head: Head) -> None:
+        """See the port."""
+        await self._connection.execute(self._sql["remove"], head.incarnation, head.name)
+
+    async def add_intent(
+        self, intent_id: UUID, head: Head, kind: IntentKind, version: SecretVersion | None = None
+    ) -> None:
+        """See the port."""
+        await self._connection.execute(
+            self._sql["add_intent"],
+            intent_id,
+            head.incarnation,
+            head.name,
+            head.display_name,
+            kind.value,
+            version.version if version else None,
+            json.dumps(attributes_object(version.attributes)) if version else None,
+        )
+
+    async def put_schedule(self, name: SecretName, policy: RotationPolicy | None) -> None:
+        """See the port."""
+        if policy is None:
+            await self._connection.execute(self._sql["remove_schedule"], name)
+        else:
+            await self._connection.execute(
+                self._sql["put_schedule"], name, json.dumps(policy_object(policy)), policy.interval_days
+            )
+
+    async def supersede_intents(self, head: Head) -> None:
+        """See the port."""
+        await self._connection.execute(self._sql["supersede_intents"], head.incarnation)
+
+    async def record(self, record: AuditRecord) -> None:
+        """See the port."""
+        await self._connection.execute(self._sql["record"], *audit_columns(record))
+
+    async def recall(self, user_id: str, key: str) -> tuple[bytes, JSONObject] | None:
+        """See the port."""
+        row = await self._connection.fetchrow(self._sql["recall"], user_id, key)
+        return (row["fingerprint"], json.loads(row["answer"])) if row else None
+
+    async def remember(self, user_id: str, key: str, fingerprint: bytes, name: SecretName, answer: JSONObject) -> None:
+        """See the port."""
+        kept = await self._connection.fetchval(
+            self._sql["remember"], user_id, key, name, fingerprint, json.dumps(answer)
+        )
+        if kept is None:
+            raise Conflict("The same idempotency key is in use by another request at this moment; try again")
+
+
+async def stored_version(connection: Connection, head: Head, version: int | str | None) -> StoredVersion | None:
+    """Return a version of a secret by number or id, the current one by default, from whichever table holds it."""
+    sql = load("ledger")
+    if version in (None, head.version, head.version_id):
+        row = await connection.fetchrow(sql["head"], head.name)
+        same = row is not None and row["incarnation"] == head.incarnation and row["version"] == head.version
+        return stored_of(row, head.name, current=True) if same else None
+    query = sql["version_by_number" if isinstance(version, int) else "version_by_id"]
+    row = await connection.fetchrow(query, head.incarnation, version)
+    return stored_of(row, head.name, current=False) if row else None
+
+
+def audit_columns(record: AuditRecord) -> tuple[Any, ...]:
+    """A record in the order of the columns of ``secret_access_logs``."""
+    return (
+        record.id,
+        record.name,
+        record.user_id,
+        record.operation,
+        record.success,
+        record.error_code,
+        record.error_message,
+        record.version,
+        record.source,
+        record.stale,
+        record.ip_address,
+        record.user_agent,
+        record.request_id,
+        record.timestamp,
+    )
+
+
+def _head_columns(head: Head) -> tuple[Any, ...]:
+    return (
+        head.attestation,
+        settings_column(head.settings),
+        head.version,
+        head.version_id,
+        head.vault_version_id,
+        head.vault_updated_at,
+        head.verified_at,
+        head.deleted_at,
+        head.scheduled_purge_at,
+        head.drift,
+    )
+
+
+def _content_columns(version: StoredVersion) -> tuple[Any, ...]:
+    facts = version.version
+    return (
+        *sealed_columns(version.sealed),
+        *attribute_columns(facts.attributes),
+        facts.created_at,
+        facts.updated_at,
+        facts.created_by,
+    )
+
+
+def _revised(head: Head, row: Mapping[str, Any] | None) -> Head:
+    if row is None:
+        raise IntegrityFailure(f"The row of secret {head.name!r} vanished while it was locked")
+    return replace(head, revision=row["revision"])
