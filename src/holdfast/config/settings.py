@@ -72,7 +72,7 @@ class Settings:
         default=None,
         metadata=variable(
             "DATABASE_URL",
-            "PostgreSQL 14 or later. Without it, Holdfast runs its own in the data folder.",
+            "PostgreSQL 14 or newer. Without it, Holdfast runs its own in the data folder.",
             parsing.database_url,
             secret=True,
         ),

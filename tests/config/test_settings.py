@@ -1,0 +1,254 @@
+"""Settings from an environment: defaults, limits, faults, and that no value is ever repeated."""
+
+import base64
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.config import Settings, Variable, variables
+from holdfast.errors import ConfigurationError
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+DATABASE = {"DATABASE_URL": "postgresql://app:pw@db.example:5432/secrets", "FALLBACK_ENCRYPTION_KEY": KEY}
+
+
+def faults(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environ(environ)
+    return caught.value.faults
+
+
+def test_an_empty_environment_is_enough() -> None:
+    settings = Settings.from_environ({"HOME": "/home/ada"})
+    assert settings.vault_url is None
+    assert settings.database_url is None
+    assert settings.port == 8200
+    assert settings.read_patience == timedelta(milliseconds=750)
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_environ(
+        {
+            **DATABASE,
+            "AZURE_KEYVAULT_NAME": "Fleet-Prod",
+            "AZURE_TENANT_ID": "t",
+            "AZURE_CLIENT_ID": "c",
+            "AZURE_CLIENT_SECRET": "s",
+            "AZURE_AUTHORITY_HOST": "login.microsoftonline.us",
+            "REDIS_URL": "rediss://:pw@cache:6380/0",
+            "SECRET_CACHE_TTL": "5",
+            "SECRET_ROTATION_CHECK_INTERVAL": "60",
+            "HOLDFAST_DATA_DIR": "/srv/holdfast",
+            "HOLDFAST_HOST": "::1",
+            "HOLDFAST_PORT": "0",
+            "HOLDFAST_TLS_CERT": __file__,
+            "HOLDFAST_TLS_KEY": __file__,
+            "HOLDFAST_TLS_HOSTS": "vault.example, 10.0.0.7",
+            "HOLDFAST_RESOURCE": "https://Vault.example/",
+            "HOLDFAST_KEYVAULT_CA": __file__,
+            "HOLDFAST_DECRYPTION_KEYS": f"{KEY},{KEY}",
+            "HOLDFAST_READ_PATIENCE_MS": "100",
+            "HOLDFAST_GRANT_LEASE": "10",
+            "HOLDFAST_SYNC_INTERVAL": "30",
+            "HOLDFAST_RETENTION_DAYS": "7",
+            "HOLDFAST_REFUSE_OUTSIDE_VALIDITY": "TRUE",
+            "HOLDFAST_PURGE_PROTECTION": "yes",
+            "HOLDFAST_LOG_LEVEL": "Debug",
+            "HOLDFAST_CACHE_ENTRIES": "1",
+        }
+    )
+    assert settings == Settings(
+        database_url=DATABASE["DATABASE_URL"],
+        encryption_key=bytes(range(32)),
+        keyvault_name="fleet-prod",
+        tenant_id="t",
+        client_id="c",
+        client_secret="s",
+        authority_host="https://login.microsoftonline.us",
+        redis_url="rediss://:pw@cache:6380/0",
+        cache_ttl=timedelta(seconds=5),
+        rotation_check_interval=timedelta(seconds=60),
+        data_dir=Path("/srv/holdfast"),
+        host="::1",
+        port=0,
+        tls_cert=Path(__file__),
+        tls_key=Path(__file__),
+        tls_hosts=("vault.example", "10.0.0.7"),
+        resource="https://vault.example",
+        keyvault_ca=Path(__file__),
+        decryption_keys=(bytes(range(32)), bytes(range(32))),
+        read_patience=timedelta(milliseconds=100),
+        grant_lease=timedelta(seconds=10),
+        sync_interval=timedelta(seconds=30),
+        retention_days=7,
+        refuse_outside_validity=True,
+        purge_protection=True,
+        log_level="debug",
+        cache_entries=1,
+    )
+    assert settings.vault_url == "https://fleet-prod.vault.azure.net"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "mend"),
+    [
+        ("AZURE_KEYVAULT_NAME", "ab", "3 to 24"),
+        ("AZURE_KEYVAULT_NAME", "a" * 25, "3 to 24"),
+        ("AZURE_KEYVAULT_NAME", "1st-vault", "begin with a letter"),
+        ("AZURE_KEYVAULT_NAME", "two--hyphens", "single hyphens"),
+        ("AZURE_KEYVAULT_NAME", "https://x.vault.azure.net", "AZURE_KEYVAULT_URL"),
+        ("AZURE_KEYVAULT_NAME", "", "is empty"),
+        ("AZURE_KEYVAULT_NAME", "vault-x\n", "3 to 24"),
+        ("AZURE_KEYVAULT_URL", "http://vault.example", "https://"),
+        ("AZURE_KEYVAULT_URL", "https://vault.example/secrets", "without a path"),
+        ("AZURE_KEYVAULT_URL", "https://vault.example/?", "without a path"),
+        ("AZURE_KEYVAULT_URL", "https://me:pw@vault.example", "user name"),
+        ("AZURE_KEYVAULT_URL", "https://vault.example:0", "port"),
+        ("AZURE_KEYVAULT_URL", "https://vault.example:", "port"),
+        ("AZURE_KEYVAULT_URL", "https://[::1", "https://"),
+        ("AZURE_KEYVAULT_URL", "https://", "https://"),
+        ("AZURE_KEYVAULT_URL", "https://a b", "https://"),
+        ("AZURE_AUTHORITY_HOST", "http://login.example", "https://"),
+        ("AZURE_TENANT_ID", "t t", "without spaces"),
+        ("FALLBACK_ENCRYPTION_KEY", "not base64!", "32 random bytes"),
+        ("FALLBACK_ENCRYPTION_KEY", base64.b64encode(b"x" * 31).decode(), "32 random bytes"),
+        ("FALLBACK_ENCRYPTION_KEY", "ключ", "32 random bytes"),
+        ("HOLDFAST_DECRYPTION_KEYS", f"{KEY},", "32 random bytes"),
+        ("REDIS_URL", "http://cache", "redis://"),
+        ("REDIS_URL", "redis://cache:port", "port"),
+        ("REDIS_URL", "redis://", "redis://"),
+        ("SECRET_CACHE_TTL", "0", "1 to 3600"),
+        ("SECRET_CACHE_TTL", "3601", "1 to 3600"),
+        ("SECRET_CACHE_TTL", "60s", "1 to 3600"),
+        ("SECRET_CACHE_TTL", "\N{ARABIC-INDIC DIGIT ONE}", "1 to 3600"),
+        ("SECRET_CACHE_TTL", "-1", "1 to 3600"),
+        ("SECRET_ROTATION_CHECK_INTERVAL", "1.5", "whole number"),
+        ("HOLDFAST_PORT", "65536", "0 to 65535"),
+        ("HOLDFAST_HOST", "127.0.0.1:8200", "without scheme and port"),
+        ("HOLDFAST_TLS_HOSTS", "a.example,,b.example", "host name"),
+        ("HOLDFAST_TLS_HOSTS", "a_b example", "host name"),
+        ("HOLDFAST_DATA_DIR", "relative/folder", "absolute"),
+        ("HOLDFAST_DATA_DIR", "~nobody-of-that-name/x", "absolute"),
+        ("HOLDFAST_DATA_DIR", "/tmp/\0", "NUL"),
+        ("HOLDFAST_DATA_DIR", __file__, "folder"),
+        ("HOLDFAST_KEYVAULT_CA", "/nowhere/ca.pem", "readable file (No such file"),
+        ("HOLDFAST_KEYVAULT_CA", "/", "readable file"),
+        ("HOLDFAST_READ_PATIENCE_MS", "9", "10 to 30000"),
+        ("HOLDFAST_RETENTION_DAYS", "6", "7 to 90"),
+        ("HOLDFAST_RETENTION_DAYS", "91", "7 to 90"),
+        ("HOLDFAST_PURGE_PROTECTION", "on", "true or false"),
+        ("HOLDFAST_LOG_LEVEL", "loud", "debug, info, warning, error"),
+        ("HOLDFAST_CACHE_ENTRIES", "9999999999", "1 to 1000000"),
+    ],
+)
+def test_a_broken_value_is_named_with_its_limit(name: str, value: str, mend: str) -> None:
+    (fault,) = faults({name: value})
+    assert fault.startswith(f"{name} ")
+    assert mend in fault
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://db/x", "postgresql://db:0/x", "postgresql://a:1,b:65536/x", "postgresql://", "db"]
+)
+def test_a_broken_database_url_is_named(url: str) -> None:
+    (fault,) = faults({"DATABASE_URL": url, "FALLBACK_ENCRYPTION_KEY": KEY})
+    assert fault.startswith("DATABASE_URL ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgres://db/x", "postgresql://u:p@a:1,b:2/x", "postgresql:///x?host=/run/pg", "postgresql://[::1]:5432/x"],
+)
+def test_a_database_url_may_have_every_form_postgresql_knows(url: str) -> None:
+    assert Settings.from_environ({"DATABASE_URL": url, "FALLBACK_ENCRYPTION_KEY": KEY}).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"AZURE_KEYVAULT_NAME": "vault-x", "AZURE_KEYVAULT_URL": "https://v.example"}, ["AZURE_KEYVAULT_NAME"]),
+        ({"AZURE_CLIENT_SECRET": "s"}, ["AZURE_TENANT_ID", "AZURE_CLIENT_ID"]),
+        ({"AZURE_CLIENT_SECRET": "s", "AZURE_CLIENT_ID": "c"}, ["AZURE_TENANT_ID"]),
+        ({"DATABASE_URL": "postgresql://db/x"}, ["FALLBACK_ENCRYPTION_KEY"]),
+        ({"HOLDFAST_TLS_CERT": __file__}, ["HOLDFAST_TLS_CERT"]),
+        ({"HOLDFAST_TLS_KEY": __file__}, ["HOLDFAST_TLS_CERT"]),
+    ],
+)
+def test_contradictions_are_refused(environ: dict[str, str], named: list[str]) -> None:
+    assert [fault.split()[0] for fault in faults(environ)] == named
+
+
+def test_settings_made_in_code_may_not_contradict_each_other_either() -> None:
+    with pytest.raises(ConfigurationError, match="FALLBACK_ENCRYPTION_KEY is missing"):
+        Settings(database_url="postgresql://db/x")
+
+
+def test_all_faults_come_at_once() -> None:
+    found = faults({"HOLDFAST_PORT": "x", "SECRET_CACHE_TTL": "x", "AZURE_CLIENT_SECRET": "s", "HOLDFAST_NO": "1"})
+    assert [fault.split()[0] for fault in found] == [
+        "SECRET_CACHE_TTL",
+        "HOLDFAST_PORT",
+        "AZURE_TENANT_ID",
+        "AZURE_CLIENT_ID",
+        "HOLDFAST_NO",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("HOLDFAST_PROT", "HOLDFAST_PORT"), ("HOLDFAST_DATADIR", "HOLDFAST_DATA_DIR")]
+)
+def test_a_misspelt_variable_is_a_fault_with_a_suggestion(name: str, meant: str) -> None:
+    assert faults({name: "x"}) == [f"{name} is not a setting: did you mean {meant}?"]
+
+
+def test_foreign_variables_are_none_of_our_business() -> None:
+    Settings.from_environ({"PATH": "/bin", "AZURE_FEDERATED_TOKEN_FILE": "/x", "HOLDFASTER": "1"})
+
+
+@given(st.sampled_from(variables()), st.text(st.characters(codec="utf-8"), max_size=60))
+def test_any_text_is_taken_or_is_a_fault_and_is_never_repeated(variable: Variable, text: str) -> None:
+    environ = {variable.name: f"c4n4ry{text}"}
+    shown = _settings_or_fault(environ)
+    assert "c4n4ry" not in shown or not variable.secret
+    assert "c4n4ry" not in shown or shown.startswith("Settings(")
+
+
+def _settings_or_fault(environ: dict[str, str]) -> str:
+    try:
+        return repr(Settings.from_environ(environ))
+    except ConfigurationError as error:
+        return str(error)
+
+
+def test_repr_masks_every_secret() -> None:
+    secrets = {"AZURE_CLIENT_SECRET": "c4n4ry", "REDIS_URL": "redis://:c4n4ry@cache", "HOLDFAST_DECRYPTION_KEYS": KEY}
+    settings = Settings.from_environ({**DATABASE, **secrets, "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"})
+    assert repr(settings).count("=*****") == sum(variable.secret for variable in variables())
+    assert "c4n4ry" not in repr(settings)
+    assert "pw@" not in repr(settings)
+    assert repr(bytes(range(32)))[2:-1] not in repr(settings)
+
+
+def test_the_shown_defaults_are_the_defaults() -> None:
+    shown = {v.name: v.default for v in variables() if re.fullmatch(r"[0-9a-z.]+", v.default)}
+    assert len(shown) == 12
+    assert Settings.from_environ(shown) == Settings.from_environ({})
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({"XDG_DATA_HOME": "/xdg", "HOME": "/home/ada"}, "/xdg/holdfast"),
+        ({"XDG_DATA_HOME": "relative", "HOME": "/home/ada"}, "/home/ada/.local/share/holdfast"),
+        ({"HOME": "/home/ada"}, "/home/ada/.local/share/holdfast"),
+    ],
+)
+def test_the_data_folder_follows_the_xdg_base_directories(
+    environ: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)  # root has a folder of its own
+    assert Settings.from_environ(environ).data_dir == Path(folder)
