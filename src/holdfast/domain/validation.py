@@ -1,0 +1,246 @@
+"""What callers may say about a secret: every limit, checked once at the border.
+
+Each function returns its argument in the one form that is stored, or raises InvalidInput naming the field, the limit
+and the mend. No text repeats what was given: it may be a value that went to the wrong place.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from holdfast.domain.intent import MARKER_TAG
+from holdfast.domain.names import canonical_version_id
+from holdfast.domain.secret import Attributes, RotationPolicy, SecretSettings, SecretValue
+from holdfast.errors import InvalidInput
+
+MAX_VALUE_BYTES: Final = 25_600
+"""UTF-8; Key Vault's 25 KB."""
+MAX_TAGS: Final = 15
+MAX_TAG_LENGTH: Final = 512
+"""Characters, for key and value alike."""
+MAX_CONTENT_TYPE: Final = 255
+MAX_DESCRIPTION: Final = 1_000
+MAX_ADDRESSES: Final = 20
+MAX_ADDRESS: Final = 254
+"""Characters; RFC 5321 4.5.3.1.3 less the angle brackets."""
+MAX_INTERVAL_DAYS: Final = 3_650
+MAX_KEY: Final = 255
+MAX_GENERATION: Final = 2**63 - 1
+"""PostgreSQL's BIGINT."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def valid_value(raw: object) -> SecretValue:
+    """Text of up to 25,600 bytes in UTF-8; empty is allowed, and every character is kept as it is."""
+    if not isinstance(raw, str):
+        raise _wrong("value", f"must be text (str), not {type(raw).__name__}; encode bytes, as base64 for example")
+    size = len(_encoded("value", raw))
+    if size > MAX_VALUE_BYTES:
+        raise _wrong("value", f"is {size:,} bytes in UTF-8 and the limit is {MAX_VALUE_BYTES:,}; split it")
+    return SecretValue(raw)
+
+
+def valid_tags(raw: object, *, for_vault: bool) -> dict[str, str]:
+    """Up to 15 tags; with a vault behind us one of them is ours, which leaves 14 and all keys but ``holdfast``."""
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise _wrong("tags", f"must map text to text, not be {type(raw).__name__}")
+    limit = MAX_TAGS - 1 if for_vault else MAX_TAGS
+    if len(raw) > limit:
+        raise _wrong("tags", f"has {len(raw)} entries and the limit is {limit}; remove some")
+    for key, value in raw.items():
+        _check_text("tags", key, 1, MAX_TAG_LENGTH, "every key must be")
+        _check_text("tags", value, 0, MAX_TAG_LENGTH, "every value must be")
+        if for_vault and key.lower() == MARKER_TAG:
+            raise _wrong("tags", f"must not have the key {MARKER_TAG!r}: Holdfast marks its writes with it; rename it")
+    return dict(raw)
+
+
+def valid_content_type(raw: object) -> str | None:
+    """Text of up to 255 characters, or None."""
+    return _optional_text("content_type", raw, MAX_CONTENT_TYPE)
+
+
+def valid_description(raw: object) -> str | None:
+    """Text of up to 1,000 characters, or None."""
+    return _optional_text("description", raw, MAX_DESCRIPTION)
+
+
+def valid_flag(field: str, raw: object) -> bool:
+    """True or False, and nothing that merely looks like it."""
+    if not isinstance(raw, bool):
+        raise _wrong(field, f"must be true or false, not {type(raw).__name__}")
+    return raw
+
+
+def valid_moment(field: str, raw: object) -> datetime | None:
+    """A moment with a time zone from 1970 to 9999, or None; returned in UTC, in whole seconds as Key Vault keeps it."""
+    if raw is None:
+        return None
+    if not isinstance(raw, datetime):
+        raise _wrong(field, f"must be a datetime, not {type(raw).__name__}")
+    if raw.utcoffset() is None:
+        raise _wrong(field, "has no time zone; give it one, such as datetime.now(UTC) has")
+    try:
+        moment = raw.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        moment = None
+    if moment is None or moment < _EPOCH:
+        raise _wrong(field, "must lie in the years 1970 to 9999 (UTC)")
+    return moment
+
+
+def valid_future(field: str, raw: object, now: datetime) -> datetime | None:
+    """A moment, as ``valid_moment`` has it, that has not passed yet, or None."""
+    moment = valid_moment(field, raw)
+    if moment is not None and moment <= now:
+        raise _wrong(field, "has passed already; give a moment in the future")
+    return moment
+
+
+def check_validity(not_before: datetime | None, expires_at: datetime | None) -> None:
+    """See that a secret is valid for any time at all. An expiry in the past is fine: Key Vault takes it too."""
+    if not_before is not None and expires_at is not None and expires_at <= not_before:
+        raise _wrong("expires_at", "must be later than not_before; otherwise the secret is never valid")
+
+
+def valid_attributes(
+    *,
+    enabled: object = True,
+    not_before: object = None,
+    expires_at: object = None,
+    content_type: object = None,
+    tags: object = None,
+    for_vault: bool,
+) -> Attributes:
+    """All attributes of a version, checked one by one and against each other."""
+    attributes = Attributes(
+        enabled=valid_flag("enabled", enabled),
+        not_before=valid_moment("not_before", not_before),
+        expires_at=valid_moment("expires_at", expires_at),
+        content_type=valid_content_type(content_type),
+        tags=valid_tags(tags, for_vault=for_vault),
+    )
+    check_validity(attributes.not_before, attributes.expires_at)
+    return attributes
+
+
+def valid_settings(
+    *,
+    description: object = None,
+    notify_on_expiry: object = (),
+    rotation_policy: object = None,
+    refuse_outside_validity: object = None,
+) -> SecretSettings:
+    """All that belongs to the secret as a whole."""
+    refuse = refuse_outside_validity
+    return SecretSettings(
+        description=valid_description(description),
+        notify_on_expiry=valid_addresses(notify_on_expiry),
+        rotation_policy=valid_rotation_policy(rotation_policy),
+        refuse_outside_validity=None if refuse is None else valid_flag("refuse_outside_validity", refuse),
+    )
+
+
+def valid_addresses(raw: object) -> tuple[str, ...]:
+    """Up to 20 e-mail addresses, bare: none may smuggle a header or a second recipient into a message."""
+    if raw is None:
+        return ()
+    if isinstance(raw, str) or not isinstance(raw, Iterable):
+        raise _wrong("notify_on_expiry", f"must be a list of e-mail addresses, not {type(raw).__name__}")
+    addresses = tuple(islice(raw, MAX_ADDRESSES + 1))
+    if len(addresses) > MAX_ADDRESSES:
+        raise _wrong("notify_on_expiry", f"has more than {MAX_ADDRESSES} addresses; use a distribution list")
+    if not all(_is_address(address) for address in addresses):
+        raise _wrong("notify_on_expiry", f"must hold bare addresses like ops@example.com, up to {MAX_ADDRESS} long")
+    return addresses
+
+
+def valid_rotation_policy(raw: object) -> RotationPolicy | None:
+    """A policy of 1 to 3,650 days that notifies within its interval, or None."""
+    if raw is None:
+        return None
+    if not isinstance(raw, RotationPolicy):
+        raise _wrong("rotation_policy", f"must be a RotationPolicy, not {type(raw).__name__}")
+    valid_flag("rotation_policy.enabled", raw.enabled)
+    valid_flag("rotation_policy.auto_rotate", raw.auto_rotate)
+    valid_number("rotation_policy.interval_days", raw.interval_days, 1, MAX_INTERVAL_DAYS)
+    valid_number("rotation_policy.notify_days_before", raw.notify_days_before, 0, raw.interval_days)
+    return raw
+
+
+def valid_idempotency_key(raw: object) -> str | None:
+    """1 to 255 printable ASCII characters, or None."""
+    if raw is None:
+        return None
+    if not isinstance(raw, str) or not 1 <= len(raw) <= MAX_KEY or not raw.isascii() or not raw.isprintable():
+        raise _wrong("idempotency_key", f"must be 1 to {MAX_KEY} printable ASCII characters; a UUID is a good one")
+    return raw
+
+
+def valid_expected_generation(raw: object) -> int | None:
+    """The version that a write expects to replace, 0 for "there is none yet", or None: whatever is there."""
+    return None if raw is None else valid_number("expected_generation", raw, 0, MAX_GENERATION)
+
+
+def valid_version(raw: object) -> int | str:
+    """A version by number or by its id of 32 hex digits."""
+    if isinstance(raw, str):
+        return canonical_version_id(raw)
+    return valid_number("version", raw, 1, MAX_GENERATION)
+
+
+def valid_retention_days(raw: object) -> int:
+    """7 to 90, as Key Vault has it."""
+    return valid_number("retention_days", raw, 7, 90)
+
+
+def valid_history_limit(raw: object) -> int:
+    """How many records to return: 1 to 1,000."""
+    return valid_number("limit", raw, 1, 1_000)
+
+
+def valid_days(raw: object) -> int:
+    """How many days to look ahead: 0 to 3,650."""
+    return valid_number("days", raw, 0, 3_650)
+
+
+def valid_number(field: str, raw: object, low: int, high: int) -> int:
+    """A whole number within bounds, both included; a bool is none."""
+    if not isinstance(raw, int) or isinstance(raw, bool) or not low <= raw <= high:
+        raise _wrong(field, f"must be a whole number from {low} to {high}")
+    return raw
+
+
+def _optional_text(field: str, raw: object, limit: int) -> str | None:
+    return None if raw is None else _check_text(field, raw, 0, limit, "must be")
+
+
+def _check_text(field: str, raw: object, low: int, high: int, subject: str) -> str:
+    if not isinstance(raw, str) or not low <= len(raw) <= high:
+        raise _wrong(field, f"{subject} text of {low} to {high:,} characters")
+    if "\0" in raw:
+        raise _wrong(field, f"{subject} text without NUL characters; remove them")
+    _encoded(field, raw)
+    return raw
+
+
+def _encoded(field: str, raw: str) -> bytes:
+    try:
+        return raw.encode()
+    except UnicodeEncodeError:
+        raise _wrong(field, "holds a lone surrogate, which is no Unicode text; decode it properly first") from None
+
+
+def _is_address(raw: object) -> bool:
+    if not isinstance(raw, str) or not 3 <= len(raw) <= MAX_ADDRESS or not raw.isprintable():
+        return False
+    local, _, domain = raw.partition("@")
+    return bool(local and domain) and not set(domain) & {"@"} and not set(raw) & set(' ,;:<>()[]"\\')
+
+
+def _wrong(field: str, what: str) -> InvalidInput:
+    return InvalidInput(f"{field} {what}.", field=field)
