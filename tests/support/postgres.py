@@ -51,3 +51,12 @@ async def fresh_database(dsn: str) -> AsyncIterator[str]:
         yield for_database(dsn, name)
     finally:
         await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def fetch(dsn: str, query: str) -> object:
+    """The first value of the query's answer."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()

