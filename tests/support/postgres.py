@@ -1,13 +1,13 @@
 """Fresh PostgreSQL databases: the schema is migrated once into a template, and each test gets a copy."""
 
-import importlib
-import importlib.util
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+
+from holdfast.stores.postgres.database import Database, migrate
 
 TEMPLATE = "holdfast_template"
 
@@ -32,13 +32,12 @@ async def execute(dsn: str, *statements: str) -> None:
 async def make_template(dsn: str) -> None:
     """Make the template database and migrate it."""
     await execute(dsn, f"CREATE DATABASE {TEMPLATE}")
-    if importlib.util.find_spec("holdfast.stores.postgres.database"):
-        database = importlib.import_module("holdfast.stores.postgres.database")
-        connection = await asyncpg.connect(for_database(dsn, TEMPLATE))
-        try:
-            await database.migrate(connection)
-        finally:
-            await connection.close()
+    database = Database(for_database(dsn, TEMPLATE))
+    await database.open()
+    try:
+        await migrate(database)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager
