@@ -3,7 +3,7 @@
 Every method may raise ``BackendUnavailable`` when its backend does not answer; what else it raises is said at each.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +14,8 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.intent import Intent, IntentKind, Marker
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Grant
+from holdfast.domain.sealed import Place as Place  # noqa: PLC0414 - part of this module's vocabulary
+from holdfast.domain.sealed import SealedValue as SealedValue  # noqa: PLC0414
 from holdfast.domain.secret import (
     Attributes,
     JSONObject,
@@ -40,28 +42,6 @@ class Clock(Protocol):
 
 
 # --- sealing -----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a ciphertext belongs. It opens nowhere else: every field is associated data."""
-
-    incarnation: UUID
-    name: SecretName
-    version: int
-    version_id: str
-    attributes: Attributes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedValue:
-    """A value under its own data key (AES-256-GCM), and that key wrapped by the ring's key ``key_id``."""
-
-    key_id: str
-    wrapped_key: bytes
-    iv: bytes
-    ciphertext: bytes
-    auth_tag: bytes
 
 
 class Sealer(Protocol):
@@ -366,6 +346,18 @@ class Journal(Protocol):
 
     async def is_settled(self, intent_id: UUID) -> bool:
         """Whether an intent is done or superseded."""
+
+    async def is_waiting(self, name: SecretName) -> bool:
+        """Whether a name has open or parked intents, those of earlier incarnations included."""
+
+    async def find(self, intent_ids: Collection[UUID]) -> Mapping[UUID, Intent]:
+        """Return those of these intents that this installation ever journalled, in whatever state."""
+
+    async def last_written(self, incarnation: UUID, version: int) -> UUID | None:
+        """Return the newest set or update intent of a version, in whatever state."""
+
+    async def purged_at(self, name: SecretName) -> datetime | None:
+        """When the last purge of a name was accepted here, or None."""
 
     async def status(self) -> JournalStatus:
         """Counts for health."""

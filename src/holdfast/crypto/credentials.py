@@ -1,0 +1,38 @@
+"""The secrets that clients log in with.
+
+They are 256 random bits, so one SHA-256 is the right way to keep them: nobody can search that space, and a slow
+password hash would only slow us down. (Passwords that people choose are another matter; Holdfast has none.)
+"""
+
+import hashlib
+import hmac
+import secrets
+from typing import Final
+
+from holdfast.errors import Unauthenticated
+
+PREFIX: Final = "hfs_"
+"""Lets scanners for leaked credentials recognise ours."""
+
+_NOBODY: Final = hashlib.sha256(secrets.token_bytes(32)).digest()
+
+
+def new_client_secret() -> str:
+    """Return a new client secret: ``hfs_`` and 256 random bits, safe in URLs and headers."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_client_secret(secret: str) -> bytes:
+    """Return the SHA-256 to keep in place of a client secret."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def verify_client_secret(secret: str, kept: bytes | None) -> None:
+    """Check a client secret in constant time against the kept hash; None, for an unknown client, takes as long.
+
+    Raises:
+        Unauthenticated: it is not the client's secret.
+    """
+    matches = hmac.compare_digest(hash_client_secret(secret), _NOBODY if kept is None else kept)
+    if kept is None or not matches:
+        raise Unauthenticated("Client id or client secret is wrong.")
