@@ -308,6 +308,15 @@ class Ledger(Protocol):
     async def expiring(self, before: datetime) -> list[SecretSummary]:
         """Active secrets whose current version expires before a moment, soonest first."""
 
+    async def confirm(self, heads: Sequence[Head]) -> None:
+        """Note that these heads equal Key Vault now; one with another revision or with open intents is left out."""
+
+    async def unconfirmed(self, before: datetime, *, after: SecretName | None = None, limit: int) -> list[SecretName]:
+        """Active secrets that Key Vault should have, were not confirmed since ``before`` and have no open intents.
+
+        In name order, those after ``after``.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalStatus:
@@ -492,6 +501,40 @@ class Feed(Protocol):
 
     def seconds_since_contact(self) -> float:
         """Seconds since PostgreSQL last answered this node; the age of the grants it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncLease:
+    """The lead of one pass over the vault. ``since``: when the last pass that went through began, by the database."""
+
+    fence: int
+    started_at: datetime
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncStatus:
+    """The last pass that went through, and why the one after it did not."""
+
+    last_started_at: datetime | None
+    last_finished_at: datetime | None
+    last_error: str | None
+
+
+class SyncState(Protocol):
+    """Who mirrors the vault. One node leads at a time, under a lease with a fence, by the database's clock."""
+
+    async def lead(self, node: UUID, lease: timedelta) -> SyncLease | None:
+        """Begin a pass; None while another node leads."""
+
+    async def renew(self, held: SyncLease, lease: timedelta) -> bool:
+        """Hold the lead for longer; False if it was lost."""
+
+    async def finish(self, held: SyncLease, *, error: str | None = None) -> bool:
+        """End a pass, gone through or not, and give up the lead; False if it was lost."""
+
+    async def status(self) -> SyncStatus:
+        """What to report about the mirroring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

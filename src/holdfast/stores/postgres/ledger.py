@@ -83,3 +83,16 @@ class PostgresLedger:
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["expiring"], before)
         return [summary_of(row) for row in rows]
+
+    async def confirm(self, heads: Sequence[Head]) -> None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                self._sql["confirm"], [head.incarnation for head in heads], [head.revision for head in heads]
+            )
+
+    async def unconfirmed(self, before: datetime, *, after: SecretName | None = None, limit: int) -> list[SecretName]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["unconfirmed"], before, after or "", limit)
+        return [SecretName(row["secret_name"]) for row in rows]

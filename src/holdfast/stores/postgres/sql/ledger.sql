@@ -138,3 +138,17 @@ ON CONFLICT (secret_name) DO UPDATE
 
 -- name: remove_schedule
 DELETE FROM secret_rotation_schedule WHERE secret_name = $1
+
+-- name: confirm
+UPDATE secrets_vault v SET verified_at = now()
+FROM unnest($1::uuid[], $2::bigint[]) AS seen (incarnation, revision)
+WHERE v.incarnation = seen.incarnation AND v.revision = seen.revision
+  AND NOT EXISTS (SELECT 1 FROM secret_intents i
+                  WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked'))
+
+-- name: unconfirmed
+SELECT v.secret_name FROM secrets_vault v
+WHERE v.state = 'active' AND v.vault_version_id IS NOT NULL AND v.verified_at < $1 AND v.secret_name > $2
+  AND NOT EXISTS (SELECT 1 FROM secret_intents i
+                  WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked'))
+ORDER BY v.secret_name LIMIT $3

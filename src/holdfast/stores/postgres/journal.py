@@ -1,0 +1,116 @@
+"""The outbox: what Key Vault must still learn of, handed out under leases with fences."""
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from holdfast.domain.intent import Intent, IntentKind, IntentState
+from holdfast.domain.names import SecretName
+from holdfast.ports import JournalStatus
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.rows import attributes_of
+
+
+class PostgresJournal:
+    """Implements ``ports.Journal``. Leases are judged by the database's clock alone."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("journal")
+
+    async def claim(self, *, limit: int, lease: timedelta, name: SecretName | None = None) -> list[Intent]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["claim"], limit, lease, name)
+        return sorted(map(_intent_of, rows), key=lambda intent: intent.sequence)
+
+    async def complete(
+        self, intent: Intent, *, vault_version_id: str | None = None, vault_updated_at: datetime | None = None
+    ) -> bool:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            # A write that holds the row may just be moving this version to the history: wait, then look.
+            await connection.execute(self._sql["lock"], intent.incarnation)
+            settled = await connection.fetchval(
+                self._sql["complete"], intent.id, intent.fence, vault_version_id, vault_updated_at
+            )
+        return bool(settled)
+
+    async def release(self, intent: Intent, error: str, *, retry_in: timedelta) -> bool:
+        """See the port."""
+        return bool(await self._value("release", intent.id, intent.fence, error, retry_in))
+
+    async def park(self, intent: Intent, error: str) -> bool:
+        """See the port."""
+        return bool(await self._value("park", intent.id, intent.fence, error))
+
+    async def unpark(self, name: SecretName | None = None) -> int:
+        """See the port."""
+        return int(await self._value("unpark", name))
+
+    async def discard(self, name: SecretName) -> int:
+        """See the port."""
+        return int(await self._value("discard", name))
+
+    async def is_settled(self, intent_id: UUID) -> bool:
+        """See the port."""
+        return bool(await self._value("is_settled", intent_id))
+
+    async def is_waiting(self, name: SecretName) -> bool:
+        """See the port."""
+        return bool(await self._value("is_waiting", name))
+
+    async def find(self, intent_ids: Collection[UUID]) -> Mapping[UUID, Intent]:
+        """See the port."""
+        if not intent_ids:
+            return {}
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["find"], list(intent_ids))
+        return {intent.id: intent for intent in map(_intent_of, rows)}
+
+    async def last_written(self, incarnation: UUID, version: int) -> UUID | None:
+        """See the port."""
+        found: UUID | None = await self._value("last_written", incarnation, version)
+        return found
+
+    async def purged_at(self, name: SecretName) -> datetime | None:
+        """See the port."""
+        found: datetime | None = await self._value("purged_at", name)
+        return found
+
+    async def status(self) -> JournalStatus:
+        """See the port."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(self._sql["status"])
+        return JournalStatus(open=row["open"], parked=row["parked"], oldest_open_at=row["oldest_open_at"])
+
+    async def parked(self) -> list[Intent]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["parked"])
+        return list(map(_intent_of, rows))
+
+    async def _value(self, statement: str, *arguments: object) -> Any:
+        async with self._database.connection() as connection:
+            return await connection.fetchval(self._sql[statement], *arguments)
+
+
+def _intent_of(row: Mapping[str, Any]) -> Intent:
+    return Intent(
+        id=row["id"],
+        sequence=row["sequence"],
+        incarnation=row["incarnation"],
+        name=SecretName(row["secret_name"]),
+        display_name=row["display_name"],
+        kind=IntentKind(row["kind"]),
+        version=row["version"],
+        attributes=attributes_of(json.loads(row["attributes"])) if row["attributes"] else None,
+        state=IntentState(row["state"]),
+        attempts=row["attempts"],
+        fence=row["fence"],
+        last_error=row["last_error"],
+        created_at=row["created_at"],
+    )

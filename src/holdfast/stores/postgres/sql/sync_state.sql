@@ -1,0 +1,17 @@
+-- name: lead
+UPDATE sync_state SET leader = $1, lease_until = now() + $2::interval, fence = fence + 1
+WHERE lease_until IS NULL OR lease_until <= now() OR leader = $1
+RETURNING fence, now() AS started_at, last_started_at AS since
+
+-- name: renew
+UPDATE sync_state SET lease_until = now() + $2::interval WHERE fence = $1 RETURNING 1
+
+-- name: finish
+UPDATE sync_state SET leader = NULL, lease_until = NULL, last_error = $3,
+    last_started_at = CASE WHEN $3::text IS NULL THEN $2 ELSE last_started_at END,
+    last_finished_at = CASE WHEN $3::text IS NULL THEN now() ELSE last_finished_at END
+WHERE fence = $1
+RETURNING 1
+
+-- name: status
+SELECT last_started_at, last_finished_at, last_error FROM sync_state
