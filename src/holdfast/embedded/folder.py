@@ -1,5 +1,6 @@
 """The data folder: what lies where, and who may enter."""
 
+import contextlib
 import hashlib
 import os
 import pwd
@@ -66,7 +67,7 @@ def prepare(root: Path) -> DataFolder:
         raise StartupError(f"The data folder {root} cannot be made ({error.strerror}). {_MEND}") from error
     if found.st_uid != os.geteuid():
         raise StartupError(f"The data folder {root} belongs to another user (id {found.st_uid}). {_MEND}")
-    if root in (Path("/"), _home()):
+    if root == Path("/") or root in _homes():
         raise StartupError(f"The data folder must hold Holdfast's data alone, and {root} does not. {_MEND}")
     return DataFolder(root)
 
@@ -116,8 +117,11 @@ def check_private(path: Path, account: Account) -> None:
         )
 
 
-def _home() -> Path | None:
-    try:
-        return Path(pwd.getpwuid(os.geteuid()).pw_dir).resolve()
-    except KeyError:  # a container may run us under a number that has no entry
-        return None
+def _homes() -> list[Path]:
+    """The caller's home by the environment and by the account: under sudo they differ."""
+    homes = []
+    with contextlib.suppress(RuntimeError):
+        homes.append(Path.home().resolve())
+    with contextlib.suppress(KeyError):  # a container may run us under a number that has no entry
+        homes.append(Path(pwd.getpwuid(os.geteuid()).pw_dir).resolve())
+    return homes
