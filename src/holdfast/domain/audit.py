@@ -37,7 +37,7 @@ def record_of(
     name: str,
     timestamp: datetime,
     *,
-    error: Exception | None = None,
+    error: BaseException | None = None,
     version: int | None = None,
     source: str | None = None,
     stale: bool = False,

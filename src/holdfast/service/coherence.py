@@ -1,0 +1,80 @@
+"""Keeps what this node remembers in step with what was committed, here or on any other node."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import Secret
+from holdfast.ports import Cache
+from holdfast.resilience.singleflight import SingleFlight
+from holdfast.service.grants import GrantBook
+
+Flights = SingleFlight[SecretName, Secret]
+"""Loads under way, by name."""
+
+MAX_UNSETTLED: Final = 100_000
+"""Names remembered as waiting for Key Vault; beyond it every name counts as waiting."""
+
+
+class Unsettled:
+    """The names for which Key Vault may be behind: those must not be read from it without asking PostgreSQL.
+
+    Announced changes add to it; only a look at the journal that began after them takes them out again.
+    """
+
+    def __init__(self) -> None:
+        self._from_journal: frozenset[SecretName] | None = None
+        self._announced: dict[SecretName, int] = {}
+        self._looks = 0
+
+    def __contains__(self, name: SecretName) -> bool:
+        return self._from_journal is None or name in self._announced or name in self._from_journal
+
+    def announce(self, name: SecretName) -> None:
+        """A change of this secret was committed."""
+        if len(self._announced) >= MAX_UNSETTLED:
+            self._from_journal = None
+            self._announced.clear()
+        self._announced[name] = self._looks
+
+    def begin_look(self) -> int:
+        """The journal is about to be read; give what this returns to ``end_look``."""
+        self._looks += 1
+        return self._looks
+
+    def end_look(self, look: int, waiting: Iterable[SecretName]) -> None:
+        """The journal was read: these names had open or parked intents."""
+        self._from_journal = frozenset(waiting)
+        self._announced = {name: seen for name, seen in self._announced.items() if seen >= look}
+
+
+class Coherence:
+    """Implements ``ports.FeedListener`` over the caches, the loads under way and the grants."""
+
+    def __init__(self, local: Cache, shared: Cache | None, flights: Flights, grants: GrantBook) -> None:
+        self._local, self._shared, self._flights, self._grants = local, shared, flights, grants
+        self.unsettled = Unsettled()
+
+    async def resynchronise(self) -> None:
+        """See the port."""
+        await self._local.clear()
+        await self._grants.load()
+
+    async def secret_changed(self, name: SecretName, revision: int) -> None:
+        """See the port."""
+        self._flights.forget(name)
+        self.unsettled.announce(name)
+        await self._local.invalidate(name, revision)
+
+    async def committed(self, name: SecretName, revision: int) -> None:
+        """This node committed a change: nobody is told of it before no cache can contradict it."""
+        await self.secret_changed(name, revision)
+        if self._shared is not None:
+            await self._shared.invalidate(name, revision)
+
+    async def grants_changed(self, user_id: str | None) -> None:
+        """See the port."""
+        await self._grants.load(user_id)
+
+    async def client_changed(self, client_id: str) -> None:
+        """See the port: clients are looked up where they are used."""

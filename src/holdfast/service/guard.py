@@ -1,0 +1,110 @@
+"""The one door: who passes has been authorised, and the passage is on record."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import InitVar, dataclass
+from typing import Final, final
+
+from holdfast.domain.audit import AuditRecord, record_of
+from holdfast.domain.names import SecretName
+from holdfast.domain.policy import Caller, Grant, Permission
+from holdfast.errors import AccessDenied
+from holdfast.ports import AuditLog, Clock
+from holdfast.service.grants import GrantBook
+
+WHOLE_VAULT: Final = SecretName("*")
+"""The name under which operations on no one secret are recorded."""
+
+_MINT: Final = object()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """Proof that the grants said yes. Everything that touches a secret takes one; only the guard makes them."""
+
+    caller: Caller
+    permission: Permission
+    name: SecretName
+    operation: str
+    mint: InitVar[object]
+
+    def __post_init__(self, mint: object) -> None:
+        if mint is not _MINT:
+            raise TypeError("only the guard authorises")
+
+
+class Guard:
+    """Decides and records in one step."""
+
+    def __init__(self, grants: GrantBook, audit: AuditLog, clock: Clock) -> None:
+        self._grants, self._audit, self._clock = grants, audit, clock
+
+    @asynccontextmanager
+    async def operation(
+        self, caller: Caller, permission: Permission, name: SecretName, operation: str
+    ) -> AsyncIterator[Authorized]:
+        """Let an authorised operation run; however it fails is recorded before the error is passed on.
+
+        Raises:
+            AccessDenied: no grant allows it. That is on record.
+            AuditUnavailable: nothing can be put on record, so nothing happens.
+            LeaseExpired: the grants known here are too old to act on.
+        """
+        try:
+            yield self._authorize(caller, permission, name, operation)
+        except (Exception, asyncio.CancelledError) as error:
+            await self._audit.append(self.failure(caller, operation, name, error))
+            raise
+
+    def _authorize(self, caller: Caller, permission: Permission, name: SecretName, operation: str) -> Authorized:
+        if not self._grants.allows(caller, permission, name):
+            raise denied(caller, permission, name)
+        return Authorized(caller, permission, name, operation, _MINT)
+
+    def may(self, caller: Caller, permission: Permission, name: SecretName) -> bool:
+        """Whether a listing may show this entry to the caller; the listing itself is what is recorded."""
+        return self._grants.allows(caller, permission, name)
+
+    def check_delegation(self, authorized: Authorized, wanted: Grant) -> None:
+        """Refuse to hand out more than the caller holds.
+
+        Raises:
+            AccessDenied: some of it is not the caller's to give.
+        """
+        if not self._grants.allows_delegation(authorized.caller, wanted):
+            raise AccessDenied(
+                f"Permission denied: {authorized.caller.id!r} cannot grant more on {wanted.pattern!r} than they hold."
+            )
+
+    async def record(
+        self, authorized: Authorized, *, version: int | None = None, source: str | None = None, stale: bool = False
+    ) -> None:
+        """Return when the success of an operation is on record; only then may its result leave."""
+        await self._audit.append(self.success(authorized, version=version, source=source, stale=stale))
+
+    def success(
+        self, authorized: Authorized, *, version: int | None = None, source: str | None = None, stale: bool = False
+    ) -> AuditRecord:
+        """The record of a success, for a transaction that stores it with the change itself."""
+        return record_of(
+            authorized.caller,
+            authorized.operation,
+            authorized.name,
+            self._clock.now(),
+            version=version,
+            source=source,
+            stale=stale,
+        )
+
+    def failure(self, caller: Caller, operation: str, name: str, error: BaseException) -> AuditRecord:
+        """The record of a failure or refusal."""
+        return record_of(caller, operation, name, self._clock.now(), error=error)
+
+
+def denied(caller: Caller, permission: Permission, name: str) -> AccessDenied:
+    """The refusal of an action that no grant allows."""
+    return AccessDenied(
+        f"Permission denied: {caller.id!r} may not {permission} {name!r}. Ask for a grant of {permission!r} on it."
+    )

@@ -1,0 +1,85 @@
+"""The encrypted mirror, read with every check that its rows allow."""
+
+import logging
+from datetime import datetime
+from typing import Final
+
+from holdfast.domain.lifecycle import check_disclosable, not_found
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import SecretValue, State
+from holdfast.errors import HoldfastError, SecretDisabled
+from holdfast.ports import Clock, Head, Ledger, Place, Sealer, StoredVersion
+from holdfast.service.content import Content, content_of
+
+_log: Final = logging.getLogger(__name__)
+
+Mirrored = tuple[Head, StoredVersion]
+"""A secret's head and one of its versions."""
+
+
+class Mirror:
+    """Opens what the ledger stores."""
+
+    def __init__(self, ledger: Ledger, sealer: Sealer, clock: Clock) -> None:
+        self._ledger, self._sealer, self._clock = ledger, sealer, clock
+
+    async def current(self, name: SecretName) -> Mirrored | None:
+        """Return a secret's current version if it may be disclosed; None for a name the mirror does not know.
+
+        Raises:
+            SecretNotFound: deleted.
+            SecretDisabled: disabled.
+            IntegrityFailure: its rows were edited, swapped or rolled back.
+        """
+        found = await self._ledger.current(name)
+        if found is None:
+            return None
+        self.check_living(found[0])
+        check_disclosable(name, found[1].version.attributes, self._clock.now(), refuse_outside_validity=False)
+        return found
+
+    def check_living(self, head: Head) -> None:
+        """Refuse a head that was edited, or whose secret is deleted."""
+        self._sealer.verify(head.facts(), head.attestation)
+        if head.state is not State.ACTIVE:
+            raise not_found(head.name)
+
+    def value(self, head: Head, stored: StoredVersion) -> SecretValue:
+        """Open a version.
+
+        Raises:
+            SecretDisabled: Key Vault never disclosed this version to us, because it was disabled there.
+            IntegrityFailure: the bytes do not belong here.
+        """
+        if stored.sealed is None:
+            raise SecretDisabled(f"Version {stored.version.version} of {head.name!r} was never disclosed by Key Vault.")
+        return self._sealer.open(place_of(head, stored), stored.sealed)
+
+    def content(
+        self, head: Head, stored: StoredVersion, *, as_of: datetime, checked_at: datetime | None = None
+    ) -> Content:
+        """Open a version into what caches hold."""
+        checked_at = checked_at or self._clock.now()
+        return content_of(head, stored.version, self.value(head, stored), checked_at, as_of)
+
+    def compare(self, head: Head, stored: StoredVersion, told: SecretValue) -> None:
+        """Raise the alarm if the mirror could not stand in for Key Vault; asked whenever Key Vault answers a read."""
+        try:
+            same = self.value(head, stored).reveal() == told.reveal()
+        except HoldfastError as error:
+            _log.error("The mirror of %s cannot stand in for Key Vault: %s", head.name, error)
+        else:
+            if not same:
+                _log.error("The mirror of %s differs from Key Vault in the same version", head.name)
+
+
+def place_of(head: Head, stored: StoredVersion) -> Place:
+    """Where the bytes of a stored version belong."""
+    version = stored.version
+    return Place(
+        incarnation=head.incarnation,
+        name=head.name,
+        version=version.version,
+        version_id=version.version_id,
+        attributes=version.attributes,
+    )
