@@ -1,8 +1,7 @@
 """Access tokens: compact JWTs (RFC 7519, RFC 9068) signed with Ed25519 keys that come from the ring."""
 
 import base64
-import secrets
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, final
 
@@ -24,61 +23,49 @@ _TEXTS: Final = ("iss", "sub", "aud", "jti")
 _TIMES: Final = ("exp", "nbf", "iat")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenClaims:
-    """What a valid token says. ``token_id`` is unique to the token."""
-
-    subject: str
-    audience: str
-    token_id: str
-    expires_at: int
-
-
 @final
-class TokenAuthority:
-    """Issues and checks the tokens of one issuer: signs with the ring's primary key, accepts those of all its keys."""
+class TokenSigner:
+    """Signs with the ring's primary key, accepts the tokens of all its keys. ``now`` is the present moment, in UTC.
 
-    def __init__(self, ring: KeyRing, issuer: str) -> None:
+    Issuer and audience depend on the host that was asked, so the caller compares them; here they must be there, and
+    be one text each.
+    """
+
+    def __init__(self, ring: KeyRing, now: Callable[[], datetime]) -> None:
         keys = {key_id: Ed25519PrivateKey.from_private_bytes(ring.key(key_id).subkey("token")) for key_id in ring.ids}
-        self._issuer = issuer
+        self._now = now
         self._key_id = ring.primary.id
         self._signing_key = keys[self._key_id]
         self._public_keys = {key_id: key.public_key() for key_id, key in keys.items()}
 
-    def issue(self, subject: str, audience: str, *, now: datetime, lifetime: timedelta) -> str:
-        """Return a token that says ``subject`` may speak to ``audience`` from ``now`` for ``lifetime``."""
-        issued_at = int(now.timestamp())
-        claims = {
-            "iss": self._issuer,
-            "sub": subject,
-            "aud": audience,
-            "jti": secrets.token_urlsafe(16),
-            "iat": issued_at,
-            "nbf": issued_at,
-            "exp": issued_at + int(lifetime.total_seconds()),
-        }
-        headers = {"kid": self._key_id, "typ": _TYPE}
-        return jwt.encode(claims, self._signing_key, ALGORITHM, headers=headers)
-
-    def verify(self, token: str, audience: str, *, now: datetime) -> TokenClaims:
-        """Return the claims of a token that we issued for exactly this audience and that is valid now.
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """Return a signed token.
 
         Raises:
-            Unauthenticated: anything about it is missing, of the wrong type, foreign, not yet or no longer valid.
+            ValueError: a claim that ``verify`` requires is missing or has the wrong type.
+        """
+        if not _well_typed(claims):
+            raise ValueError(f"a token needs the texts {', '.join(_TEXTS)} and the whole numbers {', '.join(_TIMES)}")
+        headers = {"kid": self._key_id, "typ": _TYPE}
+        return jwt.encode(dict(claims), self._signing_key, ALGORITHM, headers=headers)
+
+    def verify(self, token: str) -> Mapping[str, Any]:
+        """Return the claims of a token that we signed and that is valid now.
+
+        ``iss``, ``sub``, ``aud`` and ``jti`` are texts, ``exp``, ``nbf`` and ``iat`` whole seconds since 1970.
+
+        Raises:
+            Unauthenticated: forged, of another type, lacking a claim, not yet or no longer valid.
         """
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthenticated(f"The access token is longer than {MAX_TOKEN_LENGTH} characters.")
         claims = self._signed_claims(token)
         if not _well_typed(claims):
             raise Unauthenticated("The access token lacks a claim, or one has the wrong type.")
-        if claims["iss"] != self._issuer or claims["aud"] != audience:
-            raise Unauthenticated("The access token was issued for another resource or by another issuer.")
-        _check_times(claims, now.timestamp())
-        return TokenClaims(
-            subject=claims["sub"], audience=audience, token_id=claims["jti"], expires_at=int(claims["exp"])
-        )
+        _check_times(claims, self._now().timestamp())
+        return claims
 
-    def key_set(self) -> dict[str, list[dict[str, str]]]:
+    def jwks(self) -> Mapping[str, Any]:
         """Return the public keys as a JSON Web Key Set (RFC 7517, RFC 8037)."""
         return {"keys": [_public_jwk(key_id, key) for key_id, key in self._public_keys.items()]}
 
@@ -100,13 +87,13 @@ _ONLY_THE_SIGNATURE: Final[Any] = {
 } | {"verify_signature": True}
 
 
-def _well_typed(claims: dict[str, Any]) -> bool:
+def _well_typed(claims: Mapping[str, Any]) -> bool:
     texts = all(isinstance(claims.get(claim), str) and claims[claim] for claim in _TEXTS)
     # `type is`: True is an int as well, and a float may be NaN, which no comparison catches.
     return texts and all(type(claims.get(claim)) is int for claim in _TIMES)
 
 
-def _check_times(claims: dict[str, Any], now_s: float) -> None:
+def _check_times(claims: Mapping[str, Any], now_s: float) -> None:
     leeway_s = LEEWAY.total_seconds()
     if claims["exp"] <= now_s - leeway_s:
         raise Unauthenticated("The access token has expired; get a new one.")
