@@ -1,0 +1,1 @@
+"""Who a request comes from: clients, their tokens, and limits on guessing."""

@@ -1,0 +1,138 @@
+"""OAuth2 client credentials: a client id and secret become a token, a token becomes a client id.
+
+Tokens carry an audience, so that one meant for another service is of no use here, nor ours there. A verified token is
+remembered by its SHA-256 until it expires; whether its client still exists is asked on every request.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+from holdfast.auth.resource import Audience
+from holdfast.crypto.tokens import MAX_TOKEN_LENGTH, TokenSigner
+from holdfast.domain.policy import Caller
+from holdfast.errors import InvalidInput, Unauthenticated
+from holdfast.ports import Clock
+
+TOKEN_LIFETIME: Final = timedelta(hours=1)
+"""Azure's clients ask for a new token when fewer than five minutes remain."""
+
+MAX_REMEMBERED: Final = 10_000
+"""Tokens; the one verified longest ago is forgotten first."""
+
+
+class Clients(Protocol):
+    """The registered clients."""
+
+    async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
+        """Return the caller of a right id and secret.
+
+        Raises:
+            Unauthenticated: they are not.
+        """
+
+    def is_active_client(self, client_id: str) -> bool:
+        """Whether the client still exists, as far as this node knows; answers from memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """An access token and how long it is good for."""
+
+    token: str
+    lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    client_id: str
+    audience: str
+    expires_at: int
+
+
+class ClientTokens:
+    """Issues and checks the tokens of one tenant, a GUID in lower case."""
+
+    def __init__(self, clients: Clients, signer: TokenSigner, audience: Audience, tenant: str, clock: Clock) -> None:
+        self.tenant = tenant
+        self._clients = clients
+        self._signer = signer
+        self._audience = audience
+        self._clock = clock
+        self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    async def issue(
+        self, client_id: str, client_secret: str, resource: str, host: str, *, ip_address: str | None = None
+    ) -> IssuedToken:
+        """Return a token for ``resource``, asked for at ``host``.
+
+        Raises:
+            InvalidInput: the resource is not this server's.
+            Unauthenticated: wrong client id or secret.
+        """
+        if not self._audience.may_issue(resource, host):
+            raise InvalidInput(
+                "This server issues tokens for itself only: use one host name for vault_url and authority.",
+                field="scope",
+            )
+        caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
+        token = self._signer.sign(self._claims(caller.id, resource, self.issuer(host)))
+        return IssuedToken(token, TOKEN_LIFETIME)
+
+    def authenticate(self, token: str, host: str) -> str:
+        """Return the client id that a token proves to the server at ``host``.
+
+        Raises:
+            Unauthenticated: forged, expired, for another audience or tenant, or of a removed client.
+        """
+        verified = self._verified(token)
+        if verified.audience != self._audience.resource_of(host):
+            raise Unauthenticated("AKV10022: Invalid audience: the access token is for another resource.")
+        if not self._clients.is_active_client(verified.client_id):
+            raise Unauthenticated("The client of this access token has been removed.")
+        return verified.client_id
+
+    def issuer(self, host: str) -> str:
+        """The issuer that tokens asked for at ``host`` name."""
+        return f"https://{host}/{self.tenant}/v2.0"
+
+    def resource_of(self, host: str) -> str | None:
+        """The resource this server is under ``host``, or None for a host that can only be Azure's."""
+        return self._audience.resource_of(host)
+
+    def jwks(self) -> Mapping[str, Any]:
+        """The public keys that tokens are signed with, as a JSON Web Key Set."""
+        return self._signer.jwks()
+
+    def _claims(self, subject: str, audience: str, issuer: str) -> dict[str, str | int]:
+        now = int(self._clock.now().timestamp())
+        return {
+            "iss": issuer,
+            "tid": self.tenant,
+            "aud": audience,
+            "sub": subject,
+            "jti": str(uuid4()),
+            "iat": now,
+            "nbf": now,
+            "exp": now + int(TOKEN_LIFETIME.total_seconds()),
+        }
+
+    def _verified(self, token: str) -> _Verified:
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise Unauthenticated(f"The access token is longer than {MAX_TOKEN_LENGTH} characters.")
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        known = self._remembered.get(digest)
+        if known is not None and self._clock.now().timestamp() < known.expires_at:
+            return known
+        claims = self._signer.verify(token)
+        if claims.get("tid") != self.tenant:
+            raise Unauthenticated("AKV10032: Invalid issuer: the access token is from another tenant.")
+        verified = _Verified(claims["sub"], claims["aud"], claims["exp"])
+        self._remembered[digest] = verified
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return verified

@@ -1,0 +1,54 @@
+"""The resource a server names in its challenge: the only audience whose tokens it takes.
+
+Azure's SDKs check by default that the request's host ends with "." and the resource's host, ports included. So a
+server under ``v.kv.example`` with the configured resource ``https://kv.example`` works unchanged; one that is reached
+under any other address names that very address, and its clients turn the check off.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+_HOST: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_.-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
+
+_AZURE_DOMAINS: Final = (
+    "azure.net",
+    "azure.cn",
+    "usgovcloudapi.net",
+    "microsoftazure.de",
+    "azure.com",
+    "microsoftonline.com",
+)
+"""Where Microsoft's clouds live. A token with such an audience is not ours to issue or to take."""
+
+
+def canonical_host(header: str) -> str | None:
+    """Return a Host header in lower case without the default port, or None when it is not a host."""
+    host = header.lower()
+    return host.removesuffix(":443") if _HOST.fullmatch(host) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Decides which resource a server is. ``parent``: the configured ``https://domain[:port]``, if any."""
+
+    parent: str | None = None
+
+    def resource_of(self, host: str) -> str | None:
+        """Return the resource for a canonical host, or None for one that can only be Azure's."""
+        if self.parent is not None and host.endswith("." + self._parent_host):
+            return f"https://{self._parent_host}"
+        name = urlsplit(f"https://{host}").hostname or ""
+        if any(name == domain or name.endswith("." + domain) for domain in _AZURE_DOMAINS):
+            return None
+        return f"https://{host}"
+
+    def may_issue(self, resource: str, host: str) -> bool:
+        """Whether a token endpoint at ``host`` issues tokens for ``resource``."""
+        configured = None if self.parent is None else f"https://{self._parent_host}"
+        return resource in {configured, self.resource_of(host)} - {None}
+
+    @property
+    def _parent_host(self) -> str:
+        return urlsplit(self.parent or "").netloc.lower().removesuffix(":443")

@@ -1,0 +1,124 @@
+"""Every error's status and codes, in one table. Clients match on these; the texts are ours."""
+
+import logging
+import math
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+from holdfast import errors
+from holdfast.keyvault_wire.requests import MalformedBackup
+from holdfast.keyvault_wire.responses import error_body
+from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
+from holdfast.web import limits
+from holdfast.web.exchange import RawHeaders, Reply
+
+_log: Final = logging.getLogger(__name__)
+
+RETRY_AFTER_S: Final = 2
+"""Seconds a client is asked to wait when nobody knows better. The Python SDK obeys without a cap, so it is short."""
+
+MAX_RETRY_AFTER_S: Final = 60
+"""Seconds; the Go SDK gives up when it is asked to wait longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How an error looks from outside. ``text`` replaces an error's own where that could tell of our insides."""
+
+    status: HTTPStatus
+    code: str
+    inner_code: str | None = None
+    text: str | None = None
+    close: bool = False
+
+
+_UNAVAILABLE: Final = Rendering(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "ServiceUnavailable",
+    text="The service cannot give a safe answer at the moment; try again.",
+)
+_INTERNAL: Final = Rendering(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "InternalServerError",
+    text="The service failed to process this request; its log names the cause under this request id.",
+)
+_BAD: Final = Rendering(HTTPStatus.BAD_REQUEST, "BadParameter")
+_CONFLICT: Final = Rendering(HTTPStatus.CONFLICT, "Conflict")
+_NOT_FOUND: Final = Rendering(HTTPStatus.NOT_FOUND, "SecretNotFound")
+
+RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxyType(
+    {
+        errors.InvalidInput: _BAD,
+        errors.ConfigurationError: _INTERNAL,
+        errors.Unauthenticated: Rendering(HTTPStatus.UNAUTHORIZED, "Unauthorized"),
+        errors.AccessDenied: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "ForbiddenByRbac"),
+        errors.SecretNotFound: _NOT_FOUND,
+        errors.VersionNotFound: _NOT_FOUND,
+        errors.SecretUnusable: Rendering(HTTPStatus.FORBIDDEN, "Forbidden"),
+        errors.SecretDisabled: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "SecretDisabled"),
+        errors.SecretOutsideValidity: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "SecretOutsideValidity"),
+        errors.Conflict: _CONFLICT,
+        errors.GenerationMismatch: _CONFLICT,
+        errors.IdempotencyMismatch: _CONFLICT,
+        errors.SecretDeleted: Rendering(HTTPStatus.CONFLICT, "Conflict", "ObjectIsDeletedButRecoverable"),
+        errors.TransitionPending: Rendering(HTTPStatus.CONFLICT, "Conflict", "ObjectIsBeingDeleted"),
+        errors.Rejected: _BAD,
+        errors.IntegrityFailure: _INTERNAL,
+        errors.KeyUnavailable: _INTERNAL,
+        errors.StartupError: _UNAVAILABLE,
+        errors.BackendUnavailable: _UNAVAILABLE,
+        errors.CircuitOpen: _UNAVAILABLE,
+        errors.BackendRefused: _UNAVAILABLE,
+        errors.Throttled: Rendering(
+            HTTPStatus.TOO_MANY_REQUESTS, "Throttled", text="Too many requests at the moment; try again."
+        ),
+        errors.OutcomeUnknown: _UNAVAILABLE,
+        errors.AuditUnavailable: _UNAVAILABLE,
+        errors.LeaseExpired: _UNAVAILABLE,
+        MalformedBackup: Rendering(HTTPStatus.BAD_REQUEST, "Malformed backup blob"),
+        NoSuchPath: Rendering(HTTPStatus.NOT_FOUND, "NotFound"),
+        MethodNotAllowed: Rendering(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+        limits.PayloadTooLarge: Rendering(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", close=True),
+        limits.UnsupportedEncoding: Rendering(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", close=True),
+        limits.RequestTimeout: Rendering(HTTPStatus.REQUEST_TIMEOUT, "RequestTimeout", close=True),
+    }
+)
+
+
+def rendering_of(error: Exception) -> Rendering:
+    """Return the rendering of an error's nearest class; what was never meant to be raised is an internal error."""
+    return next((RENDERINGS[kind] for kind in type(error).__mro__ if kind in RENDERINGS), _INTERNAL)
+
+
+def refusal(error: Exception, request_id: str, challenge: str | None = None) -> Reply:
+    """Return the answer that an error becomes. Only 429 and 503 invite a retry: the SDKs repeat whatever does."""
+    shown = rendering_of(error)
+    if shown is _INTERNAL:
+        _log.error("request %s failed: %s\n%s", request_id, type(error).__name__, _frames(error))
+    body = error_body(shown.code, shown.text or str(error), shown.inner_code)
+    return Reply(shown.status, body, _headers(error, shown, challenge), close=shown.close)
+
+
+def retry_after(seconds: float | None = None) -> tuple[bytes, bytes]:
+    """Return a Retry-After header."""
+    wait = RETRY_AFTER_S if seconds is None else min(max(math.ceil(seconds), 1), MAX_RETRY_AFTER_S)
+    return (b"retry-after", str(wait).encode())
+
+
+def _headers(error: Exception, shown: Rendering, challenge: str | None) -> RawHeaders:
+    if shown.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return (retry_after(getattr(error, "retry_after_s", None)),)
+    if isinstance(error, MethodNotAllowed):
+        return ((b"allow", ", ".join(error.allowed).encode()),)
+    if shown.status is HTTPStatus.UNAUTHORIZED and challenge is not None:
+        return ((b"www-authenticate", challenge.encode()),)
+    return ()
+
+
+def _frames(error: Exception) -> str:
+    """Where it happened, without the error's text: that may quote what it choked on."""
+    return "".join(traceback.format_tb(error.__traceback__))

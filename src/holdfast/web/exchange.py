@@ -1,0 +1,113 @@
+"""One request and its answer, over plain ASGI."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import uuid4
+
+from holdfast.auth.resource import canonical_host
+from holdfast.errors import InvalidInput
+from holdfast.web.limits import Receive, read_body
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+MAX_CLIENT_REQUEST_ID: Final = 128
+
+_ALWAYS: Final[RawHeaders] = (
+    (b"cache-control", b"no-cache, no-store"),
+    (b"pragma", b"no-cache"),
+    (b"expires", b"-1"),
+    (b"strict-transport-security", b"max-age=31536000;includeSubDomains"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_JSON: Final = (b"content-type", b"application/json; charset=utf-8")
+_SINGLE: Final = frozenset({b"authorization", b"host", b"content-encoding", b"content-type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status, a JSON body (None: no body at all) and headers beside the usual ones."""
+
+    status: int
+    body: bytes | None
+    headers: RawHeaders = ()
+    close: bool = False
+
+
+class Exchange:
+    """The request as the handlers see it. Forwarding headers are ignored: the peer is who connected."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.raw_path: bytes = scope["raw_path"]
+        self.query: bytes = scope["query_string"]
+        self.request_id = str(uuid4())
+        self.headers, self._repeated = _headers(scope["headers"])
+        self._receive = receive
+        self._send = send
+
+    @cached_property
+    def host(self) -> str:
+        """The canonical host, with its port unless it is 443, that the client addressed.
+
+        Raises:
+            InvalidInput: there is not exactly one, or it is not a host.
+        """
+        host = None if b"host" in self._repeated else canonical_host(self.headers.get(b"host", ""))
+        if host is None:
+            raise InvalidInput("The request needs exactly one valid Host header.", field="host")
+        return host
+
+    @property
+    def origin(self) -> str:
+        """``https://host[:port]``, to build links from."""
+        return f"https://{self.host}"
+
+    @property
+    def peer(self) -> str | None:
+        """The address of the other end of the connection."""
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+    def single(self, name: bytes) -> str | None:
+        """The value of a header that must not be repeated; None when absent or repeated."""
+        return None if name in self._repeated else self.headers.get(name)
+
+    async def body(self, limit: int) -> bytes:
+        """Return the body; see ``read_body`` for what it raises."""
+        return await read_body(self._receive, self.headers, limit)
+
+    async def send(self, reply: Reply) -> None:
+        """Answer."""
+        headers = [*_ALWAYS, (b"x-ms-request-id", self.request_id.encode()), *self._echo(), *reply.headers]
+        if reply.body is not None:
+            headers += (_JSON, (b"content-length", str(len(reply.body)).encode()))
+        elif reply.status != HTTPStatus.NO_CONTENT:
+            headers.append((b"content-length", b"0"))
+        if reply.close:
+            headers.append((b"connection", b"close"))
+        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": reply.body or b""})
+
+    def _echo(self) -> RawHeaders:
+        given = self.headers.get(b"x-ms-client-request-id")
+        if given and len(given) <= MAX_CLIENT_REQUEST_ID and given.isascii() and given.isprintable():
+            return ((b"x-ms-client-request-id", given.encode()),)
+        return ()
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, str], set[bytes]]:
+    headers: dict[bytes, str] = {}
+    repeated: set[bytes] = set()
+    for name, value in raw:
+        if name in headers and name in _SINGLE:
+            repeated.add(name)
+        headers[name] = value.decode("latin-1")
+    return headers, repeated

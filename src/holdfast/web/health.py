@@ -1,0 +1,43 @@
+"""Liveness and readiness, for orchestrators: no login, no names, no secrets."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from holdfast.ports import BackendHealth
+from holdfast.web.errors import retry_after
+from holdfast.web.exchange import Exchange, Reply
+
+_log: Final = logging.getLogger(__name__)
+_encode: Final = msgspec.json.Encoder().encode
+
+READINESS_PATIENCE_S: Final = 5.0
+
+Backends = Callable[[], Awaitable[Sequence[BackendHealth]]]
+"""Looks at every backend. Raises when this node can answer nothing at all."""
+
+
+class Health:
+    """Answers ``/healthz`` and ``/readyz``."""
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    async def alive(self, _: Exchange) -> Reply:
+        """200: the process answers."""
+        return Reply(HTTPStatus.OK, _encode({"status": "alive"}))
+
+    async def ready(self, _: Exchange) -> Reply:
+        """200: ready, or degraded with the backends that are missing. 503: send no requests here."""
+        try:
+            async with asyncio.timeout(READINESS_PATIENCE_S):
+                backends = await self._backends()
+        except Exception as error:
+            _log.warning("not ready: %s", type(error).__name__)
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _encode({"status": "not ready"}), (retry_after(),))
+        failing = [each.name for each in backends if each.configured and not each.healthy]
+        return Reply(HTTPStatus.OK, _encode({"status": "degraded" if failing else "ready", "degraded": failing}))

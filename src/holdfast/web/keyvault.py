@@ -1,0 +1,195 @@
+"""The operations on secrets of Key Vault's REST API, each one call of the service."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from holdfast.domain.policy import Caller
+from holdfast.errors import IntegrityFailure, InvalidInput, KeyUnavailable, SecretNotFound, Unauthenticated
+from holdfast.keyvault_wire import responses as wire
+from holdfast.keyvault_wire.paging import SkipTokens
+from holdfast.keyvault_wire.query import Query, parse_query
+from holdfast.keyvault_wire.requests import MalformedBackup, parse_restore, parse_set, parse_update
+from holdfast.keyvault_wire.routes import Operation, Route, route
+from holdfast.web.errors import refusal
+from holdfast.web.exchange import Exchange, Reply
+from holdfast.web.facade import Secrets
+from holdfast.web.identity import Identity
+from holdfast.web.limits import MAX_BODY_BYTES, MAX_RESTORE_BYTES
+from holdfast.web.marks import read_marks, write_marks
+
+
+@dataclass(frozen=True, slots=True)
+class VaultFacts:
+    """What the vault says about itself in every answer."""
+
+    retention_days: int
+    purge_protection: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An authenticated, routed request."""
+
+    exchange: Exchange
+    caller: Caller
+    query: Query
+    route: Route
+
+    @property
+    def name(self) -> str:
+        """The secret's name in the client's casing."""
+        return self.route.name
+
+
+_Operations = Mapping[Operation, Callable[[Call], Awaitable[Reply]]]
+
+
+class KeyVaultApi:
+    """Answers requests for secrets. Authentication comes before anything else about a request is looked at."""
+
+    def __init__(self, secrets: Secrets, identity: Identity, facts: VaultFacts, skip_tokens: SkipTokens) -> None:
+        self._secrets = secrets
+        self._identity = identity
+        self._facts = facts
+        self._skip_tokens = skip_tokens
+        self._operations: _Operations = {
+            Operation.SET: self._set,
+            Operation.GET: self._get,
+            Operation.UPDATE: self._update,
+            Operation.LIST: self._list,
+            Operation.LIST_VERSIONS: self._list_versions,
+            Operation.DELETE: self._delete,
+            Operation.LIST_DELETED: self._list_deleted,
+            Operation.GET_DELETED: self._get_deleted,
+            Operation.RECOVER: self._recover,
+            Operation.PURGE: self._purge,
+            Operation.BACKUP: self._backup,
+            Operation.RESTORE: self._restore,
+        }
+
+    async def handle(self, exchange: Exchange) -> Reply:
+        """Answer any request."""
+        caller = self._identity.caller(exchange)
+        found = route(exchange.method, exchange.raw_path)
+        call = Call(exchange, caller, parse_query(exchange.query), found)
+        return await self._operations[found.operation](call)
+
+    async def handle_get_latest(self, exchange: Exchange, name: str) -> Reply:
+        """Answer ``GET /secrets/{name}``, for whoever has recognised it already."""
+        caller = self._identity.caller(exchange)
+        return await self._get(Call(exchange, caller, parse_query(exchange.query), Route(Operation.GET, name)))
+
+    def refuse(self, error: Exception, exchange: Exchange) -> Reply:
+        """Return the answer to a request that failed; the unauthenticated are told how to log in."""
+        challenge = self._identity.challenge(exchange) if isinstance(error, Unauthenticated) else None
+        return refusal(error, exchange.request_id, challenge)
+
+    def _vault(self, call: Call) -> wire.Vault:
+        return wire.Vault(call.exchange.origin, self._facts.retention_days, self._facts.purge_protection)
+
+    async def _set(self, call: Call) -> Reply:
+        request = parse_set(await call.exchange.body(MAX_BODY_BYTES))
+        result = await self._secrets.set_secret(
+            call.name,
+            request.value,
+            content_type=request.content_type,
+            expires_at=request.expires_at,
+            not_before=request.not_before,
+            enabled=request.enabled,
+            tags=request.tags,
+            context=call.caller,
+        )
+        created_at = result.created_at or datetime.now(UTC)
+        body = wire.new_secret_bundle(self._vault(call), call.name, result.version_id, created_at, request)
+        return Reply(HTTPStatus.OK, body, write_marks(result))
+
+    async def _get(self, call: Call) -> Reply:
+        if call.route.version is None:
+            secret = await self._secrets.get_secret(call.name, context=call.caller)
+        else:
+            secret = await self._secrets.get_secret_version(call.name, call.route.version, context=call.caller)
+        return Reply(HTTPStatus.OK, wire.secret_bundle(self._vault(call), secret), read_marks(secret))
+
+    async def _update(self, call: Call) -> Reply:
+        request = parse_update(await call.exchange.body(MAX_BODY_BYTES))
+        version = await self._secrets.update_secret(
+            call.name,
+            version=call.route.version,
+            enabled=request.enabled,
+            expires_at=request.expires_at,
+            not_before=request.not_before,
+            content_type=request.content_type,
+            tags=request.tags,
+            context=call.caller,
+        )
+        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), call.name, version))
+
+    async def _list(self, call: Call) -> Reply:
+        size = call.query.page_size
+        found = await self._secrets.list_secrets(
+            after=self._position(call, "secrets"), limit=size + 1, context=call.caller
+        )
+        page = found[:size]
+        link = self._next_link(call, "secrets", page[-1].name) if len(found) > size else None
+        return Reply(HTTPStatus.OK, wire.secret_page(self._vault(call), page, link))
+
+    async def _list_deleted(self, call: Call) -> Reply:
+        size = call.query.page_size
+        found = await self._secrets.list_deleted_secrets(
+            after=self._position(call, "deletedsecrets"), limit=size + 1, context=call.caller
+        )
+        page = found[:size]
+        link = self._next_link(call, "deletedsecrets", page[-1].name) if len(found) > size else None
+        return Reply(HTTPStatus.OK, wire.deleted_page(self._vault(call), page, link))
+
+    async def _list_versions(self, call: Call) -> Reply:
+        size, listing = call.query.page_size, f"secrets/{call.name}/versions"
+        after = self._position(call, listing.lower()) or ""
+        try:
+            versions = await self._secrets.list_secret_versions(call.name, context=call.caller)
+        except SecretNotFound:
+            versions = []
+        found = sorted((each for each in versions if each.version_id > after), key=lambda each: each.version_id)
+        page = found[:size]
+        link = self._next_link(call, listing, page[-1].version_id) if len(found) > size else None
+        return Reply(HTTPStatus.OK, wire.version_page(self._vault(call), call.name, page, link))
+
+    async def _delete(self, call: Call) -> Reply:
+        deleted = await self._secrets.delete_secret(call.name, context=call.caller)
+        return Reply(HTTPStatus.OK, wire.deleted_bundle(self._vault(call), deleted), write_marks(deleted))
+
+    async def _get_deleted(self, call: Call) -> Reply:
+        deleted = await self._secrets.get_deleted_secret(call.name, context=call.caller)
+        return Reply(HTTPStatus.OK, wire.deleted_bundle(self._vault(call), deleted))
+
+    async def _recover(self, call: Call) -> Reply:
+        version = await self._secrets.recover_secret(call.name, context=call.caller)
+        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), call.name, version))
+
+    async def _purge(self, call: Call) -> Reply:
+        await self._secrets.purge_secret(call.name, context=call.caller)
+        return Reply(HTTPStatus.NO_CONTENT, None)
+
+    async def _backup(self, call: Call) -> Reply:
+        blob = await self._secrets.backup_secret(call.name, context=call.caller)
+        return Reply(HTTPStatus.OK, wire.backup_result(blob))
+
+    async def _restore(self, call: Call) -> Reply:
+        blob = parse_restore(await call.exchange.body(MAX_RESTORE_BYTES))
+        try:
+            version = await self._secrets.restore_secret(blob, context=call.caller)
+        except (IntegrityFailure, KeyUnavailable, InvalidInput):
+            raise MalformedBackup("Backup blob is corrupt.", field="value") from None
+        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), version.name, version))
+
+    def _position(self, call: Call, listing: str) -> str | None:
+        token = call.query.skip_token
+        return None if not token else self._skip_tokens.decode(listing, token)
+
+    def _next_link(self, call: Call, listing: str, position: str) -> str:
+        token = self._skip_tokens.encode(listing.lower(), position)
+        link = f"{call.exchange.origin}/{listing}?api-version={call.query.api_version}&$skiptoken={token}"
+        wanted = call.query.max_results
+        return link if wanted is None else f"{link}&maxresults={wanted}"

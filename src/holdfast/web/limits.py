@@ -1,0 +1,74 @@
+"""What one request may cost before it is understood."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from holdfast.errors import HoldfastError
+
+MAX_BODY_BYTES: Final = 256 * 1024
+"""A value of 25,600 bytes is up to six times as long in escaped JSON; tags and attributes come on top."""
+
+MAX_RESTORE_BYTES: Final = 32 * 1024 * 1024
+"""A backup of 500 versions, Key Vault's own limit for a backup."""
+
+MAX_TOKEN_REQUEST_BYTES: Final = 16 * 1024
+
+BODY_PATIENCE_S: Final = 30.0
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class PayloadTooLarge(HoldfastError):
+    """The body is longer than this operation can need."""
+
+    code = "payload_too_large"
+
+
+class UnsupportedEncoding(HoldfastError):
+    """The body is compressed."""
+
+    code = "unsupported_encoding"
+
+
+class RequestTimeout(HoldfastError):
+    """The body did not arrive in time, or the client went away."""
+
+    code = "request_timeout"
+
+
+async def read_body(receive: Receive, headers: dict[bytes, str], limit: int) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        PayloadTooLarge: longer than ``limit`` bytes, by its own account or in fact.
+        UnsupportedEncoding: compressed.
+        RequestTimeout: not complete after 30 s.
+    """
+    if headers.get(b"content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedEncoding("A compressed body is not accepted; send it without Content-Encoding.")
+    if int(headers.get(b"content-length") or 0) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(BODY_PATIENCE_S):
+            return await _collect(receive, limit)
+    except TimeoutError as error:
+        raise RequestTimeout(f"The request body did not arrive within {BODY_PATIENCE_S:.0f} s.") from error
+
+
+async def _collect(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestTimeout("The client left before its request was complete.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body is longer than {limit:,} bytes.")

@@ -1,0 +1,124 @@
+"""uvicorn's HTTP/1.1 protocol (httptools), with the limits that it leaves to a proxy.
+
+uvicorn bounds neither the size of a request's head nor the time it takes, nor how long a connection may be silent
+before its first request, nor the number of connections. This touches uvicorn's internals, so its minor version is
+pinned; ``tests/web/test_raw_http.py`` holds it to what is promised here.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from holdfast.keyvault_wire.responses import error_body
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""Request line and headers together."""
+
+MAX_HEADERS: Final = 100
+HEAD_PATIENCE_S: Final = 15.0
+"""Seconds from a connection's opening, or from the first byte of a later request, to the end of its head."""
+
+MAX_CONNECTIONS: Final = 4096
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._refused = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take a connection, unless there are too many."""
+        if len(self.connections) >= MAX_CONNECTIONS:
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        if self.transport is not None:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrives; nothing more once the connection is refused."""
+        if self._refused or self.transport is None:
+            return
+        super().data_received(data)
+        if self._is_silent():
+            # Stray line ends between requests stop uvicorn's timer and begin no request.
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._head_timer is None:
+            self._await_head()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request line."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        if len(self.headers) >= MAX_HEADERS:
+            raise _HeadTooLarge
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start answering."""
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not proper HTTP, in JSON like every other refusal, and close."""
+        self._refused = True
+        self._stop_timer()
+        if self.cycle is not None and not self.cycle.response_complete and self.cycle.response_started:
+            self.transport.abort()
+            return
+        too_large = self._head_bytes > MAX_HEAD_BYTES or len(self.headers or ()) >= MAX_HEADERS
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_large else HTTPStatus.BAD_REQUEST
+        text = f"The head of the request is larger than {MAX_HEAD_BYTES} bytes." if too_large else msg
+        body = error_body("BadParameter", text)
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json; charset=utf-8\r\n"
+            f"content-length: {len(body)}\r\ncache-control: no-cache, no-store\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise _HeadTooLarge
+
+    def _is_silent(self) -> bool:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        return not answering and self._head_timer is None and self.timeout_keep_alive_task is None
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_PATIENCE_S, self._give_up)
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class _HeadTooLarge(Exception):
+    """Stops the parser, which passes it on as a malformed request."""

@@ -1,0 +1,153 @@
+"""Runs the application over TLS until it is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from holdfast.errors import StartupError
+from holdfast.web.exchange import ASGIApp
+from holdfast.web.protocol import BoundedProtocol
+
+BACKLOG: Final = 1024
+KEEP_ALIVE_S: Final = 75
+"""Seconds that an idle connection is kept; longer than clients keep theirs, so that they close first."""
+
+DRAIN_S: Final = 10
+"""Seconds for requests in progress to end when the server stops."""
+
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has nothing else anyway."""
+
+OnStarted = Callable[[str], None]
+
+
+async def serve(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    cert_file: Path,
+    key_file: Path,
+    on_started: OnStarted | None = None,
+) -> None:
+    """Serve ``app`` until SIGTERM or SIGINT, or until cancelled; requests in progress are finished first.
+
+    ``port`` 0 picks a free one; ``on_started`` gets the URL once connections are accepted.
+
+    Raises:
+        StartupError: the address is taken or not ours, or the certificate cannot be used.
+    """
+    context = tls_context(cert_file, key_file)
+    with contextlib.closing(_bound_socket(host, port)) as listener:
+        server = _Server(_config(app, context), _url(host, listener), on_started)
+        await server.serve(sockets=[listener])
+
+
+def tls_context(cert_file: Path, key_file: Path) -> ssl.SSLContext:
+    """Return a context that speaks TLS 1.3 and 1.2, as Key Vault does.
+
+    Raises:
+        StartupError: the files are missing, unreadable or do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    try:
+        context.load_cert_chain(cert_file, key_file, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise StartupError(
+            f"The TLS certificate {cert_file} and its key {key_file} cannot be used ({error}); "
+            "give a readable PEM chain and its unencrypted key."
+        ) from error
+    return context
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its own signal handling.
+
+    uvicorn raises the signal again when it has drained, which would end the process before the service has closed.
+    """
+
+    def __init__(self, config: uvicorn.Config, url: str, on_started: OnStarted | None) -> None:
+        super().__init__(config)
+        self._url = url
+        self._on_started = on_started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT; a second one does not wait for requests in progress."""
+        loop = asyncio.get_running_loop()
+        caught = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Off the main thread there are no signals; whoever runs us there cancels instead.
+            with contextlib.suppress(ValueError, RuntimeError):
+                loop.add_signal_handler(number, self._stop)
+                caught.append(number)
+        try:
+            yield
+        finally:
+            for number in caught:
+                loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections and say so."""
+        await super().startup(sockets)
+        if self._on_started is not None:
+            self._on_started(self._url)
+
+    def _stop(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _config(app: ASGIApp, context: ssl.SSLContext) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        loop="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+        ssl_context_factory=lambda _config, _default: context,
+    )
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"Cannot listen on {host} port {port} ({error.strerror or error}); "
+            "stop what is listening there or choose another HOLDFAST_HOST or HOLDFAST_PORT."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    return f"https://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _no_password() -> str:
+    # Without this, OpenSSL asks for a password on the terminal.
+    raise ValueError("the key is encrypted")
