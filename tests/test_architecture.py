@@ -29,7 +29,7 @@ LONG_FUNCTIONS: dict[str, str] = {
 _PATCH = re.compile(r"monkeypatch\.(setattr|delattr|setitem|delitem|setenv|delenv|chdir)\(|mock\.patch|mocker\.|@patch")
 # Each alternative begins with a class of one letter, so that this file does not match itself.
 _INDEX = re.compile(r"[p]ypi\.org|[p]ythonhosted|[a]rtifactory|--(extra-)?[i]ndex-url|--[f]ind-links", re.IGNORECASE)
-_MACHINE_PATH = re.compile(r"(?<![\w.])/(root|home|Users|work)/[\w.-]+")
+_MACHINE_PATH = re.compile(r"(?<![\w.])/(root|Users|work)/[\w.-]+")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
