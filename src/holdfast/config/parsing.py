@@ -4,8 +4,6 @@ Every parser raises ``ValueError`` whose text completes "NAME …", names the li
 any variable may hold a secret, be it by mistake.
 """
 
-import base64
-import binascii
 import ipaddress
 import re
 from collections.abc import Callable
@@ -14,8 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-KEY_BYTES: Final = 32
-"""AES-256."""
+from holdfast.errors import InvalidInput
 
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?:\*\.)?[0-9a-z_](?:[0-9a-z_-]*[0-9a-z])?(?:\.[0-9a-z_-]+)*", re.IGNORECASE | re.ASCII
@@ -104,18 +101,18 @@ def _path(raw: str) -> Path:
     return path
 
 
-def key(raw: str) -> bytes:
-    """An AES-256 key in base64."""
+def key(raw: str) -> str:
+    """An AES-256 key in base64, checked by the rule of the key ring."""
+    from holdfast.crypto.keyring import parse_key  # noqa: PLC0415 - spares the settings' list in `--help` a slow import
+
     try:
-        decoded = base64.b64decode(raw, validate=True)
-    except (binascii.Error, ValueError):
-        decoded = b""
-    if len(decoded) != KEY_BYTES:
-        raise ValueError(f"must be {KEY_BYTES} random bytes in base64; make one with: openssl rand -base64 {KEY_BYTES}")
-    return decoded
+        parse_key(raw)
+    except InvalidInput as fault:
+        raise ValueError(str(fault)) from None
+    return raw
 
 
-def keys(raw: str) -> tuple[bytes, ...]:
+def keys(raw: str) -> tuple[str, ...]:
     """Several such keys, separated by commas."""
     return tuple(key(part.strip()) for part in raw.split(","))
 

@@ -77,7 +77,7 @@ class Settings:
             secret=True,
         ),
     )
-    encryption_key: bytes | None = field(
+    encryption_key: str | None = field(
         default=None,
         metadata=variable(
             "FALLBACK_ENCRYPTION_KEY",
@@ -87,7 +87,7 @@ class Settings:
             secret=True,
         ),
     )
-    decryption_keys: tuple[bytes, ...] = field(
+    decryption_keys: tuple[str, ...] = field(
         default=(),
         metadata=variable(
             "HOLDFAST_DECRYPTION_KEYS",
