@@ -204,7 +204,8 @@ class Head:
 
     def facts(self) -> bytes:
         """The facts whose editing would change what is served, as unambiguous bytes for ``Sealer.attest``."""
-        parts = ("head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id)
+        refuse = str(self.settings.refuse_outside_validity)
+        parts = ("head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id, refuse)
         return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
 
 
@@ -250,9 +251,11 @@ class LedgerTransaction(Protocol):
     async def put_head(self, head: Head) -> Head:
         """Store the facts of a head (state, settings, times, vault ids, drift) and return it with its new revision."""
 
-    async def remove(self, head: Head) -> None:
-        """Destroy a secret: versions, data keys, grants on its exact name, schedule, idempotency records. A revision
-        higher than all before is announced."""
+    async def remove(self, head: Head) -> int:
+        """Destroy a secret: versions, data keys, grants on its exact name, schedule, idempotency records.
+
+        Returns a revision higher than all before, which is announced.
+        """
 
     async def add_intent(
         self, intent_id: UUID, head: Head, kind: IntentKind, version: SecretVersion | None = None

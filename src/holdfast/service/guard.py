@@ -58,6 +58,15 @@ class Guard:
             await self._audit.append(self.failure(caller, operation, name, error))
             raise
 
+    @asynccontextmanager
+    async def listing(self, caller: Caller, operation: str) -> AsyncIterator[Authorized]:
+        """Let a listing run, in which every single entry is then asked of ``may``."""
+        try:
+            yield Authorized(caller, Permission.LIST, WHOLE_VAULT, operation, _MINT)
+        except (Exception, asyncio.CancelledError) as error:
+            await self._audit.append(self.failure(caller, operation, WHOLE_VAULT, error))
+            raise
+
     def _authorize(self, caller: Caller, permission: Permission, name: SecretName, operation: str) -> Authorized:
         if not self._grants.allows(caller, permission, name):
             raise denied(caller, permission, name)

@@ -6,7 +6,7 @@ from typing import Final
 
 from holdfast.domain.lifecycle import check_disclosable, not_found
 from holdfast.domain.names import SecretName
-from holdfast.domain.secret import SecretValue, State
+from holdfast.domain.secret import SecretValue, SecretVersion, State
 from holdfast.errors import HoldfastError, SecretDisabled
 from holdfast.ports import Clock, Head, Ledger, Place, Sealer, StoredVersion
 from holdfast.service.content import Content, content_of
@@ -53,7 +53,7 @@ class Mirror:
         """
         if stored.sealed is None:
             raise SecretDisabled(f"Version {stored.version.version} of {head.name!r} was never disclosed by Key Vault.")
-        return self._sealer.open(place_of(head, stored), stored.sealed)
+        return self._sealer.open(place_of(head, stored.version), stored.sealed)
 
     def content(
         self, head: Head, stored: StoredVersion, *, as_of: datetime, checked_at: datetime | None = None
@@ -73,9 +73,8 @@ class Mirror:
                 _log.error("The mirror of %s differs from Key Vault in the same version", head.name)
 
 
-def place_of(head: Head, stored: StoredVersion) -> Place:
-    """Where the bytes of a stored version belong."""
-    version = stored.version
+def place_of(head: Head, version: SecretVersion) -> Place:
+    """Where the bytes of a version belong."""
     return Place(
         incarnation=head.incarnation,
         name=head.name,

@@ -112,9 +112,10 @@ class PostgresTransaction:
         )
         return _revised(head, row)
 
-    async def remove(self, head: Head) -> None:
+    async def remove(self, head: Head) -> int:
         """See the port."""
-        await self._connection.execute(self._sql["remove"], head.incarnation, head.name)
+        revision: int = await self._connection.fetchval(self._sql["remove"], head.incarnation, head.name)
+        return revision
 
     async def add_intent(
         self, intent_id: UUID, head: Head, kind: IntentKind, version: SecretVersion | None = None

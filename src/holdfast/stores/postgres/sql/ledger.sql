@@ -99,8 +99,9 @@ RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || rev
 WITH gone AS (DELETE FROM secrets_vault WHERE incarnation = $1),
      grants AS (DELETE FROM secret_access_control WHERE secret_name = $2),
      schedule AS (DELETE FROM secret_rotation_schedule WHERE secret_name = $2),
-     answers AS (DELETE FROM idempotency_records WHERE secret_name = $2)
-SELECT pg_notify('holdfast', 'secret:' || $2 || ':' || nextval('secret_revisions')), pg_notify('holdfast', 'grants:')
+     answers AS (DELETE FROM idempotency_records WHERE secret_name = $2),
+     next AS MATERIALIZED (SELECT nextval('secret_revisions') AS revision)
+SELECT revision, pg_notify('holdfast', 'secret:' || $2 || ':' || revision), pg_notify('holdfast', 'grants:') FROM next
 
 -- name: add_intent
 INSERT INTO secret_intents (id, incarnation, secret_name, display_name, kind, version, attributes)

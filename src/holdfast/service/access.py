@@ -1,0 +1,142 @@
+"""Who may do what: grants and clients, and the questions about them."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+from holdfast.crypto.credentials import hash_client_secret, new_client_secret, verify_client_secret
+from holdfast.domain.names import SecretName, canonical_pattern
+from holdfast.domain.policy import Caller, Grant, Permission, canonical_identity, decide, parse_permissions
+from holdfast.domain.validation import valid_future
+from holdfast.errors import InvalidInput
+from holdfast.ports import ClientRecord, ClientStore, Clock, GrantStore
+from holdfast.service.grants import GrantBook
+from holdfast.service.guard import WHOLE_VAULT, Authorized, Guard
+
+
+class AccessControl:
+    """Hands out and takes back permissions."""
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        book: GrantBook,
+        grants: GrantStore,
+        clients: ClientStore,
+        clock: Clock,
+        announce: Callable[[str | None], Awaitable[None]],
+    ) -> None:
+        self._guard, self._book, self._grants = guard, book, grants
+        self._clients, self._clock = clients, clock
+        self._announce = announce
+
+    async def grant(
+        self,
+        caller: Caller,
+        pattern: str,
+        user_id: str,
+        permissions: Iterable[str],
+        *,
+        granted_by: str | None,
+        expires_at: datetime | None,
+    ) -> Grant:
+        """Insert or replace what ``user_id`` may do to a name or glob.
+
+        Raises:
+            AccessDenied: the caller does not hold `grant` and all of it there.
+        """
+        wanted = Grant(
+            user_id=canonical_identity(user_id),
+            pattern=canonical_pattern(pattern),
+            permissions=parse_permissions(permissions),
+            granted_by=_granter(caller, granted_by),
+            granted_at=self._clock.now(),
+            expires_at=valid_future("expires_at", expires_at, self._clock.now()),
+        )
+        async with self._delegation(caller, wanted, "grant") as authorized:
+            self._guard.check_delegation(authorized, wanted)
+            await self._grants.put(wanted, self._guard.success(authorized))
+        await self._announce(wanted.user_id)
+        return wanted
+
+    async def revoke(self, caller: Caller, pattern: str, user_id: str) -> bool:
+        """Take a grant away, on this node at once; False if there was none."""
+        wanted = Grant(
+            user_id=canonical_identity(user_id),
+            pattern=canonical_pattern(pattern),
+            permissions=frozenset(),
+            granted_by=caller.id,
+        )
+        async with self._delegation(caller, wanted, "revoke") as authorized:
+            self._guard.check_delegation(authorized, wanted)
+            removed = await self._grants.remove(wanted.pattern, wanted.user_id, self._guard.success(authorized))
+        await self._announce(wanted.user_id)
+        return removed
+
+    async def check(self, caller: Caller, name: SecretName, user_id: str, permission: str) -> bool:
+        """Whether an identity may do something now. Callers may ask about themselves, or with `grant` about others."""
+        identity = canonical_identity(user_id)
+        (wanted,) = parse_permissions([permission])
+        if caller.id == identity:
+            return decide(self._book.held_by(identity), wanted, name, self._clock.now()) is not None
+        async with self._guard.operation(caller, Permission.GRANT, name, "check") as authorized:
+            allowed = decide(self._book.held_by(identity), wanted, name, self._clock.now()) is not None
+            await self._guard.record(authorized)
+        return allowed
+
+    async def list_grants(self, caller: Caller) -> list[Grant]:
+        """All grants, for those who may grant on the whole vault."""
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "list_grants") as authorized:
+            found = await self._grants.all()
+            await self._guard.record(authorized)
+        return found
+
+    async def add_client(self, caller: Caller, client_id: str) -> str:
+        """Make a client and return its secret, which is shown this once.
+
+        Raises:
+            Conflict: the id is taken.
+        """
+        identity = canonical_identity(client_id)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.add") as authorized:
+            secret = new_client_secret()
+            stored = hash_client_secret(secret)
+            await self._clients.add(identity, stored, caller.id, self._guard.success(authorized))
+        return secret
+
+    async def remove_client(self, caller: Caller, client_id: str) -> bool:
+        """Remove a client: its tokens stop working. Its grants stay, for a client of the same id."""
+        identity = canonical_identity(client_id)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.remove") as authorized:
+            return await self._clients.remove(identity, self._guard.success(authorized))
+
+    async def list_clients(self, caller: Caller) -> list[ClientRecord]:
+        """All clients, without their secrets."""
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.list") as authorized:
+            found = list(await self._clients.list())
+            await self._guard.record(authorized)
+        return found
+
+    async def authenticate(self, client_id: str, client_secret: str) -> Caller:
+        """Return the caller that a client id and its secret prove.
+
+        Raises:
+            Unauthenticated: unknown id or wrong secret; the work done is the same.
+        """
+        try:
+            identity = canonical_identity(client_id)
+        except InvalidInput:
+            identity = ""
+        verify_client_secret(client_secret, await self._clients.secret_hash(identity))
+        return Caller(identity)
+
+    def _delegation(self, caller: Caller, wanted: Grant, operation: str) -> AbstractAsyncContextManager[Authorized]:
+        return self._guard.operation(caller, Permission.GRANT, SecretName(wanted.pattern), operation)
+
+
+def _granter(caller: Caller, granted_by: str | None) -> str:
+    """Who is named as granter: the caller, unless the application that owns the service names somebody."""
+    if granted_by is None or not caller.is_system:
+        return caller.id
+    return canonical_identity(granted_by)

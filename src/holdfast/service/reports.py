@@ -1,0 +1,145 @@
+"""Health, expiry and history: what a person wants to know about the secrets without seeing them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.names import SecretName
+from holdfast.domain.policy import Caller, Permission
+from holdfast.ports import BackendHealth, Clock, Journal, JournalStatus, Ledger, Reports, SyncState
+from holdfast.service.guard import WHOLE_VAULT, Guard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiringSecret:
+    """A secret whose current version expires soon, or has; ``days_until_expiry`` is negative then."""
+
+    secret_name: SecretName
+    expires_at: datetime
+    days_until_expiry: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    """The state of the secrets and of what they depend on. No secret names.
+
+    ``expiring_soon`` counts those that expire within 30 days. ``healthy``: every configured backend works, and nothing
+    waits for a person.
+    """
+
+    healthy: bool
+    total_secrets: int
+    expiring_soon: int
+    expired: int
+    without_rotation_policy: int
+    deleted: int
+    drifting: int
+    last_rotation_check: datetime | None
+    last_sync: datetime | None
+    open_intents: int
+    parked_intents: int
+    oldest_intent_at: datetime | None
+    backends: Sequence[BackendHealth]
+    recommendations: Sequence[str]
+
+
+class Reporter:
+    """Answers questions about all secrets at once.
+
+    Args:
+        backends: looks at every backend, as this node sees it.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        ledger: Ledger,
+        reports: Reports,
+        journal: Journal,
+        sync: SyncState,
+        clock: Clock,
+        backends: Callable[[], Sequence[BackendHealth]],
+    ) -> None:
+        self._guard, self._ledger, self._reports = guard, ledger, reports
+        self._journal, self._sync, self._clock, self._backends = journal, sync, clock, backends
+
+    async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
+        """The newest audit records of a secret, newest first, for those who may grant on it."""
+        async with self._guard.operation(caller, Permission.GRANT, name, "history") as authorized:
+            records = await self._reports.history(name, limit)
+            await self._guard.record(authorized)
+        return records
+
+    async def expiring(self, caller: Caller, days: int) -> list[ExpiringSecret]:
+        """Secrets that expire within ``days``, and expired ones, soonest first; only those the caller may list."""
+        async with self._guard.listing(caller, "expiring") as authorized:
+            now = self._clock.now()
+            found = [
+                ExpiringSecret(
+                    secret_name=entry.name,
+                    expires_at=entry.current.expires_at,
+                    days_until_expiry=(entry.current.expires_at - now) // timedelta(days=1),
+                    version=entry.current.version,
+                )
+                for entry in await self._ledger.expiring(now + timedelta(days=days))
+                if entry.current.expires_at is not None and self._guard.may(caller, Permission.LIST, entry.name)
+            ]
+            await self._guard.record(authorized)
+        return found
+
+    async def health(self, caller: Caller) -> HealthReport:
+        """Totals, backends, what waits for Key Vault, and what to do about it."""
+        async with self._guard.operation(caller, Permission.LIST, WHOLE_VAULT, "health") as authorized:
+            totals = await self._reports.totals()
+            journal, sync = await self._journal.status(), await self._sync.status()
+            backends = list(self._backends())
+            await self._guard.record(authorized)
+        advice = [
+            *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),
+            *_advice_on_replication(journal, totals.drifting),
+            *_advice_on_backends(backends),
+        ]
+        well = all(backend.healthy for backend in backends if backend.configured)
+        return HealthReport(
+            healthy=well and journal.parked == 0 and totals.drifting == 0,
+            total_secrets=totals.total,
+            expiring_soon=totals.expiring_soon,
+            expired=totals.expired,
+            without_rotation_policy=totals.without_rotation_policy,
+            deleted=totals.deleted,
+            drifting=totals.drifting,
+            last_rotation_check=None,
+            last_sync=sync.last_finished_at,
+            open_intents=journal.open,
+            parked_intents=journal.parked,
+            oldest_intent_at=journal.oldest_open_at,
+            backends=backends,
+            recommendations=advice,
+        )
+
+
+def _advice_on_secrets(expired: int, expiring: int, without_policy: int) -> list[str]:
+    advice = []
+    if expired:
+        advice.append(f"{expired} secret(s) have expired: set new versions, or delete what nobody needs.")
+    if expiring:
+        advice.append(f"{expiring} secret(s) expire within 30 days: `holdfast expiring` names them.")
+    if without_policy:
+        advice.append(f"{without_policy} secret(s) have no rotation policy: give them one with set or update.")
+    return advice
+
+
+def _advice_on_replication(journal: JournalStatus, drifting: int) -> list[str]:
+    advice = []
+    if journal.parked:
+        advice.append(f"{journal.parked} change(s) are parked: `holdfast reconcile` says why and what can be done.")
+    if drifting:
+        advice.append(f"{drifting} secret(s) differ from Key Vault: `holdfast reconcile` names them.")
+    return advice
+
+
+def _advice_on_backends(backends: Sequence[BackendHealth]) -> list[str]:
+    return [f"{b.name} is not healthy: {b.detail}" for b in backends if b.configured and not b.healthy]
