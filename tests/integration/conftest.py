@@ -8,22 +8,21 @@ import pytest
 
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.support.folders import short_folder
-from tests.support.postgres import execute
 
 
 @pytest.fixture(scope="package")
 async def stopped_folder() -> AsyncIterator[Path]:
-    """A data folder whose server ran and stopped, with a table ``kept`` of 1000 rows: never to be started again."""
+    """A data folder whose server has run before. Who starts it stops it, and leaves the folder usable."""
     with short_folder() as folder:
         server = EmbeddedPostgres(folder / "data")
-        await execute(await server.start(), "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS id")
+        await server.start()
         await server.stop()
         yield folder / "data"
 
 
 @pytest.fixture
 def used_folder(stopped_folder: Path, data_folder: Path) -> Path:
-    """A copy of it for one test: quicker to have than a cluster made from nothing."""
+    """A copy of it to spoil: quicker to have than a cluster made from nothing."""
     subprocess.run(["cp", "-a", stopped_folder, data_folder], check=True)
     return data_folder
 
