@@ -47,7 +47,13 @@ async def serve(
     context = tls_context(cert_file, key_file)
     with contextlib.closing(_bound_socket(host, port)) as listener:
         server = _Server(_config(app, context), _url(host, listener), on_started)
-        await server.serve(sockets=[listener])
+        running = asyncio.ensure_future(server.serve(sockets=[listener]))
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await running
+            raise
 
 
 def tls_context(cert_file: Path, key_file: Path) -> ssl.SSLContext:

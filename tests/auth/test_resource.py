@@ -1,0 +1,66 @@
+import pytest
+
+from holdfast.auth.resource import Audience, canonical_host
+
+OWN = Audience()
+PARENT = Audience("https://kv.example")
+
+
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [
+        ("127.0.0.1:8200", "127.0.0.1:8200"),
+        ("V.kv.Example", "v.kv.example"),
+        ("v.kv.example:443", "v.kv.example"),
+        ("[::1]:8200", "[::1]:8200"),
+        ("", None),
+        ("a b", None),
+        ("a/b", None),
+        ('a"b', None),
+        ("a,b", None),
+        ("user@host", None),
+        ("host:port", None),
+        ("host:", None),
+        ("höst", None),
+    ],
+)
+def test_hosts_are_canonical_or_refused(header: str, host: str | None) -> None:
+    assert canonical_host(header) == host
+
+
+def test_a_server_is_its_own_resource() -> None:
+    assert OWN.resource_of("127.0.0.1:8200") == "https://127.0.0.1:8200"
+    assert OWN.resource_of("v.kv.example") == "https://v.kv.example"
+
+
+def test_a_server_under_the_configured_domain_names_that_domain() -> None:
+    assert PARENT.resource_of("v.kv.example") == "https://kv.example"
+
+
+@pytest.mark.parametrize(
+    "host", ["kv.example", "evilkv.example", "v.kv.example:8443", "v.kv.example.evil", "127.0.0.1"]
+)
+def test_under_any_other_address_a_server_is_itself(host: str) -> None:
+    assert PARENT.resource_of(host) == f"https://{host}"
+
+
+def test_a_configured_port_counts() -> None:
+    audience = Audience("https://kv.example:8443")
+    assert audience.resource_of("v.kv.example:8443") == "https://kv.example:8443"
+    assert audience.resource_of("v.kv.example") == "https://v.kv.example"
+
+
+@pytest.mark.parametrize(
+    "host", ["vault.azure.net", "x.vault.azure.net", "x.VAULT.azure.net:8200".lower(), "vault.azure.cn"]
+)
+def test_azure_is_never_us(host: str) -> None:
+    assert OWN.resource_of(host) is None
+    assert not OWN.may_issue(f"https://{host}", host)
+
+
+def test_tokens_are_issued_for_this_server_only() -> None:
+    assert PARENT.may_issue("https://kv.example", "login.kv.example")
+    assert PARENT.may_issue("https://kv.example", "127.0.0.1:8200")
+    assert PARENT.may_issue("https://127.0.0.1:8200", "127.0.0.1:8200")
+    assert not PARENT.may_issue("https://other.example", "127.0.0.1:8200")
+    assert not PARENT.may_issue("https://vault.azure.net", "login.kv.example")
