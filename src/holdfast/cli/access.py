@@ -1,0 +1,96 @@
+"""Commands on who may do what, and who did."""
+
+from datetime import datetime
+from typing import Final
+
+import click
+
+from holdfast.cli import exits, inputs, output
+from holdfast.cli.grammar import Command
+from holdfast.cli.session import with_service
+
+_HISTORY: Final = ("TIME", "WHO", "OPERATION", "VERSION", "SOURCE", "RESULT", "ADDRESS")
+_EXPIRING: Final = ("NAME", "VERSION", "EXPIRES", "DAYS")
+
+
+@click.command(cls=Command)
+@click.argument("pattern", metavar="NAME|PATTERN")
+@click.argument("user")
+@click.argument("permissions", nargs=-1, required=True, metavar="PERMISSION...")
+@click.option("--expires", "expires_at", type=inputs.moment, metavar="WHEN", help="2027-01-31T00:00Z, or 90d.")
+def grant(pattern: str, user: str, permissions: tuple[str, ...], expires_at: datetime | None) -> None:
+    """Let USER do something to a secret, or to all that a pattern such as 'payments-*' covers.
+
+    PERMISSION: get, list, set, delete, recover, purge, rotate, grant. None implies another.
+    """
+    given = with_service(
+        lambda service, caller: service.grant_access(
+            pattern, user, permissions, granted_by=caller.id, expires_at=expires_at, context=caller
+        )
+    )
+    until = f" until {output.moment(given.expires_at)}" if given.expires_at else ""
+    output.say(f"{given.user_id} may {', '.join(sorted(given.permissions))} {given.pattern}{until}.")
+    if output.wants_json():
+        output.write_document(given)
+
+
+@click.command(cls=Command)
+@click.argument("pattern", metavar="NAME|PATTERN")
+@click.argument("user")
+def revoke(pattern: str, user: str) -> int:
+    """Take the grant on exactly this name or pattern away from USER."""
+    revoked = with_service(lambda service, caller: service.revoke_access(pattern, user, context=caller))
+    if output.wants_json():
+        output.write_document({"revoked": revoked})
+    output.say("Revoked." if revoked else "There was no such grant; nothing is changed.")
+    return exits.OK
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.argument("user")
+@click.argument("permission")
+def check(name: str, user: str, permission: str) -> int:
+    """Say whether USER may do something to a secret: exit code 0 for yes, 4 for no."""
+    allowed = with_service(lambda service, caller: service.check_access(name, user, permission, context=caller))
+    if output.wants_json():
+        output.write_document({"allowed": allowed})
+    else:
+        click.echo("allowed" if allowed else "denied")
+    return exits.OK if allowed else exits.DENIED
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.option("--limit", type=inputs.whole(1, 1000), default="50", show_default=True, metavar="N")
+def history(name: str, limit: int) -> None:
+    """Show who did what to a secret, newest first, refusals included."""
+    records = with_service(lambda service, caller: service.get_access_history(name, limit, context=caller))
+    if output.wants_json():
+        output.write_document(records)
+        return
+    rows = [
+        (
+            each.timestamp,
+            each.user_id,
+            each.operation,
+            each.version,
+            each.source,
+            each.error_code or "ok",
+            each.ip_address,
+        )
+        for each in records
+    ]
+    output.write_table(_HISTORY, rows)
+
+
+@click.command(cls=Command)
+@click.option("--days", type=inputs.whole(0, 3650), default="30", show_default=True, metavar="N")
+def expiring(days: int) -> None:
+    """List secrets that expire within some days, or have expired, soonest first."""
+    found = with_service(lambda service, caller: service.check_expiring_secrets(days, context=caller))
+    if output.wants_json():
+        output.write_document(found)
+        return
+    rows = [(each.secret_name, each.version, each.expires_at, each.days_until_expiry) for each in found]
+    output.write_table(_EXPIRING, rows)

@@ -1,0 +1,84 @@
+"""The grammar that all commands share: ``--json`` everywhere, and no argument ever repeated in an error."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import click
+
+from holdfast.cli.exits import MEANINGS
+from holdfast.cli.inputs import NOT_IN_ARGUMENTS
+from holdfast.config import variables
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_WITH_VALUE = frozenset({"set", "update"})
+
+
+class Command(click.Command):
+    """A command that takes ``--json`` and does not repeat surplus arguments: one of them may be a secret."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(json_option())
+        self.context_settings = {"allow_extra_args": True, "max_content_width": 110, **self.context_settings}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and refuse what is left over."""
+        rest = super().parse_args(ctx, args)
+        if ctx.args and self.name in _WITH_VALUE:
+            raise click.UsageError(f"{self.name} {NOT_IN_ARGUMENTS}", ctx)
+        if ctx.args:
+            raise click.UsageError("There are more arguments than the command takes.", ctx)
+        return rest
+
+
+class Group(click.Group):
+    """Commands by name, with a suggestion for a misspelt one."""
+
+    command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that ``args`` begin with."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            near = get_close_matches(name, self.commands, n=1)
+            mend = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(sorted(self.commands))}."
+            raise click.UsageError(f"There is no such command. {mend}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class Root(Group):
+    """The whole command; its help lists settings and exit codes, from the tables that the code uses."""
+
+    group_class = Group
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the two lists."""
+        with formatter.section("Settings, from the environment"):
+            formatter.write_dl([(each.name, _meaning(each.meaning, each.default)) for each in variables()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in MEANINGS.items()])
+
+
+def json_option() -> click.Option:
+    """``--json``, remembered for the whole command."""
+
+    def remember(ctx: click.Context, _param: click.Parameter, value: object) -> None:
+        root = ctx.find_root()
+        root.obj = root.obj or bool(value)
+
+    return click.Option(
+        ["--json"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=remember,
+        help="Write one JSON document; errors too, to stderr.",
+    )
+
+
+def _meaning(meaning: str, default: str) -> str:
+    return f"{meaning} [{default}]" if default else meaning

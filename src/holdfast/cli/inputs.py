@@ -1,0 +1,120 @@
+"""What comes in: secrets from stdin, a file or a hidden prompt, never from arguments; moments; tags."""
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import click
+
+from holdfast.domain.validation import MAX_VALUE_BYTES
+from holdfast.errors import InvalidInput
+
+NOT_IN_ARGUMENTS: Final = (
+    "takes no value on the command line: other users of this machine could read it in the list of processes, and "
+    "your shell would keep it in its history. Pipe it in (holdfast set NAME < file), or type it at the prompt."
+)
+
+_DURATION: Final = re.compile(r"([0-9]{1,6})([mhdw])", re.ASCII)
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str) -> datetime:
+    """Return the moment that ``text`` names: RFC 3339 with a zone, or a duration from now."""
+    found = _DURATION.fullmatch(text)
+    try:
+        if found:
+            return datetime.now(UTC) + timedelta(**{_UNITS[found[2]]: int(found[1])})
+        parsed = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            "is no moment: write 2027-01-31T00:00Z, or a duration from now like 90d, 12h or 30m."
+        ) from None
+    if parsed.tzinfo is None:
+        raise click.BadParameter("has no time zone: write 2027-01-31T00:00Z (UTC) or 2027-01-31T00:00+01:00.")
+    return parsed
+
+
+def tag(text: str) -> tuple[str, str]:
+    """Return the key and the value of ``key=value``; the value may contain further ``=``."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter("must be KEY=VALUE, such as team=payments.")
+    return key, value
+
+
+def version(text: str) -> int | str:
+    """Return a version by number, or by its id of 32 hex digits."""
+    if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
+        return int(text)
+    if re.fullmatch(r"[0-9a-fA-F]{32}", text, re.ASCII):
+        return text
+    raise click.BadParameter("must be a number such as 3, or an id of 32 hex digits.")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A whole number within bounds. Click's own type would repeat what was typed."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII) or not low <= int(text) <= high:
+            raise click.BadParameter(f"must be a whole number from {low} to {high}.")
+        return int(text)
+
+    return parse
+
+
+def one_of(*options: str) -> Callable[[str], str]:
+    """One of some words."""
+
+    def parse(text: str) -> str:
+        if text not in options:
+            raise click.BadParameter(f"must be one of {', '.join(options)}.")
+        return text
+
+    return parse
+
+
+def read_value(file: Path | None, *, raw: bool, allow_empty: bool) -> str:
+    """Return the secret to store.
+
+    One newline at the end, as editors and ``echo`` leave it, is removed unless ``raw``.
+
+    Raises:
+        InvalidInput: too long, not UTF-8, or empty without ``allow_empty``.
+    """
+    if file is None and sys.stdin.isatty():
+        text = str(click.prompt("Value", hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        text = _decoded(_bytes_of(file))
+        text = text if raw else _without_newline(text)
+    if not text and not allow_empty:
+        raise InvalidInput("The value is empty; did the command that makes it fail? --allow-empty stores it.")
+    return text
+
+
+def _bytes_of(file: Path | None) -> bytes:
+    limit = MAX_VALUE_BYTES + len("\r\n")
+    try:
+        if file is None:
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with file.open("rb") as stream:
+                data = stream.read(limit + 1)
+    except OSError as error:
+        raise InvalidInput(f"--file cannot be read: {error.strerror}. Name a readable file.", field="file") from error
+    if len(data) > limit:
+        raise InvalidInput(f"The value is longer than {MAX_VALUE_BYTES:,} bytes, which is the limit; split it.")
+    return data
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("The value is not UTF-8 text; encode it first, for example with base64.") from None
+
+
+def _without_newline(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text

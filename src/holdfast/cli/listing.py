@@ -1,0 +1,64 @@
+"""Commands that list secrets and versions, never with values."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from holdfast.cli import output, views
+from holdfast.cli.grammar import Command
+from holdfast.cli.session import with_service
+
+if TYPE_CHECKING:
+    from holdfast.domain.policy import Caller
+    from holdfast.service.manager import SecretsService
+
+_PAGE: Final = 1000
+
+
+@click.command("list", cls=Command)
+@click.option("--deleted", is_flag=True, help="Those that are deleted and can be recovered.")
+def list_(deleted: bool) -> None:
+    """List secrets by name, without their values."""
+
+    async def work(service: "SecretsService", caller: "Caller") -> list[Any]:
+        page = service.list_deleted_secrets if deleted else service.list_secrets
+        return [each async for each in _pages(lambda after: page(after=after, limit=_PAGE, context=caller))]
+
+    found = with_service(work)
+    document, row, columns = (
+        (views.deleted_document, views.deleted_row, views.DELETED_COLUMNS)
+        if deleted
+        else (views.summary_document, views.summary_row, views.SUMMARY_COLUMNS)
+    )
+    _show_many(found, document, row, columns)
+
+
+@click.command(cls=Command)
+@click.argument("name")
+def versions(name: str) -> None:
+    """List the versions of a secret, oldest first."""
+    found = with_service(lambda service, caller: service.list_secret_versions(name, context=caller))
+    _show_many(found, views.version_document, views.version_row, views.VERSION_COLUMNS)
+
+
+def _show_many(
+    found: list[Any],
+    document: Callable[[Any], dict[str, Any]],
+    row: Callable[[Any], tuple[object, ...]],
+    columns: tuple[str, ...],
+) -> None:
+    if output.wants_json():
+        output.write_document([document(each) for each in found])
+    else:
+        output.write_table(columns, [row(each) for each in found])
+
+
+async def _pages(page: Callable[[Any], Awaitable[list[Any]]]) -> AsyncIterator[Any]:
+    after = None
+    while found := await page(after):
+        for each in found:
+            yield each
+        after = found[-1].name
+        if len(found) < _PAGE:
+            return

@@ -1,0 +1,88 @@
+"""``holdfast``: from arguments to an exit code. No error reaches the shell as a traceback."""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from holdfast.cli import access, clients, lifecycle, listing, node, secrets, vault
+from holdfast.cli.exits import INTERRUPTED, OK, USAGE
+from holdfast.cli.grammar import Root
+from holdfast.cli.output import report, report_text
+from holdfast.config import Settings
+from holdfast.errors import ConfigurationError
+
+COMMANDS: Final = (
+    *(node.serve, node.init, node.health),
+    *(secrets.get, secrets.set_, secrets.update, secrets.rollback, listing.list_, listing.versions),
+    *(lifecycle.delete, lifecycle.recover, lifecycle.purge),
+    *(access.grant, access.revoke, access.check, access.history, access.expiring),
+    *(clients.client, vault.sync, vault.reconcile),
+)
+
+cli = Root(
+    "holdfast",
+    help="Holdfast keeps secrets: served fast, authorised and on record, whatever fails underneath.\n\n"
+    "Secrets go to stdout and come from stdin, a file or a hidden prompt; everything else goes to stderr.",
+    context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
+)
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    as_json = "--json" in args
+    command = f"holdfast {args[0]}" if args and args[0] in cli.commands else "holdfast"
+    try:
+        result = cli.main(args=list(args), prog_name="holdfast", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        report_text("interrupted", "Interrupted.", as_json=as_json, command=command)
+        return INTERRUPTED
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USAGE
+    except click.ClickException as error:
+        report_text("usage", _usage(error), as_json=as_json, command=command)
+        return USAGE
+    except Exception as error:  # the last resort: a short text instead of a traceback
+        return report(error, as_json=as_json, command=command, debug=_debugging())
+    return result if isinstance(result, int) else OK
+
+
+def _usage(error: click.ClickException) -> str:
+    """What is wrong with the command line, without repeating it, and where to look."""
+    if isinstance(error, click.NoSuchOption):
+        near = f" Did you mean {error.possibilities[0]}?" if error.possibilities else ""
+        text = f"There is no such option.{near}"
+    elif isinstance(error, click.MissingParameter):
+        text = f"{_named(error)} is missing."
+    elif isinstance(error, click.BadParameter):
+        text = f"{_named(error)} {error.message}"
+    else:
+        text = error.message
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "holdfast"
+    return f"{text} See: {path} --help"
+
+
+def _named(error: click.BadParameter) -> str:
+    if error.param is None:
+        return "An argument"
+    if isinstance(error.param, click.Option):
+        return error.param.opts[-1]
+    return error.param.make_metavar(error.ctx) if error.ctx else str(error.param.name)
+
+
+def _debugging() -> bool:
+    try:
+        return Settings.from_environ().log_level == "debug"
+    except ConfigurationError:
+        return False

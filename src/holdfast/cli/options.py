@@ -1,0 +1,67 @@
+"""Options that describe a secret, shared by ``set`` and ``update``."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+from holdfast.cli import inputs
+from holdfast.domain.secret import RotationPolicy
+from holdfast.domain.validation import MAX_GENERATION, MAX_INTERVAL_DAYS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OUTSIDE_VALIDITY: Final = {"serve": False, "refuse": True, "default": None}
+
+_DESCRIBING: Final = (
+    click.option("--description", metavar="TEXT", help="What it is for."),
+    click.option("--content-type", metavar="TYPE", help="Such as application/x-pem-file."),
+    click.option("--expires", "expires_at", type=inputs.moment, metavar="WHEN", help="2027-01-31T00:00Z, or 90d."),
+    click.option("--not-before", type=inputs.moment, metavar="WHEN", help="When it becomes valid."),
+    click.option("--tag", "tags", type=inputs.tag, multiple=True, metavar="KEY=VALUE", help="Repeatable."),
+    click.option("--notify", multiple=True, metavar="ADDRESS", help="Whom to tell before it expires; repeatable."),
+    click.option(
+        "--rotate-every", type=inputs.whole(1, MAX_INTERVAL_DAYS), metavar="DAYS", help="The rotation interval."
+    ),
+    click.option(
+        "--notify-before", type=inputs.whole(0, MAX_INTERVAL_DAYS), metavar="DAYS", help="With --rotate-every [14]."
+    ),
+    click.option("--auto-rotate", is_flag=True, help="With --rotate-every: rotate without asking a person."),
+    click.option(
+        "--outside-validity",
+        type=inputs.one_of(*OUTSIDE_VALIDITY),
+        metavar="|".join(OUTSIDE_VALIDITY),
+        help="Serve or refuse it when expired or not yet valid; default: HOLDFAST_REFUSE_OUTSIDE_VALIDITY decides.",
+    ),
+    click.option(
+        "--expected-version",
+        type=inputs.whole(0, MAX_GENERATION),
+        metavar="N",
+        help="Refuse unless this is the current version; 0: unless there is none.",
+    ),
+)
+
+
+def describing(command: F) -> F:
+    """Add the options to a command."""
+    for option in reversed(_DESCRIBING):
+        command = option(command)
+    return command
+
+
+def rotation_policy(every: int | None, notify_before: int | None, *, auto: bool) -> RotationPolicy | None:
+    """Return the policy that the three options describe, or None when none was given."""
+    if every is None:
+        if notify_before is not None or auto:
+            raise click.UsageError("--notify-before and --auto-rotate need --rotate-every.")
+        return None
+    notice = min(14, every) if notify_before is None else notify_before
+    return RotationPolicy(interval_days=every, notify_days_before=notice, auto_rotate=auto)
+
+
+def tag_map(tags: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return the tags as a mapping; a key given twice is a slip that would lose one of them."""
+    mapping = dict(tags)
+    if len(mapping) != len(tags):
+        raise click.UsageError("--tag names the same key twice.")
+    return mapping

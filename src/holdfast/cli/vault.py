@@ -1,0 +1,44 @@
+"""Commands on the vault behind the mirror."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from holdfast.cli import output
+from holdfast.cli.grammar import Command
+from holdfast.cli.session import with_service
+
+
+@click.command(cls=Command)
+def sync() -> None:
+    """Compare the whole vault with the mirror now, and fetch what changed."""
+    with _progress() as progress:
+        report = with_service(lambda service, caller: service.sync(progress=progress, context=caller))
+    output.write_report(report)
+
+
+@click.command(cls=Command)
+@click.option("--retry", is_flag=True, help="Try parked changes again.")
+@click.option("--discard", metavar="NAME", help="Give up the parked changes of a secret: the vault's state stands.")
+def reconcile(retry: bool, discard: str | None) -> None:
+    """Show changes that wait for Key Vault or for a decision, and differences between vault and mirror."""
+    report = with_service(
+        lambda service, caller: service.reconcile(retry=retry, discard=discard, context=caller),
+    )
+    output.write_report(report)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
+    """A bar on stderr that is moved by (done, total); nothing where nobody watches."""
+    if not sys.stderr.isatty() or output.wants_json():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and seldom needed
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Secrets", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,117 @@
+"""Secrets, versions and answers as JSON documents and table rows: the contract with scripts."""
+
+from typing import Any, Final
+
+from holdfast.domain.secret import (
+    Attributes,
+    DeletedSecret,
+    Secret,
+    SecretSummary,
+    SecretVersion,
+    State,
+    WriteResult,
+)
+
+VERSION_COLUMNS: Final = ("VERSION", "ID", "CURRENT", "ENABLED", "EXPIRES", "CREATED", "BY")
+SUMMARY_COLUMNS: Final = ("NAME", "VERSION", "ENABLED", "EXPIRES", "UPDATED", "DESCRIPTION")
+DELETED_COLUMNS: Final = ("NAME", "DELETED", "PURGED AFTER")
+
+
+def secret_document(secret: Secret) -> dict[str, Any]:
+    """A secret with its value: ``get --json`` and nothing else prints one."""
+    return {
+        "name": secret.display_name,
+        "value": secret.value,
+        "version": secret.version,
+        "version_id": secret.version_id,
+        "source": secret.source,
+        "as_of": secret.as_of,
+        "stale": secret.stale,
+        "expired": secret.expired,
+        "not_yet_valid": secret.not_yet_valid,
+        "description": secret.description,
+        "created_at": secret.created_at,
+        "updated_at": secret.updated_at,
+        **_attributes(secret.attributes),
+    }
+
+
+def version_document(version: SecretVersion) -> dict[str, Any]:
+    """A version, without its value."""
+    return {
+        "name": version.name,
+        "version": version.version,
+        "version_id": version.version_id,
+        "vault_version_id": version.vault_version_id,
+        "current": version.current,
+        "created_at": version.created_at,
+        "updated_at": version.updated_at,
+        "created_by": version.created_by,
+        **_attributes(version.attributes),
+    }
+
+
+def version_row(version: SecretVersion) -> tuple[object, ...]:
+    """A version in ``VERSION_COLUMNS``."""
+    return (
+        *(version.version, version.version_id, version.current, version.enabled),
+        *(version.expires_at, version.created_at, version.created_by),
+    )
+
+
+def summary_document(summary: SecretSummary) -> dict[str, Any]:
+    """A secret as a listing shows it."""
+    return {
+        **version_document(summary.current),
+        "name": summary.display_name,
+        "state": summary.state,
+        "description": summary.settings.description,
+        "notify_on_expiry": summary.settings.notify_on_expiry,
+        "rotation_policy": summary.settings.rotation_policy,
+        "refuse_outside_validity": summary.settings.refuse_outside_validity,
+    }
+
+
+def summary_row(summary: SecretSummary) -> tuple[object, ...]:
+    """A secret in ``SUMMARY_COLUMNS``."""
+    current = summary.current
+    return (
+        *(summary.display_name, current.version, current.enabled),
+        *(current.expires_at, current.updated_at, summary.settings.description),
+    )
+
+
+def deleted_document(deleted: DeletedSecret) -> dict[str, Any]:
+    """A deleted secret."""
+    return {
+        "name": deleted.display_name or deleted.name,
+        "state": State.DELETED,
+        "deleted_at": deleted.deleted_at,
+        "scheduled_purge_at": deleted.scheduled_purge_at,
+        "replicated": deleted.replicated,
+    }
+
+
+def deleted_row(deleted: DeletedSecret) -> tuple[object, ...]:
+    """A deleted secret in ``DELETED_COLUMNS``."""
+    return deleted.display_name or deleted.name, deleted.deleted_at, deleted.scheduled_purge_at
+
+
+def written_text(result: WriteResult) -> str:
+    """What a person is told about a write."""
+    return f"{result.name} is now at version {result.version}{pending(replicated=result.replicated)}."
+
+
+def pending(*, replicated: bool) -> str:
+    """The end of a sentence about a change that Key Vault may not have yet."""
+    return "" if replicated else "; it is safe here, and Key Vault gets it as soon as it answers"
+
+
+def _attributes(attributes: Attributes) -> dict[str, Any]:
+    return {
+        "enabled": attributes.enabled,
+        "not_before": attributes.not_before,
+        "expires_at": attributes.expires_at,
+        "content_type": attributes.content_type,
+        "tags": attributes.tags,
+    }

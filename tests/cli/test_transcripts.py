@@ -1,0 +1,34 @@
+"""Every transcript, against a real database: stdout, stderr and exit code, to the letter."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.cli.runner import holdfast
+from tests.cli.transcript import Step, pattern, steps
+
+HERE = Path(__file__).parent
+KEY = "q1hZ0o1v2d7yq8Zk3mJx9WcR5tUe6iLbNfGsHaPwXy4="
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.txt")))
+async def test_transcript(name: str, database_url: str, tmp_path: Path) -> None:
+    environ = {
+        "DATABASE_URL": database_url,
+        "FALLBACK_ENCRYPTION_KEY": KEY,
+        "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
+        "HOME": str(tmp_path),
+    }
+    for step in steps(HERE / name):
+        await _check(name, step, environ)
+
+
+async def _check(name: str, step: Step, environ: dict[str, str]) -> None:
+    # In a thread: a command runs an event loop of its own.
+    got = await asyncio.to_thread(holdfast, *step.args, stdin=step.texts["<"].encode(), environ=environ)
+    where = f"{name}:{step.line}: {step.args}\n{got}"
+    assert pattern(step.texts["!"]).fullmatch(got.stderr), where
+    assert pattern(step.texts[">"]).fullmatch(got.stdout), where
+    assert got.code == int(step.texts["?"]), where
+    assert "c4n4ry" not in got.stderr, where
