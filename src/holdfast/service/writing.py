@@ -8,8 +8,8 @@ Caches are told before the caller is. Key Vault learns of it within the deadline
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, Protocol
-from uuid import UUID, uuid4
+from typing import Final
+from uuid import uuid4
 
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.lifecycle import Event, advance, not_found
@@ -31,20 +31,13 @@ from holdfast.errors import (
     VersionNotFound,
 )
 from holdfast.ports import Clock, Head, Ledger, LedgerTransaction, SealedValue, Sealer, StoredVersion
-from holdfast.service.coherence import Coherence
+from holdfast.service.announcing import Announcer
 from holdfast.service.guard import Authorized, Guard
 from holdfast.service.idempotency import Made, recall, remember
 from holdfast.service.mirror import Mirror, place_of
 
 _CREATE_RACES: Final = 5
 """How often a set begins anew when others create the same name at the same moment."""
-
-
-class Pusher(Protocol):
-    """Brings a committed change to Key Vault at once, if that is possible."""
-
-    async def push(self, name: SecretName, intent_id: UUID) -> bool:
-        """Whether Key Vault has the change when this returns, within the write deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +66,6 @@ class Writer:
     """Makes changes that the guard has authorised.
 
     Args:
-        pusher: None when this installation stands alone: there are no intents then.
         retention: how long a deleted secret can be recovered.
     """
 
@@ -85,13 +77,12 @@ class Writer:
         sealer: Sealer,
         clock: Clock,
         guard: Guard,
-        coherence: Coherence,
-        pusher: Pusher | None,
+        announcer: Announcer,
         retention: timedelta,
         purge_protection: bool,
     ) -> None:
         self._ledger, self._mirror, self._sealer, self._clock = ledger, mirror, sealer, clock
-        self._guard, self._coherence, self._pusher = guard, coherence, pusher
+        self._guard, self._announcer = guard, announcer
         self._retention, self._purge_protection = retention, purge_protection
 
     async def set(self, authorized: Authorized, new: NewVersion) -> WriteResult:
@@ -153,9 +144,9 @@ class Writer:
             settings = change.settings(head.settings)
             head = await tx.rewrite(self._attested(replace(head, settings=settings)), revised)
             await tx.put_schedule(head.name, settings.rotation_policy)
-            await self._journal(tx, intent_id, head, IntentKind.UPDATE, revised.version)
+            await self._announcer.journal(tx, intent_id, head, IntentKind.UPDATE, revised.version)
             await tx.record(self._guard.success(authorized, version=revised.version.version))
-        await self._announce(head.name, head.revision, intent_id)
+        await self._announcer.announce(head.name, head.revision, intent_id)
         return revised.version
 
     async def delete(self, authorized: Authorized) -> DeletedSecret:
@@ -191,10 +182,10 @@ class Writer:
         async with self._ledger.transaction() as tx:
             head = await self._locked(tx, authorized.name, Event.PURGE)
             await tx.supersede_intents(head)
-            await self._journal(tx, intent_id, head, IntentKind.PURGE)
+            await self._announcer.journal(tx, intent_id, head, IntentKind.PURGE)
             await tx.record(self._guard.success(authorized))
             revision = await tx.remove(head)
-        await self._announce(head.name, revision, intent_id)
+        await self._announcer.announce(head.name, revision, intent_id)
 
     # --- one transaction -------------------------------------------------------------------------------------------
 
@@ -211,13 +202,13 @@ class Writer:
                 head = await (tx.append(head, stored) if before else tx.create(head, stored))
                 if new.settings.rotation_policy is not None:
                     await tx.put_schedule(head.name, new.settings.rotation_policy)
-                await self._journal(tx, intent_id, head, IntentKind.SET, stored.version)
+                await self._announcer.journal(tx, intent_id, head, IntentKind.SET, stored.version)
                 await tx.record(self._guard.success(authorized, version=head.version))
                 made = Made.of(stored.version, intent_id)
                 await remember(tx, self._sealer, authorized, key, _request(new), made)
         if answered is not None:
             return await self._repeat(authorized.name, answered)
-        replicated = await self._announce(head.name, head.revision, intent_id)
+        replicated = await self._announcer.announce(head.name, head.revision, intent_id)
         return _result(head.name, stored.version, replicated=replicated)
 
     async def _transit(
@@ -230,9 +221,9 @@ class Writer:
             if current is None:
                 raise IntegrityFailure(f"Secret {head.name!r} has no current version")
             head = await tx.put_head(head)
-            await self._journal(tx, intent_id, head, IntentKind(event.value))
+            await self._announcer.journal(tx, intent_id, head, IntentKind(event.value))
             await tx.record(self._guard.success(authorized, version=head.version))
-        replicated = await self._announce(head.name, head.revision, intent_id)
+        replicated = await self._announcer.announce(head.name, head.revision, intent_id)
         return head, current.version, replicated
 
     async def _locked(self, tx: LedgerTransaction, name: SecretName, event: Event) -> Head:
@@ -243,23 +234,8 @@ class Writer:
         self._sealer.verify(head.facts(), head.attestation)
         return head
 
-    async def _journal(
-        self,
-        tx: LedgerTransaction,
-        intent_id: UUID,
-        head: Head,
-        kind: IntentKind,
-        version: SecretVersion | None = None,
-    ) -> None:
-        if self._pusher is not None:
-            await tx.add_intent(intent_id, head, kind, version)
-
-    async def _announce(self, name: SecretName, revision: int, intent_id: UUID) -> bool:
-        await self._coherence.committed(name, revision)
-        return self._pusher is None or await self._pusher.push(name, intent_id)
-
     async def _repeat(self, name: SecretName, made: Made) -> WriteResult:
-        replicated = self._pusher is None or await self._pusher.push(name, made.intent)
+        replicated = await self._announcer.replicated(name, made.intent)
         return WriteResult(
             name=name,
             version=made.version,

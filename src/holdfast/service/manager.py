@@ -1,0 +1,401 @@
+"""The facade: one method for everything that can be asked, each body little more than one call."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.changes import KEEP, Keep
+from holdfast.domain.names import canonical_name
+from holdfast.domain.policy import AccessContext, Caller, Grant, Permission, caller_of
+from holdfast.domain.secret import (
+    DeletedSecret,
+    RotationPolicy,
+    Secret,
+    SecretSummary,
+    SecretVersion,
+    State,
+    WriteResult,
+)
+from holdfast.domain.validation import (
+    valid_days,
+    valid_expected_generation,
+    valid_history_limit,
+    valid_idempotency_key,
+    valid_number,
+    valid_version,
+)
+from holdfast.errors import StartupError
+from holdfast.ports import BackendHealth, ClientRecord
+from holdfast.service.access import AccessControl
+from holdfast.service.backup import Backup
+from holdfast.service.caching import CacheControl
+from holdfast.service.guard import Guard
+from holdfast.service.listing import Lister, as_deleted
+from holdfast.service.reading import Reader
+from holdfast.service.reports import ExpiringSecret, HealthReport, Reporter
+from holdfast.service.requests import SetRequest, UpdateRequest
+from holdfast.service.writing import Writer
+
+Context: TypeAlias = AccessContext | Caller | None
+"""Who asks: as an application reports it, as a surface has authenticated it, or the owning application itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """What the facade calls. ``for_vault``: a Key Vault stands behind this installation."""
+
+    guard: Guard
+    reader: Reader
+    writer: Writer
+    lister: Lister
+    access: AccessControl
+    reporter: Reporter
+    backup: Backup
+    caches: CacheControl
+    backends: Callable[[], Sequence[BackendHealth]]
+    for_vault: bool
+
+
+class SecretsService:
+    """Secrets, served and changed whatever fails underneath.
+
+    Made by ``create_secrets_service``; ``initialize`` (or ``async with``) connects it and ``aclose`` ends it. Every
+    method takes ``context``: who asks. Without one it is the application that owns the service, which may do
+    everything and is on record as ``system``; with one, whatever no grant allows is refused with ``AccessDenied``.
+
+    Besides the errors named at each method, every one may raise ``InvalidInput`` (an argument breaks a limit),
+    ``AuditUnavailable`` (nothing can be put on record, so nothing happens) and ``BackendUnavailable``.
+    """
+
+    def __init__(self, start: Callable[[AsyncExitStack], Awaitable[UseCases]]) -> None:
+        self._start = start
+        self._stack = AsyncExitStack()
+        self._started: UseCases | None = None
+
+    async def initialize(self) -> None:
+        """Connect to everything, bring the schema up to date and start what runs in the background.
+
+        Raises:
+            StartupError: this node cannot serve; the text says why and what to do. Nothing was written.
+        """
+        if self._started is None:
+            async with AsyncExitStack() as stack:
+                self._started = await self._start(stack)
+                self._stack = stack.pop_all()
+
+    async def aclose(self) -> None:
+        """Stop background work and close all connections."""
+        self._started = None
+        await self._stack.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def _use(self) -> UseCases:
+        if self._started is None:
+            raise StartupError("The service is not running: call `await service.initialize()` first, or `async with`.")
+        return self._started
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def get_secret(self, name: str, *, context: Context = None) -> Secret:
+        """Return the current version of a secret.
+
+        Raises:
+            SecretNotFound: it is not there, or deleted.
+            SecretDisabled: its current version is disabled.
+            SecretOutsideValidity: expired or not yet valid, where such reads are refused.
+        """
+        use, caller = self._use, _caller(context)
+        async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get") as authorized:
+            secret = await use.reader.get(authorized)
+            await use.guard.record(authorized, version=secret.version, source=secret.source, stale=secret.stale)
+        return secret
+
+    async def get_secret_version(self, name: str, version: int | str, *, context: Context = None) -> Secret:
+        """Return one version, by number or by its id of 32 hex digits.
+
+        Raises:
+            VersionNotFound: the secret has no such version.
+        """
+        use, caller, wanted = self._use, _caller(context), valid_version(version)
+        async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get_version") as authorized:
+            secret = await use.reader.get_version(authorized, wanted)
+            await use.guard.record(authorized, version=secret.version, source=secret.source)
+        return secret
+
+    async def list_secret_versions(self, name: str, *, context: Context = None) -> list[SecretVersion]:
+        """Return all versions of a secret, oldest first, without values."""
+        use, caller = self._use, _caller(context)
+        async with use.guard.operation(caller, Permission.LIST, canonical_name(name), "list_versions") as authorized:
+            versions = await use.lister.versions(authorized)
+            await use.guard.record(authorized)
+        return versions
+
+    async def list_secrets(
+        self, *, after: str | None = None, limit: int = 1000, context: Context = None
+    ) -> list[SecretSummary]:
+        """Return up to ``limit`` secrets in name order, those after ``after``, that the caller may list."""
+        start = canonical_name(after) if after is not None else None
+        size = valid_number("limit", limit, 1, 10_000)
+        return await self._use.lister.secrets(_caller(context), State.ACTIVE, start, size)
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    async def set_secret(
+        self,
+        name: str,
+        value: str,
+        *,
+        description: str | None = None,
+        content_type: str | None = None,
+        expires_at: datetime | None = None,
+        not_before: datetime | None = None,
+        enabled: bool = True,
+        tags: Mapping[str, str] | None = None,
+        notify_on_expiry: Iterable[str] = (),
+        rotation_policy: RotationPolicy | None = None,
+        refuse_outside_validity: bool | None = None,
+        expected_generation: int | None = None,
+        idempotency_key: str | None = None,
+        context: Context = None,
+    ) -> WriteResult:
+        """Make a new version the current one, creating the secret if need be. Durable when it returns.
+
+        A version inherits nothing from the one before it. Description, notices and rotation policy belong to the
+        secret and stay when they are not given. ``expected_generation`` is the version this write means to replace,
+        0 for a new secret. The same ``idempotency_key`` gives the same answer for 24 hours.
+
+        Raises:
+            GenerationMismatch: somebody else wrote in between.
+            SecretDeleted: the name belongs to a deleted secret; recover or purge it first.
+            IdempotencyMismatch: the key was used for a different request.
+        """
+        request = SetRequest(
+            description=description,
+            content_type=content_type,
+            expires_at=expires_at,
+            not_before=not_before,
+            enabled=enabled,
+            tags=tags,
+            notify_on_expiry=notify_on_expiry,
+            rotation_policy=rotation_policy,
+            refuse_outside_validity=refuse_outside_validity,
+            expected_generation=expected_generation,
+            idempotency_key=idempotency_key,
+        )
+        use, caller, canonical = self._use, _caller(context), canonical_name(name)
+        new = request.checked(name, value, for_vault=use.for_vault)
+        async with use.guard.operation(caller, Permission.SET, canonical, "set") as authorized:
+            return await use.writer.set(authorized, new)
+
+    async def update_secret(
+        self,
+        name: str,
+        *,
+        version: int | str | None = None,
+        enabled: bool | Keep = KEEP,
+        expires_at: datetime | Keep | None = KEEP,
+        not_before: datetime | Keep | None = KEEP,
+        content_type: str | Keep | None = KEEP,
+        tags: Mapping[str, str] | Keep | None = KEEP,
+        description: str | Keep | None = KEEP,
+        notify_on_expiry: Iterable[str] | Keep | None = KEEP,
+        rotation_policy: RotationPolicy | Keep | None = KEEP,
+        refuse_outside_validity: bool | Keep | None = KEEP,
+        expected_generation: int | None = None,
+        context: Context = None,
+    ) -> SecretVersion:
+        """Change attributes of a version (the current one by default) without making a new one.
+
+        What is not given stays; None clears. ``tags`` replace all tags.
+
+        Raises:
+            VersionNotFound: the secret has no such version.
+            GenerationMismatch: the current version is not the expected one.
+        """
+        request = UpdateRequest(
+            enabled=enabled,
+            expires_at=expires_at,
+            not_before=not_before,
+            content_type=content_type,
+            tags=tags,
+            description=description,
+            notify_on_expiry=notify_on_expiry,
+            rotation_policy=rotation_policy,
+            refuse_outside_validity=refuse_outside_validity,
+            expected_generation=expected_generation,
+        )
+        use, caller = self._use, _caller(context)
+        change = request.checked(version, for_vault=use.for_vault)
+        async with use.guard.operation(caller, Permission.SET, canonical_name(name), "update") as authorized:
+            return await use.writer.update(authorized, change)
+
+    async def rollback_secret(
+        self,
+        name: str,
+        version: int | str,
+        *,
+        expected_generation: int | None = None,
+        idempotency_key: str | None = None,
+        context: Context = None,
+    ) -> WriteResult:
+        """Make a new version with the value, content type and tags of an earlier one. The history stays."""
+        use, caller, wanted = self._use, _caller(context), valid_version(version)
+        expected, key = valid_expected_generation(expected_generation), valid_idempotency_key(idempotency_key)
+        async with use.guard.operation(caller, Permission.SET, canonical_name(name), "rollback") as authorized:
+            return await use.writer.rollback(authorized, wanted, expected, key)
+
+    # --- the end of a secret, and its return ---------------------------------------------------------------------------
+
+    async def delete_secret(self, name: str, *, context: Context = None) -> DeletedSecret:
+        """Delete a secret. Until ``scheduled_purge_at`` it can be recovered, and its name stays taken."""
+        use, caller = self._use, _caller(context)
+        async with use.guard.operation(caller, Permission.DELETE, canonical_name(name), "delete") as authorized:
+            return await use.writer.delete(authorized)
+
+    async def recover_secret(self, name: str, *, context: Context = None) -> SecretVersion:
+        """Bring a deleted secret back, with all its versions; returns the current one."""
+        use, caller = self._use, _caller(context)
+        async with use.guard.operation(caller, Permission.RECOVER, canonical_name(name), "recover") as authorized:
+            return await use.writer.recover(authorized)
+
+    async def purge_secret(self, name: str, *, context: Context = None) -> None:
+        """Destroy a deleted secret for ever: its versions, their keys and the grants on its exact name."""
+        use, caller = self._use, _caller(context)
+        async with use.guard.operation(caller, Permission.PURGE, canonical_name(name), "purge") as authorized:
+            await use.writer.purge(authorized)
+
+    async def get_deleted_secret(self, name: str, *, context: Context = None) -> DeletedSecret:
+        """Return the facts of a deleted secret."""
+        use, caller = self._use, _caller(context)
+        async with use.guard.operation(caller, Permission.LIST, canonical_name(name), "get_deleted") as authorized:
+            deleted = await use.lister.deleted(authorized)
+            await use.guard.record(authorized)
+        return deleted
+
+    async def list_deleted_secrets(
+        self, *, after: str | None = None, limit: int = 1000, context: Context = None
+    ) -> list[DeletedSecret]:
+        """Return up to ``limit`` deleted secrets in name order that the caller may list."""
+        start = canonical_name(after) if after is not None else None
+        size = valid_number("limit", limit, 1, 10_000)
+        found = await self._use.lister.secrets(_caller(context), State.DELETED, start, size)
+        return [as_deleted(entry) for entry in found]
+
+    async def backup_secret(self, name: str, *, context: Context = None) -> bytes:
+        """Return a secret with all its versions as one sealed blob, which only this key ring opens."""
+        use, caller = self._use, _caller(context)
+        async with use.guard.operation(caller, Permission.GET, canonical_name(name), "backup") as authorized:
+            blob = await use.backup.pack(authorized)
+            await use.guard.record(authorized)
+        return blob
+
+    async def restore_secret(self, blob: bytes, *, context: Context = None) -> SecretVersion:
+        """Bring a secret back from such a blob, with all its versions; returns the current one.
+
+        Raises:
+            Conflict: its name is in use.
+        """
+        use, caller = self._use, _caller(context)
+        unpacked = use.backup.unpack(blob)
+        async with use.guard.operation(caller, Permission.SET, unpacked.name, "restore") as authorized:
+            return await use.backup.restore(authorized, unpacked)
+
+    # --- access ------------------------------------------------------------------------------------------------------
+
+    async def grant_access(
+        self,
+        name: str,
+        user_id: str,
+        permissions: Iterable[str],
+        *,
+        granted_by: str | None = None,
+        expires_at: datetime | None = None,
+        context: Context = None,
+    ) -> Grant:
+        """Let ``user_id`` do ``permissions`` to a secret, or to all that a glob such as ``payments-*`` covers.
+
+        Replaces what the same identity was granted on the same name or glob before.
+        """
+        return await self._use.access.grant(
+            _caller(context), name, user_id, permissions, granted_by=granted_by, expires_at=expires_at
+        )
+
+    async def revoke_access(self, name: str, user_id: str, *, context: Context = None) -> bool:
+        """Take back what ``user_id`` was granted on this very name or glob; False if there was nothing."""
+        return await self._use.access.revoke(_caller(context), name, user_id)
+
+    async def check_access(self, name: str, user_id: str, permission: str, *, context: Context = None) -> bool:
+        """Whether ``user_id`` may do ``permission`` to a secret now."""
+        return await self._use.access.check(_caller(context), canonical_name(name), user_id, permission)
+
+    async def list_grants(self, *, context: Context = None) -> list[Grant]:
+        """Return all grants."""
+        return await self._use.access.list_grants(_caller(context))
+
+    async def add_client(self, client_id: str, *, context: Context = None) -> str:
+        """Make a client of the server and return its secret, which is shown this once."""
+        return await self._use.access.add_client(_caller(context), client_id)
+
+    async def remove_client(self, client_id: str, *, context: Context = None) -> bool:
+        """Remove a client; False if there was none."""
+        return await self._use.access.remove_client(_caller(context), client_id)
+
+    async def list_clients(self, *, context: Context = None) -> list[ClientRecord]:
+        """Return all clients, without their secrets."""
+        return await self._use.access.list_clients(_caller(context))
+
+    async def authenticate_client(self, client_id: str, client_secret: str) -> Caller:
+        """Return the caller that a client id and secret prove.
+
+        Raises:
+            Unauthenticated: they prove nobody.
+        """
+        return await self._use.access.authenticate(client_id, client_secret)
+
+    # --- health --------------------------------------------------------------------------------------------------------
+
+    async def get_access_history(self, name: str, limit: int = 50, *, context: Context = None) -> list[AuditRecord]:
+        """Return the newest ``limit`` audit records of a secret, newest first."""
+        return await self._use.reporter.history(_caller(context), canonical_name(name), valid_history_limit(limit))
+
+    async def check_expiring_secrets(self, days: int = 30, *, context: Context = None) -> list[ExpiringSecret]:
+        """Return the secrets that expire within ``days`` and those that have expired, soonest first."""
+        return await self._use.reporter.expiring(_caller(context), valid_days(days))
+
+    async def get_secret_health(self, *, context: Context = None) -> HealthReport:
+        """Return totals, the state of every backend, what waits for Key Vault, and what to do about it."""
+        return await self._use.reporter.health(_caller(context))
+
+    def backends(self) -> Sequence[BackendHealth]:
+        """Every backend as this node sees it now, without asking any."""
+        return self._use.backends()
+
+    # --- caches --------------------------------------------------------------------------------------------------------
+
+    async def warm_cache(self, names: Iterable[str], *, context: Context = None) -> int:
+        """Read secrets into the caches ahead of need; returns how many could be."""
+        return await self._use.caches.warm(_caller(context), [canonical_name(name) for name in names])
+
+    async def invalidate_cache(self, name: str | None = None, *, context: Context = None) -> None:
+        """Let the next read of a secret ask Key Vault, on every node; without a name, empty this node's caches."""
+        if name is None:
+            await self._use.caches.clear(_caller(context))
+        else:
+            await self._use.caches.invalidate(_caller(context), canonical_name(name))
+
+
+def _caller(context: Context) -> Caller:
+    return context if isinstance(context, Caller) else caller_of(context)
