@@ -19,7 +19,9 @@ _EXPIRING: Final = ("NAME", "VERSION", "EXPIRES", "DAYS")
 @click.argument("permissions", nargs=-1, required=True, metavar="PERMISSION...")
 @click.option("--expires", "expires_at", type=inputs.moment, metavar="WHEN", help="2027-01-31T00:00Z, or 90d.")
 def grant(pattern: str, user: str, permissions: tuple[str, ...], expires_at: datetime | None) -> None:
-    """Let USER do something to a secret, or to all that a pattern such as 'payments-*' covers.
+    """Let USER do something to a secret or a pattern of names.
+
+    A pattern such as 'payments-*' covers all names that fit it, later ones too.
 
     PERMISSION: get, list, set, delete, recover, purge, rotate, grant. None implies another.
     """
@@ -51,7 +53,10 @@ def revoke(pattern: str, user: str) -> int:
 @click.argument("user")
 @click.argument("permission")
 def check(name: str, user: str, permission: str) -> int:
-    """Say whether USER may do something to a secret: exit code 0 for yes, 4 for no."""
+    """Say whether USER may do something to a secret.
+
+    Exit code 0 for yes, 4 for no.
+    """
     allowed = with_service(lambda service, caller: service.check_access(name, user, permission, context=caller))
     if output.wants_json():
         output.write_document({"allowed": allowed})

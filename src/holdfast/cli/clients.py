@@ -36,11 +36,9 @@ def list_() -> None:
     """List the clients."""
     found = with_service(lambda service, caller: service.list_clients(context=caller))
     if output.wants_json():
-        output.write_document(
-            [{"client_id": each, "created_at": created, "created_by": by} for each, created, by in found]
-        )
+        output.write_document(found)
     else:
-        output.write_table(_COLUMNS, found)
+        output.write_table(_COLUMNS, [(each.client_id, each.created_at, each.created_by) for each in found])
 
 
 @client.command(cls=Command)

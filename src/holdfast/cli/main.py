@@ -27,6 +27,7 @@ cli = Root(
     "Secrets go to stdout and come from stdin, a file or a hidden prompt; everything else goes to stderr.",
     context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
 )
+click.version_option(package_name="holdfast")(cli)
 for _command in COMMANDS:
     cli.add_command(_command)
 

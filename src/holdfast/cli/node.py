@@ -9,7 +9,10 @@ from holdfast.cli.session import with_service
 
 @click.command(cls=Command)
 def health() -> int:
-    """Show how this node and its backends are: exit code 0 when all is well, 7 when something is down."""
+    """Show how this node and its backends are.
+
+    Exit code 0 when all is well, 7 when a backend is down or something waits for a person.
+    """
     report = with_service(lambda service, caller: service.get_secret_health(context=caller))
     output.write_report(report)
     return exits.OK if report.healthy else exits.DEGRADED

@@ -23,7 +23,10 @@ def sync() -> None:
 @click.option("--retry", is_flag=True, help="Try parked changes again.")
 @click.option("--discard", metavar="NAME", help="Give up the parked changes of a secret: the vault's state stands.")
 def reconcile(retry: bool, discard: str | None) -> None:
-    """Show changes that wait for Key Vault or for a decision, and differences between vault and mirror."""
+    """Show what waits for Key Vault or for a decision.
+
+    That is, changes not replayed yet, parked ones, and differences between the vault and the mirror.
+    """
     report = with_service(
         lambda service, caller: service.reconcile(retry=retry, discard=discard, context=caller),
     )
