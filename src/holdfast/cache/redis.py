@@ -1,0 +1,225 @@
+"""The second cache tier: a Redis that nodes share. It is a hint, holds sealed bytes only, and is never waited for.
+
+key    holdfast:<namespace>:<canonical name>
+
++--------+-----------+------------------+--------------+
+| format | revision  | kind             | sealed bytes |
+| "1"    | 20 digits | "E" entry        | none in a    |
+|        |           | "T" tombstone    | tombstone    |
++--------+-----------+------------------+--------------+
+"""
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+
+from holdfast.cache.cooldown import CoolDown
+from holdfast.cache.tombstones import Tombstones
+from holdfast.domain.names import SecretName
+from holdfast.errors import ConfigurationError, StartupError
+from holdfast.ports import CacheEntry
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+OPERATION_TIMEOUT: Final = timedelta(milliseconds=100)
+COOL_DOWN: Final = timedelta(seconds=5)
+MAX_ENTRY_BYTES: Final = 64 * 1024
+"""Sealed bytes. A secret has at most 25 kB; what is larger was not put there by us, and is not read."""
+
+JITTER: Final = 0.1
+"""Entries live between 90 and 110 per cent of their time, so that those filled together do not end together."""
+
+_CONNECTIONS: Final = 8
+_MAX_REMEMBERED: Final = 10_000
+_BATCH: Final = 200
+_HEADER: Final = re.compile(rb"1(\d{20})([ET])")
+_HEADER_BYTES: Final = 22
+_NAMESPACE: Final = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
+_PUT: Final = files("holdfast.cache").joinpath("put.lua").read_text()
+T = TypeVar("T")
+_log: Final = logging.getLogger(__name__)
+
+
+@final
+class RedisCache:
+    """Entries in Redis; implements ``ports.Cache``.
+
+    Any fault is a miss and costs at most one ``timeout``; then Redis is left alone for ``cool_down``. Invalidations
+    that Redis did not take are owed: this node honours them at once, and settles them before it reads from Redis again.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str,
+        max_ttl: timedelta,
+        ca_file: Path | None = None,
+        timeout: timedelta = OPERATION_TIMEOUT,
+        cool_down: timedelta = COOL_DOWN,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ValueError("a namespace has 1 to 64 characters out of 0-9, a-z, A-Z and '-'")
+        self._client = _connect(url, ca_file, timeout.total_seconds())
+        self._put = self._client.register_script(_PUT)
+        self._prefix = f"holdfast:{namespace}:"
+        self._max_ttl = max_ttl
+        self._longest_life_s = max_ttl.total_seconds() * (1 + JITTER)
+        self._timeout_s = timeout.total_seconds()
+        self._cool_down = CoolDown(cool_down, monotonic)
+        self._monotonic = monotonic
+        self._tombstones = Tombstones(_MAX_REMEMBERED, self._longest_life_s, monotonic)
+        self._owed: dict[SecretName, int] = {}
+        self._clear_owed_until = 0.0
+
+    async def get(self, name: SecretName) -> CacheEntry | None:
+        """Return the entry, or None: not there, not ours, too large, invalidated, or Redis does not answer."""
+        last = _HEADER_BYTES + MAX_ENTRY_BYTES  # one byte more than an entry may have
+        found = await self._attempt(lambda: self._client.getrange(self._prefix + name, 0, last))
+        entry = _decode(found)
+        return entry if entry is not None and entry.revision >= self._tombstones.floor(name) else None
+
+    async def put(self, name: SecretName, entry: CacheEntry, ttl: timedelta) -> None:
+        """Keep an entry for ``ttl``, give or take a tenth, unless a higher revision is known here or there."""
+        life_ms = _milliseconds(min(ttl, self._max_ttl) * _jitter())
+        if life_ms > 0 and len(entry.sealed) <= MAX_ENTRY_BYTES and entry.revision >= self._tombstones.floor(name):
+            await self._attempt(lambda: self._store(name, entry.revision, "E", entry.sealed, life_ms))
+
+    async def invalidate(self, name: SecretName, revision: int) -> None:
+        """Refuse entries below ``revision`` for as long as one may live, on this node whatever Redis does."""
+        self._tombstones.add(name, revision)
+        self._owed[name] = max(revision, self._owed.get(name, 0))
+        if len(self._owed) > _MAX_REMEMBERED:
+            del self._owed[next(iter(self._owed))]
+        await self._attempt(_nothing)
+
+    async def clear(self) -> None:
+        """Forget all entries of this namespace, as soon as Redis lets us; until then none is served."""
+        self._clear_owed_until = self._monotonic() + self._longest_life_s
+        await self._attempt(_nothing)
+
+    def healthy(self) -> bool:
+        """Whether the last use of Redis worked."""
+        return self._cool_down.working
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T | None:
+        """Settle what is owed, then call; None if Redis is left alone, fails or takes too long."""
+        if not self._cool_down.admits():
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._settle()
+                answer = await call()
+        except Exception as error:  # whatever a client library makes of a broken server, it is a miss to us
+            self._note(error)
+            return None
+        self._cool_down.worked()
+        return answer
+
+    async def _settle(self) -> None:
+        if self._monotonic() < self._clear_owed_until:
+            await self._unlink_all()
+            self._clear_owed_until = 0.0
+        while self._owed:
+            await self._bury(list(islice(self._owed.items(), _BATCH)))
+
+    async def _bury(self, batch: list[tuple[SecretName, int]]) -> None:
+        life_ms = _milliseconds(timedelta(seconds=self._longest_life_s))
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for name, revision in batch:
+                if self._tombstones.floor(name) >= revision:  # else everything it voids has expired meanwhile
+                    await self._store(name, revision, "T", b"", life_ms, pipeline)
+            await pipeline.execute()
+        for name, revision in batch:
+            if self._owed.get(name) == revision:
+                del self._owed[name]
+
+    async def _store(
+        self, name: SecretName, revision: int, kind: str, sealed: bytes, life_ms: int, client: Any = None
+    ) -> None:
+        await self._put(keys=[self._prefix + name], args=[f"{revision:020}", kind, sealed, life_ms], client=client)
+
+    async def _unlink_all(self) -> None:
+        cursor = 0
+        while True:
+            cursor, keys = await self._client.scan(cursor, match=self._prefix + "*", count=1000)
+            if keys:
+                await self._client.unlink(*keys)
+            if cursor == 0:
+                return
+
+    def _note(self, error: Exception) -> None:
+        """Log the kind of a fault, never its text: Redis may quote arguments."""
+        kind = type(error).__name__
+        if _is_one_wrong_key(error):
+            _log.warning("A Redis key of ours holds another type of value; it counts as a miss.")
+        elif self._cool_down.failed():
+            _log.warning("Redis does not answer properly (%s); going on without it.", kind)
+
+
+def _connect(url: str, ca_file: Path | None, timeout_s: float) -> "Redis":
+    try:
+        from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+    except ImportError:
+        raise StartupError(
+            "REDIS_URL is set, and the Redis client is not installed. Install holdfast[redis], or unset REDIS_URL."
+        ) from None
+    options: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file and url.startswith("rediss:") else {}
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=timeout_s,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,  # no handshake beyond the password, and no messages that were not asked for
+            **options,
+        )
+    except ValueError:  # its text may quote the URL, and with it the password
+        raise ConfigurationError(
+            ["REDIS_URL is not valid: use redis://, rediss:// or unix://, as in rediss://user:password@host:6379/0"]
+        ) from None
+    return Redis.from_pool(pool)
+
+
+def _decode(found: Any) -> CacheEntry | None:
+    """The entry in bytes from Redis; None if there is none, or if they are not of our making."""
+    if not isinstance(found, bytes) or len(found) > _HEADER_BYTES + MAX_ENTRY_BYTES:
+        return None
+    header = _HEADER.match(found)
+    if header is None or header[2] != b"E":
+        return None
+    return CacheEntry(revision=int(header[1]), sealed=found[_HEADER_BYTES:])
+
+
+def _is_one_wrong_key(error: Exception) -> bool:
+    return str(error).startswith("WRONGTYPE")
+
+
+def _jitter() -> float:
+    return random.SystemRandom().uniform(1 - JITTER, 1 + JITTER)
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
+
+
+async def _nothing() -> None:
+    """What is left to do once all that is owed is settled."""
