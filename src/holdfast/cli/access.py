@@ -26,9 +26,7 @@ def grant(pattern: str, user: str, permissions: tuple[str, ...], expires_at: dat
     PERMISSION: get, list, set, delete, recover, purge, rotate, grant. None implies another.
     """
     given = with_service(
-        lambda service, caller: service.grant_access(
-            pattern, user, permissions, granted_by=caller.id, expires_at=expires_at, context=caller
-        )
+        lambda service, caller: service.grant_access(pattern, user, permissions, expires_at=expires_at, context=caller)
     )
     until = f" until {output.moment(given.expires_at)}" if given.expires_at else ""
     output.say(f"{given.user_id} may {', '.join(sorted(given.permissions))} {given.pattern}{until}.")
