@@ -1,0 +1,117 @@
+"""Our identity at Key Vault: one credential per process, whose failures are backend failures."""
+
+import asyncio
+from typing import Any, Final, Protocol, Self
+from urllib.parse import urlsplit
+
+from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import CredentialUnavailableError
+from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
+
+from holdfast.errors import BackendRefused, BackendUnavailable, HoldfastError, Throttled
+from holdfast.resilience.singleflight import SingleFlight
+from holdfast.stores.keyvault.errors import retry_after_s
+
+TOKEN_TIMEOUT_S: Final = 30.0
+"""Seconds for one token. Much longer than a read waits: a slow endpoint still serves the reads that come after."""
+
+MICROSOFT_AUTHORITIES: Final = frozenset(
+    {
+        "login.microsoftonline.com",
+        "login.microsoftonline.us",
+        "login.chinacloudapi.cn",
+        "login.partner.microsoftonline.cn",
+    }
+)
+"""Hosts of Microsoft's own token endpoints, whose instance discovery works (azure-identity's AzureAuthorityHosts)."""
+
+
+class Credential(Protocol):
+    """What the SDK's asynchronous credentials have in common."""
+
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """Return a token for the scopes."""
+
+    async def close(self) -> None:
+        """Close connections."""
+
+
+def open_credential(
+    tenant_id: str | None, client_id: str | None, client_secret: str | None, authority: str | None, **pipeline: Any
+) -> Credential:
+    """Return the SDK's credential for what is given. ``pipeline``: its transport and further SDK options."""
+    if authority:
+        pipeline["authority"] = authority
+        pipeline["disable_instance_discovery"] = _host(authority) not in MICROSOFT_AUTHORITIES
+    if tenant_id and client_id and client_secret:
+        return ClientSecretCredential(tenant_id, client_id, client_secret, retry_total=0, **pipeline)
+    return DefaultAzureCredential(managed_identity_client_id=client_id, retry_total=0, **pipeline)
+
+
+def _host(authority: str) -> str | None:
+    return urlsplit(authority if "//" in authority else f"//{authority}").hostname
+
+
+class TokenSource:
+    """A credential for the SDK's client that raises Holdfast's errors.
+
+    They pass through the SDK untouched, so that a failure to get a token, before anything was sent to the vault, is
+    not mistaken for a lost answer of the vault. Concurrent calls share one request, which outlives their patience.
+    """
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+        self._flights: SingleFlight[object, AccessTokenInfo] = SingleFlight()
+
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """Return a token for the scopes.
+
+        Raises:
+            BackendRefused: the endpoint does not accept our credential.
+            BackendUnavailable: it does not answer, or not properly, or no credential can be found.
+        """
+        key = (scopes, tuple(sorted((options or {}).items(), key=str)))
+        return await self._flights.do(key, lambda: self._request(scopes, options))
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return a token in the SDK's older form."""
+        wanted = TokenRequestOptions(**{key: value for key, value in options.items() if value is not None})  # type: ignore[typeddict-item]
+        token = await self.get_token_info(*scopes, options=wanted)
+        return AccessToken(token.token, token.expires_on)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give up requests under way and close the credential."""
+        await self._flights.aclose()
+        await self._credential.close()
+
+    async def _request(self, scopes: tuple[str, ...], options: TokenRequestOptions | None) -> AccessTokenInfo:
+        try:
+            async with asyncio.timeout(TOKEN_TIMEOUT_S):
+                return await self._credential.get_token_info(*scopes, options=options)
+        except Exception as error:
+            raise _token_failure(error) from None
+
+
+def _token_failure(error: Exception) -> HoldfastError:
+    """Judge a failure to get a token. The SDK's text may quote the endpoint's, and is left out."""
+    if isinstance(error, CredentialUnavailableError):
+        return BackendUnavailable(
+            "No credential for Key Vault is available here: give AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+            "AZURE_CLIENT_SECRET, or a managed identity."
+        )
+    response: Any = error.response if isinstance(error, ClientAuthenticationError) else None
+    status = int(response.status_code) if response is not None else 0
+    if status == 429:
+        return Throttled(
+            "The token endpoint throttles us.", retry_after_s=retry_after_s(response.headers.get("Retry-After"))
+        )
+    if 400 <= status < 500:
+        return BackendRefused(f"The token endpoint answered {status}: it does not accept our credential for Key Vault.")
+    return BackendUnavailable(f"The token endpoint gave no token: {status or type(error).__name__}.")
