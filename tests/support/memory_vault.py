@@ -1,0 +1,157 @@
+"""A vault in memory behind ``holdfast.ports.Vault``, with faults at the level of the port."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from holdfast.domain.intent import MARKER_TAG, Marker
+from holdfast.domain.names import SecretName, canonical_name
+from holdfast.domain.secret import Attributes, SecretValue
+from holdfast.errors import BackendUnavailable, HoldfastError, OutcomeUnknown, SecretNotFound
+from holdfast.ports import Clock, VaultVersion
+from holdfast.resilience.clock import SystemClock
+from tests.support.vault_model import ModelSecret, ModelVersion, Phase, VaultModel
+
+T = TypeVar("T")
+
+Applied = Literal["no", "once", "twice", "late"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What happens instead of an answer. ``applied``: how often the change takes effect all the same."""
+
+    error: HoldfastError | None
+    applied: Applied
+    delay_s: float
+
+
+class MemoryVault:
+    """``model`` is what the vault holds; ``calls`` counts by operation; ``down`` makes every call fail.
+
+    Operations: get, set, update, delete, recover, purge, is_deleted, versions, secrets, deleted_secrets.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, settle_s: float = 0.0) -> None:
+        self._clock = clock or SystemClock()
+        self.model = VaultModel(self._clock, settle_s=settle_s)
+        self.calls: Counter[str] = Counter()
+        self.down = False
+        self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._late: list[Callable[[], object]] = []
+
+    def fail(
+        self,
+        operation: str,
+        error: HoldfastError | None = None,
+        *,
+        times: int = 1,
+        applied: Applied = "no",
+        delay_s: float = 0.0,
+    ) -> None:
+        """Let the next calls of an operation fail.
+
+        Without an error: ``OutcomeUnknown`` if the change is applied after all, else ``BackendUnavailable``.
+        """
+        default = BackendUnavailable("down") if applied == "no" else OutcomeUnknown("no answer")
+        self._faults[operation].extend([Fault(error=error or default, applied=applied, delay_s=delay_s)] * times)
+
+    def slow(self, operation: str, delay_s: float, *, times: int = 1) -> None:
+        """Let the next calls of an operation take some time of the clock and then succeed."""
+        self._faults[operation].extend([Fault(error=None, applied="once", delay_s=delay_s)] * times)
+
+    def heal(self) -> None:
+        """Forget all faults that have not happened yet."""
+        self.down = False
+        self._faults.clear()
+
+    def apply_late(self) -> int:
+        """Let the changes take effect whose answers were lost and that hung somewhere; returns how many."""
+        late, self._late = self._late, []
+        for change in late:
+            try:
+                change()
+            except HoldfastError:
+                continue  # the vault refuses it by now, and nobody listens
+        return len(late)
+
+    async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
+        return await self._do("get", lambda: _entry(*self.model.get(name, vault_version_id), with_value=True))
+
+    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
+        marked = replace(attributes, tags={**attributes.tags, MARKER_TAG: str(marker)})
+        return await self._do("set", lambda: _entry(*self.model.set(name, value.reveal(), marked), with_value=True))
+
+    async def update(
+        self, name: SecretName, vault_version_id: str, attributes: Attributes, marker: Marker | None
+    ) -> None:
+        tags = {**attributes.tags, **({MARKER_TAG: str(marker)} if marker else {})}
+        await self._do(
+            "update", lambda: self.model.update(name, vault_version_id, lambda _: replace(attributes, tags=tags))
+        )
+
+    async def delete(self, name: SecretName) -> None:
+        await self._do("delete", lambda: self.model.delete(name))
+
+    async def recover(self, name: SecretName) -> None:
+        await self._do("recover", lambda: self.model.recover(name))
+
+    async def purge(self, name: SecretName) -> None:
+        await self._do("purge", lambda: self.model.purge(name))
+
+    async def is_deleted(self, name: SecretName) -> bool:
+        def deleted() -> bool:
+            try:
+                return bool(self.model.deleted(name))
+            except SecretNotFound:
+                return False
+
+        return await self._do("is_deleted", deleted)
+
+    async def versions(self, name: SecretName) -> AsyncIterator[VaultVersion]:
+        def entries() -> list[VaultVersion]:
+            secret = ModelSecret(name=name)
+            return [_entry(secret, version) for version in self.model.versions(name)]
+
+        for entry in await self._do("versions", entries):
+            yield entry
+
+    async def secrets(self) -> AsyncIterator[VaultVersion]:
+        for secret in await self._do("secrets", self.model.secrets):
+            yield replace(_entry(secret, secret.newest), vault_version_id="")
+
+    async def deleted_secrets(self) -> AsyncIterator[SecretName]:
+        for secret in await self._do("deleted_secrets", lambda: self.model.secrets(Phase.DELETED)):
+            yield canonical_name(secret.name)
+
+    async def aclose(self) -> None:
+        pass
+
+    async def _do(self, operation: str, work: Callable[[], T]) -> T:
+        self.calls[operation] += 1
+        if self.down:
+            raise BackendUnavailable("the vault is down")
+        fault = self._faults[operation].popleft() if self._faults[operation] else None
+        if fault is None:
+            return work()
+        if fault.delay_s:
+            await self._clock.sleep(fault.delay_s)
+        if fault.error is None:
+            return work()
+        if fault.applied == "late":
+            self._late.append(work)
+        for _ in range({"once": 1, "twice": 2}.get(fault.applied, 0)):
+            work()
+        raise fault.error
+
+
+def _entry(secret: ModelSecret, version: ModelVersion, *, with_value: bool = False) -> VaultVersion:
+    return VaultVersion(
+        name=secret.name,
+        vault_version_id=version.id,
+        attributes=version.attributes,
+        created_at=version.created_at,
+        updated_at=version.updated_at,
+        value=SecretValue(version.value) if with_value else None,
+    )

@@ -1,0 +1,248 @@
+"""Key Vault's secrets API over TLS on loopback, with faults on order.
+
+    async with ScriptedVault() as vault:
+        store = vault.connect()                    # the real store, through the official SDK
+        vault.fail("get", status=500, times=3)
+        vault.fail("set", drop=True, applied="once")
+        vault.calls["get"]
+
+Operations: get, set, update, delete, recover, purge, list, versions, deleted, list_deleted, and token.
+"""
+
+import asyncio
+import secrets
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, Self
+
+from aiohttp import web
+
+from holdfast.errors import HoldfastError
+from holdfast.ports import Clock, Vault
+from holdfast.resilience.clock import SystemClock
+from holdfast.stores.keyvault import open_key_vault
+from tests.support.certificates import make_authority
+from tests.support.vault_model import VaultModel
+from tests.support.vault_wire import ERROR_STATUS, RESOURCE, error_body, operations
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+CLIENT_ID = "scripted-client"
+CLIENT_SECRET = "scripted-client-secret"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that goes wrong. The first that is given of hang, drop, status, cut_after, drip and body happens.
+
+    ``applied``: how often the request takes effect before that; "late" waits for ``apply_late``. ``answer`` changes
+    the JSON of an otherwise good answer; ``cut_after`` sends that many bytes of it and breaks the connection;
+    ``drip`` sends it one byte at a time with that many seconds between.
+    """
+
+    applied: Literal["no", "once", "twice", "late"] = "no"
+    hang: bool = False
+    drop: bool = False
+    status: int | None = None
+    code: str = "Fault"
+    inner: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+    cut_after: int | None = None
+    drip: float | None = None
+    answer: Callable[[Any], Any] | None = None
+
+
+class ScriptedVault:
+    """A vault with a token endpoint. ``model`` is what it holds; ``calls`` counts authenticated requests."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.model = VaultModel(clock or SystemClock())
+        self.calls: Counter[str] = Counter()
+        self.token_lifetime_s = 3600
+        self._tokens: set[str] = set()
+        self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._late: list[Callable[[], object]] = []
+        self._folder: TemporaryDirectory[str] | None = None
+        self._site: web.TCPSite | None = None
+        self._port = 0
+
+    async def __aenter__(self) -> Self:
+        self._folder = TemporaryDirectory(prefix="vault-")
+        self.ca_file, self._tls = make_authority(Path(self._folder.name))
+        app = web.Application(client_max_size=2**20)
+        app.router.add_post("/{tenant}/oauth2/v2.0/token", self._issue_token)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
+        await self._runner.setup()
+        await self.open_port()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+        assert self._folder
+        self._folder.cleanup()
+
+    # --- for tests
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self._port}"
+
+    def connect(self, **options: Any) -> Vault:
+        """Return the real store on this vault; close it yourself."""
+        identity = {"tenant_id": TENANT, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        return open_key_vault(self.url, **{**identity, "authority": self.url, "ca_file": self.ca_file, **options})
+
+    def fail(self, operation: str, *, times: int = 1, **fault: Any) -> None:
+        """Let the next ``times`` requests of an operation go wrong; the arguments are those of ``Fault``."""
+        self._faults[operation].extend([Fault(**fault)] * times)
+
+    def heal(self) -> None:
+        """Forget all faults that have not happened yet."""
+        self._faults.clear()
+
+    def reset(self) -> None:
+        """Be as new, with the port, the certificates and the tokens as they are."""
+        self.heal()
+        self.model.reset()
+        self.calls.clear()
+        self._late.clear()
+        self.token_lifetime_s = 3600
+
+    def revoke_tokens(self) -> None:
+        """Accept none of the tokens issued so far."""
+        self._tokens.clear()
+
+    def apply_late(self) -> int:
+        """Let requests take effect that hung somewhere; returns how many."""
+        late, self._late = self._late, []
+        for change in late:
+            try:
+                change()
+            except HoldfastError:
+                continue  # the vault refuses it by now, and nobody listens
+        return len(late)
+
+    async def open_port(self) -> None:
+        """Listen, on the same port as before."""
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls, reuse_address=True)
+        await self._site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def close_port(self) -> None:
+        """Refuse connections and break those there are."""
+        assert self._site
+        await self._site.stop()
+        for connection in list(self._server.connections):
+            connection.force_close()
+
+    @asynccontextmanager
+    async def refusing(self) -> AsyncIterator[None]:
+        """Refuse connections for the length of a block."""
+        await self.close_port()
+        try:
+            yield
+        finally:
+            await self.open_port()
+
+    # --- serving
+
+    @property
+    def _server(self) -> web.Server:
+        assert self._runner.server
+        return self._runner.server
+
+    async def _issue_token(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+
+        def issue() -> Any:
+            if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+                return 401, {"error": "invalid_client", "error_description": "unknown client"}
+            token = secrets.token_urlsafe(24)
+            self._tokens.add(token)
+            return 200, {"token_type": "Bearer", "expires_in": self.token_lifetime_s, "access_token": token}
+
+        return await self._answer(request, "token", issue)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or token not in self._tokens:
+            self.calls["challenge"] += 1
+            challenge = f'Bearer authorization="{self.url}/{TENANT}", resource="{RESOURCE}"'
+            return web.json_response(error_body("Unauthorized"), status=401, headers={"WWW-Authenticate": challenge})
+        body = await request.json() if request.can_read_body else None
+        operation, run = operations(self.model, self.url, request.method, request.path, request.query, body)
+        return await self._answer(request, operation, run)
+
+    async def _answer(
+        self, request: web.Request, operation: str, run: Callable[[], tuple[int, Any]]
+    ) -> web.StreamResponse:
+        self.calls[operation] += 1
+        fault = self._faults[operation].popleft() if self._faults[operation] else None
+        if fault is None:
+            return _reply(*_outcome(run))
+        if fault.applied == "late":
+            self._late.append(run)
+        for _ in range({"once": 1, "twice": 2}.get(fault.applied, 0)):
+            run()
+        return await _misbehave(request, fault, run)
+
+
+def _outcome(run: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+    try:
+        return run()
+    except HoldfastError as error:
+        status, code, inner = ERROR_STATUS[type(error)]
+        return status, error_body(
+            code,
+            inner if inner != "*" else {"recovering": "ObjectIsBeingRecovered"}.get(str(error), "ObjectIsBeingDeleted"),
+        )
+
+
+def _reply(status: int, body: Any) -> web.Response:
+    return web.Response(status=204) if body is None else web.json_response(body, status=status)
+
+
+async def _misbehave(request: web.Request, fault: Fault, run: Callable[[], tuple[int, Any]]) -> web.StreamResponse:
+    if fault.hang:
+        await asyncio.sleep(3600)
+    if fault.drop:
+        return _cut_off(request)
+    if fault.status is not None and fault.body is None:
+        return web.json_response(error_body(fault.code, fault.inner), status=fault.status, headers=fault.headers)
+    if fault.body is not None:
+        return web.Response(
+            status=fault.status or 200, body=fault.body, content_type=fault.content_type, headers=fault.headers
+        )
+    status, body = _outcome(run)
+    good = _reply(status, fault.answer(body) if fault.answer else body)
+    if fault.cut_after is None and fault.drip is None:
+        return good
+    return await _trickle(request, good, fault)
+
+
+async def _trickle(request: web.Request, good: web.Response, fault: Fault) -> web.StreamResponse:
+    content = bytes(good.body) if isinstance(good.body, bytes | bytearray) else b""
+    response = web.StreamResponse(status=good.status, headers={"Content-Type": "application/json"})
+    response.content_length = len(content)
+    await response.prepare(request)
+    if fault.cut_after is not None:
+        await response.write(content[: fault.cut_after])
+        return _cut_off(request)
+    for byte in content:
+        await response.write(bytes([byte]))
+        await asyncio.sleep(fault.drip or 0.0)
+    return response
+
+
+def _cut_off(request: web.Request) -> web.Response:
+    if request.transport:
+        request.transport.close()
+    return web.Response()
