@@ -118,6 +118,18 @@ class Primary:
 
         return await retry(attempt, policy=self._policy, clock=self._clock, uniform=self._uniform)
 
+    async def read(
+        self, name: SecretName, operation: Callable[[Vault], Awaitable[T]], *, background: bool = False
+    ) -> T:
+        """Make one attempt at a look on behalf of a replay, which has more time than a reader has patience.
+
+        Raises:
+            Whatever the operation raises; ``BackendUnavailable`` when it did not end in time.
+        """
+        if background:
+            await self._quota.acquire(QuotaKind.OTHER, background=True)
+        return await self._ask(name, self._attempt_timeout_s, lambda: operation(self._vault), acquired=background)
+
     async def write(
         self,
         name: SecretName,
