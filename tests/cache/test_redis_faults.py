@@ -5,18 +5,21 @@ import logging
 import os
 import pickle
 import signal
+import ssl
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import redis
 
 from holdfast.cache.redis import MAX_ENTRY_BYTES, RedisCache
+from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.domain.names import SecretName
 from holdfast.errors import ConfigurationError
 from holdfast.ports import CacheEntry
@@ -70,6 +73,19 @@ def process_id(url: str) -> int:
 def raw(url: str, command: str, *arguments: str | bytes | int, name: str = NAME) -> object:
     with redis.Redis.from_url(url) as client:
         return client.execute_command(command, f"holdfast:test:{name}", *arguments)
+
+
+@contextmanager
+def hanging(url: str, cache: RedisCache) -> Iterator[None]:
+    """Redis hangs inside, and the cache has little patience; afterwards the answer counts, not its speed."""
+    pid, patience_s = process_id(url), cache._timeout_s
+    os.kill(pid, signal.SIGSTOP)
+    cache._timeout_s = 0.1
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        cache._timeout_s = patience_s
 
 
 async def use_all(cache: RedisCache, name: SecretName = NAME) -> None:
@@ -126,17 +142,11 @@ async def test_many_readers_share_one_timeout_when_redis_begins_to_hang(own_redi
 
 async def test_the_late_answer_of_a_hanging_redis_is_never_taken_for_another(own_redis: str) -> None:
     clock = Time()
-    pid = process_id(own_redis)
-    async with opened(own_redis, clock) as patient:
-        await patient.put(NAME, ENTRY, TTL)
-        await patient.put(OTHER, CacheEntry(revision=9, sealed=b"other"), TTL)
-    async with opened(own_redis, clock, timeout=SHORT) as cache:
-        os.kill(pid, signal.SIGSTOP)
-        try:
+    async with opened(own_redis, clock) as cache:
+        await cache.put(NAME, ENTRY, TTL)
+        await cache.put(OTHER, CacheEntry(revision=9, sealed=b"other"), TTL)
+        with hanging(own_redis, cache):
             assert await cache.get(NAME) is None
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        cache._timeout_s = 10  # from here on the answer counts, not its speed
         assert await cache.get(OTHER) is None, "left alone until the pause ends"
         clock.end_the_pause()
         for _ in range(3):
@@ -252,16 +262,12 @@ async def test_i5_an_old_entry_put_back_after_its_invalidation_is_not_served(red
 
 
 async def test_i5_an_invalidation_during_an_outage_holds_here_at_once_and_everywhere_after_it(own_redis: str) -> None:
-    clock, pid = Time(), process_id(own_redis)
-    async with opened(own_redis, clock) as other_node, opened(own_redis, clock, timeout=SHORT) as cache:
+    clock = Time()
+    async with opened(own_redis, clock) as other_node, opened(own_redis, clock) as cache:
         await other_node.put(NAME, ENTRY, TTL)
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with hanging(own_redis, cache):
             await cache.invalidate(NAME, 6)
-        finally:
-            os.kill(pid, signal.SIGCONT)
         assert not cache.healthy()
-        cache._timeout_s = 10
         clock.end_the_pause()
         assert await cache.get(OTHER) is None
         assert cache.healthy()
@@ -270,18 +276,14 @@ async def test_i5_an_invalidation_during_an_outage_holds_here_at_once_and_everyw
 
 
 async def test_a_clearing_during_an_outage_is_made_good_before_anything_is_served(own_redis: str) -> None:
-    clock, pid = Time(), process_id(own_redis)
-    async with opened(own_redis, clock) as patient, opened(own_redis, clock, timeout=SHORT) as cache:
-        await patient.put(NAME, ENTRY, TTL)
-        os.kill(pid, signal.SIGSTOP)
-        try:
+    clock = Time()
+    async with opened(own_redis, clock) as other_node, opened(own_redis, clock) as cache:
+        await other_node.put(NAME, ENTRY, TTL)
+        with hanging(own_redis, cache):
             await cache.clear()
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        cache._timeout_s = 10
         clock.end_the_pause()
         assert await cache.get(NAME) is None
-        assert await patient.get(NAME) is None
+        assert await other_node.get(NAME) is None
 
 
 async def test_a_clearing_leaves_what_is_not_ours(redis_url: str) -> None:
@@ -315,6 +317,40 @@ def test_i13_an_unusable_url_is_refused_and_not_quoted(url: str) -> None:
 def test_a_namespace_cannot_reach_beyond_itself(namespace: str) -> None:
     with pytest.raises(ValueError, match="namespace"):
         RedisCache("redis://localhost", namespace=namespace, max_ttl=TTL)
+
+
+@asynccontextmanager
+async def tls_in_front_of(url: str, folder: Path) -> AsyncIterator[tuple[int, Path]]:
+    """A TLS port that leads to the Redis of ``url``, and the CA to trust."""
+    certificate = ensure_server_certificate(folder, (), now=datetime.now(UTC))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.chain_file)
+    socket = url.partition("@")[2].partition("?")[0]
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while content := await reader.read(65536):
+            writer.write(content)
+        writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(socket)
+        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    async with await asyncio.start_server(forward, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1], certificate.ca_file
+
+
+async def test_tls_is_used_with_the_given_ca_and_refused_without_it(redis_url: str, tmp_path: Path) -> None:
+    password = redis_url.removeprefix("unix://:").split("@")[0]
+    async with tls_in_front_of(redis_url, tmp_path) as (port, ca_file):
+        url = f"rediss://:{password}@localhost:{port}/0"
+        trusting = RedisCache(url, namespace="test", max_ttl=TTL, ca_file=ca_file, timeout=PATIENT)
+        await trusting.put(NAME, ENTRY, TTL)
+        assert await trusting.get(NAME) == ENTRY
+        await trusting.aclose()
+        async with opened(url) as distrusting:
+            assert await distrusting.get(NAME) is None
+            assert not distrusting.healthy()
 
 
 WITHOUT_THE_CLIENT = """
