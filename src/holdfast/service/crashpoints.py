@@ -1,0 +1,14 @@
+"""Places where a process may die, named so that tests can make it die there."""
+
+from collections.abc import Callable
+from typing import Final
+
+Crashpoint = Callable[[str], None]
+"""Called with the name of each point as it is passed."""
+
+CRASH_POINTS: Final = ("claimed", "looked", "sending", "sent", "completed", "adopting", "adopted")
+"""In the order in which the replay of a set passes them; the last two where it finds a foreign write."""
+
+
+def no_crash(_: str) -> None:
+    """Pass on."""
