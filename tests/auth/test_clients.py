@@ -7,27 +7,13 @@ from holdfast.auth.clients import MAX_REMEMBERED, TOKEN_LIFETIME, ClientTokens
 from holdfast.auth.resource import Audience
 from holdfast.crypto.keyring import KeyRing, RingKey
 from holdfast.crypto.tokens import TokenSigner
-from holdfast.domain.policy import Caller
 from holdfast.errors import InvalidInput, Unauthenticated
 from tests.support.clock import VirtualClock
+from tests.support.stubs import OneClient
 
 HOST = "127.0.0.1:8200"
 RESOURCE = f"https://{HOST}"
 TENANT = "6f9b1f6e-0f0a-5a51-8d7e-3b0c7a1d2e4f"
-
-
-class OneClient:
-    """Knows the client ``app`` with the secret ``right``."""
-
-    active = True
-
-    async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
-        if (client_id, client_secret) != ("app", "right"):
-            raise Unauthenticated("Client id or client secret is wrong.")
-        return Caller(client_id)
-
-    def is_active_client(self, client_id: str) -> bool:
-        return self.active and client_id == "app"
 
 
 class CountingSigner:
@@ -57,7 +43,7 @@ def signer(clock: VirtualClock) -> CountingSigner:
 
 @pytest.fixture
 def registered() -> OneClient:
-    return OneClient()
+    return OneClient("right")
 
 
 @pytest.fixture

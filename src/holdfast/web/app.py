@@ -38,8 +38,10 @@ def create_app(parts: Parts) -> ASGIApp:
 
 def create_router(parts: Parts, api: KeyVaultApi) -> ASGIApp:
     """Return the application without its fast lane."""
-    routes = [*_health(parts), *_oauth(parts), Mount("/", Endpoint(api.handle, api.refuse))]
-    return Router(routes, redirect_slashes=False)
+    secrets = Endpoint(api.handle, api.refuse)
+    # The mount takes wrong methods on the paths above it as well; the default takes ``OPTIONS *``, which is no path.
+    routes = [*_health(parts), *_oauth(parts), Mount("/", secrets)]
+    return Router(routes, redirect_slashes=False, default=secrets)
 
 
 def _health(parts: Parts) -> list[BaseRoute]:

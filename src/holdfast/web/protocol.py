@@ -29,6 +29,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
+        self._fed_bytes = 0
         self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -51,7 +52,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused or self.transport is None:
             return
         super().data_received(data)
-        if self._is_silent():
+        if self._head_timer is not None:
+            # The parser keeps an unfinished header to itself, so what it has been fed is counted.
+            self._fed_bytes += len(data)
+            if self._fed_bytes > MAX_HEAD_BYTES and not self._refused:
+                self._head_bytes = self._fed_bytes
+                self.send_400_response("")
+        elif self._is_silent():
             # Stray line ends between requests stop uvicorn's timer and begin no request.
             self._await_head()
 
@@ -77,6 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start answering."""
         self._stop_timer()
+        self._fed_bytes = 0
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:

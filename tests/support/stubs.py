@@ -1,0 +1,39 @@
+"""Stand-ins for the server's tests that are about the server itself."""
+
+import asyncio
+from typing import Any
+
+from holdfast.domain.policy import Caller
+from holdfast.errors import Unauthenticated
+
+
+class Failing:
+    """A service whose every method raises the same error, or never answers."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+    def __getattr__(self, name: str) -> Any:
+        async def fail(*_: object, **__: object) -> object:
+            if self.error is None:
+                await asyncio.Event().wait()
+            assert self.error is not None
+            raise self.error
+
+        return fail
+
+
+class OneClient:
+    """Knows one client, ``app``, with one secret."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self.active = True
+
+    async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
+        if (client_id, client_secret) != ("app", self._secret):
+            raise Unauthenticated("Client id or client secret is wrong.")
+        return Caller(client_id)
+
+    def is_active_client(self, client_id: str) -> bool:
+        return self.active and client_id == "app"

@@ -1,0 +1,80 @@
+"""Servers for the tests of the border."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from holdfast.auth.clients import ClientTokens
+from holdfast.auth.resource import Audience
+from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
+from holdfast.crypto.keyring import KeyRing, RingKey
+from holdfast.crypto.tokens import TokenSigner
+from holdfast.keyvault_wire.paging import SkipTokens
+from holdfast.web.app import Parts, create_app
+from holdfast.web.keyvault import VaultFacts
+from tests.support.clock import VirtualClock
+from tests.support.folders import short_folder
+from tests.support.https import Client
+from tests.support.server import running
+from tests.support.stubs import Failing, OneClient
+
+TENANT = "6f9b1f6e-0f0a-5a51-8d7e-3b0c7a1d2e4f"
+SECRET = "the-right-secret"
+
+
+@dataclass
+class Stubbed:
+    """A server over stubs: ``service`` answers what the test wants, ``client`` is logged in."""
+
+    service: Failing
+    clients: OneClient
+    clock: VirtualClock
+    tokens: ClientTokens
+    signer: TokenSigner
+    anonymous: Client
+    client: Client
+
+
+@pytest.fixture(scope="session")
+def certificate() -> Iterator[ServerCertificate]:
+    """A certificate for loopback."""
+    with short_folder() as folder:
+        yield ensure_server_certificate(folder / "tls", ["v.kv.example"], now=datetime.now(UTC))
+
+
+@pytest.fixture(scope="session")
+async def stubbed_server(certificate: ServerCertificate) -> AsyncIterator[Stubbed]:
+    """One server for all tests that need no real secrets."""
+    clock, service, clients = VirtualClock(), Failing(), OneClient(SECRET)
+    signer = TokenSigner(KeyRing(RingKey(bytes(32))), clock.now)
+    tokens = ClientTokens(clients, signer, Audience("https://kv.example"), TENANT, clock)
+
+    async def backends() -> Any:
+        return await service.backends()
+
+    parts = Parts(
+        secrets=service,
+        backends=backends,
+        tokens=tokens,
+        skip_tokens=SkipTokens(bytes(32)),
+        facts=VaultFacts(retention_days=90, purge_protection=False),
+        clock=clock,
+    )
+    async with running(create_app(parts), certificate) as port:
+        anonymous = Client(port, certificate.ca_file)
+        yield Stubbed(service, clients, clock, tokens, signer, anonymous, anonymous)
+
+
+@pytest.fixture
+async def stubbed(stubbed_server: Stubbed) -> Stubbed:
+    """That server, with a fresh login."""
+    stubbed_server.service.error = None
+    stubbed_server.clients.active = True
+    anonymous = stubbed_server.anonymous
+    resource = f"https://{anonymous.authority}"
+    issued = await stubbed_server.tokens.issue("app", SECRET, resource, anonymous.authority)
+    stubbed_server.client = Client(anonymous.port, anonymous.ca_file, issued.token)
+    return stubbed_server

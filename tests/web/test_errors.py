@@ -1,0 +1,67 @@
+"""Every error has its answer, and only those that a retry can mend invite one."""
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+
+from holdfast import errors
+from holdfast.errors import HoldfastError
+from holdfast.web.errors import RENDERINGS, rendering_of
+from tests.web.conftest import Stubbed
+
+PATH = "/secrets/a1?api-version=7.4"
+
+
+def raised() -> Iterator[HoldfastError]:
+    for _, kind in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(kind, HoldfastError) and kind is not HoldfastError:
+            yield kind(["marked-detail"]) if kind is errors.ConfigurationError else kind("marked-detail")
+
+
+def test_every_error_of_the_tree_is_in_the_table() -> None:
+    missing = {type(error).__name__ for error in raised() if type(error) not in RENDERINGS}
+    assert not missing
+
+
+def test_what_was_never_meant_to_be_raised_is_an_internal_error() -> None:
+    assert rendering_of(ValueError("x")).status == 500
+    assert rendering_of(HoldfastError("x")).status == 500
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("error", [*raised(), ValueError("marked-detail")], ids=lambda error: type(error).__name__)
+async def test_errors_are_answered_in_json(stubbed: Stubbed, error: Exception, method: str) -> None:
+    stubbed.service.error = error
+    answer = await stubbed.client.request(method, PATH)
+    expected = rendering_of(error)
+    assert (answer.status, answer.codes) == (expected.status, (expected.code, expected.inner_code))
+    invites = answer.header("retry-after")
+    assert (invites is not None) == (answer.status in {429, 503})
+    assert invites is None or 1 <= int(invites) <= 60
+    if answer.status >= 500:
+        assert b"marked-detail" not in answer.body
+    if answer.status == 401:
+        assert answer.header("www-authenticate")
+
+
+@pytest.mark.parametrize(("asked", "told"), [(None, "2"), (0.2, "1"), (7.1, "8"), (86_400.0, "60")])
+async def test_a_throttled_client_is_told_when_to_come_back(stubbed: Stubbed, asked: float | None, told: str) -> None:
+    stubbed.service.error = errors.Throttled("x", retry_after_s=asked)
+    answer = await stubbed.client.request("GET", PATH)
+    assert (answer.status, answer.codes, answer.header("retry-after")) == (429, ("Throttled", None), told)
+
+
+async def test_an_internal_errors_log_has_no_text_of_it(stubbed: Stubbed, caplog: pytest.LogCaptureFixture) -> None:
+    stubbed.service.error = ValueError("marked-secret")
+    answer = await stubbed.client.request("GET", PATH)
+    assert "marked-secret" not in caplog.text
+    assert str(answer.header("x-ms-request-id")) in caplog.text
+    assert "ValueError" in caplog.text
+
+
+async def test_outages_are_never_a_404(stubbed: Stubbed) -> None:
+    for error in raised():
+        stubbed.service.error = error
+        answer = await stubbed.client.request("GET", PATH)
+        assert (answer.status == 404) == isinstance(error, errors.SecretNotFound)
