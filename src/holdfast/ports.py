@@ -308,6 +308,9 @@ class Ledger(Protocol):
     ) -> list[SecretSummary]:
         """Secrets in a state in name order, those after ``after``."""
 
+    async def overdue(self, now: datetime) -> list[SecretName]:
+        """Some deleted secrets whose retention time is over, longest first."""
+
     async def expiring(self, before: datetime) -> list[SecretSummary]:
         """Active secrets whose current version expires before a moment, soonest first."""
 
@@ -319,6 +322,9 @@ class Ledger(Protocol):
 
         In name order, those after ``after``.
         """
+
+    async def drifting(self, *, limit: int = 1000) -> list[Head]:
+        """Secrets with a drift that awaits a person, in name order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +364,9 @@ class Journal(Protocol):
 
     async def is_settled(self, intent_id: UUID) -> bool:
         """Whether an intent is done or superseded."""
+
+    async def waiting(self) -> list[SecretName]:
+        """All names with open or parked intents."""
 
     async def is_waiting(self, name: SecretName) -> bool:
         """Whether a name has open or parked intents, those of earlier incarnations included."""
@@ -439,7 +448,7 @@ class KeyRegistry(Protocol):
     """The known answers of every ring key that ever sealed something here."""
 
     async def known_answers(self) -> Mapping[str, bytes]:
-        """Known answers by key id."""
+        """Known answers by key id; none in a database that has no schema yet."""
 
     async def add(self, key_id: str, known_answer: bytes) -> None:
         """Store the known answer of a key; an existing one stands."""
@@ -508,11 +517,10 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncLease:
-    """The lead of one pass over the vault. ``since``: when the last pass that went through began, by the database."""
+    """The lead of one pass over the vault, which began at ``started_at`` by the database's clock."""
 
     fence: int
     started_at: datetime
-    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

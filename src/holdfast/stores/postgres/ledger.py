@@ -78,6 +78,12 @@ class PostgresLedger:
             rows = await connection.fetch(self._sql["summaries"], state.value, after or "", limit)
         return [summary_of(row) for row in rows]
 
+    async def overdue(self, now: datetime) -> list[SecretName]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["overdue"], now)
+        return [SecretName(row["secret_name"]) for row in rows]
+
     async def expiring(self, before: datetime) -> list[SecretSummary]:
         """See the port."""
         async with self._database.connection() as connection:
@@ -96,3 +102,9 @@ class PostgresLedger:
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["unconfirmed"], before, after or "", limit)
         return [SecretName(row["secret_name"]) for row in rows]
+
+    async def drifting(self, *, limit: int = 1000) -> list[Head]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["drifting"], limit)
+        return list(map(head_of, rows))

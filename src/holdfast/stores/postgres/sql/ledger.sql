@@ -153,3 +153,12 @@ WHERE v.state = 'active' AND v.vault_version_id IS NOT NULL AND v.verified_at < 
   AND NOT EXISTS (SELECT 1 FROM secret_intents i
                   WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked'))
 ORDER BY v.secret_name LIMIT $3
+
+-- name: drifting
+SELECT v.*, (SELECT count(*) FROM secret_intents i
+             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
+FROM secrets_vault v WHERE v.drift IS NOT NULL ORDER BY v.secret_name LIMIT $1
+
+-- name: overdue
+SELECT secret_name FROM secrets_vault
+WHERE state = 'deleted' AND scheduled_purge_at <= $1 ORDER BY scheduled_purge_at LIMIT 100

@@ -1,7 +1,7 @@
 -- name: lead
 UPDATE sync_state SET leader = $1, lease_until = now() + $2::interval, fence = fence + 1
 WHERE lease_until IS NULL OR lease_until <= now() OR leader = $1
-RETURNING fence, now() AS started_at, last_started_at AS since
+RETURNING fence, now() AS started_at
 
 -- name: renew
 UPDATE sync_state SET lease_until = now() + $2::interval WHERE fence = $1 RETURNING 1
