@@ -115,5 +115,5 @@ class Guard:
 def denied(caller: Caller, permission: Permission, name: str) -> AccessDenied:
     """The refusal of an action that no grant allows."""
     return AccessDenied(
-        f"Permission denied: {caller.id!r} may not {permission} {name!r}. Ask for a grant of {permission!r} on it."
+        f"Permission denied: {caller.id!r} may not {permission} {name!r}. Ask for a grant of '{permission}' on it."
     )

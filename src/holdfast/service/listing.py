@@ -18,10 +18,10 @@ class Lister:
     """Answers listings from the commit point.
 
     Args:
-        discover: asks Key Vault for a name that nothing here knows.
+        discover: asks Key Vault for a name that nothing here knows; SecretNotFound if it has it neither.
     """
 
-    def __init__(self, ledger: Ledger, guard: Guard, discover: Callable[[SecretName], Awaitable[bool]]) -> None:
+    def __init__(self, ledger: Ledger, guard: Guard, discover: Callable[[SecretName], Awaitable[None]]) -> None:
         self._ledger, self._guard, self._discover = ledger, guard, discover
 
     async def secrets(self, caller: Caller, state: State, after: SecretName | None, limit: int) -> list[SecretSummary]:
@@ -45,7 +45,8 @@ class Lister:
             SecretNotFound: it is not there, or deleted.
         """
         head = await self._ledger.head(authorized.name)
-        if head is None and await self._discover(authorized.name):
+        if head is None:
+            await self._discover(authorized.name)
             head = await self._ledger.head(authorized.name)
         if head is None or head.state is not State.ACTIVE:
             raise not_found(authorized.name)

@@ -107,7 +107,7 @@ class SecretsService:
             raise StartupError("The service is not running: call `await service.initialize()` first, or `async with`.")
         return self._started
 
-    # --- reading -----------------------------------------------------------------------------------------------------
+    # --- reading ---
 
     async def get_secret(self, name: str, *, context: Context = None) -> Secret:
         """Return the current version of a secret.
@@ -151,7 +151,7 @@ class SecretsService:
         size = valid_number("limit", limit, 1, 10_000)
         return await self._use.lister.secrets(_caller(context), State.ACTIVE, start, size)
 
-    # --- changing ----------------------------------------------------------------------------------------------------
+    # --- changing ---
 
     async def set_secret(
         self,
@@ -257,7 +257,7 @@ class SecretsService:
         async with use.guard.operation(caller, Permission.SET, canonical_name(name), "rollback") as authorized:
             return await use.writer.rollback(authorized, wanted, expected, key)
 
-    # --- the end of a secret, and its return ---------------------------------------------------------------------------
+    # --- the end of a secret, and its return ---
 
     async def delete_secret(self, name: str, *, context: Context = None) -> DeletedSecret:
         """Delete a secret. Until ``scheduled_purge_at`` it can be recovered, and its name stays taken."""
@@ -313,7 +313,7 @@ class SecretsService:
         async with use.guard.operation(caller, Permission.SET, unpacked.name, "restore") as authorized:
             return await use.backup.restore(authorized, unpacked)
 
-    # --- access ------------------------------------------------------------------------------------------------------
+    # --- access ---
 
     async def grant_access(
         self,
@@ -365,7 +365,7 @@ class SecretsService:
         """
         return await self._use.access.authenticate(client_id, client_secret)
 
-    # --- health --------------------------------------------------------------------------------------------------------
+    # --- health ---
 
     async def get_access_history(self, name: str, limit: int = 50, *, context: Context = None) -> list[AuditRecord]:
         """Return the newest ``limit`` audit records of a secret, newest first."""
@@ -383,7 +383,7 @@ class SecretsService:
         """Every backend as this node sees it now, without asking any."""
         return self._use.backends()
 
-    # --- caches --------------------------------------------------------------------------------------------------------
+    # --- caches ---
 
     async def warm_cache(self, names: Iterable[str], *, context: Context = None) -> int:
         """Read secrets into the caches ahead of need; returns how many could be."""

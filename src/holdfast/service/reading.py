@@ -46,6 +46,14 @@ class VaultReader(Protocol):
         """The full retry policy."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Key Vault, and ``refresh``: what brings the mirror of one secret up to its state."""
+
+    vault: VaultReader
+    refresh: Callable[[SecretName], Awaitable[Head | None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPolicy:
     """``cache_ttl``: how long an answer counts as fresh. ``lease``: how long this node may serve without PostgreSQL.
@@ -60,8 +68,7 @@ class Reader:
     """Answers reads that the guard has authorised.
 
     Args:
-        vault: None when this installation stands alone.
-        refresh: brings the mirror of one secret up to Key Vault's state.
+        upstream: None when this installation stands alone.
     """
 
     def __init__(
@@ -76,13 +83,12 @@ class Reader:
         shared: Cache | None,
         flights: Flights,
         unsettled: Unsettled,
-        vault: VaultReader | None,
-        refresh: Callable[[SecretName], Awaitable[Head | None]],
+        upstream: Upstream | None,
         policy: ReadPolicy,
     ) -> None:
         self._ledger, self._mirror, self._sealer, self._clock, self._feed = ledger, mirror, sealer, clock, feed
         self._local, self._shared, self._flights, self._unsettled = local, shared, flights, unsettled
-        self._vault, self._refresh, self._policy = vault, refresh, policy
+        self._upstream, self._policy = upstream, policy
 
     async def get(self, authorized: Authorized) -> Secret:
         """Return the current version.
@@ -109,7 +115,7 @@ class Reader:
         name = authorized.name
         found = await self._ledger.version(name, version)
         if found is None:
-            await self._discover(name)
+            await self.discover(name)
             found = await self._ledger.version(name, version)
         if found is None:
             raise not_found(name)
@@ -121,13 +127,13 @@ class Reader:
             raise SecretDisabled(f"Operation get is not allowed on a disabled secret: {name!r}, version {version!r}.")
         return self._answer(name, self._mirror.content(head, stored, as_of=self._clock.now()), Source.MIRROR)
 
-    # --- the tiers, in order -------------------------------------------------------------------------------------
+    # --- the tiers, in order ---
 
     async def _load(self, name: SecretName) -> Secret:
         try:
             found = await self._mirror.current(name)
             if found is None:
-                await self._discover(name)
+                await self.discover(name)
                 found = await self._mirror.current(name)
         except (BackendUnavailable, IntegrityFailure) as error:
             return await self._without_ledger(name, error)
@@ -147,12 +153,12 @@ class Reader:
 
     async def _from_backends(self, found: Mirrored) -> Secret:
         head, stored = found
-        if self._vault is None or head.open_intents:
+        if self._upstream is None or head.open_intents:
             return await self._from_mirror(found, as_of=self._clock.now())
         try:
-            seen = await self._vault.read_once(head.name)
+            seen = await self._upstream.vault.read_once(head.name)
         except (SecretNotFound, SecretDisabled):
-            return await self._after_refresh(head.name)
+            return await self._after_refresh(self._upstream, head.name)
         except HoldfastError as error:
             _log.info("The mirror answers for Key Vault: %s", error)
             return await self._from_mirror(found, as_of=head.verified_at, outage=True)
@@ -160,16 +166,16 @@ class Reader:
             head.vault_version_id,
             head.vault_updated_at,
         ):
-            return await self._after_refresh(head.name)
+            return await self._after_refresh(self._upstream, head.name)
         self._mirror.compare(head, stored, seen.value)
         now = self._clock.now()
         content = content_of(head, stored.version, seen.value, now, now)
         return await self._keep_and_answer(head, content, Source.KEYVAULT)
 
-    async def _after_refresh(self, name: SecretName) -> Secret:
+    async def _after_refresh(self, upstream: Upstream, name: SecretName) -> Secret:
         """Key Vault told something new: take it over, then answer with what is true now."""
         try:
-            await self._refresh(name)
+            await upstream.refresh(name)
         except BackendUnavailable as error:
             _log.info("Key Vault went away while it was being asked: %s", error)
         found = await self._mirror.current(name)
@@ -189,26 +195,31 @@ class Reader:
         content = self._mirror.content(*found, as_of=as_of, checked_at=checked_at)
         return await self._keep_and_answer(found[0], content, source)
 
-    async def _discover(self, name: SecretName) -> None:
-        """A name that nothing here knows: Key Vault is asked with all patience, and what it has is adopted."""
-        if self._vault is None:
+    async def discover(self, name: SecretName) -> None:
+        """Ask Key Vault, with all patience, for a name that nothing here knows, and adopt what it has.
+
+        Raises:
+            SecretNotFound: it is not there either.
+            BackendUnavailable: Key Vault does not answer, so nobody knows.
+        """
+        if self._upstream is None:
             raise not_found(name)
         try:
-            await self._vault.read_patiently(name)
+            await self._upstream.vault.read_patiently(name)
         except SecretNotFound:
             raise not_found(name) from None
         except SecretDisabled:
             _log.info("Adopting %s, which is disabled in Key Vault", name)
-        await self._refresh(name)
+        await self._upstream.refresh(name)
 
     async def _without_ledger(self, name: SecretName, cause: HoldfastError) -> Secret:
         """PostgreSQL is away, or what it says is not credible: what we remember, or Key Vault, under the lease."""
         content = await self._remembered(self._local, name)
         if content is not None and self._fresh(content):
             return self._answer(name, content, Source.CACHE)
-        if self._vault is not None and name not in self._unsettled:
+        if self._upstream is not None and name not in self._unsettled:
             try:
-                seen = await self._vault.read_once(name)
+                seen = await self._upstream.vault.read_once(name)
             except (BackendUnavailable, SecretNotFound) as error:
                 _log.info("Neither PostgreSQL nor Key Vault tells about %s: %s", name, error)
             else:
@@ -217,7 +228,7 @@ class Reader:
             raise cause
         return self._answer(name, content, Source.CACHE)
 
-    # --- what is remembered ----------------------------------------------------------------------------------------
+    # --- what is remembered ---
 
     @property
     def _keep(self) -> timedelta:
@@ -241,7 +252,7 @@ class Reader:
 
     def _answer(self, name: SecretName, content: Content, source: Source) -> Secret:
         now = self._clock.now()
-        stale = self._vault is not None and content.settled and now - content.as_of > self._policy.cache_ttl
+        stale = self._upstream is not None and content.settled and now - content.as_of > self._policy.cache_ttl
         refuse = self._policy.refuse_outside_validity
         return answer(name, content, source, now, stale=stale, refuse_outside_validity=refuse)
 

@@ -66,7 +66,7 @@ class Writer:
     """Makes changes that the guard has authorised.
 
     Args:
-        retention: how long a deleted secret can be recovered.
+        retention_days: how long a deleted secret can be recovered.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Writer:
         clock: Clock,
         guard: Guard,
         announcer: Announcer,
-        retention: timedelta,
+        retention_days: int,
         purge_protection: bool,
     ) -> None:
         self._ledger, self._mirror, self._sealer, self._clock = ledger, mirror, sealer, clock
         self._guard, self._announcer = guard, announcer
-        self._retention, self._purge_protection = retention, purge_protection
+        self._retention, self._purge_protection = timedelta(days=retention_days), purge_protection
 
     async def set(self, authorized: Authorized, new: NewVersion) -> WriteResult:
         """Make a version the current one, creating the secret if need be.
@@ -168,13 +168,13 @@ class Writer:
         _, current, _ = await self._transit(authorized, Event.RECOVER, living)
         return current
 
-    async def purge(self, authorized: Authorized) -> None:
+    async def purge(self, authorized: Authorized, *, retention_over: bool = False) -> None:
         """Destroy a deleted secret: its versions, data keys and exact grants. Its name is free afterwards.
 
         Raises:
             AccessDenied: purge protection is on.
         """
-        if self._purge_protection:
+        if self._purge_protection and not retention_over:
             raise AccessDenied(
                 f"Purge is not allowed: purge protection keeps {authorized.name!r} until its retention time is over."
             )
@@ -187,7 +187,7 @@ class Writer:
             revision = await tx.remove(head)
         await self._announcer.announce(head.name, revision, intent_id)
 
-    # --- one transaction -------------------------------------------------------------------------------------------
+    # --- one transaction ---
 
     async def _set(self, authorized: Authorized, new: NewVersion) -> WriteResult:
         intent_id = uuid4()
@@ -244,7 +244,7 @@ class Writer:
             replicated=replicated,
         )
 
-    # --- versions and heads ------------------------------------------------------------------------------------------
+    # --- versions and heads ---
 
     def _next(self, authorized: Authorized, before: Head | None, new: NewVersion) -> tuple[Head, StoredVersion]:
         """The head and the version after a set, sealed for their place."""

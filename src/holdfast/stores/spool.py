@@ -1,8 +1,10 @@
 """The local audit log: where records go while PostgreSQL is out of reach, until they can be shipped there."""
 
 import asyncio
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
@@ -20,11 +22,14 @@ _decoder: Final = msgspec.json.Decoder(AuditRecord)
 
 
 class AuditSpool:
-    """JSON lines in ``folder``, one file per stretch of outage, each batch on disk before ``write`` returns."""
+    """JSON lines in ``folder``, each batch on disk before ``write`` returns.
+
+    A file belongs to the process that holds its lock: nobody ships a file that may still grow.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file: Path | None = None
+        self._descriptor: int | None = None
 
     async def write(self, records: Sequence[AuditRecord]) -> None:
         """Implements ``ports.AuditSink``."""
@@ -32,35 +37,70 @@ class AuditSpool:
         try:
             await asyncio.to_thread(self._append, lines)
         except OSError as error:
-            self._file = None
+            self.close()
             raise BackendUnavailable(f"The local audit log cannot be written ({type(error).__name__})") from error
 
+    def close(self) -> None:
+        """Let go of the current file; the next record begins another."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def batches(self) -> Iterator[AbstractContextManager[tuple[UUID, list[AuditRecord]]]]:
+        """Every file nobody else holds, each removed when its context ends without an error."""
+        self.close()
+        for file in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else []:
+            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            if _locked(descriptor):
+                yield _taken(file, descriptor)
+            else:
+                os.close(descriptor)
+
     def _append(self, lines: bytes) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._file is None or self._file.stat().st_size > MAX_FILE_BYTES:
-            self._file = self._folder / f"{uuid4()}.jsonl"
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            start = os.fstat(descriptor).st_size
-            written = os.write(descriptor, lines)
-            if written != len(lines):
-                os.ftruncate(descriptor, start)
-                raise OSError("short write")
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
+        descriptor = self._current()
+        start = os.fstat(descriptor).st_size
+        if os.write(descriptor, lines) != len(lines):
+            os.ftruncate(descriptor, start)
+            raise OSError("short write")
+        os.fdatasync(descriptor)
 
-    def batches(self) -> list[tuple[UUID, Path]]:
-        """The files that wait to be shipped; from now on new records go to another file."""
-        self._file = None
-        files = sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else []
-        return [(UUID(file.stem), file) for file in files]
+    def _current(self) -> int:
+        if self._descriptor is not None and os.fstat(self._descriptor).st_size > MAX_FILE_BYTES:
+            self.close()
+        if self._descriptor is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = self._folder / f"{uuid4()}.jsonl"
+            self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            _sync_folder(self._folder)
+        return self._descriptor
 
-    async def read(self, file: Path) -> list[AuditRecord]:
-        """The whole records of a file; a last line that a crash cut short was never acknowledged and is left out."""
-        text = await asyncio.to_thread(file.read_bytes)
-        return [_decoder.decode(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
 
-    async def remove(self, file: Path) -> None:
-        """Forget a shipped file."""
-        await asyncio.to_thread(file.unlink, missing_ok=True)
+@contextmanager
+def _taken(file: Path, descriptor: int) -> Iterator[tuple[UUID, list[AuditRecord]]]:
+    try:
+        yield UUID(file.stem), _whole_records(file.read_bytes())
+        file.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _whole_records(text: bytes) -> list[AuditRecord]:
+    """The records of a file. A last line that a crash cut short was never acknowledged, and is left out."""
+    return [_decoder.decode(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

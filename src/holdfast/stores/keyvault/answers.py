@@ -15,7 +15,29 @@ from holdfast.stores.keyvault.errors import ImplausibleAnswer
 MAX_VALUE_BYTES: Final = 25_600
 """Key Vault's limit on a secret's value: 25 KB (about-secrets documentation)."""
 
+_MEMBERS: Final[dict[str, type]] = {"value": str, "id": str, "contentType": str, "attributes": dict, "tags": dict}
+_ATTRIBUTES: Final[dict[str, type]] = {"enabled": bool, "created": int, "updated": int, "nbf": int, "exp": int}
+_ALWAYS: Final = frozenset({"id", "attributes", "enabled", "created", "updated"})
 _VERSION: Final = re.compile(r"[0-9a-zA-Z]{1,64}", re.ASCII)
+
+
+def check_types(body: Any) -> None:
+    """Check the JSON of a secret or a page of them before the SDK sees it, which makes texts of whatever comes.
+
+    Raises:
+        ImplausibleAnswer: a member of another type than Key Vault's, or one missing that is always there.
+    """
+    _expect(isinstance(body, dict), "no object")
+    for entry in [body] if "id" in body else body["value"]:
+        _check_members(entry, _MEMBERS)
+        _check_members(entry["attributes"], _ATTRIBUTES)
+        _expect(all(isinstance(text, str) for text in entry.get("tags", {}).values()), "tags that are no text")
+
+
+def _check_members(found: dict[str, Any], types: dict[str, type]) -> None:
+    for member, kind in types.items():
+        fits = type(found[member]) is kind if member in found else member not in _ALWAYS
+        _expect(fits, f"a {member} of the wrong type")
 
 
 def secret(answer: KeyVaultSecret, asked: str, vault_version_id: str | None = None) -> VaultVersion:
@@ -73,16 +95,12 @@ def _entry(properties: SecretProperties, vault_version_id: str, value: SecretVal
 
 
 def _attributes(properties: SecretProperties) -> Attributes:
-    tags = properties.tags or {}
-    _expect(all(isinstance(text, str) for pair in tags.items() for text in pair), "tags that are no text")
-    _expect(isinstance(properties.enabled, bool), "a secret neither enabled nor disabled")
-    content_type = properties.content_type
     return Attributes(
         enabled=bool(properties.enabled),
         not_before=_time(properties.not_before),
         expires_at=_time(properties.expires_on),
-        content_type=None if not content_type else _text(content_type),
-        tags=dict(tags),
+        content_type=properties.content_type or None,
+        tags=dict(properties.tags or {}),
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import ServiceRequestError
-from azure.core.pipeline import PipelineRequest
-from azure.core.rest import HttpRequest
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.keyvault.secrets import SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
@@ -55,6 +55,7 @@ class KeyVaultStore:
             permit_redirects=False,
             verify_challenge_resource=_is_azure(vault_url),
             raw_request_hook=self._stay,
+            raw_response_hook=_check,
         )
 
     async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
@@ -180,6 +181,12 @@ async def _listing(
             except StopAsyncIteration:
                 return
         yield entry
+
+
+def _check(response: PipelineResponse[HttpRequest, AsyncHttpResponse]) -> None:
+    """Look at a good answer as it came."""
+    if response.http_response.status_code == 200:
+        answers.check_types(response.http_response.json())
 
 
 def _leftover(found: Attributes, wanted: Attributes) -> dict[str, Any]:

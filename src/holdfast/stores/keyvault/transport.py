@@ -15,6 +15,8 @@ from holdfast.errors import StartupError
 MAX_ANSWER_BYTES: Final = 4 * 2**20
 """Larger than any page of 25 secrets with 15 full tags each; an answer beyond it is not Key Vault's."""
 
+_CHUNK: Final = 64 * 1024
+
 NEVER_SENT: Final = (ClientConnectorError, ClientConnectorCertificateError, ConnectionTimeoutError)
 """What aiohttp raises when there was no connection to send a request on."""
 
@@ -96,7 +98,15 @@ class _BoundedReader:
         self._left = MAX_ANSWER_BYTES
 
     async def read(self, size: int = -1) -> bytes:
-        chunk = await self._reader.read(size if size >= 0 else self._left + 1)
+        """Read up to ``size`` bytes, or to the end; the SDK does either."""
+        if size >= 0:
+            return self._counted(await self._reader.read(size))
+        chunks = []
+        while chunk := await self._reader.read(_CHUNK):
+            chunks.append(self._counted(chunk))
+        return b"".join(chunks)
+
+    def _counted(self, chunk: bytes) -> bytes:
         self._left -= len(chunk)
         if self._left < 0:
             self._close()

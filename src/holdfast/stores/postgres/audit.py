@@ -1,11 +1,13 @@
 """Audit records into ``secret_access_logs``: a whole batch in one binary COPY."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.transaction import audit_columns
 
 _COLUMNS: Final = (
@@ -38,6 +40,12 @@ class PostgresAuditSink:
             await connection.copy_records_to_table(
                 "secret_access_logs", records=map(audit_columns, records), columns=_COLUMNS
             )
+
+    async def forget(self, older_than: timedelta) -> None:
+        """Drop settled intents, shipment notes of that age, and idempotency records past their day."""
+        async with self._database.transaction() as connection:
+            for statement in load("housekeeping").values():
+                await connection.execute(statement, older_than)
 
     async def write_once(self, batch: UUID, records: Sequence[AuditRecord]) -> None:
         """Store a batch that may have been stored before: the second time changes nothing."""

@@ -10,6 +10,7 @@ from typing import Final
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import FeedListener
+from holdfast.resilience.clock import SystemClock
 from holdfast.stores.postgres.database import Connection, Database
 
 _log: Final = logging.getLogger(__name__)
@@ -111,3 +112,14 @@ async def _deliver(payload: str, listener: FeedListener) -> None:
         await listener.grants_changed(rest or None)
     elif kind == "clients":
         await listener.client_changed(rest)
+
+
+class DatabaseClock(SystemClock):
+    """The machine's clock for durations; for what is compared with stored times, PostgreSQL's."""
+
+    def __init__(self, feed: PostgresFeed) -> None:
+        self._feed = feed
+
+    def now(self) -> datetime:
+        """The present moment in UTC."""
+        return self._feed.now()

@@ -59,6 +59,12 @@ class PostgresJournal:
         """See the port."""
         return bool(await self._value("is_settled", intent_id))
 
+    async def waiting(self) -> list[SecretName]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["waiting"])
+        return [SecretName(row["secret_name"]) for row in rows]
+
     async def is_waiting(self, name: SecretName) -> bool:
         """See the port."""
         return bool(await self._value("is_waiting", name))

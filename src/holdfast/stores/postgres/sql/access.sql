@@ -30,6 +30,9 @@ DELETE FROM clients WHERE client_id = $1 RETURNING pg_notify('holdfast', 'client
 -- name: clients
 SELECT client_id, created_at, created_by FROM clients ORDER BY client_id
 
+-- name: has_keys
+SELECT to_regclass('encryption_keys') IS NOT NULL
+
 -- name: known_answers
 SELECT key_id, known_answer FROM encryption_keys
 

@@ -63,6 +63,9 @@ SELECT count(*) FROM given_up
 -- name: is_settled
 SELECT EXISTS (SELECT 1 FROM secret_intents WHERE id = $1 AND state IN ('done', 'superseded'))
 
+-- name: waiting
+SELECT DISTINCT secret_name FROM secret_intents WHERE state IN ('open', 'parked')
+
 -- name: is_waiting
 SELECT EXISTS (SELECT 1 FROM secret_intents WHERE secret_name = $1 AND state IN ('open', 'parked'))
 

@@ -1,0 +1,25 @@
+"""The composition root: from settings to a service. The only place that names concrete adapters."""
+
+from typing import Any
+
+from holdfast.bootstrap.node import Node
+from holdfast.config import Settings
+from holdfast.service.manager import SecretsService
+
+
+def create_secrets_service(
+    settings: Settings | None = None, *, pool: Any = None, background: bool = True
+) -> SecretsService:
+    """Return a service, not yet connected: ``await service.initialize()``, or ``async with``.
+
+    Args:
+        settings: what to run with; by default read from the environment.
+        pool: an asyncpg pool that the application already has; it stays the application's to close. At least three
+            connections: one of them listens all the time.
+        background: whether to replay, mirror and tidy up beside serving; False suits a short-lived command.
+
+    Raises:
+        ConfigurationError: the settings are unusable; every fault is named.
+    """
+    node = Node(settings or Settings.from_environ(), pool=pool, background=background)
+    return SecretsService(node.start)

@@ -1,0 +1,231 @@
+"""One node: adapters chosen by the settings, use cases on top of them, background work beside."""
+
+import asyncio
+import resource
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final
+
+from holdfast.bootstrap.replica import open_replica
+from holdfast.bootstrap.storage import key_ring, open_database
+from holdfast.cache.memory import MemoryCache
+from holdfast.cache.redis import RedisCache
+from holdfast.config import Settings
+from holdfast.crypto.envelope import Envelope
+from holdfast.crypto.keyring import KeyRing
+from holdfast.ports import BackendHealth
+from holdfast.resilience.singleflight import SingleFlight
+from holdfast.service.access import AccessControl
+from holdfast.service.announcing import Announcer
+from holdfast.service.auditing import AuditTrail
+from holdfast.service.backup import Backup
+from holdfast.service.caching import CacheControl
+from holdfast.service.coherence import Coherence
+from holdfast.service.grants import GrantBook
+from holdfast.service.guard import Guard
+from holdfast.service.housekeeping import Housekeeping
+from holdfast.service.listing import Lister
+from holdfast.service.manager import UseCases
+from holdfast.service.mirror import Mirror
+from holdfast.service.reading import Reader, ReadPolicy
+from holdfast.service.reports import Reporter
+from holdfast.service.writing import Writer
+from holdfast.stores.postgres.access import PostgresClients, PostgresGrants, PostgresReports
+from holdfast.stores.postgres.audit import PostgresAuditSink
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
+from holdfast.stores.postgres.journal import PostgresJournal
+from holdfast.stores.postgres.ledger import PostgresLedger
+from holdfast.stores.postgres.sync_state import PostgresSyncState
+from holdfast.stores.spool import AuditSpool
+
+_SPOOL: Final = "audit"
+"""The folder of the local audit log in the data folder."""
+
+
+class Node:
+    """What ``create_secrets_service`` starts."""
+
+    def __init__(self, settings: Settings, *, pool: Any, background: bool) -> None:
+        self._settings, self._pool, self._background = settings, pool, background
+        self.ring: KeyRing = key_ring(settings, own_database=settings.database_url is None and pool is None)
+
+    async def start(self, stack: AsyncExitStack) -> UseCases:
+        """Connect, and leave on ``stack`` how to disconnect.
+
+        Raises:
+            StartupError: this node cannot serve.
+        """
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        database = await open_database(stack, self._settings, self._pool, self.ring)
+        parts = Parts(self._settings, self.ring, database)
+        stack.push_async_callback(parts.close)
+        await parts.feed.start(parts.coherence)
+        stack.push_async_callback(parts.feed.stop)
+        if self._background:
+            for name, work in parts.background().items():
+                _run(stack, name, work)
+        return parts.use_cases()
+
+
+def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work, name=name)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)
+
+
+class Parts:
+    """The adapters and use cases of a node, wired."""
+
+    def __init__(self, settings: Settings, ring: KeyRing, database: Database) -> None:
+        self._settings = settings
+        self.feed = PostgresFeed(database)
+        self.clock = DatabaseClock(self.feed)
+        self.sealer = Envelope(ring)
+        self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
+        self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
+        self._archive, self._spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
+        self.trail = AuditTrail(self._archive, self._spool, self.clock)
+        self.grants = PostgresGrants(database)
+        self.book = GrantBook(self.grants, self.feed, self.clock, settings.grant_lease)
+        self.guard = Guard(self.book, self.trail, self.clock)
+        keep = max(settings.cache_ttl, settings.grant_lease)
+        self.local = MemoryCache(max_ttl=keep, max_entries=settings.cache_entries)
+        self.shared = (
+            RedisCache(settings.redis_url, namespace=ring.ids[0], max_ttl=settings.cache_ttl)
+            if settings.redis_url
+            else None
+        )
+        self._flights: SingleFlight[Any, Any] = SingleFlight()
+        self.coherence = Coherence(self.local, self.shared, self._flights, self.book)
+        self.mirror = Mirror(self.ledger, self.sealer, self.clock)
+        self.replica = (
+            open_replica(
+                settings,
+                ledger=self.ledger,
+                journal=self.journal,
+                sync_state=self.sync_state,
+                sealer=self.sealer,
+                clock=self.clock,
+                unsettled=self.coherence.unsettled,
+            )
+            if settings.vault_url
+            else None
+        )
+        self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
+        self.reader, self.writer = self._reader(), self._writer()
+        self._clients = PostgresClients(database)
+
+    def _reader(self) -> Reader:
+        return Reader(
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            feed=self.feed,
+            local=self.local,
+            shared=self.shared,
+            flights=self._flights,
+            unsettled=self.coherence.unsettled,
+            upstream=self.replica.upstream if self.replica else None,
+            policy=ReadPolicy(
+                cache_ttl=self._settings.cache_ttl,
+                lease=self._settings.grant_lease,
+                refuse_outside_validity=self._settings.refuse_outside_validity,
+            ),
+        )
+
+    def _writer(self) -> Writer:
+        return Writer(
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            announcer=self.announcer,
+            retention_days=self._settings.retention_days,
+            purge_protection=self._settings.purge_protection,
+        )
+
+    def use_cases(self) -> UseCases:
+        """What the facade calls."""
+        return UseCases(
+            guard=self.guard,
+            reader=self.reader,
+            writer=self.writer,
+            lister=Lister(self.ledger, self.guard, self.reader.discover),
+            access=AccessControl(
+                guard=self.guard,
+                book=self.book,
+                grants=self.grants,
+                clients=self._clients,
+                clock=self.clock,
+                announce=self.coherence.grants_changed,
+            ),
+            reporter=Reporter(
+                guard=self.guard,
+                ledger=self.ledger,
+                reports=self.reports,
+                journal=self.journal,
+                sync=self.sync_state,
+                clock=self.clock,
+                backends=self.backends,
+            ),
+            backup=Backup(
+                ledger=self.ledger,
+                mirror=self.mirror,
+                sealer=self.sealer,
+                clock=self.clock,
+                guard=self.guard,
+                announcer=self.announcer,
+            ),
+            caches=CacheControl(
+                guard=self.guard,
+                reader=self.reader,
+                ledger=self.ledger,
+                coherence=self.coherence,
+                local=self.local,
+                shared=self.shared,
+            ),
+            backends=self.backends,
+            for_vault=self.replica is not None,
+        )
+
+    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What has to go on beside serving."""
+        housekeeping = Housekeeping(
+            ledger=self.ledger,
+            guard=self.guard,
+            writer=self.writer,
+            clock=self.clock,
+            local=self._spool,
+            archive=self._archive,
+        )
+        return {"housekeeping": housekeeping.run(), **(self.replica.background() if self.replica else {})}
+
+    def backends(self) -> Sequence[BackendHealth]:
+        """Every backend as this node sees it."""
+        degraded = self.trail.degraded
+        detail = "records go to the local log and are shipped later" if degraded else ""
+        vault, shared = self.replica, self.shared
+        return (
+            BackendHealth(name="postgresql", configured=True, healthy=self.feed.live()),
+            BackendHealth(name="audit", configured=True, healthy=not degraded, detail=detail),
+            BackendHealth(name="redis", configured=shared is not None, healthy=shared is None or shared.healthy()),
+            vault.health() if vault else BackendHealth(name="keyvault", configured=False, healthy=True),
+        )
+
+    async def close(self) -> None:
+        """Close what the parts opened; the database is closed by whoever opened it."""
+        await self._flights.aclose()
+        if self.replica is not None:
+            await self.replica.aclose()
+        if self.shared is not None:
+            await self.shared.aclose()
+        await self.local.aclose()
+        self._spool.close()

@@ -1,0 +1,101 @@
+"""Key Vault behind a node: the client, what keeps it from hurting us, and what keeps both sides equal."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from holdfast.config import Settings
+from holdfast.errors import BackendUnavailable
+from holdfast.ports import BackendHealth, Clock, Journal, Ledger, Sealer, SyncState, Vault
+from holdfast.service.adoption import Adopter
+from holdfast.service.applying import Applier
+from holdfast.service.coherence import Unsettled
+from holdfast.service.primary import Primary
+from holdfast.service.reading import Upstream
+from holdfast.service.replication import Replicator
+from holdfast.stores.keyvault import open_key_vault
+
+_log: Final = logging.getLogger(__name__)
+
+_LOOK_INTERVAL_S: Final = 1.0
+"""Seconds between looks at which secrets Key Vault still waits for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """Key Vault, as the copy that follows the commit point."""
+
+    vault: Vault
+    primary: Primary
+    adopter: Adopter
+    replicator: Replicator
+    journal: Journal
+    unsettled: Unsettled
+
+    @property
+    def upstream(self) -> Upstream:
+        """What reads need of it."""
+        return Upstream(self.primary, self.adopter.refresh)
+
+    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What has to go on to keep it equal."""
+        return {"replay": self.replicator.run(), "unsettled": self._look()}
+
+    async def _look(self) -> None:
+        while True:
+            look = self.unsettled.begin_look()
+            try:
+                self.unsettled.end_look(look, await self.journal.waiting())
+            except BackendUnavailable as error:
+                _log.info("Nobody knows now what Key Vault waits for: %s", error)
+            await asyncio.sleep(_LOOK_INTERVAL_S)
+
+    def health(self) -> BackendHealth:
+        """What the breakers say of it."""
+        breakers = self.primary.breakers
+        trouble = [f"{kind}s: circuit breaker {state}" for kind, state in breakers.items() if state != "closed"]
+        return BackendHealth(
+            name="keyvault", configured=True, healthy=not trouble, detail="; ".join(trouble), breakers=breakers
+        )
+
+    async def aclose(self) -> None:
+        """Close connections and credentials."""
+        await self.vault.aclose()
+
+
+def open_replica(
+    settings: Settings,
+    *,
+    ledger: Ledger,
+    journal: Journal,
+    sync_state: SyncState,
+    sealer: Sealer,
+    clock: Clock,
+    unsettled: Unsettled,
+) -> Replica:
+    """Return the Key Vault of the settings, with nothing sent to it yet."""
+    vault = open_key_vault(
+        settings.vault_url or "",
+        tenant_id=settings.tenant_id,
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
+        authority=settings.authority_host,
+        ca_file=settings.keyvault_ca,
+    )
+    primary = Primary(vault, clock, patience_s=settings.read_patience.total_seconds())
+    adopter = Adopter(
+        ledger=ledger,
+        journal=journal,
+        sealer=sealer,
+        primary=primary,
+        clock=clock,
+        retention=timedelta(days=settings.retention_days),
+    )
+    applier = Applier(ledger=ledger, sealer=sealer, primary=primary, adopter=adopter, clock=clock)
+    replicator = Replicator(journal=journal, applier=applier, adopter=adopter, clock=clock)
+    return Replica(
+        vault=vault, primary=primary, adopter=adopter, replicator=replicator, journal=journal, unsettled=unsettled
+    )

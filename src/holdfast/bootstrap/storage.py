@@ -1,0 +1,54 @@
+"""The commit point of a node: key ring, database, schema."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+from holdfast.config import Settings
+from holdfast.crypto.keyring import KeyRing
+from holdfast.crypto.known_answer import check_known_answers, known_answer
+from holdfast.embedded.keyfile import load_or_make_key
+from holdfast.embedded.postgres import EmbeddedPostgres
+from holdfast.errors import ConfigurationError
+from holdfast.stores.postgres.access import PostgresKeyRegistry
+from holdfast.stores.postgres.database import Database, migrate
+
+
+def key_ring(settings: Settings, *, own_database: bool) -> KeyRing:
+    """Return the ring of the settings; an installation with a database of its own makes a key if it was given none.
+
+    Raises:
+        ConfigurationError: a key is needed and missing.
+        StartupError: the key file is unusable.
+    """
+    if settings.encryption_key is not None:
+        primary = settings.encryption_key
+    elif own_database:
+        primary = load_or_make_key(settings.data_dir)
+    else:
+        raise ConfigurationError(
+            ["FALLBACK_ENCRYPTION_KEY is missing: with a database of your own, give 32 random bytes in base64"]
+        )
+    return KeyRing.from_settings(primary, settings.decryption_keys)
+
+
+async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ring: KeyRing) -> Database:
+    """Connect, check the ring against what is stored, then bring the schema up to date; in this order, so that a wrong
+    key writes nothing.
+
+    Raises:
+        StartupError: no database, or not one for this ring or this release.
+    """
+    dsn = settings.database_url
+    if dsn is None and pool is None:
+        embedded = EmbeddedPostgres(settings.data_dir)
+        dsn = await embedded.start()
+        stack.push_async_callback(embedded.stop)
+    database = Database(dsn, pool=pool)
+    await database.open()
+    stack.push_async_callback(database.close)
+    registry = PostgresKeyRegistry(database)
+    check_known_answers(ring, await registry.known_answers())
+    await migrate(database)
+    primary = ring.ids[0]
+    await registry.add(primary, known_answer(ring, primary))
+    return database

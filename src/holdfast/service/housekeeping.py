@@ -1,0 +1,77 @@
+"""What has to be done now and then: ship the local audit log, end retention times, forget what nobody asks for."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Final, Protocol
+from uuid import UUID
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.policy import SYSTEM_ID, Caller, Permission
+from holdfast.errors import HoldfastError
+from holdfast.ports import Clock, Ledger
+from holdfast.service.guard import Guard
+from holdfast.service.writing import Writer
+
+_log: Final = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 5.0
+"""Seconds between rounds; soon enough that a shipped audit record is hardly missed."""
+
+FORGET_AFTER: Final = timedelta(days=30)
+"""How long settled intents are kept for inspection."""
+
+
+class LocalLog(Protocol):
+    """The local audit log, as the one who empties it sees it."""
+
+    def batches(self) -> Iterator[AbstractContextManager[tuple[UUID, list[AuditRecord]]]]:
+        """Every file nobody else holds, each removed when its context ends without an error."""
+
+
+class Archive(Protocol):
+    """Where those records belong."""
+
+    async def write_once(self, batch: UUID, records: list[AuditRecord]) -> None:
+        """Store a batch; one that is there already changes nothing."""
+
+    async def forget(self, older_than: timedelta) -> None:
+        """Drop settled intents, shipment notes of that age, and idempotency records past their day."""
+
+
+class Housekeeping:
+    """Runs beside the service. Every step is safe to repeat and safe on several nodes at once."""
+
+    def __init__(
+        self, *, ledger: Ledger, guard: Guard, writer: Writer, clock: Clock, local: LocalLog, archive: Archive
+    ) -> None:
+        self._ledger, self._guard, self._writer, self._clock = ledger, guard, writer, clock
+        self._local, self._archive = local, archive
+
+    async def run(self) -> None:
+        """Keep house until cancelled."""
+        while True:
+            for step in (self.ship_audit, self.end_retention, self._forget):
+                try:
+                    await step()
+                except HoldfastError as error:
+                    _log.info("Housekeeping waits: %s", error)
+            await self._clock.sleep(INTERVAL_S)
+
+    async def ship_audit(self) -> None:
+        """Bring the records of the local log to PostgreSQL."""
+        for taken in self._local.batches():
+            with taken as (batch, records):
+                await self._archive.write_once(batch, records)
+                _log.info("Shipped %d audit records of an outage", len(records))
+
+    async def end_retention(self) -> None:
+        """Purge deleted secrets whose time to be recovered is over."""
+        for name in await self._ledger.overdue(self._clock.now()):
+            system = Caller(SYSTEM_ID, is_system=True, user_agent="retention")
+            async with self._guard.operation(system, Permission.PURGE, name, "purge") as authorized:
+                await self._writer.purge(authorized, retention_over=True)
+
+    async def _forget(self) -> None:
+        await self._archive.forget(FORGET_AFTER)
