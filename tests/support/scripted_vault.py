@@ -10,7 +10,9 @@ Operations: get, set, update, delete, recover, purge, list, versions, deleted, l
 """
 
 import asyncio
+import json
 import secrets
+import ssl
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -62,7 +64,8 @@ class Fault:
 class ScriptedVault:
     """A vault with a token endpoint. ``model`` is what it holds; ``calls`` counts authenticated requests."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
+        self._newest_tls = newest_tls
         self.model = VaultModel(clock or SystemClock())
         self.calls: Counter[str] = Counter()
         self.token_lifetime_s = 3600
@@ -76,6 +79,7 @@ class ScriptedVault:
     async def __aenter__(self) -> Self:
         self._folder = TemporaryDirectory(prefix="vault-")
         self.ca_file, self._tls = make_authority(Path(self._folder.name))
+        self._tls.maximum_version = self._newest_tls
         app = web.Application(client_max_size=2**20)
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self._issue_token)
         app.router.add_route("*", "/{path:.*}", self._serve)
@@ -222,15 +226,15 @@ async def _misbehave(request: web.Request, fault: Fault, run: Callable[[], tuple
             status=fault.status or 200, body=fault.body, content_type=fault.content_type, headers=fault.headers
         )
     status, body = _outcome(run)
-    good = _reply(status, fault.answer(body) if fault.answer else body)
+    if fault.answer:
+        body = fault.answer(body)
     if fault.cut_after is None and fault.drip is None:
-        return good
-    return await _trickle(request, good, fault)
+        return _reply(status, body)
+    return await _trickle(request, status, json.dumps(body).encode(), fault)
 
 
-async def _trickle(request: web.Request, good: web.Response, fault: Fault) -> web.StreamResponse:
-    content = bytes(good.body) if isinstance(good.body, bytes | bytearray) else b""
-    response = web.StreamResponse(status=good.status, headers={"Content-Type": "application/json"})
+async def _trickle(request: web.Request, status: int, content: bytes, fault: Fault) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
     response.content_length = len(content)
     await response.prepare(request)
     if fault.cut_after is not None:
