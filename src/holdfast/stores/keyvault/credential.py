@@ -1,6 +1,7 @@
 """Our identity at Key Vault: one credential per process, whose failures are backend failures."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -60,9 +61,16 @@ class TokenSource:
     not mistaken for a lost answer of the vault. Concurrent calls share one request, which outlives their patience.
     """
 
-    def __init__(self, credential: Credential) -> None:
-        self._credential = credential
+    def __init__(self, make: Callable[[], Credential]) -> None:
+        self._make = make
+        self._credential = make()
+        self._newest = ""
+        self._distrusted = False
         self._flights: SingleFlight[object, AccessTokenInfo] = SingleFlight()
+
+    def distrust(self, token: str) -> None:
+        """Hear that the vault refused a token. The SDK's credential would hand it out again until it expires."""
+        self._distrusted = self._distrusted or token == self._newest
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Return a token for the scopes.
@@ -92,11 +100,17 @@ class TokenSource:
         await self._credential.close()
 
     async def _request(self, scopes: tuple[str, ...], options: TokenRequestOptions | None) -> AccessTokenInfo:
+        if self._distrusted:
+            self._distrusted = False
+            await self._credential.close()
+            self._credential = self._make()
         try:
             async with asyncio.timeout(TOKEN_TIMEOUT_S):
-                return await self._credential.get_token_info(*scopes, options=options)
+                token = await self._credential.get_token_info(*scopes, options=options)
         except Exception as error:
             raise _token_failure(error) from None
+        self._newest = token.token
+        return token
 
 
 def _token_failure(error: Exception) -> HoldfastError:
@@ -114,4 +128,4 @@ def _token_failure(error: Exception) -> HoldfastError:
         )
     if 400 <= status < 500:
         return BackendRefused(f"The token endpoint answered {status}: it does not accept our credential for Key Vault.")
-    return BackendUnavailable(f"The token endpoint gave no token: {status or type(error).__name__}.")
+    return BackendUnavailable(f"The token endpoint gave no token: {status or type(error.__cause__ or error).__name__}.")

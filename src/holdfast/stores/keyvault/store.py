@@ -45,8 +45,9 @@ class KeyVaultStore:
         self._origin = _origin(vault_url)
         self._session = open_session(tls_context(ca_file))
         http = transport(self._session, connect_timeout_s, read_timeout_s)
-        credential = open_credential(tenant_id, client_id, client_secret, authority, transport=http)
-        self._tokens = TokenSource(credential)
+        self._tokens = TokenSource(
+            lambda: open_credential(tenant_id, client_id, client_secret, authority, transport=http)
+        )
         self._client = SecretClient(
             vault_url,
             self._tokens,
@@ -55,7 +56,7 @@ class KeyVaultStore:
             permit_redirects=False,
             verify_challenge_resource=_is_azure(vault_url),
             raw_request_hook=self._stay,
-            raw_response_hook=_check,
+            raw_response_hook=self._look,
         )
 
     async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
@@ -169,6 +170,13 @@ class KeyVaultStore:
         if _origin(request.http_request.url) != self._origin:
             raise ServiceRequestError("a link of the answer leads to another host")
 
+    def _look(self, response: PipelineResponse[HttpRequest, AsyncHttpResponse]) -> None:
+        """Look at an answer as it came: is a good one of the right shape, did a bad one refuse our token?"""
+        if response.http_response.status_code == 200:
+            answers.check_types(response.http_response.json())
+        elif response.http_response.status_code == 401:
+            self._tokens.distrust(response.http_request.headers.get("Authorization", "").removeprefix("Bearer "))
+
 
 async def _listing(
     operation: str, name: str, pages: AsyncIterable[Raw], convert: Callable[[Raw], Entry]
@@ -181,12 +189,6 @@ async def _listing(
             except StopAsyncIteration:
                 return
         yield entry
-
-
-def _check(response: PipelineResponse[HttpRequest, AsyncHttpResponse]) -> None:
-    """Look at a good answer as it came."""
-    if response.http_response.status_code == 200:
-        answers.check_types(response.http_response.json())
 
 
 def _leftover(found: Attributes, wanted: Attributes) -> dict[str, Any]:
