@@ -23,3 +23,6 @@ def create_secrets_service(
     """
     node = Node(settings or Settings.from_environ(), pool=pool, background=background)
     return SecretsService(node.start)
+
+
+__all__ = ["Node", "create_secrets_service"]

@@ -20,6 +20,7 @@ from holdfast.service.announcing import Announcer
 from holdfast.service.auditing import AuditTrail
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
+from holdfast.service.clients import ClientBook
 from holdfast.service.coherence import Coherence
 from holdfast.service.grants import GrantBook
 from holdfast.service.guard import Guard
@@ -46,7 +47,7 @@ _SPOOL: Final = "audit"
 class Node:
     """What ``create_secrets_service`` starts."""
 
-    def __init__(self, settings: Settings, *, pool: Any, background: bool) -> None:
+    def __init__(self, settings: Settings, *, pool: Any = None, background: bool = True) -> None:
         self._settings, self._pool, self._background = settings, pool, background
         self.ring: KeyRing = key_ring(settings, own_database=settings.database_url is None and pool is None)
 
@@ -93,6 +94,8 @@ class Parts:
         self.trail = AuditTrail(self._archive, self._spool, self.clock)
         self.grants = PostgresGrants(database)
         self.book = GrantBook(self.grants, self.feed, self.clock, settings.grant_lease)
+        self._clients = PostgresClients(database)
+        self.client_book = ClientBook(self._clients)
         self.guard = Guard(self.book, self.trail, self.clock)
         keep = max(settings.cache_ttl, settings.grant_lease)
         self.local = MemoryCache(max_ttl=keep, max_entries=settings.cache_entries)
@@ -102,7 +105,7 @@ class Parts:
             else None
         )
         self._flights: SingleFlight[Any, Any] = SingleFlight()
-        self.coherence = Coherence(self.local, self.shared, self._flights, self.book)
+        self.coherence = Coherence(self.local, self.shared, self._flights, self.book, self.client_book)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.replica = (
             open_replica(
@@ -119,7 +122,6 @@ class Parts:
         )
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.reader, self.writer = self._reader(), self._writer()
-        self._clients = PostgresClients(database)
 
     def _reader(self) -> Reader:
         return Reader(
@@ -164,6 +166,7 @@ class Parts:
                 book=self.book,
                 grants=self.grants,
                 clients=self._clients,
+                client_book=self.client_book,
                 clock=self.clock,
                 announce=self.coherence.grants_changed,
             ),
@@ -176,6 +179,7 @@ class Parts:
                 clock=self.clock,
                 backends=self.backends,
             ),
+            clients=self.client_book,
             backup=Backup(
                 ledger=self.ledger,
                 mirror=self.mirror,

@@ -14,7 +14,10 @@ MAX_IDENTITY_LENGTH: Final = 255
 """Characters; the width of ``secret_access_control.user_id`` in the specification."""
 
 SYSTEM_ID: Final = "system"
-RESERVED_IDS: Final = frozenset({SYSTEM_ID, "anonymous", "*"})
+NOBODY: Final = "anonymous"
+"""Who is on record when no identity was proven or even well-formed."""
+
+RESERVED_IDS: Final = frozenset({SYSTEM_ID, NOBODY, "*"})
 
 _IDENTITY: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?", re.ASCII)
 

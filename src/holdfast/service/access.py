@@ -6,10 +6,11 @@ from datetime import datetime
 
 from holdfast.crypto.credentials import hash_client_secret, new_client_secret, verify_client_secret
 from holdfast.domain.names import SecretName, canonical_pattern
-from holdfast.domain.policy import Caller, Grant, Permission, canonical_identity, decide, parse_permissions
+from holdfast.domain.policy import NOBODY, Caller, Grant, Permission, canonical_identity, decide, parse_permissions
 from holdfast.domain.validation import valid_future
 from holdfast.errors import InvalidInput
 from holdfast.ports import ClientRecord, ClientStore, Clock, GrantStore
+from holdfast.service.clients import ClientBook
 from holdfast.service.grants import GrantBook
 from holdfast.service.guard import WHOLE_VAULT, Authorized, Guard
 
@@ -24,11 +25,12 @@ class AccessControl:
         book: GrantBook,
         grants: GrantStore,
         clients: ClientStore,
+        client_book: ClientBook,
         clock: Clock,
         announce: Callable[[str | None], Awaitable[None]],
     ) -> None:
         self._guard, self._book, self._grants = guard, book, grants
-        self._clients, self._clock = clients, clock
+        self._clients, self._client_book, self._clock = clients, client_book, clock
         self._announce = announce
 
     async def grant(
@@ -103,13 +105,16 @@ class AccessControl:
             secret = new_client_secret()
             stored = hash_client_secret(secret)
             await self._clients.add(identity, stored, caller.id, self._guard.success(authorized))
+        await self._client_book.load()
         return secret
 
     async def remove_client(self, caller: Caller, client_id: str) -> bool:
         """Remove a client: its tokens stop working. Its grants stay, for a client of the same id."""
         identity = canonical_identity(client_id)
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.remove") as authorized:
-            return await self._clients.remove(identity, self._guard.success(authorized))
+            removed = await self._clients.remove(identity, self._guard.success(authorized))
+        await self._client_book.load()
+        return removed
 
     async def list_clients(self, caller: Caller) -> list[ClientRecord]:
         """All clients, without their secrets."""
@@ -118,18 +123,19 @@ class AccessControl:
             await self._guard.record(authorized)
         return found
 
-    async def authenticate(self, client_id: str, client_secret: str) -> Caller:
-        """Return the caller that a client id and its secret prove.
+    async def authenticate(self, client_id: str, client_secret: str, ip_address: str | None) -> Caller:
+        """Return the caller that a client id and its secret prove; both outcomes are on record.
 
         Raises:
             Unauthenticated: unknown id or wrong secret; the work done is the same.
         """
         try:
-            identity = canonical_identity(client_id)
+            caller = Caller(canonical_identity(client_id), ip_address=ip_address)
         except InvalidInput:
-            identity = ""
-        verify_client_secret(client_secret, await self._clients.secret_hash(identity))
-        return Caller(identity)
+            caller = Caller(NOBODY, ip_address=ip_address)
+        async with self._guard.login(caller):
+            verify_client_secret(client_secret, await self._clients.secret_hash(caller.id))
+        return caller
 
     def _delegation(self, caller: Caller, wanted: Grant, operation: str) -> AbstractAsyncContextManager[Authorized]:
         return self._guard.operation(caller, Permission.GRANT, SecretName(wanted.pattern), operation)

@@ -7,6 +7,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Secret
 from holdfast.ports import Cache
 from holdfast.resilience.singleflight import SingleFlight
+from holdfast.service.clients import ClientBook
 from holdfast.service.grants import GrantBook
 
 Flights = SingleFlight[SecretName, Secret]
@@ -49,16 +50,20 @@ class Unsettled:
 
 
 class Coherence:
-    """Implements ``ports.FeedListener`` over the caches, the loads under way and the grants."""
+    """Implements ``ports.FeedListener`` over the caches, the loads under way, the grants and the clients."""
 
-    def __init__(self, local: Cache, shared: Cache | None, flights: Flights, grants: GrantBook) -> None:
-        self._local, self._shared, self._flights, self._grants = local, shared, flights, grants
+    def __init__(
+        self, local: Cache, shared: Cache | None, flights: Flights, grants: GrantBook, clients: ClientBook
+    ) -> None:
+        self._local, self._shared, self._flights = local, shared, flights
+        self._grants, self._clients = grants, clients
         self.unsettled = Unsettled()
 
     async def resynchronise(self) -> None:
         """See the port."""
         await self._local.clear()
         await self._grants.load()
+        await self._clients.load()
 
     async def secret_changed(self, name: SecretName, revision: int) -> None:
         """See the port."""
@@ -77,4 +82,5 @@ class Coherence:
         await self._grants.load(user_id)
 
     async def client_changed(self, client_id: str) -> None:
-        """See the port: clients are looked up where they are used."""
+        """See the port."""
+        await self._clients.load()

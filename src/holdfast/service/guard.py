@@ -67,6 +67,16 @@ class Guard:
             await self._audit.append(self.failure(caller, operation, WHOLE_VAULT, error))
             raise
 
+    @asynccontextmanager
+    async def login(self, caller: Caller) -> AsyncIterator[None]:
+        """Record how an attempt to prove an identity ends, before anybody is told."""
+        try:
+            yield
+        except (Exception, asyncio.CancelledError) as error:
+            await self._audit.append(self.failure(caller, "login", WHOLE_VAULT, error))
+            raise
+        await self._audit.append(record_of(caller, "login", WHOLE_VAULT, self._clock.now()))
+
     def _authorize(self, caller: Caller, permission: Permission, name: SecretName, operation: str) -> Authorized:
         if not self._grants.allows(caller, permission, name):
             raise denied(caller, permission, name)

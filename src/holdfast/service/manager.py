@@ -33,6 +33,7 @@ from holdfast.ports import BackendHealth, ClientRecord
 from holdfast.service.access import AccessControl
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
+from holdfast.service.clients import ClientBook
 from holdfast.service.guard import Guard
 from holdfast.service.listing import Lister, as_deleted
 from holdfast.service.reading import Reader
@@ -54,6 +55,7 @@ class UseCases:
     lister: Lister
     access: AccessControl
     reporter: Reporter
+    clients: ClientBook
     backup: Backup
     caches: CacheControl
     backends: Callable[[], Sequence[BackendHealth]]
@@ -357,13 +359,17 @@ class SecretsService:
         """Return all clients, without their secrets."""
         return await self._use.access.list_clients(_caller(context))
 
-    async def authenticate_client(self, client_id: str, client_secret: str) -> Caller:
+    async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None = None) -> Caller:
         """Return the caller that a client id and secret prove.
 
         Raises:
             Unauthenticated: they prove nobody.
         """
-        return await self._use.access.authenticate(client_id, client_secret)
+        return await self._use.access.authenticate(client_id, client_secret, ip_address)
+
+    def client_since(self, client_id: str) -> datetime | None:
+        """When a client was made, as far as this node knows (at most a second old); None if there is none."""
+        return self._use.clients.since(client_id)
 
     # --- health ---
 

@@ -1,0 +1,48 @@
+"""A node with its server: from settings to answered requests."""
+
+from pathlib import Path
+
+from holdfast.bootstrap import create_secrets_service
+from holdfast.config import Settings
+from holdfast.crypto.certificates import ensure_server_certificate
+from holdfast.errors import ConfigurationError
+from holdfast.resilience.clock import SystemClock
+from holdfast.web.compose import create_server_app
+from holdfast.web.server import OnStarted, serve
+
+
+async def run(settings: Settings, *, on_started: OnStarted | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        StartupError: this node cannot serve.
+    """
+    certificate, key = certificate_files(settings)
+    async with create_secrets_service(settings) as service:
+        await serve(
+            create_server_app(service, settings),
+            host=settings.host,
+            port=settings.port,
+            cert_file=certificate,
+            key_file=key,
+            on_started=on_started,
+        )
+
+
+def certificate_files(settings: Settings) -> tuple[Path, Path]:
+    """Return certificate chain and key: the configured ones, or ones that the private CA in the data folder issues.
+
+    Raises:
+        ConfigurationError: one of the two is configured without the other.
+    """
+    if settings.tls_cert and settings.tls_key:
+        return settings.tls_cert, settings.tls_key
+    if settings.tls_cert or settings.tls_key:
+        raise ConfigurationError(["HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY belong together: give both or neither"])
+    made = ensure_server_certificate(tls_folder(settings), settings.tls_hosts, now=SystemClock().now())
+    return made.chain_file, made.chain_file
+
+
+def tls_folder(settings: Settings) -> Path:
+    """Where the private CA lives; ``ca.pem`` in it is what clients trust."""
+    return settings.data_dir / "tls"
