@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -97,6 +98,15 @@ async def test_i6_a_removed_clients_token_stops_at_once(tokens: ClientTokens, re
     token = await issued(tokens)
     tokens.authenticate(token, HOST)
     registered.active = False
+    with pytest.raises(Unauthenticated, match="removed"):
+        tokens.authenticate(token, HOST)
+
+
+async def test_i6_a_client_registered_anew_does_not_revive_old_tokens(
+    tokens: ClientTokens, registered: OneClient, clock: VirtualClock
+) -> None:
+    token = await issued(tokens)
+    registered.registered_at = clock.now() + timedelta(minutes=1)
     with pytest.raises(Unauthenticated, match="removed"):
         tokens.authenticate(token, HOST)
 

@@ -1,6 +1,7 @@
 """Stand-ins for the server's tests that are about the server itself."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.domain.policy import Caller
@@ -29,11 +30,12 @@ class OneClient:
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self.active = True
+        self.registered_at = datetime(2025, 1, 1, tzinfo=UTC)
 
-    async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
+    async def authenticate_client(self, client_id: str, client_secret: str) -> Caller:
         if (client_id, client_secret) != ("app", self._secret):
             raise Unauthenticated("Client id or client secret is wrong.")
         return Caller(client_id)
 
-    def is_active_client(self, client_id: str) -> bool:
-        return self.active and client_id == "app"
+    def client_since(self, client_id: str) -> datetime | None:
+        return self.registered_at if self.active and client_id == "app" else None

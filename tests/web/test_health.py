@@ -36,7 +36,7 @@ async def test_readiness_names_what_is_missing_and_nothing_else(
 ) -> None:
     import json
 
-    async def look() -> list[BackendHealth]:
+    def look() -> list[BackendHealth]:
         return backends
 
     scope = {"type": "http", "method": "GET", "raw_path": b"/readyz", "query_string": b"", "headers": []}

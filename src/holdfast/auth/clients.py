@@ -8,12 +8,12 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from holdfast.auth.resource import Audience
-from holdfast.crypto.tokens import MAX_TOKEN_LENGTH, TokenSigner
+from holdfast.crypto.tokens import LEEWAY, MAX_TOKEN_LENGTH, TokenSigner
 from holdfast.domain.policy import Caller
 from holdfast.errors import InvalidInput, Unauthenticated
 from holdfast.ports import Clock
@@ -28,15 +28,15 @@ MAX_REMEMBERED: Final = 10_000
 class Clients(Protocol):
     """The registered clients."""
 
-    async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
+    async def authenticate_client(self, client_id: str, client_secret: str) -> Caller:
         """Return the caller of a right id and secret.
 
         Raises:
             Unauthenticated: they are not.
         """
 
-    def is_active_client(self, client_id: str) -> bool:
-        """Whether the client still exists, as far as this node knows; answers from memory."""
+    def client_since(self, client_id: str) -> datetime | None:
+        """When the client was registered, or None when it is not; answers from memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class IssuedToken:
 class _Verified:
     client_id: str
     audience: str
+    issued_at: int
     expires_at: int
 
 
@@ -65,9 +66,7 @@ class ClientTokens:
         self._clock = clock
         self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
 
-    async def issue(
-        self, client_id: str, client_secret: str, resource: str, host: str, *, ip_address: str | None = None
-    ) -> IssuedToken:
+    async def issue(self, client_id: str, client_secret: str, resource: str, host: str) -> IssuedToken:
         """Return a token for ``resource``, asked for at ``host``.
 
         Raises:
@@ -79,7 +78,7 @@ class ClientTokens:
                 "This server issues tokens for itself only: use one host name for vault_url and authority.",
                 field="scope",
             )
-        caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
+        caller = await self._clients.authenticate_client(client_id, client_secret)
         token = self._signer.sign(self._claims(caller.id, resource, self.issuer(host)))
         return IssuedToken(token, TOKEN_LIFETIME)
 
@@ -92,7 +91,9 @@ class ClientTokens:
         verified = self._verified(token)
         if verified.audience != self._audience.resource_of(host):
             raise Unauthenticated("AKV10022: Invalid audience: the access token is for another resource.")
-        if not self._clients.is_active_client(verified.client_id):
+        since = self._clients.client_since(verified.client_id)
+        # A client removed and registered again is another one under the same name.
+        if since is None or verified.issued_at < (since - LEEWAY).timestamp():
             raise Unauthenticated("The client of this access token has been removed.")
         return verified.client_id
 
@@ -131,7 +132,7 @@ class ClientTokens:
         claims = self._signer.verify(token)
         if claims.get("tid") != self.tenant:
             raise Unauthenticated("AKV10032: Invalid issuer: the access token is from another tenant.")
-        verified = _Verified(claims["sub"], claims["aud"], claims["exp"])
+        verified = _Verified(claims["sub"], claims["aud"], claims["iat"], claims["exp"])
         self._remembered[digest] = verified
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)

@@ -1,8 +1,7 @@
 """Liveness and readiness, for orchestrators: no login, no names, no secrets."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -15,10 +14,8 @@ from holdfast.web.exchange import Exchange, Reply
 _log: Final = logging.getLogger(__name__)
 _encode: Final = msgspec.json.Encoder().encode
 
-READINESS_PATIENCE_S: Final = 5.0
-
-Backends = Callable[[], Awaitable[Sequence[BackendHealth]]]
-"""Looks at every backend. Raises when this node can answer nothing at all."""
+Backends = Callable[[], Sequence[BackendHealth]]
+"""Every backend as this node sees it, from memory. Raises when this node can answer nothing at all."""
 
 
 class Health:
@@ -34,8 +31,7 @@ class Health:
     async def ready(self, _: Exchange) -> Reply:
         """200: ready, or degraded with the backends that are missing. 503: send no requests here."""
         try:
-            async with asyncio.timeout(READINESS_PATIENCE_S):
-                backends = await self._backends()
+            backends = self._backends()
         except Exception as error:
             _log.warning("not ready: %s", type(error).__name__)
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _encode({"status": "not ready"}), (retry_after(),))
