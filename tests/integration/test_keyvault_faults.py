@@ -4,6 +4,8 @@ import asyncio
 import email.utils
 import gc
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -323,13 +325,17 @@ async def test_a_foreign_edit_has_no_marker(scripted: ScriptedVault, vault: Vaul
     assert {version.marker async for version in vault.versions(NAME)} == {None, MARKER}
 
 
-async def test_a_listing_does_not_follow_a_link_to_another_host(scripted: ScriptedVault, vault: Vault) -> None:
+async def test_a_listing_does_not_follow_a_link_to_another_host(scripted: ScriptedVault, tmp_path: Path) -> None:
     async with ScriptedVault() as elsewhere:
+        both = tmp_path / "both.pem"
+        both.write_bytes(scripted.ca_file.read_bytes() + elsewhere.ca_file.read_bytes())
+        vault = scripted.connect(ca_file=both)
         scripted.fail("list", **change("nextLink", f"{elsewhere.url}/secrets?api-version=7.4"))
         entries = vault.secrets()
         assert (await anext(entries)).name == NAME
         with pytest.raises(BackendUnavailable):
             await anext(entries)
+        await vault.aclose()
         assert not elsewhere.calls
 
 
@@ -436,6 +442,17 @@ async def test_an_unusable_ca_file_stops_the_start(tmp_path: Path, content: byte
         ca_file.write_bytes(content)
     with pytest.raises(StartupError, match=r"ca\.pem"):
         open_key_vault("https://127.0.0.1:1", ca_file=ca_file)
+
+
+def test_without_the_extra_holdfast_imports_and_says_what_is_missing() -> None:
+    script = (
+        "import sys; sys.modules.update({'azure': None, 'aiohttp': None})\n"
+        "import holdfast, holdfast.errors, holdfast.stores.keyvault as keyvault\n"
+        "try: keyvault.open_key_vault('https://v.vault.azure.net')\n"
+        "except holdfast.errors.StartupError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "pip install 'holdfast[azure]'" in done.stdout
 
 
 async def test_without_a_client_secret_the_default_credential_is_used() -> None:
