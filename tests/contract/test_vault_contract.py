@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from holdfast.ports import Vault
+from holdfast.testing import VAULT_CONTRACT, check_vault
 from tests.support.memory_vault import MemoryVault
 from tests.support.scripted_vault import ScriptedVault
-from tests.support.vault_contract import VAULT_CONTRACT, check_vault
 
 LIMBO_S = 0.1
 
