@@ -1,0 +1,328 @@
+"""I2, I4: what was accepted reaches Key Vault once in effect and in order, whatever happens on the way."""
+
+from datetime import timedelta
+
+import pytest
+
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import State
+from holdfast.errors import BackendRefused, IntegrityFailure, Rejected, TransitionPending
+from holdfast.service.crashpoints import CRASH_POINTS
+from tests.support.vault_model import Phase
+from tests.support.world import SECRET, Crash, World
+
+OUTAGE = 60 * 60
+
+
+async def test_a_healthy_write_is_in_key_vault_before_the_answer(world: World) -> None:
+    assert await world.set("one", tags={"team": "payments"})
+    (version,) = world.vault.model.history(SECRET)
+    head = await world.head()
+    assert (version.value, version.attributes.tags["team"]) == ("one", "payments")
+    assert (head.vault_version_id, head.vault_updated_at) == (version.id, version.updated_at)
+    assert head.open_intents == 0
+
+
+async def test_a_healthy_write_costs_one_look_and_one_put(world: World) -> None:
+    await world.set("one")
+    await world.set("two")
+    assert world.vault.calls == {"get": 2, "set": 2}
+
+
+async def test_i2_writes_of_an_outage_are_replayed_in_order(world: World) -> None:
+    world.vault.down = True
+    assert [await world.set(value) for value in ("one", "two", "three")] == [False, False, False]
+    assert world.vault_values() == []
+    await world.settle()
+    assert world.vault_values() == ["one", "two", "three"]
+    versions = await world.ledger.versions(SECRET)
+    assert [v.vault_version_id for v in versions] == [v.id for v in world.vault.model.history(SECRET)]
+
+
+@pytest.mark.parametrize("applied", ["once", "twice"])
+async def test_i4_a_set_whose_answer_was_lost_is_not_repeated(world: World, applied: str) -> None:
+    world.vault.fail("set", applied=applied)  # type: ignore[arg-type]  # a literal
+    assert not await world.set("one")
+    await world.settle()
+    assert world.vault_values() == ["one"] * (1 if applied == "once" else 2)
+    assert world.vault.calls["set"] == 1
+    await world.synced()
+    assert (await world.head()).vault_version_id == world.vault.model.history(SECRET)[-1].id
+    assert await world.values() == ["one"]
+
+
+async def test_i4_a_set_that_arrives_late_does_not_bring_an_old_value_back(world: World) -> None:
+    world.vault.fail("set", applied="late")
+    await world.set("old")
+    await world.settle()
+    await world.set("new")
+    world.clock.move(1)
+    world.vault.apply_late()
+    assert world.vault_values() == ["old", "new", "old"]
+    world.clock.move(1)
+    await world.synced()
+    await world.settle()
+    assert world.vault_values()[-1] == "new"
+    assert await world.values() == ["old", "new", "new"]
+    assert await world.audited("conflict") == 1
+
+
+async def test_i4_an_update_that_arrives_late_does_not_undo_a_later_one(world: World) -> None:
+    await world.set("one")
+    world.vault.fail("update", applied="late")
+    await world.update(tags={"stage": "first"})
+    await world.settle()
+    await world.update(tags={"stage": "second"})
+    world.clock.move(1)
+    world.vault.apply_late()
+    await world.synced()
+    await world.settle()
+    (version,) = world.vault.model.history(SECRET)
+    assert version.attributes.tags["stage"] == "second"
+    assert (await world.ledger.versions(SECRET))[0].attributes.tags == {"stage": "second"}
+
+
+async def test_a_life_in_an_outage_is_replayed_through_every_transition(world: World) -> None:
+    world.vault.model.settle_s = 10
+    world.vault.down = True
+    await world.set("one")
+    await world.update(content_type="text/plain")
+    await world.delete()
+    await world.recover()
+    await world.set("two")
+    await world.delete()
+    await world.settle()
+    assert world.vault_values() == ["one", "two"]
+    assert world.vault.model.phase(SECRET) is Phase.DELETED
+    assert world.vault.model.history(SECRET)[0].attributes.content_type == "text/plain"
+
+
+async def test_i5_a_purged_value_never_reaches_key_vault_and_the_name_is_free_again(world: World) -> None:
+    world.vault.model.settle_s = 10
+    world.vault.down = True
+    await world.set("purged")
+    await world.delete()
+    await world.purge()
+    await world.set("fresh")
+    await world.settle()
+    assert world.vault_values() == ["fresh"]
+    assert await world.values() == ["fresh"]
+
+
+async def test_i5_a_purge_removes_what_key_vault_still_has_alive(world: World) -> None:
+    world.vault.model.settle_s = 10
+    await world.set("one")
+    world.vault.down = True
+    await world.delete()
+    await world.purge()
+    await world.settle()
+    world.clock.move(20)
+    assert world.vault.model.phase(SECRET) is None
+
+
+async def test_i5_a_set_that_arrives_after_its_purge_is_purged_again(world: World) -> None:
+    world.vault.fail("set", applied="late")
+    await world.set("purged")
+    await world.delete()
+    await world.purge()
+    await world.settle()
+    world.clock.move(2)
+    world.vault.apply_late()
+    assert world.vault_values() == ["purged"]
+    await world.synced()
+    assert await world.ledger.head(SECRET) is None
+    await world.settle()
+    assert world.vault.model.phase(SECRET) is None
+
+
+async def test_a_purge_spares_what_others_created_after_it(world: World) -> None:
+    await world.set("ours")
+    world.vault.down = True
+    await world.delete()
+    await world.purge()
+    world.vault.down = False
+    world.vault.model.delete(SECRET)
+    world.vault.model.purge(SECRET)
+    world.clock.move(1)
+    assert world.vault.model.phase(SECRET) is None
+    world.foreign_set("theirs")
+    await world.settle()
+    assert world.vault_values() == ["theirs"]
+    assert [row[:2] for row in await world.pending()] == [("purge", "parked")]
+    report = await world.reconciler.reconcile(discard=SECRET)
+    assert (report.discarded, report.parked) == (1, [])
+    assert await world.values() == ["theirs"]
+
+
+async def test_a_value_that_key_vault_refuses_is_parked_and_holds_up_nobody_else(world: World) -> None:
+    other = SecretName("other")
+    world.vault.fail("set", Rejected("the tags are too long"))
+    assert not await world.set("poison")
+    assert not await world.set("behind it")
+    assert await world.set("fine", name=other)
+    assert world.vault_values() == []
+    (intent,) = await world.journal.parked()
+    assert intent.last_error == "rejected: the tags are too long"
+    report = await world.reconciler.reconcile(retry=True)
+    assert (report.retried, report.parked) == (1, [])
+    assert world.vault_values() == ["poison", "behind it"]
+
+
+async def test_a_set_on_a_name_deleted_in_key_vault_is_parked_with_the_mend(world: World) -> None:
+    await world.set("one")
+    world.vault.model.delete(SECRET)
+    await world.set("two")
+    (intent,) = await world.journal.parked()
+    assert intent.last_error is not None
+    assert "recover or purge it there, then retry" in intent.last_error
+    world.vault.model.recover(SECRET)
+    await world.reconciler.reconcile(retry=True)
+    assert world.vault_values() == ["one", "two"]
+
+
+async def test_i8_a_value_that_does_not_authenticate_is_parked_not_sent(world: World) -> None:
+    world.vault.down = True
+    await world.set("one")
+    async with world.database.connection() as connection:
+        await connection.execute("UPDATE secrets_vault SET encrypted_value = translate(encrypted_value, 'Aa', 'aA')")
+        await connection.execute('UPDATE secrets_vault SET tags = \'{"edited": "yes"}\'')
+    with pytest.raises(IntegrityFailure):
+        await world.values()
+    await world.settle()
+    assert world.vault_values() == []
+    assert [row[:2] for row in await world.pending()] == [("set", "parked")]
+
+
+async def test_our_credential_refused_a_purge_is_put_before_a_person_in_the_end(world: World) -> None:
+    await world.set("one")
+    await world.delete()
+    world.vault.fail("purge", BackendRefused("403"), times=10)
+    await world.purge()
+    for _ in range(20):
+        world.clock.move(61)
+        await world.replicator.drain()
+    (intent,) = await world.journal.parked()
+    assert intent.last_error is not None
+    assert "grant our identity the purge permission" in intent.last_error
+
+
+async def test_the_replay_stops_at_the_first_sign_of_an_outage(world: World) -> None:
+    world.vault.down = True
+    for number in range(10):
+        await world.set("value", name=SecretName(f"secret-{number}"))
+    world.clock.move(OUTAGE)
+    before = world.vault.calls.total()
+    await world.replicator.drain()
+    assert world.vault.calls.total() - before == 1
+
+
+async def test_a_foreign_version_is_not_overwritten_silently(world: World) -> None:
+    await world.set("one")
+    world.vault.down = True
+    await world.set("acknowledged")
+    world.vault.down = False
+    world.foreign_set("foreign")
+    await world.settle()
+    assert world.vault_values() == ["one", "foreign", "acknowledged", "acknowledged"]
+    assert await world.values() == ["one", "acknowledged", "foreign", "acknowledged"]
+    assert world.adopter.conflicts == 1
+    assert await world.audited("adopt") == 1
+    assert await world.audited("conflict") == 1
+
+
+async def test_a_foreign_version_after_ours_whose_answer_was_lost_stays_current(world: World) -> None:
+    world.vault.fail("set", applied="once")
+    await world.set("ours")
+    world.foreign_set("theirs")
+    await world.settle()
+    assert world.vault_values() == ["ours", "theirs"]
+    assert await world.values() == ["ours", "theirs"]
+    assert world.adopter.conflicts == 0
+
+
+async def test_a_foreign_copy_of_our_tags_is_foreign(world: World) -> None:
+    await world.set("ours")
+    (version,) = world.vault.model.history(SECRET)
+    world.clock.move(1)
+    world.vault.model.set(SECRET, "theirs", version.attributes)
+    world.clock.move(1)
+    await world.set("ours again")
+    assert world.vault_values()[:2] == ["ours", "theirs"]
+    assert "theirs" in await world.values()
+    assert (await world.values())[-1] == "ours again"
+
+
+async def test_a_lease_that_ran_out_sends_nothing(world: World) -> None:
+    world.vault.down = True
+    await world.set("one")
+    world.vault.down = False
+    world.clock.move(61)
+    world.vault.slow("get", 55)
+    await world.replicator.drain()
+    assert world.vault.calls["set"] <= 2
+    await world.settle()
+    assert world.vault_values() == ["one"]
+
+
+async def test_a_late_holder_changes_nothing(world: World) -> None:
+    world.vault.down = True
+    await world.set("one")
+    (late,) = await world.journal.claim(limit=1, lease=timedelta(0))
+    world.vault.down = False
+    await world.settle()
+    assert not await world.journal.complete(late, vault_version_id="f" * 32)
+    assert not await world.journal.park(late, "late")
+    assert not await world.journal.release(late, "late", retry_in=timedelta(0))
+    assert (await world.head()).vault_version_id == world.vault.model.history(SECRET)[0].id
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+async def test_a_crash_at_any_point_loses_and_repeats_nothing(world: World, point: str) -> None:
+    await world.set("one")
+    world.vault.down = True
+    await world.set("two")
+    world.vault.down = False
+    if point.startswith("adopt"):
+        world.foreign_set("foreign")
+    world.clock.move(61)
+    world.crash.point = point
+    with pytest.raises(Crash):
+        await world.replicator.drain()
+    await _expire_leases(world)
+    world.restart()
+    await world.settle()
+    assert world.vault_values().count("two") == (2 if point.startswith("adopt") else 1)
+    assert world.vault_values()[-1] == (await world.values())[-1] == "two"
+    assert sorted(world.vault_values()) == sorted(await world.values())
+
+
+async def test_the_crash_points_are_all_there_is(world: World) -> None:
+    await world.set("one")
+    world.vault.down = True
+    await world.set("two")
+    world.vault.down = False
+    world.foreign_set("foreign")
+    await world.settle()
+    assert world.crash.passed == set(CRASH_POINTS)
+
+
+async def test_a_deleted_secret_whose_deletion_settles_slowly_is_told_as_replicated_only_then(world: World) -> None:
+    world.vault.model.settle_s = 10
+    await world.set("one")
+    await world.delete()
+    assert [row[0] for row in await world.pending()] == ["delete"]
+    await world.settle()
+    assert (await world.head()).state is State.DELETED
+    assert world.vault.model.phase(SECRET) is Phase.DELETED
+
+
+async def test_a_transition_of_others_is_waited_for(world: World) -> None:
+    world.vault.fail("set", TransitionPending("ObjectIsBeingDeleted"), times=3)
+    assert not await world.set("one")
+    await world.settle()
+    assert world.vault_values() == ["one"]
+
+
+async def _expire_leases(world: World) -> None:
+    async with world.database.connection() as connection:
+        await connection.execute("UPDATE secret_intents SET lease_until = now() WHERE state = 'open'")

@@ -1,0 +1,264 @@
+"""Everything between the commit point and Key Vault, put together by hand on a vault in memory."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from holdfast.cache.memory import MemoryCache
+from holdfast.crypto.envelope import Envelope
+from holdfast.crypto.keyring import KeyRing
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.names import SecretName
+from holdfast.domain.policy import SYSTEM_ID, Caller, Grant, Permission
+from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion
+from holdfast.ports import FeedListener, Head
+from holdfast.resilience.retry import RetryPolicy
+from holdfast.resilience.singleflight import SingleFlight
+from holdfast.service.adoption import Adopter
+from holdfast.service.announcing import Announcer
+from holdfast.service.applying import Applier
+from holdfast.service.clients import ClientBook
+from holdfast.service.coherence import Coherence
+from holdfast.service.grants import GrantBook
+from holdfast.service.guard import Guard
+from holdfast.service.mirror import Mirror
+from holdfast.service.mirroring import SyncReport
+from holdfast.service.primary import Primary
+from holdfast.service.reconciliation import Reconciler
+from holdfast.service.replication import Replicator
+from holdfast.service.sync import VaultSync
+from holdfast.service.writing import NewVersion, Revision, Writer
+from holdfast.stores.postgres.access import PostgresClients
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.journal import PostgresJournal
+from holdfast.stores.postgres.ledger import PostgresLedger
+from holdfast.stores.postgres.sync_state import PostgresSyncState
+from tests.support.clock import VirtualClock
+from tests.support.memory_vault import MemoryVault
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+SYSTEM = Caller(SYSTEM_ID, is_system=True)
+SECRET = SecretName("api-key")
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class CrashOnce:
+    """Dies at the ``point`` that is set, once. ``passed`` collects the points that were reached."""
+
+    def __init__(self) -> None:
+        self.point: str | None = None
+        self.passed: set[str] = set()
+
+    def __call__(self, point: str) -> None:
+        self.passed.add(point)
+        if self.point == point:
+            self.point = None
+            raise Crash(point)
+
+
+class _Quiet:
+    """A feed on which nothing happens, no grants, and an audit trail that keeps nothing."""
+
+    async def start(self, listener: FeedListener) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def live(self) -> bool:
+        return True
+
+    def seconds_since_contact(self) -> float:
+        return 0.0
+
+    async def append(self, record: AuditRecord) -> None: ...
+
+    async def all(self) -> list[Grant]:
+        return []
+
+    async def of_user(self, user_id: str) -> list[Grant]:
+        return []
+
+    async def put(self, grant: Grant, record: AuditRecord) -> None: ...
+
+    async def remove(self, pattern: str, user_id: str, record: AuditRecord) -> bool:
+        return False
+
+
+class World:
+    """One node. ``restart`` gives it a new memory on the same database and vault, as after a kill."""
+
+    def __init__(self, database: Database, vault: MemoryVault, clock: VirtualClock) -> None:
+        self.database, self.vault, self.clock = database, vault, clock
+        self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
+        self.sealer = Envelope(KeyRing.from_settings(KEY))
+        self.mirror = Mirror(self.ledger, self.sealer, clock)
+        self.crash = CrashOnce()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with an empty memory."""
+        policy = RetryPolicy(retries=0)
+        self.primary = Primary(self.vault, self.clock, retry_policy=policy)
+        self.adopter = Adopter(
+            ledger=self.ledger,
+            journal=self.journal,
+            sealer=self.sealer,
+            primary=self.primary,
+            clock=self.clock,
+            crashpoint=self.crash,
+        )
+        self.applier = Applier(
+            ledger=self.ledger,
+            sealer=self.sealer,
+            primary=self.primary,
+            adopter=self.adopter,
+            clock=self.clock,
+            crashpoint=self.crash,
+        )
+        self.replicator = Replicator(
+            journal=self.journal,
+            applier=self.applier,
+            adopter=self.adopter,
+            clock=self.clock,
+            concurrency=1,
+            pause=timedelta(0),
+            crashpoint=self.crash,
+        )
+        self.sync = VaultSync(
+            ledger=self.ledger,
+            primary=self.primary,
+            adopter=self.adopter,
+            state=PostgresSyncState(self.database),
+            clock=self.clock,
+        )
+        self.reconciler = Reconciler(
+            ledger=self.ledger, journal=self.journal, adopter=self.adopter, replicator=self.replicator
+        )
+        self.writer = self._writer()
+
+    def _writer(self) -> Writer:
+        quiet = _Quiet()
+        grants = GrantBook(quiet, quiet, self.clock, timedelta(days=1))
+        cache = MemoryCache(max_ttl=timedelta(minutes=1))
+        self.guard = Guard(grants, quiet, self.clock)
+        return Writer(
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            announcer=Announcer(
+                Coherence(cache, None, SingleFlight(), grants, ClientBook(PostgresClients(self.database))),
+                self.replicator,
+            ),
+            retention_days=90,
+            purge_protection=False,
+        )
+
+    # --- writing as an application does
+
+    async def set(self, value: str, *, name: SecretName = SECRET, tags: dict[str, str] | None = None) -> bool:
+        """Set a version; returns whether it was replicated at once."""
+        new = NewVersion(
+            display_name=name,
+            value=SecretValue(value),
+            attributes=Attributes(tags=tags or {}),
+            settings=SecretSettings(),
+        )
+        async with self.guard.operation(SYSTEM, Permission.SET, name, "set") as authorized:
+            return (await self.writer.set(authorized, new)).replicated
+
+    async def update(self, *, name: SecretName = SECRET, **changes: object) -> SecretVersion:
+        """Change attributes of the current version."""
+        change = Revision(
+            version=None,
+            attributes=lambda attributes: replace(attributes, **changes),  # type: ignore[arg-type]  # a test's choice
+            settings=lambda settings: settings,
+        )
+        async with self.guard.operation(SYSTEM, Permission.SET, name, "update") as authorized:
+            return await self.writer.update(authorized, change)
+
+    async def delete(self, name: SecretName = SECRET) -> None:
+        async with self.guard.operation(SYSTEM, Permission.DELETE, name, "delete") as authorized:
+            await self.writer.delete(authorized)
+
+    async def recover(self, name: SecretName = SECRET) -> None:
+        async with self.guard.operation(SYSTEM, Permission.RECOVER, name, "recover") as authorized:
+            await self.writer.recover(authorized)
+
+    async def purge(self, name: SecretName = SECRET) -> None:
+        async with self.guard.operation(SYSTEM, Permission.PURGE, name, "purge") as authorized:
+            await self.writer.purge(authorized)
+
+    # --- what tests look at
+
+    async def settle(self) -> None:
+        """Bring the vault back, let time pass and replay until nothing is open."""
+        self.vault.heal()
+        for _ in range(100):
+            self.clock.move(61)  # breakers and transitions
+            await self.replicator.drain()
+            if not (await self.journal.status()).open:
+                return
+        raise AssertionError(f"the replay does not come to rest: {await self.pending()}")
+
+    async def pending(self) -> list[tuple[str, str, int, str | None]]:
+        """Open and parked intents."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT kind, state, attempts, last_error FROM secret_intents WHERE state IN ('open', 'parked') "
+                "ORDER BY sequence"
+            )
+        return [tuple(row) for row in rows]
+
+    async def synced(self) -> SyncReport:
+        return await self.sync.sync()
+
+    async def head(self, name: SecretName = SECRET) -> Head:
+        head = await self.ledger.head(name)
+        assert head is not None
+        return head
+
+    async def values(self, name: SecretName = SECRET) -> list[str]:
+        """The values of all versions in the mirror, oldest first."""
+        return [await self.value(name, version.version) for version in await self.ledger.versions(name)]
+
+    async def value(self, name: SecretName, version: int) -> str:
+        found = await self.ledger.version(name, version)
+        assert found is not None
+        assert found[1] is not None
+        return self.mirror.value(found[0], found[1]).reveal()
+
+    def vault_values(self, name: SecretName = SECRET) -> list[str]:
+        """The values of all versions in the vault, oldest first."""
+        return [version.value for version in self.vault.model.history(name)]
+
+    def foreign_set(self, value: str, name: SecretName = SECRET, *, enabled: bool = True) -> None:
+        """Somebody sets a version directly in the vault."""
+        self.clock.move(1)
+        self.vault.model.set(name, value, Attributes(enabled=enabled))
+        self.clock.move(1)
+
+    async def audited(self, operation: str, name: SecretName = SECRET) -> int:
+        """How many records of an operation there are."""
+        async with self.database.connection() as connection:
+            count: int = await connection.fetchval(
+                "SELECT count(*) FROM secret_access_logs WHERE secret_name = $1 AND operation = $2", name, operation
+            )
+        return count
+
+
+@asynccontextmanager
+async def make_world(dsn: str) -> AsyncIterator[World]:
+    """A node on a database and an empty vault in memory."""
+    database = Database(dsn, max_connections=4)
+    await database.open()
+    clock = VirtualClock(auto=True, start=datetime.now(UTC))
+    try:
+        yield World(database, MemoryVault(clock), clock)
+    finally:
+        await database.close()
