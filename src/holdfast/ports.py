@@ -309,7 +309,7 @@ class Ledger(Protocol):
         """Secrets in a state in name order, those after ``after``."""
 
     async def overdue(self, now: datetime) -> list[SecretName]:
-        """Some deleted secrets whose retention time is over, longest first."""
+        """Some deleted secrets whose retention time is over and that Key Vault waits for no change of; longest first."""
 
     async def expiring(self, before: datetime) -> list[SecretSummary]:
         """Active secrets whose current version expires before a moment, soonest first."""

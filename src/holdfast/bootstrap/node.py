@@ -30,6 +30,7 @@ from holdfast.service.manager import UseCases
 from holdfast.service.mirror import Mirror
 from holdfast.service.reading import Reader, ReadPolicy
 from holdfast.service.reports import Reporter
+from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 from holdfast.stores.postgres.access import PostgresClients, PostgresGrants, PostgresReports
 from holdfast.stores.postgres.audit import PostgresAuditSink
@@ -195,6 +196,11 @@ class Parts:
                 coherence=self.coherence,
                 local=self.local,
                 shared=self.shared,
+            ),
+            vault=VaultControl(
+                self.guard,
+                self.replica.sync if self.replica else None,
+                self.replica.reconciler if self.replica else None,
             ),
             backends=self.backends,
             for_vault=self.replica is not None,

@@ -15,7 +15,9 @@ from holdfast.service.applying import Applier
 from holdfast.service.coherence import Unsettled
 from holdfast.service.primary import Primary
 from holdfast.service.reading import Upstream
+from holdfast.service.reconciliation import Reconciler
 from holdfast.service.replication import Replicator
+from holdfast.service.sync import VaultSync
 from holdfast.stores.keyvault import open_key_vault
 
 _log: Final = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ class Replica:
     primary: Primary
     adopter: Adopter
     replicator: Replicator
+    sync: VaultSync
+    reconciler: Reconciler
     journal: Journal
     unsettled: Unsettled
 
@@ -42,7 +46,7 @@ class Replica:
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What has to go on to keep it equal."""
-        return {"replay": self.replicator.run(), "unsettled": self._look()}
+        return {"replay": self.replicator.run(), "mirroring": self.sync.run(), "unsettled": self._look()}
 
     async def _look(self) -> None:
         while True:
@@ -97,5 +101,19 @@ def open_replica(
     applier = Applier(ledger=ledger, sealer=sealer, primary=primary, adopter=adopter, clock=clock)
     replicator = Replicator(journal=journal, applier=applier, adopter=adopter, clock=clock)
     return Replica(
-        vault=vault, primary=primary, adopter=adopter, replicator=replicator, journal=journal, unsettled=unsettled
+        vault=vault,
+        primary=primary,
+        adopter=adopter,
+        replicator=replicator,
+        sync=VaultSync(
+            ledger=ledger,
+            primary=primary,
+            adopter=adopter,
+            state=sync_state,
+            clock=clock,
+            interval_s=settings.sync_interval.total_seconds(),
+        ),
+        reconciler=Reconciler(ledger=ledger, journal=journal, adopter=adopter, replicator=replicator),
+        journal=journal,
+        unsettled=unsettled,
     )

@@ -39,10 +39,13 @@ class Announcer:
         if self._pusher is not None:
             await tx.add_intent(intent_id, head, kind, version)
 
-    async def announce(self, name: SecretName, revision: int, intent_id: UUID) -> bool:
-        """After the commit: caches forget what it outdated, Key Vault is told. Returns whether Key Vault has it."""
+    async def announce(self, name: SecretName, revision: int, intent_id: UUID | None) -> bool:
+        """After the commit: caches forget what it outdated, Key Vault is told, of what was journalled at least.
+
+        Returns whether Key Vault has it.
+        """
         await self._coherence.committed(name, revision)
-        return await self.replicated(name, intent_id)
+        return intent_id is None or await self.replicated(name, intent_id)
 
     async def replicated(self, name: SecretName, intent_id: UUID) -> bool:
         """Whether Key Vault has the change of an intent, trying once more if it does not."""

@@ -36,9 +36,12 @@ from holdfast.service.caching import CacheControl
 from holdfast.service.clients import ClientBook
 from holdfast.service.guard import Guard
 from holdfast.service.listing import Lister, as_deleted
+from holdfast.service.mirroring import Progress, SyncReport
 from holdfast.service.reading import Reader
+from holdfast.service.reconciliation import ReconcileReport
 from holdfast.service.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.requests import SetRequest, UpdateRequest
+from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 
 Context: TypeAlias = AccessContext | Caller | None
@@ -58,6 +61,7 @@ class UseCases:
     clients: ClientBook
     backup: Backup
     caches: CacheControl
+    vault: VaultControl
     backends: Callable[[], Sequence[BackendHealth]]
     for_vault: bool
 
@@ -388,6 +392,29 @@ class SecretsService:
     def backends(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it now, without asking any."""
         return self._use.backends()
+
+    # --- Key Vault ---
+
+    async def sync(self, *, progress: Progress | None = None, context: Context = None) -> SyncReport:
+        """Compare the mirror with the whole Key Vault now, and take over what changed there.
+
+        ``progress`` is told (secrets compared, secrets seen so far, changes taken over).
+
+        Raises:
+            TransitionPending: another node is at it.
+        """
+        return await self._use.vault.sync(_caller(context), progress)
+
+    async def reconcile(
+        self, *, retry: bool = False, discard: str | None = None, context: Context = None
+    ) -> ReconcileReport:
+        """Return what awaits a person: secrets that differ from Key Vault, and changes it refuses.
+
+        ``retry`` tries the refused changes once more; ``discard`` gives up those of one secret, so that Key Vault's
+        state of it stands.
+        """
+        name = canonical_name(discard) if discard is not None else None
+        return await self._use.vault.reconcile(_caller(context), retry=retry, discard=name)
 
     # --- caches ---
 

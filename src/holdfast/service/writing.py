@@ -178,11 +178,12 @@ class Writer:
             raise AccessDenied(
                 f"Purge is not allowed: purge protection keeps {authorized.name!r} until its retention time is over."
             )
-        intent_id = uuid4()
+        intent_id = None if retention_over else uuid4()  # Key Vault ends its own retention times by itself
         async with self._ledger.transaction() as tx:
             head = await self._locked(tx, authorized.name, Event.PURGE)
             await tx.supersede_intents(head)
-            await self._announcer.journal(tx, intent_id, head, IntentKind.PURGE)
+            if intent_id is not None:
+                await self._announcer.journal(tx, intent_id, head, IntentKind.PURGE)
             await tx.record(self._guard.success(authorized))
             revision = await tx.remove(head)
         await self._announcer.announce(head.name, revision, intent_id)

@@ -161,4 +161,7 @@ FROM secrets_vault v WHERE v.drift IS NOT NULL ORDER BY v.secret_name LIMIT $1
 
 -- name: overdue
 SELECT secret_name FROM secrets_vault
-WHERE state = 'deleted' AND scheduled_purge_at <= $1 ORDER BY scheduled_purge_at LIMIT 100
+WHERE state = 'deleted' AND scheduled_purge_at <= $1
+  AND NOT EXISTS (SELECT 1 FROM secret_intents i
+                  WHERE i.secret_name = secrets_vault.secret_name AND i.state IN ('open', 'parked'))
+ORDER BY scheduled_purge_at LIMIT 100
