@@ -455,8 +455,18 @@ def test_without_the_extra_holdfast_imports_and_says_what_is_missing() -> None:
     assert "pip install 'holdfast[azure]'" in done.stdout
 
 
-async def test_without_a_client_secret_the_default_credential_is_used() -> None:
-    store = open_key_vault("https://v.vault.azure.net", client_id="an-identity")
+async def test_a_managed_identity_works_and_its_outage_is_one(
+    scripted: ScriptedVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{scripted.url}/managed-identity")
+    monkeypatch.setenv("IDENTITY_HEADER", CLIENT_SECRET)
+    store = open_key_vault(scripted.url, ca_file=scripted.ca_file)
+    scripted.fail("token", status=503)
+    with pytest.raises(BackendUnavailable) as caught:
+        await store.get(NAME)
+    exactly(caught, BackendUnavailable)
+    assert scripted.calls["token"] == 1
+    assert (await store.get(NAME)).value is not None
     await store.aclose()
 
 

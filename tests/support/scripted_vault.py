@@ -13,6 +13,7 @@ import asyncio
 import json
 import secrets
 import ssl
+import time
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -82,6 +83,7 @@ class ScriptedVault:
         self._tls.maximum_version = self._newest_tls
         app = web.Application(client_max_size=2**20)
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self._issue_token)
+        app.router.add_get("/managed-identity", self._issue_identity_token)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
         await self._runner.setup()
@@ -169,11 +171,21 @@ class ScriptedVault:
         def issue() -> Any:
             if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
                 return 401, {"error": "invalid_client", "error_description": "unknown client"}
-            token = secrets.token_urlsafe(24)
-            self._tokens.add(token)
-            return 200, {"token_type": "Bearer", "expires_in": self.token_lifetime_s, "access_token": token}
+            return 200, self._token()
 
         return await self._answer(request, "token", issue)
+
+    async def _issue_identity_token(self, request: web.Request) -> web.StreamResponse:
+        """The token endpoint of an app service's managed identity."""
+        if request.headers.get("X-IDENTITY-HEADER") != CLIENT_SECRET:
+            return web.Response(status=401)
+        terms = {"expires_on": str(int(time.time()) + self.token_lifetime_s), "resource": RESOURCE}
+        return await self._answer(request, "token", lambda: (200, {**self._token(), **terms}))
+
+    def _token(self) -> dict[str, Any]:
+        token = secrets.token_urlsafe(24)
+        self._tokens.add(token)
+        return {"token_type": "Bearer", "expires_in": self.token_lifetime_s, "access_token": token}
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
