@@ -32,7 +32,7 @@ class OneClient:
         self.active = True
         self.registered_at = datetime(2025, 1, 1, tzinfo=UTC)
 
-    async def authenticate_client(self, client_id: str, client_secret: str) -> Caller:
+    async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
         if (client_id, client_secret) != ("app", self._secret):
             raise Unauthenticated("Client id or client secret is wrong.")
         return Caller(client_id)

@@ -9,15 +9,19 @@ import pytest
 
 from holdfast.auth.clients import ClientTokens
 from holdfast.auth.resource import Audience
+from holdfast.config import Settings
 from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
-from holdfast.crypto.keyring import KeyRing, RingKey
+from holdfast.crypto.keyring import KeyRing, RingKey, generate_key
 from holdfast.crypto.tokens import TokenSigner
+from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.web.app import Parts, create_app
 from holdfast.web.keyvault import VaultFacts
 from tests.support.clock import VirtualClock
 from tests.support.folders import short_folder
 from tests.support.https import Client
+from tests.support.installation import Installation, installed
+from tests.support.postgres import fresh_database
 from tests.support.server import running
 from tests.support.stubs import Failing, OneClient
 
@@ -34,6 +38,7 @@ class Stubbed:
     clock: VirtualClock
     tokens: ClientTokens
     signer: TokenSigner
+    parts: Parts
     anonymous: Client
     client: Client
 
@@ -65,7 +70,7 @@ async def stubbed_server(certificate: ServerCertificate) -> AsyncIterator[Stubbe
     )
     async with running(create_app(parts), certificate) as port:
         anonymous = Client(port, certificate.ca_file)
-        yield Stubbed(service, clients, clock, tokens, signer, anonymous, anonymous)
+        yield Stubbed(service, clients, clock, tokens, signer, parts, anonymous, anonymous)
 
 
 @pytest.fixture
@@ -78,3 +83,21 @@ async def stubbed(stubbed_server: Stubbed) -> Stubbed:
     issued = await stubbed_server.tokens.issue("app", SECRET, resource, anonymous.authority)
     stubbed_server.client = Client(anonymous.port, anonymous.ca_file, issued.token)
     return stubbed_server
+
+
+@pytest.fixture(scope="session")
+async def installation(
+    postgres_server: EmbeddedPostgres, certificate: ServerCertificate
+) -> AsyncIterator[Installation]:
+    """One standalone Holdfast for all tests of the border; each test uses names of its own, or clears them away."""
+    with short_folder() as folder:
+        async with fresh_database(postgres_server.dsn) as dsn:
+            settings = Settings(database_url=dsn, encryption_key=generate_key(), data_dir=folder)
+            async with installed(settings, certificate) as running_one:
+                yield running_one
+
+
+@pytest.fixture(scope="session")
+async def vault(installation: Installation) -> Client:
+    """A client that may do everything."""
+    return await installation.client("app", await installation.register("app"))

@@ -28,7 +28,7 @@ MAX_REMEMBERED: Final = 10_000
 class Clients(Protocol):
     """The registered clients."""
 
-    async def authenticate_client(self, client_id: str, client_secret: str) -> Caller:
+    async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
         """Return the caller of a right id and secret.
 
         Raises:
@@ -66,7 +66,9 @@ class ClientTokens:
         self._clock = clock
         self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
 
-    async def issue(self, client_id: str, client_secret: str, resource: str, host: str) -> IssuedToken:
+    async def issue(
+        self, client_id: str, client_secret: str, resource: str, host: str, *, ip_address: str | None = None
+    ) -> IssuedToken:
         """Return a token for ``resource``, asked for at ``host``.
 
         Raises:
@@ -78,7 +80,7 @@ class ClientTokens:
                 "This server issues tokens for itself only: use one host name for vault_url and authority.",
                 field="scope",
             )
-        caller = await self._clients.authenticate_client(client_id, client_secret)
+        caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
         token = self._signer.sign(self._claims(caller.id, resource, self.issuer(host)))
         return IssuedToken(token, TOKEN_LIFETIME)
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import msgspec
 
 from holdfast.domain.intent import IntentKind
+from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, RotationPolicy, SecretSettings, SecretValue, SecretVersion, State
 from holdfast.errors import Conflict, IntegrityFailure, InvalidInput, KeyUnavailable
@@ -74,8 +75,14 @@ class Backup:
         self._clock, self._guard, self._announcer = clock, guard, announcer
 
     async def pack(self, authorized: Authorized) -> bytes:
-        """Return a secret with all its versions, sealed."""
+        """Return a secret with all its versions, sealed.
+
+        Raises:
+            SecretNotFound: it is not there, or deleted.
+        """
         versions = await self._ledger.versions(authorized.name)
+        if not versions:
+            raise not_found(authorized.name)
         packed: list[_Version] = []
         head: Head | None = None
         for version in versions:

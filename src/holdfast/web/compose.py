@@ -34,15 +34,18 @@ def create_server_app(service: SecretsService, settings: Settings) -> ASGIApp:
     Raises:
         ConfigurationError: no encryption key.
     """
+    return create_app(server_parts(service, settings))
+
+
+def server_parts(service: SecretsService, settings: Settings) -> Parts:
+    """Return what such an application is made of."""
     ring, clock = key_ring(settings, own_database=settings.database_url is None), SystemClock()
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
-    return create_app(
-        Parts(
-            secrets=service,
-            backends=service.backends,
-            tokens=ClientTokens(service, signer, audience, tenant_of(ring), clock),
-            skip_tokens=SkipTokens(ring.primary.subkey("skip-token")),
-            facts=VaultFacts(settings.retention_days, settings.purge_protection),
-            clock=clock,
-        )
+    return Parts(
+        secrets=service,
+        backends=service.backends,
+        tokens=ClientTokens(service, signer, audience, tenant_of(ring), clock),
+        skip_tokens=SkipTokens(ring.primary.subkey("skip-token")),
+        facts=VaultFacts(settings.retention_days, settings.purge_protection),
+        clock=clock,
     )

@@ -62,7 +62,9 @@ class OAuthServer:
             raise OAuthError("unsupported_grant_type", "Only grant_type=client_credentials is supported.")
         credentials, resource = _credentials(exchange, form), _resource(form)
         try:
-            issued = await self._tokens.issue(credentials.client_id, credentials.client_secret, resource, exchange.host)
+            issued = await self._tokens.issue(
+                credentials.client_id, credentials.client_secret, resource, exchange.host, ip_address=exchange.peer
+            )
         except Unauthenticated as error:
             self._limiter.failed(source)
             raise _invalid_client(exchange) from error

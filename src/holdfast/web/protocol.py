@@ -20,6 +20,9 @@ MAX_HEADERS: Final = 100
 HEAD_PATIENCE_S: Final = 15.0
 """Seconds from a connection's opening, or from the first byte of a later request, to the end of its head."""
 
+GOODBYE_PATIENCE_S: Final = 0.25
+"""Seconds that a stopping server waits for the other end of a TLS connection to close as well."""
+
 MAX_CONNECTIONS: Final = 4096
 
 
@@ -104,6 +107,12 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close now, or after the answer in progress; a peer that does not say goodbye is not waited for."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(GOODBYE_PATIENCE_S, self.transport.abort)
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

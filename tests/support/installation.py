@@ -1,0 +1,60 @@
+"""A whole Holdfast for tests: the real service on real PostgreSQL, served over TLS."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.bootstrap import create_secrets_service
+from holdfast.bootstrap.storage import key_ring
+from holdfast.config import Settings
+from holdfast.crypto.certificates import ServerCertificate
+from holdfast.domain.policy import Permission
+from holdfast.service.manager import SecretsService
+from holdfast.web.compose import create_server_app, tenant_of
+from tests.support.https import Client
+from tests.support.server import running
+
+EVERYTHING = tuple(Permission)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A running server and the service behind it."""
+
+    service: SecretsService
+    settings: Settings
+    port: int
+    ca_file: Path
+    tenant: str
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"https://127.0.0.1:{self.port}"
+
+    async def register(self, client_id: str, permissions: Iterable[str] = EVERYTHING, pattern: str = "*") -> str:
+        """Make a client with a grant and return its secret."""
+        if permissions:
+            await self.service.grant_access(pattern, client_id, permissions)
+        return await self.service.add_client(client_id)
+
+    async def client(self, client_id: str, secret: str) -> Client:
+        """A client that has got its token from the server."""
+        anonymous = Client(self.port, self.ca_file)
+        form = (
+            f"grant_type=client_credentials&client_id={client_id}&client_secret={secret}&scope={anonymous.url}/.default"
+        )
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = await anonymous.request("POST", f"/{self.tenant}/oauth2/v2.0/token", form.encode(), headers)
+        assert answer.status == 200, answer.body
+        return Client(self.port, self.ca_file, answer.json["access_token"])
+
+
+@asynccontextmanager
+async def installed(settings: Settings, certificate: ServerCertificate) -> AsyncIterator[Installation]:
+    """A running installation."""
+    app_service = create_secrets_service(settings)
+    async with app_service as service, running(create_server_app(service, settings), certificate) as port:
+        tenant = tenant_of(key_ring(settings, own_database=False))
+        yield Installation(service, settings, port, certificate.ca_file, tenant)
