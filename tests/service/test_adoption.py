@@ -229,16 +229,6 @@ async def test_one_broken_row_does_not_end_a_sync(world: World) -> None:
     assert await world.values() == ["one"]
 
 
-async def test_deleted_secrets_are_forgotten_when_their_retention_is_over(world: World) -> None:
-    await world.set("one")
-    await world.delete()
-    world.clock.move(timedelta(days=91).total_seconds())
-    world.vault.model.purge(SECRET)
-    report = await world.synced()
-    assert report.purged == 1
-    assert await world.ledger.head(SECRET) is None
-
-
 async def test_one_node_leads_at_a_time_and_a_lost_lead_ends_nothing_of_its_successor(world: World) -> None:
     state = PostgresSyncState(world.database)
     first = await state.lead(uuid4(), timedelta(minutes=1))

@@ -5,6 +5,7 @@ import resource
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
+from uuid import UUID
 
 from holdfast.bootstrap.replica import open_replica
 from holdfast.bootstrap.storage import key_ring, open_database
@@ -34,7 +35,7 @@ from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 from holdfast.stores.postgres.access import PostgresClients, PostgresGrants, PostgresReports
 from holdfast.stores.postgres.audit import PostgresAuditSink
-from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.database import Database, installation_id
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.ledger import PostgresLedger
@@ -60,7 +61,7 @@ class Node:
         """
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         database = await open_database(stack, self._settings, self._pool, self.ring)
-        parts = Parts(self._settings, self.ring, database)
+        parts = Parts(self._settings, self.ring, database, await installation_id(database))
         stack.push_async_callback(parts.close)
         await parts.feed.start(parts.coherence)
         stack.push_async_callback(parts.feed.stop)
@@ -84,7 +85,7 @@ def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> N
 class Parts:
     """The adapters and use cases of a node, wired."""
 
-    def __init__(self, settings: Settings, ring: KeyRing, database: Database) -> None:
+    def __init__(self, settings: Settings, ring: KeyRing, database: Database, installation: UUID) -> None:
         self._settings = settings
         self.feed = PostgresFeed(database)
         self.clock = DatabaseClock(self.feed)
@@ -101,7 +102,7 @@ class Parts:
         keep = max(settings.cache_ttl, settings.grant_lease)
         self.local = MemoryCache(max_ttl=keep, max_entries=settings.cache_entries)
         self.shared = (
-            RedisCache(settings.redis_url, namespace=ring.ids[0], max_ttl=settings.cache_ttl)
+            RedisCache(settings.redis_url, namespace=str(installation), max_ttl=settings.cache_ttl)
             if settings.redis_url
             else None
         )
@@ -157,53 +158,62 @@ class Parts:
 
     def use_cases(self) -> UseCases:
         """What the facade calls."""
+        replica = self.replica
         return UseCases(
             guard=self.guard,
             reader=self.reader,
             writer=self.writer,
             lister=Lister(self.ledger, self.guard, self.reader.discover),
-            access=AccessControl(
-                guard=self.guard,
-                book=self.book,
-                grants=self.grants,
-                clients=self._clients,
-                client_book=self.client_book,
-                clock=self.clock,
-                announce=self.coherence.grants_changed,
-            ),
-            reporter=Reporter(
-                guard=self.guard,
-                ledger=self.ledger,
-                reports=self.reports,
-                journal=self.journal,
-                sync=self.sync_state,
-                clock=self.clock,
-                backends=self.backends,
-            ),
+            access=self._access(),
             clients=self.client_book,
-            backup=Backup(
-                ledger=self.ledger,
-                mirror=self.mirror,
-                sealer=self.sealer,
-                clock=self.clock,
-                guard=self.guard,
-                announcer=self.announcer,
-            ),
-            caches=CacheControl(
-                guard=self.guard,
-                reader=self.reader,
-                ledger=self.ledger,
-                coherence=self.coherence,
-                local=self.local,
-                shared=self.shared,
-            ),
-            vault=VaultControl(
-                self.guard,
-                self.replica.sync if self.replica else None,
-                self.replica.reconciler if self.replica else None,
-            ),
+            reporter=self._reporter(),
+            backup=self._backup(),
+            caches=self._cache_control(),
+            vault=VaultControl(self.guard, replica.sync if replica else None, replica.reconciler if replica else None),
             backends=self.backends,
-            for_vault=self.replica is not None,
+            for_vault=replica is not None,
+        )
+
+    def _access(self) -> AccessControl:
+        return AccessControl(
+            guard=self.guard,
+            book=self.book,
+            grants=self.grants,
+            clients=self._clients,
+            client_book=self.client_book,
+            clock=self.clock,
+            announce=self.coherence.grants_changed,
+        )
+
+    def _reporter(self) -> Reporter:
+        return Reporter(
+            guard=self.guard,
+            ledger=self.ledger,
+            reports=self.reports,
+            journal=self.journal,
+            sync=self.sync_state,
+            clock=self.clock,
+            backends=self.backends,
+        )
+
+    def _backup(self) -> Backup:
+        return Backup(
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            announcer=self.announcer,
+        )
+
+    def _cache_control(self) -> CacheControl:
+        return CacheControl(
+            guard=self.guard,
+            reader=self.reader,
+            ledger=self.ledger,
+            coherence=self.coherence,
+            local=self.local,
+            shared=self.shared,
         )
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:

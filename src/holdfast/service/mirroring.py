@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from holdfast.domain.audit import record_of
 from holdfast.domain.names import SecretName, canonical_name
-from holdfast.domain.secret import SecretSummary, State
+from holdfast.domain.secret import State
 from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput
 from holdfast.ports import Clock, Head, Ledger, VaultVersion
 from holdfast.service.adoption import Adopter
 from holdfast.service.primary import Primary
-from holdfast.service.takeover import SYSTEM
 
 T = TypeVar("T")
 
@@ -41,7 +39,7 @@ class SyncReport:
 
     ``seen``: secrets in Key Vault. ``adopted``: new here. ``changed``: known ones with versions, attributes or a state
     to take over. ``deleted``: deleted there. ``missing``: Key Vault lacks them and does not list them as deleted; they
-    are kept. ``failed``: could not be compared, see the log. ``purged``: their retention time was over.
+    are kept. ``failed``: could not be compared, see the log.
     """
 
     seen: int = 0
@@ -50,7 +48,6 @@ class SyncReport:
     deleted: int = 0
     missing: int = 0
     failed: int = 0
-    purged: int = 0
     seconds: float = 0.0
 
 
@@ -82,7 +79,6 @@ class MirrorPass:
         async for deleted in _batched(self._primary.deleted_secrets()):
             await self._honour_deletions(deleted)
         await self._look_for_missing(started_at)
-        await self._purge_overdue()
         self._count(seconds=self._clock.monotonic() - began)
         return self.report
 
@@ -136,27 +132,6 @@ class MirrorPass:
             self._count(deleted=1, changed=1)
         elif before.revision != after.revision:
             self._count(changed=1)
-
-    async def _purge_overdue(self) -> None:
-        """Forget deleted secrets whose retention time is over, as Key Vault itself does."""
-        after = None
-        while page := await self._ledger.summaries(State.DELETED, after=after):
-            after = page[-1].name
-            for summary in page:
-                if self._is_overdue(summary):
-                    await self._purge(summary.name)
-
-    async def _purge(self, name: SecretName) -> None:
-        async with self._ledger.transaction() as tx:
-            head = await tx.lock(name)
-            if head is None or head.state is not State.DELETED or head.open_intents or not self._is_overdue(head):
-                return
-            await tx.remove(head)
-            await tx.record(record_of(SYSTEM, "purge", name, self._clock.now()))
-        self._count(purged=1)
-
-    def _is_overdue(self, secret: Head | SecretSummary) -> bool:
-        return secret.scheduled_purge_at is not None and secret.scheduled_purge_at <= self._clock.now()
 
     async def _batch_done(self, compared: int) -> None:
         self._compared += compared

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 import asyncpg
 
@@ -136,6 +137,13 @@ async def migrate(database: Database) -> None:
                 migration.name,
                 migration.checksum,
             )
+
+
+async def installation_id(database: Database) -> UUID:
+    """Return what tells this installation from any other, for as long as its database lives."""
+    async with database.connection() as connection:
+        found: UUID = await connection.fetchval("SELECT id FROM installation")
+    return found
 
 
 def _pending(applied: dict[int, str]) -> list[Migration]:

@@ -165,6 +165,13 @@ CREATE TABLE encryption_keys (
     created_at   TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
+-- Tells this installation from others that share its Redis.
+CREATE TABLE installation (
+    single BOOLEAN PRIMARY KEY DEFAULT true CHECK (single),
+    id     UUID NOT NULL DEFAULT gen_random_uuid()
+);
+INSERT INTO installation DEFAULT VALUES;
+
 -- Single facts of the whole installation: who leads the mirroring, and when it last went through.
 CREATE TABLE sync_state (
     id               BOOLEAN PRIMARY KEY DEFAULT true CHECK (id),
