@@ -1,0 +1,46 @@
+"""What the use cases need from outside, as promises. One contract suite holds every adapter to them.
+
+Every method may raise ``BackendUnavailable`` when its backend does not answer; what else it raises is said at each.
+"""
+
+from holdfast.domain.sealed import Place, SealedValue
+from holdfast.ports.access import ClientRecord, ClientStore, GrantStore, KeyRegistry
+from holdfast.ports.audit import AuditLog, AuditSink, BackendHealth, Reports, VaultTotals
+from holdfast.ports.caching import Cache, CacheEntry
+from holdfast.ports.clock import Clock
+from holdfast.ports.feed import Feed, FeedListener
+from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
+from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
+from holdfast.ports.sealing import Sealer
+from holdfast.ports.vault import Vault, VaultVersion
+
+__all__ = [
+    "AuditLog",
+    "AuditSink",
+    "BackendHealth",
+    "Cache",
+    "CacheEntry",
+    "ClientRecord",
+    "ClientStore",
+    "Clock",
+    "Feed",
+    "FeedListener",
+    "GrantStore",
+    "Head",
+    "Journal",
+    "JournalStatus",
+    "KeyRegistry",
+    "Ledger",
+    "LedgerTransaction",
+    "Place",
+    "Reports",
+    "SealedValue",
+    "Sealer",
+    "StoredVersion",
+    "SyncLease",
+    "SyncState",
+    "SyncStatus",
+    "Vault",
+    "VaultTotals",
+    "VaultVersion",
+]

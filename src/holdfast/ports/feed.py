@@ -1,0 +1,37 @@
+"""News of what was committed."""
+
+from typing import Protocol
+
+from holdfast.domain.names import SecretName
+
+
+class FeedListener(Protocol):
+    """What a node does about commits, its own and others'."""
+
+    async def resynchronise(self) -> None:
+        """Commits may have been missed: forget what could be outdated and load what must be known."""
+
+    async def secret_changed(self, name: SecretName, revision: int) -> None:
+        """A secret was changed; ``revision`` is its new one."""
+
+    async def grants_changed(self, user_id: str | None) -> None:
+        """The grants of one identity were changed, or of any with None."""
+
+    async def client_changed(self, client_id: str) -> None:
+        """A client was added or removed."""
+
+
+class Feed(Protocol):
+    """Tells this node at once what other nodes committed."""
+
+    async def start(self, listener: FeedListener) -> None:
+        """Listen from now on."""
+
+    async def stop(self) -> None:
+        """Stop listening."""
+
+    def live(self) -> bool:
+        """Whether every commit up to a second ago has been delivered: caches may be trusted."""
+
+    def seconds_since_contact(self) -> float:
+        """Seconds since PostgreSQL last answered this node; the age of the grants it holds."""

@@ -1,0 +1,103 @@
+"""What Key Vault must still learn of, and who mirrors it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from holdfast.domain.intent import Intent
+from holdfast.domain.names import SecretName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalStatus:
+    """What waits for Key Vault. Counts, and the age of the oldest open intent."""
+
+    open: int
+    parked: int
+    oldest_open_at: datetime | None
+
+
+class Journal(Protocol):
+    """The intents at the commit point, handed out under leases with fences."""
+
+    async def claim(self, *, limit: int, lease: timedelta, name: SecretName | None = None) -> list[Intent]:
+        """Lease the lowest open intent of each of up to ``limit`` secrets that are due and not leased by another.
+
+        A secret with a parked intent is left out. ``attempts`` of each claimed intent is one higher afterwards.
+        """
+
+    async def complete(
+        self, intent: Intent, *, vault_version_id: str | None = None, vault_updated_at: datetime | None = None
+    ) -> bool:
+        """Close an intent under its fence and store the vault's id of the version; False if the lease was lost."""
+
+    async def release(self, intent: Intent, error: str, *, retry_in: timedelta) -> bool:
+        """Give the lease back for a later attempt; False if it was lost."""
+
+    async def park(self, intent: Intent, error: str) -> bool:
+        """Take an intent out of the replay until a person decides; False if the lease was lost."""
+
+    async def unpark(self, name: SecretName | None = None) -> int:
+        """Reopen parked intents, of one secret or all; returns how many."""
+
+    async def discard(self, name: SecretName) -> int:
+        """Give up the parked intents of a secret (the vault's state stands); returns how many."""
+
+    async def is_settled(self, intent_id: UUID) -> bool:
+        """Whether an intent is done or superseded."""
+
+    async def waiting(self) -> list[SecretName]:
+        """All names with open or parked intents."""
+
+    async def is_waiting(self, name: SecretName) -> bool:
+        """Whether a name has open or parked intents, those of earlier incarnations included."""
+
+    async def find(self, intent_ids: Collection[UUID]) -> Mapping[UUID, Intent]:
+        """Return those of these intents that this installation ever journalled, in whatever state."""
+
+    async def last_written(self, incarnation: UUID, version: int) -> UUID | None:
+        """Return the newest set or update intent of a version, in whatever state."""
+
+    async def purged_at(self, name: SecretName) -> datetime | None:
+        """When the last purge of a name was accepted here, or None."""
+
+    async def status(self) -> JournalStatus:
+        """Counts for health."""
+
+    async def parked(self) -> list[Intent]:
+        """All parked intents, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncLease:
+    """The lead of one pass over the vault, which began at ``started_at`` by the database's clock."""
+
+    fence: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncStatus:
+    """The last pass that went through, and why the one after it did not."""
+
+    last_started_at: datetime | None
+    last_finished_at: datetime | None
+    last_error: str | None
+
+
+class SyncState(Protocol):
+    """Who mirrors the vault. One node leads at a time, under a lease with a fence, by the database's clock."""
+
+    async def lead(self, node: UUID, lease: timedelta) -> SyncLease | None:
+        """Begin a pass; None while another node leads."""
+
+    async def renew(self, held: SyncLease, lease: timedelta) -> bool:
+        """Hold the lead for longer; False if it was lost."""
+
+    async def finish(self, held: SyncLease, *, error: str | None = None) -> bool:
+        """End a pass, gone through or not, and give up the lead; False if it was lost."""
+
+    async def status(self) -> SyncStatus:
+        """What to report about the mirroring."""

@@ -1,0 +1,166 @@
+"""Secrets at the commit point."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.intent import IntentKind
+from holdfast.domain.names import SecretName
+from holdfast.domain.sealed import SealedValue
+from holdfast.domain.secret import JSONObject, RotationPolicy, SecretSettings, SecretSummary, SecretVersion, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The state of a secret at the commit point.
+
+    ``revision`` grows with every change of the name, over all its incarnations. ``vault_version_id`` is Key Vault's
+    id of the current version once it is there; ``vault_updated_at`` its `updated` time at the last look.
+    ``verified_at`` is when the content was last known to equal Key Vault's. ``open_intents``
+    counts open and parked ones. ``drift`` names a difference that awaits a person, such as "missing_in_vault".
+    """
+
+    incarnation: UUID
+    name: SecretName
+    display_name: str
+    state: State
+    revision: int
+    version: int
+    version_id: str
+    settings: SecretSettings
+    attestation: str
+    verified_at: datetime
+    vault_version_id: str | None = None
+    vault_updated_at: datetime | None = None
+    open_intents: int = 0
+    deleted_at: datetime | None = None
+    scheduled_purge_at: datetime | None = None
+    drift: str | None = None
+
+    def facts(self) -> bytes:
+        """The facts whose editing would change what is served, as unambiguous bytes for ``Sealer.attest``."""
+        refuse = str(self.settings.refuse_outside_validity)
+        parts = ("head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id, refuse)
+        return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVersion:
+    """One version at the commit point. ``sealed`` is None when Key Vault would not disclose it (disabled there)."""
+
+    version: SecretVersion
+    sealed: SealedValue | None
+
+
+class LedgerTransaction(Protocol):
+    """One database transaction. Commits when its context ends without an error; nothing is visible before."""
+
+    async def lock(self, name: SecretName) -> Head | None:
+        """Return the head of a name, deleted or not, and hold its row until the end; None if there is none."""
+
+    async def create(self, head: Head, version: StoredVersion) -> Head:
+        """Insert a new incarnation with its first version and return it with its revision.
+
+        Raises:
+            TransitionPending: somebody else created the name at the same moment; run the transaction again.
+        """
+
+    async def append(self, head: Head, version: StoredVersion) -> Head:
+        """Make ``version`` the current one, keep the former in the history, store the facts of ``head``.
+
+        Returns the head with its new revision.
+        """
+
+    async def add_history(self, head: Head, version: StoredVersion) -> None:
+        """Store a version that is not the current one."""
+
+    async def stored(self, head: Head, version: int | str | None = None) -> StoredVersion | None:
+        """Return a version of a locked head by number or 32-hex id; the current one by default."""
+
+    async def rewrite(self, head: Head, version: StoredVersion) -> Head:
+        """Replace attributes and seal of an existing version, store the facts of ``head``.
+
+        Returns the head with its new revision.
+        """
+
+    async def put_head(self, head: Head) -> Head:
+        """Store the facts of a head (state, settings, times, vault ids, drift) and return it with its new revision."""
+
+    async def remove(self, head: Head) -> int:
+        """Destroy a secret: versions, data keys, grants on its exact name, schedule, idempotency records.
+
+        Returns a revision higher than all before, which is announced.
+        """
+
+    async def add_intent(
+        self, intent_id: UUID, head: Head, kind: IntentKind, version: SecretVersion | None = None
+    ) -> None:
+        """Journal a change for Key Vault, after all intents of that secret so far."""
+
+    async def put_schedule(self, name: SecretName, policy: RotationPolicy | None) -> None:
+        """Insert, replace or, with None, remove the rotation schedule of a secret."""
+
+    async def supersede_intents(self, head: Head) -> None:
+        """Close the open and parked intents of a secret: a purge makes them void."""
+
+    async def record(self, record: AuditRecord) -> None:
+        """Store an audit record with the change it describes."""
+
+    async def recall(self, user_id: str, key: str) -> tuple[bytes, JSONObject] | None:
+        """Return the request fingerprint and the answer kept for an idempotency key."""
+
+    async def remember(self, user_id: str, key: str, fingerprint: bytes, name: SecretName, answer: JSONObject) -> None:
+        """Keep the answer to a request under its idempotency key for 24 hours."""
+
+
+class Ledger(Protocol):
+    """Secrets at the commit point. Reads see everything that is committed."""
+
+    def transaction(self) -> AbstractAsyncContextManager[LedgerTransaction]:
+        """Open a transaction."""
+
+    async def head(self, name: SecretName) -> Head | None:
+        """Return the head of a name, deleted or not."""
+
+    async def heads(self, names: Sequence[SecretName]) -> Mapping[SecretName, Head]:
+        """Return the heads of those names that exist, deleted or not, in one round trip."""
+
+    async def current(self, name: SecretName) -> tuple[Head, StoredVersion] | None:
+        """Return head and current version in one round trip.
+
+        Raises:
+            IntegrityFailure: the rows contradict each other (a history newer than the head: a rollback).
+        """
+
+    async def version(self, name: SecretName, version: int | str) -> tuple[Head, StoredVersion | None] | None:
+        """Return the head and one version by number or 32-hex id."""
+
+    async def versions(self, name: SecretName) -> list[SecretVersion]:
+        """All versions, oldest first; empty for an unknown name."""
+
+    async def summaries(
+        self, state: State, *, after: SecretName | None = None, limit: int = 1000
+    ) -> list[SecretSummary]:
+        """Secrets in a state in name order, those after ``after``."""
+
+    async def overdue(self, now: datetime) -> list[SecretName]:
+        """Some deleted secrets whose retention time is over, without open intents; longest first."""
+
+    async def expiring(self, before: datetime) -> list[SecretSummary]:
+        """Active secrets whose current version expires before a moment, soonest first."""
+
+    async def confirm(self, heads: Sequence[Head]) -> None:
+        """Note that these heads equal Key Vault now; one with another revision or with open intents is left out."""
+
+    async def unconfirmed(self, before: datetime, *, after: SecretName | None = None, limit: int) -> list[SecretName]:
+        """Active secrets that Key Vault should have, were not confirmed since ``before`` and have no open intents.
+
+        In name order, those after ``after``.
+        """
+
+    async def drifting(self, *, limit: int = 1000) -> list[Head]:
+        """Secrets with a drift that awaits a person, in name order."""

@@ -1,0 +1,76 @@
+"""Key Vault, or whatever is the primary."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from holdfast.domain.intent import Marker
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import Attributes, SecretValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultVersion:
+    """One version as the vault tells it. ``tags`` are as stored there, our marker included.
+
+    ``name`` is in the vault's casing. ``value`` is None in listings.
+    """
+
+    name: str
+    vault_version_id: str
+    attributes: Attributes
+    created_at: datetime
+    updated_at: datetime
+    value: SecretValue | None = None
+
+    @property
+    def marker(self) -> Marker | None:
+        """The marker of the Holdfast write that made this version, or None."""
+        return Marker.of_tags(self.attributes.tags)
+
+
+class Vault(Protocol):
+    """The primary store. Each call is one attempt: no retries inside, no waiting for a transition to settle.
+
+    Raises, besides ``BackendUnavailable`` and its kinds (``BackendRefused`` on 401/403 to our credential,
+    ``Throttled`` on 429, ``OutcomeUnknown`` when a change was sent and its answer lost):
+    ``SecretNotFound`` (404), ``SecretDisabled`` (403 SecretDisabled), ``SecretDeleted`` (409, deleted but
+    recoverable), ``TransitionPending`` (409, being deleted, recovered or purged), ``Rejected`` (any other 4xx).
+    An answer that is not the asked-for secret, or no JSON, is ``BackendUnavailable``.
+    """
+
+    async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
+        """Return the newest or the given version with its value."""
+
+    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
+        """Create a version that carries ``marker`` among its tags."""
+
+    async def update(
+        self, name: SecretName, vault_version_id: str, attributes: Attributes, marker: Marker | None
+    ) -> None:
+        """Replace the attributes of a version; the marker tag is kept."""
+
+    async def delete(self, name: SecretName) -> None:
+        """Soft-delete; returns when the vault has accepted it."""
+
+    async def recover(self, name: SecretName) -> None:
+        """Bring a deleted secret back; returns when the vault has accepted it."""
+
+    async def purge(self, name: SecretName) -> None:
+        """Destroy a deleted secret for good; returns when the vault has accepted it."""
+
+    async def is_deleted(self, name: SecretName) -> bool:
+        """Whether the vault confirms that the name is soft-deleted."""
+
+    def versions(self, name: SecretName) -> AsyncIterator[VaultVersion]:
+        """All versions of a secret in no particular order, without values; nothing for an unknown name."""
+
+    def secrets(self) -> AsyncIterator[VaultVersion]:
+        """The newest version of every secret, without values and with ``vault_version_id`` ""."""
+
+    def deleted_secrets(self) -> AsyncIterator[SecretName]:
+        """The names of all soft-deleted secrets."""
+
+    async def aclose(self) -> None:
+        """Close connections and credentials."""
