@@ -7,6 +7,7 @@ under any other address names that very address, and its clients turn the check 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ _AZURE_DOMAINS: Final = (
 """Where Microsoft's clouds live. A token with such an audience is not ours to issue or to take."""
 
 
+@lru_cache(maxsize=64)
 def canonical_host(header: str) -> str | None:
     """Return a Host header in lower case without the default port, or None when it is not a host."""
     host = header.lower()
@@ -37,18 +39,23 @@ class Audience:
 
     def resource_of(self, host: str) -> str | None:
         """Return the resource for a canonical host, or None for one that can only be Azure's."""
-        if self.parent is not None and host.endswith("." + self._parent_host):
-            return f"https://{self._parent_host}"
-        name = urlsplit(f"https://{host}").hostname or ""
-        if any(name == domain or name.endswith("." + domain) for domain in _AZURE_DOMAINS):
-            return None
-        return f"https://{host}"
+        return _resource_of(self.parent, host)
 
     def may_issue(self, resource: str, host: str) -> bool:
         """Whether a token endpoint at ``host`` issues tokens for ``resource``."""
-        configured = None if self.parent is None else f"https://{self._parent_host}"
+        configured = None if self.parent is None else f"https://{_netloc(self.parent)}"
         return resource in {configured, self.resource_of(host)} - {None}
 
-    @property
-    def _parent_host(self) -> str:
-        return urlsplit(self.parent or "").netloc.lower().removesuffix(":443")
+
+@lru_cache(maxsize=64)
+def _resource_of(parent: str | None, host: str) -> str | None:
+    if parent is not None and host.endswith("." + _netloc(parent)):
+        return f"https://{_netloc(parent)}"
+    name = urlsplit(f"https://{host}").hostname or ""
+    if any(name == domain or name.endswith("." + domain) for domain in _AZURE_DOMAINS):
+        return None
+    return f"https://{host}"
+
+
+def _netloc(url: str) -> str:
+    return urlsplit(url).netloc.lower().removesuffix(":443")

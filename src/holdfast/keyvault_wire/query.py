@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -34,6 +35,7 @@ class Query:
         return self.max_results or MAX_PAGE_SIZE
 
 
+@lru_cache(maxsize=256)
 def parse_query(raw: bytes) -> Query:
     """Return the checked query. Names may be percent-encoded: the JavaScript SDK sends ``api%2Dversion``.
 

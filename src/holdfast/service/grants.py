@@ -42,17 +42,22 @@ class GrantBook:
         Raises:
             LeaseExpired: PostgreSQL has been out of reach for longer than the lease.
         """
-        self._check_lease()
+        self.check_lease()
         if caller.is_system:
             return True
         return decide(self.held_by(caller.id), permission, name, self._clock.now()) is not None
 
     def allows_delegation(self, caller: Caller, wanted: Grant) -> bool:
         """Whether the caller may hand out ``wanted``: nobody grants more than they hold."""
-        self._check_lease()
+        self.check_lease()
         return caller.is_system or may_delegate(self.held_by(caller.id), wanted, self._clock.now())
 
-    def _check_lease(self) -> None:
+    def check_lease(self) -> None:
+        """See that the grants known here may still be acted on.
+
+        Raises:
+            LeaseExpired: PostgreSQL has been out of reach for longer than the lease.
+        """
         if self._feed.seconds_since_contact() > self._lease_s:
             raise LeaseExpired(
                 f"PostgreSQL has not answered for more than {self._lease_s:g} s, "

@@ -82,6 +82,14 @@ class Guard:
             raise denied(caller, permission, name)
         return Authorized(caller, permission, name, operation, _MINT)
 
+    def check_ready(self) -> None:
+        """See that this node can decide at all.
+
+        Raises:
+            LeaseExpired: the grants known here are too old to act on.
+        """
+        self._grants.check_lease()
+
     def may(self, caller: Caller, permission: Permission, name: SecretName) -> bool:
         """Whether a listing may show this entry to the caller; the listing itself is what is recorded."""
         return self._grants.allows(caller, permission, name)

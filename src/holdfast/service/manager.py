@@ -389,6 +389,15 @@ class SecretsService:
         """Return totals, the state of every backend, what waits for Key Vault, and what to do about it."""
         return await self._use.reporter.health(_caller(context))
 
+    def check_ready(self) -> None:
+        """See that this node can answer anything.
+
+        Raises:
+            StartupError: it has not started, or has stopped.
+            LeaseExpired: PostgreSQL has been out of reach for too long.
+        """
+        self._use.guard.check_ready()
+
     def backends(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it now, without asking any."""
         return self._use.backends()

@@ -1,5 +1,6 @@
 """The server of a service: everything it needs, from the settings and the key ring."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -10,6 +11,7 @@ from holdfast.config import Settings
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.tokens import TokenSigner
 from holdfast.keyvault_wire.paging import SkipTokens
+from holdfast.ports import BackendHealth
 from holdfast.resilience.clock import SystemClock
 from holdfast.service.manager import SecretsService
 from holdfast.web.app import Parts, create_app
@@ -39,11 +41,16 @@ def create_server_app(service: SecretsService, settings: Settings) -> ASGIApp:
 
 def server_parts(service: SecretsService, settings: Settings) -> Parts:
     """Return what such an application is made of."""
+
+    def backends() -> Sequence[BackendHealth]:
+        service.check_ready()
+        return service.backends()
+
     ring, clock = key_ring(settings, own_database=settings.database_url is None), SystemClock()
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
     return Parts(
         secrets=service,
-        backends=service.backends,
+        backends=backends,
         tokens=ClientTokens(service, signer, audience, tenant_of(ring), clock),
         skip_tokens=SkipTokens(ring.primary.subkey("skip-token")),
         facts=VaultFacts(settings.retention_days, settings.purge_protection),

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
@@ -53,7 +52,7 @@ class Exchange:
         self._receive = receive
         self._send = send
 
-    @cached_property
+    @property
     def host(self) -> str:
         """The canonical host, with its port unless it is 443, that the client addressed.
 
