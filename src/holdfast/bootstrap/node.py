@@ -136,6 +136,7 @@ class Parts:
             shared=self.shared,
             flights=self._flights,
             unsettled=self.coherence.unsettled,
+            absences=self.coherence.absences,
             upstream=self.replica.upstream if self.replica else None,
             policy=ReadPolicy(
                 cache_ttl=self._settings.cache_ttl,

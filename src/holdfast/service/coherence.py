@@ -1,6 +1,7 @@
 """Keeps what this node remembers in step with what was committed, here or on any other node."""
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from holdfast.domain.names import SecretName
@@ -12,6 +13,11 @@ from holdfast.service.grants import GrantBook
 
 Flights = SingleFlight[SecretName, Secret]
 """Loads under way, by name."""
+
+ABSENT_S: Final = 1.0
+"""Seconds for which Key Vault's word that it lacks a secret is taken: the most by which a new one is seen late."""
+
+MAX_ABSENT: Final = 10_000
 
 MAX_UNSETTLED: Final = 100_000
 """Names remembered as waiting for Key Vault; beyond it every name counts as waiting."""
@@ -49,6 +55,28 @@ class Unsettled:
         self._announced = {name: seen for name, seen in self._announced.items() if seen >= look}
 
 
+class Absences:
+    """Names that Key Vault has just denied having, so that a flood of wrong names does not become a flood of calls."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._until: OrderedDict[SecretName, float] = OrderedDict()
+
+    def __contains__(self, name: SecretName) -> bool:
+        return self._until.get(name, 0.0) > self._monotonic()
+
+    def add(self, name: SecretName) -> None:
+        """Key Vault does not have it."""
+        self._until[name] = self._monotonic() + ABSENT_S
+        self._until.move_to_end(name)
+        if len(self._until) > MAX_ABSENT:
+            self._until.popitem(last=False)
+
+    def discard(self, name: SecretName) -> None:
+        """It may be there now."""
+        self._until.pop(name, None)
+
+
 class Coherence:
     """Implements ``ports.FeedListener`` over the caches, the loads under way, the grants and the clients."""
 
@@ -58,6 +86,7 @@ class Coherence:
         self._local, self._shared, self._flights = local, shared, flights
         self._grants, self._clients = grants, clients
         self.unsettled = Unsettled()
+        self.absences = Absences(time.monotonic)
 
     async def resynchronise(self) -> None:
         """See the port."""
@@ -69,6 +98,7 @@ class Coherence:
         """See the port."""
         self._flights.forget(name)
         self.unsettled.announce(name)
+        self.absences.discard(name)
         await self._local.invalidate(name, revision)
 
     async def committed(self, name: SecretName, revision: int) -> None:

@@ -10,8 +10,8 @@ from holdfast.ports import Ledger
 from holdfast.service.guard import Authorized, Guard
 from holdfast.service.writing import deleted_secret
 
-_BATCH = 500
-"""Rows looked at per round trip while a listing is filtered by what the caller may see."""
+_BATCHES = (50, 1000)
+"""The fewest and the most rows looked at per round trip while a listing is filtered by what the caller may see."""
 
 
 class Lister:
@@ -29,10 +29,11 @@ class Lister:
         operation = "list" if state is State.ACTIVE else "list_deleted"
         async with self._guard.listing(caller, operation) as authorized:
             found: list[SecretSummary] = []
+            size = min(max(limit, _BATCHES[0]), _BATCHES[1])
             while len(found) < limit:
-                batch = await self._ledger.summaries(state, after=after, limit=_BATCH)
+                batch = await self._ledger.summaries(state, after=after, limit=size)
                 found += [entry for entry in batch if self._guard.may(caller, Permission.LIST, entry.name)]
-                if len(batch) < _BATCH:
+                if len(batch) < size:
                     break
                 after = batch[-1].name
             await self._guard.record(authorized)

@@ -25,7 +25,7 @@ from holdfast.errors import (
     VersionNotFound,
 )
 from holdfast.ports import Cache, Clock, Feed, Head, Ledger, Sealer, VaultVersion
-from holdfast.service.coherence import Flights, Unsettled
+from holdfast.service.coherence import Absences, Flights, Unsettled
 from holdfast.service.content import Content, answer, content_of, seal, unseal
 from holdfast.service.guard import Authorized
 from holdfast.service.mirror import Mirror, Mirrored
@@ -83,12 +83,13 @@ class Reader:
         shared: Cache | None,
         flights: Flights,
         unsettled: Unsettled,
+        absences: Absences,
         upstream: Upstream | None,
         policy: ReadPolicy,
     ) -> None:
         self._ledger, self._mirror, self._sealer, self._clock, self._feed = ledger, mirror, sealer, clock, feed
         self._local, self._shared, self._flights, self._unsettled = local, shared, flights, unsettled
-        self._upstream, self._policy = upstream, policy
+        self._absences, self._upstream, self._policy = absences, upstream, policy
 
     async def get(self, authorized: Authorized) -> Secret:
         """Return the current version.
@@ -202,11 +203,12 @@ class Reader:
             SecretNotFound: it is not there either.
             BackendUnavailable: Key Vault does not answer, so nobody knows.
         """
-        if self._upstream is None:
+        if self._upstream is None or name in self._absences:
             raise not_found(name)
         try:
             await self._upstream.vault.read_patiently(name)
         except SecretNotFound:
+            self._absences.add(name)
             raise not_found(name) from None
         except SecretDisabled:
             _log.info("Adopting %s, which is disabled in Key Vault", name)

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from holdfast.errors import StartupError
-from holdfast.stores.postgres.errors import translating
+from holdfast.stores.postgres.errors import translating, unconfirmed
 
 Connection: TypeAlias = Any
 """An asyncpg connection or pool proxy; asyncpg ships no types."""
@@ -91,9 +91,22 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        """Lend a connection inside a transaction.
+
+        Raises:
+            OutcomeUnknown: the commit was sent and not confirmed.
+        """
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except BaseException:
+                if not connection.is_closed():
+                    await transaction.rollback()
+                raise
+            with unconfirmed():
+                await transaction.commit()
 
     async def close(self) -> None:
         """Close the pool if it is ours."""

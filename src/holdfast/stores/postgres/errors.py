@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from holdfast.errors import BackendUnavailable
+from holdfast.errors import BackendUnavailable, OutcomeUnknown
 
 _AWAY = (
     OSError,
@@ -35,3 +35,17 @@ def translating() -> Iterator[None]:
         yield
     except _AWAY as error:
         raise BackendUnavailable(f"PostgreSQL did not answer ({type(error).__name__}); try again") from error
+
+
+@contextmanager
+def unconfirmed() -> Iterator[None]:
+    """Turn a commit that was sent and not confirmed into ``OutcomeUnknown``; one that was refused stays refused."""
+    try:
+        yield
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        raise
+    except _AWAY as error:
+        raise OutcomeUnknown(
+            "PostgreSQL did not confirm the commit, so the change may have taken effect: "
+            "read before you repeat it, or repeat it with the same idempotency key."
+        ) from error
