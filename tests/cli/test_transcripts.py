@@ -1,6 +1,5 @@
 """Every transcript, against a real database: stdout, stderr and exit code, to the letter."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ KEY = "q1hZ0o1v2d7yq8Zk3mJx9WcR5tUe6iLbNfGsHaPwXy4="
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.txt")))
-async def test_transcript(name: str, database_url: str, tmp_path: Path) -> None:
+def test_transcript(name: str, database_url: str, tmp_path: Path) -> None:
     environ = {
         "DATABASE_URL": database_url,
         "FALLBACK_ENCRYPTION_KEY": KEY,
@@ -21,12 +20,11 @@ async def test_transcript(name: str, database_url: str, tmp_path: Path) -> None:
         "HOME": str(tmp_path),
     }
     for step in steps(HERE / name):
-        await _check(name, step, environ)
+        _check(name, step, environ)
 
 
-async def _check(name: str, step: Step, environ: dict[str, str]) -> None:
-    # In a thread: a command runs an event loop of its own.
-    got = await asyncio.to_thread(holdfast, *step.args, stdin=step.texts["<"].encode(), environ=environ)
+def _check(name: str, step: Step, environ: dict[str, str]) -> None:
+    got = holdfast(*step.args, stdin=step.texts["<"].encode(), environ=environ)
     where = f"{name}:{step.line}: {step.args}\n{got}"
     assert pattern(step.texts["!"]).fullmatch(got.stderr), where
     assert pattern(step.texts[">"]).fullmatch(got.stdout), where

@@ -1,12 +1,13 @@
 """The commit point of a node: key ring, database, schema."""
 
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 from holdfast.config import Settings
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers, known_answer
-from holdfast.embedded.keyfile import load_or_make_key
+from holdfast.embedded.keyfile import FILE_NAME, load_or_make_key
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import ConfigurationError
 from holdfast.stores.postgres.access import PostgresKeyRegistry
@@ -29,6 +30,11 @@ def key_ring(settings: Settings, *, own_database: bool) -> KeyRing:
             ["FALLBACK_ENCRYPTION_KEY is missing: with a database of your own, give 32 random bytes in base64"]
         )
     return KeyRing.from_settings(primary, settings.decryption_keys)
+
+
+def key_file(settings: Settings) -> Path | None:
+    """Where an installation keeps the key it made for itself; None when the settings give one."""
+    return settings.data_dir / FILE_NAME if settings.encryption_key is None else None
 
 
 async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ring: KeyRing) -> Database:

@@ -1,10 +1,73 @@
 """Commands on this node: make it ready, run it, see how it is."""
 
+import asyncio
+import logging
+from typing import Final
+
 import click
 
 from holdfast.cli import exits, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
+from holdfast.config import Settings
+
+_STARTED: Final = """\
+Holdfast is running; Ctrl-C stops it.
+
+  URL          {url}
+  CA file      {ca}
+  Secrets in   {store}
+  Log in with  holdfast client add my-app      (prints a client secret, once)
+
+Three commands to try, in another terminal:
+
+  echo s3cret | holdfast set my-first-secret
+  holdfast get my-first-secret
+  holdfast health
+"""
+
+_READY: Final = """\
+Holdfast is ready in {data}. Next: holdfast serve
+Clients trust {ca}
+Back up, apart from the database: {key}
+"""
+
+
+@click.command(cls=Command)
+def serve() -> None:
+    """Run the server until Ctrl-C or SIGTERM."""
+    from holdfast.web.run import run  # noqa: PLC0415 - the server takes long to import
+
+    settings = Settings.from_environ()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    as_json = output.wants_json()
+
+    def started(url: str) -> None:
+        facts = {"url": url, "ca": _ca_file(settings), "store": _store(settings)}
+        if as_json:
+            output.write_document(facts)
+        else:
+            click.echo(_STARTED.format(**facts))
+
+    asyncio.run(run(settings, on_started=started))
+
+
+@click.command(cls=Command)
+def init() -> None:
+    """Make everything a node needs, and say what to back up.
+
+    That is the data folder, the encryption key, the private CA and the database schema. What is there stays.
+    """
+    from holdfast.web.run import certificate_files  # noqa: PLC0415 - the server takes long to import
+
+    settings = Settings.from_environ()
+    certificate_files(settings)
+    with_service(lambda service, caller: service.get_secret_health(context=caller))
+    facts = {"data": str(settings.data_dir), "ca": _ca_file(settings), "key": _key(settings)}
+    if output.wants_json():
+        output.write_document(facts)
+    else:
+        click.echo(_READY.format(**facts), nl=False)
 
 
 @click.command(cls=Command)
@@ -18,11 +81,22 @@ def health() -> int:
     return exits.OK if report.healthy else exits.DEGRADED
 
 
-@click.command(cls=Command)
-def serve() -> None:
-    """Run the server until Ctrl-C or SIGTERM."""
+def _ca_file(settings: Settings) -> str:
+    from holdfast.web.run import tls_folder  # noqa: PLC0415 - the server takes long to import
+
+    if settings.tls_cert is not None:
+        return f"whoever issued {settings.tls_cert}"
+    return str(tls_folder(settings) / "ca.pem")
 
 
-@click.command(cls=Command)
-def init() -> None:
-    """Make the data folder."""
+def _key(settings: Settings) -> str:
+    from holdfast.bootstrap.storage import key_file  # noqa: PLC0415 - takes long to import
+
+    return f"{key_file(settings) or 'FALLBACK_ENCRYPTION_KEY'}; without it nothing can be decrypted"
+
+
+def _store(settings: Settings) -> str:
+    database = (
+        "the PostgreSQL of DATABASE_URL" if settings.database_url else f"{settings.data_dir} (embedded PostgreSQL)"
+    )
+    return f"{database}, {f'mirroring {settings.vault_url}' if settings.vault_url else 'without a vault: standalone'}"

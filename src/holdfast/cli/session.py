@@ -36,5 +36,5 @@ def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
 async def _with_service(settings: Settings, work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
     from holdfast.bootstrap import create_secrets_service  # noqa: PLC0415 - see above
 
-    async with create_secrets_service(settings) as service:
+    async with create_secrets_service(settings, background=False) as service:
         return await work(service, operator())

@@ -34,8 +34,8 @@ def reconcile(retry: bool, discard: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
-    """A bar on stderr that is moved by (done, total); nothing where nobody watches."""
+def _progress() -> Iterator[Callable[[int, int, int], None] | None]:
+    """A bar on stderr that is moved by (compared, seen so far, taken over); nothing where nobody watches."""
     if not sys.stderr.isatty() or output.wants_json():
         yield None
         return
@@ -44,4 +44,4 @@ def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Secrets", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda compared, seen, _taken_over: bar.update(task, completed=compared, total=seen)
