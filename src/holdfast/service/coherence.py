@@ -1,5 +1,6 @@
 """Keeps what this node remembers in step with what was committed, here or on any other node."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
