@@ -1,30 +1,54 @@
 """Holdfast: secrets for teams on Azure Key Vault, served whatever fails underneath.
 
-    from holdfast import create_secrets_service
-
-    async with create_secrets_service() as service:
-        secret = await service.get_secret("stripe-api-key")
+``create_secrets_service()`` is where to begin. Names are loaded when they are first asked for, so that the command
+line can show its help without loading a database driver.
 """
 
-from holdfast.bootstrap import create_secrets_service
-from holdfast.config import Settings
-from holdfast.domain.changes import KEEP
-from holdfast.domain.policy import AccessContext
-from holdfast.domain.secret import RotationPolicy, Secret, SecretVersion, Source, WriteResult
-from holdfast.errors import (
-    AccessDenied,
-    BackendUnavailable,
-    CircuitOpen,
-    ConfigurationError,
-    Conflict,
-    HoldfastError,
-    IntegrityFailure,
-    InvalidInput,
-    SecretDisabled,
-    SecretNotFound,
-    StartupError,
-)
-from holdfast.service.manager import SecretsService
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from holdfast.bootstrap import create_secrets_service
+    from holdfast.config import Settings
+    from holdfast.domain.changes import KEEP
+    from holdfast.domain.policy import AccessContext
+    from holdfast.domain.secret import RotationPolicy, Secret, SecretVersion, Source, WriteResult
+    from holdfast.errors import (
+        AccessDenied,
+        BackendUnavailable,
+        CircuitOpen,
+        ConfigurationError,
+        Conflict,
+        HoldfastError,
+        IntegrityFailure,
+        InvalidInput,
+        SecretDisabled,
+        SecretNotFound,
+        StartupError,
+    )
+    from holdfast.service.manager import SecretsService
+
+_HOMES: Final = {
+    "holdfast.bootstrap": ("create_secrets_service",),
+    "holdfast.config": ("Settings",),
+    "holdfast.domain.changes": ("KEEP",),
+    "holdfast.domain.policy": ("AccessContext",),
+    "holdfast.domain.secret": ("RotationPolicy", "Secret", "SecretVersion", "Source", "WriteResult"),
+    "holdfast.errors": (
+        "AccessDenied",
+        "BackendUnavailable",
+        "CircuitOpen",
+        "ConfigurationError",
+        "Conflict",
+        "HoldfastError",
+        "IntegrityFailure",
+        "InvalidInput",
+        "SecretDisabled",
+        "SecretNotFound",
+        "StartupError",
+    ),
+    "holdfast.service.manager": ("SecretsService",),
+}
 
 __all__ = [
     "KEEP",
@@ -49,3 +73,10 @@ __all__ = [
     "WriteResult",
     "create_secrets_service",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

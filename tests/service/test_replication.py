@@ -11,8 +11,6 @@ from holdfast.service.crashpoints import CRASH_POINTS
 from tests.support.vault_model import Phase
 from tests.support.world import SECRET, Crash, World
 
-OUTAGE = 60 * 60
-
 
 async def test_a_healthy_write_is_in_key_vault_before_the_answer(world: World) -> None:
     assert await world.set("one", tags={"team": "payments"})
@@ -199,8 +197,7 @@ async def test_our_credential_refused_a_purge_is_put_before_a_person_in_the_end(
     world.vault.fail("purge", BackendRefused("403"), times=10)
     await world.purge()
     for _ in range(20):
-        world.clock.move(61)
-        await world.replicator.drain()
+        await world.replay()
     (intent,) = await world.journal.parked()
     assert intent.last_error is not None
     assert "grant our identity the purge permission" in intent.last_error
@@ -210,9 +207,8 @@ async def test_the_replay_stops_at_the_first_sign_of_an_outage(world: World) -> 
     world.vault.down = True
     for number in range(10):
         await world.set("value", name=SecretName(f"secret-{number}"))
-    world.clock.move(OUTAGE)
     before = world.vault.calls.total()
-    await world.replicator.drain()
+    await world.replay()
     assert world.vault.calls.total() - before == 1
 
 
@@ -256,10 +252,9 @@ async def test_a_lease_that_ran_out_sends_nothing(world: World) -> None:
     world.vault.down = True
     await world.set("one")
     world.vault.down = False
-    world.clock.move(61)
     world.vault.slow("get", 55)
-    await world.replicator.drain()
-    assert world.vault.calls["set"] <= 2
+    await world.replay()
+    assert world.vault_values() == []
     await world.settle()
     assert world.vault_values() == ["one"]
 
@@ -284,12 +279,10 @@ async def test_a_crash_at_any_point_loses_and_repeats_nothing(world: World, poin
     world.vault.down = False
     if point.startswith("adopt"):
         world.foreign_set("foreign")
-    world.clock.move(61)
     world.crash.point = point
     with pytest.raises(Crash):
-        await world.replicator.drain()
-    await _expire_leases(world)
-    world.restart()
+        await world.replay()
+    await world.kill()
     await world.settle()
     assert world.vault_values().count("two") == (2 if point.startswith("adopt") else 1)
     assert world.vault_values()[-1] == (await world.values())[-1] == "two"
@@ -321,8 +314,3 @@ async def test_a_transition_of_others_is_waited_for(world: World) -> None:
     assert not await world.set("one")
     await world.settle()
     assert world.vault_values() == ["one"]
-
-
-async def _expire_leases(world: World) -> None:
-    async with world.database.connection() as connection:
-        await connection.execute("UPDATE secret_intents SET lease_until = now() WHERE state = 'open'")

@@ -125,7 +125,7 @@ class World:
             adopter=self.adopter,
             clock=self.clock,
             concurrency=1,
-            pause=timedelta(0),
+            pause=timedelta(hours=1),
             crashpoint=self.crash,
         )
         self.sync = VaultSync(
@@ -139,6 +139,12 @@ class World:
             ledger=self.ledger, journal=self.journal, adopter=self.adopter, replicator=self.replicator
         )
         self.writer = self._writer()
+
+    async def kill(self) -> None:
+        """Be killed, come back, and find the leases of the former life run out."""
+        async with self.database.connection() as connection:
+            await connection.execute("UPDATE secret_intents SET lease_until = now() WHERE state = 'open'")
+        self.restart()
 
     def _writer(self) -> Writer:
         quiet = _Quiet()
@@ -194,14 +200,20 @@ class World:
         async with self.guard.operation(SYSTEM, Permission.PURGE, name, "purge") as authorized:
             await self.writer.purge(authorized)
 
+    async def replay(self) -> None:
+        """Let a minute pass, after which breakers probe again and transitions have settled; then replay what is open."""
+        self.clock.move(61)
+        async with self.database.connection() as connection:
+            await connection.execute("UPDATE secret_intents SET next_attempt_at = now() WHERE state = 'open'")
+        await self.replicator.drain()
+
     # --- what tests look at
 
     async def settle(self) -> None:
         """Bring the vault back, let time pass and replay until nothing is open."""
         self.vault.heal()
         for _ in range(100):
-            self.clock.move(61)  # breakers and transitions
-            await self.replicator.drain()
+            await self.replay()
             if not (await self.journal.status()).open:
                 return
         raise AssertionError(f"the replay does not come to rest: {await self.pending()}")

@@ -104,7 +104,8 @@ class Replicator:
             except BackendUnavailable as error:
                 _log.info("The replay waits: %s", error)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._interval_s)
+                async with asyncio.timeout(self._interval_s):
+                    await self._woken.wait()
 
     async def drain(self) -> int:
         """Replay what is due until nothing is left or a backend is away; returns how many intents were settled.

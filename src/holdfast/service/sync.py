@@ -76,7 +76,8 @@ class VaultSync:
             else:
                 _log.info("The vault was mirrored: %s", report)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._interval_s)
+                async with asyncio.timeout(self._interval_s):
+                    await self._woken.wait()
 
     def _pass(self, lead: SyncLease, progress: Progress | None) -> MirrorPass:
         async def keep_lead() -> None:

@@ -50,7 +50,8 @@ class PostgresFeed:
         started = asyncio.Event()
         self._task = asyncio.create_task(self._run(listener, started), name="feed")
         with suppress(TimeoutError):
-            await asyncio.wait_for(started.wait(), LIVE_WITHIN_S)
+            async with asyncio.timeout(LIVE_WITHIN_S):
+                await started.wait()
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -90,7 +91,8 @@ class PostgresFeed:
 
     async def _next(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
         try:
-            payload = await asyncio.wait_for(inbox.get(), HEARTBEAT_S)
+            async with asyncio.timeout(HEARTBEAT_S):
+                payload = await inbox.get()
         except TimeoutError:
             await self._beat(connection)
         else:
