@@ -262,6 +262,8 @@ async def test_a_lease_that_ran_out_sends_nothing(world: World) -> None:
 async def test_a_late_holder_changes_nothing(world: World) -> None:
     world.vault.down = True
     await world.set("one")
+    await world.make_due()
+    await world.make_due()
     (late,) = await world.journal.claim(limit=1, lease=timedelta(0))
     world.vault.down = False
     await world.settle()

@@ -201,11 +201,15 @@ class World:
             await self.writer.purge(authorized)
 
     async def replay(self) -> None:
-        """Let a minute pass, after which breakers probe again and transitions have settled; then replay what is open."""
+        """Let a minute pass, after which breakers probe and transitions have settled; then replay what is open."""
         self.clock.move(61)
+        await self.make_due()
+        await self.replicator.drain()
+
+    async def make_due(self) -> None:
+        """Let no open intent wait for its next attempt."""
         async with self.database.connection() as connection:
             await connection.execute("UPDATE secret_intents SET next_attempt_at = now() WHERE state = 'open'")
-        await self.replicator.drain()
 
     # --- what tests look at
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import shlex
+import sys
 from typing import Final
 
 import click
@@ -10,6 +12,7 @@ from holdfast.cli import exits, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
 from holdfast.config import Settings
+from holdfast.config.environment import default_data_dir
 
 _STARTED: Final = """\
 Holdfast is running; Ctrl-C stops it.
@@ -17,13 +20,13 @@ Holdfast is running; Ctrl-C stops it.
   URL          {url}
   CA file      {ca}
   Secrets in   {store}
-  Log in with  holdfast client add my-app      (prints a client secret, once)
+  Log in with  {program} client add my-app      (prints a client secret, once)
 
 Three commands to try, in another terminal:
 
-  echo s3cret | holdfast set my-first-secret
-  holdfast get my-first-secret
-  holdfast health
+  echo s3cret | {program} set my-first-secret
+  {program} get my-first-secret
+  {program} health
 """
 
 _READY: Final = """\
@@ -47,7 +50,7 @@ def serve() -> None:
         if as_json:
             output.write_document(facts)
         else:
-            click.echo(_STARTED.format(**facts))
+            click.echo(_STARTED.format(**facts, program=_program(settings)))
 
     asyncio.run(run(settings, on_started=started))
 
@@ -79,6 +82,13 @@ def health() -> int:
     report = with_service(lambda service, caller: service.get_secret_health(context=caller))
     output.write_report(report)
     return exits.OK if report.healthy else exits.DEGRADED
+
+
+def _program(settings: Settings) -> str:
+    """How this very program is called, on the same data folder, from another terminal."""
+    if settings.data_dir == default_data_dir():
+        return sys.argv[0]
+    return f"HOLDFAST_DATA_DIR={shlex.quote(str(settings.data_dir))} {sys.argv[0]}"
 
 
 def _ca_file(settings: Settings) -> str:
