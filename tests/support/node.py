@@ -17,7 +17,7 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.policy import AccessContext
 from holdfast.errors import BackendUnavailable
 from holdfast.service.manager import SecretsService
-from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.database import Database, installation_id
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
 from tests.support.world import KEY
 
@@ -70,14 +70,20 @@ class Inside:
 
 @asynccontextmanager
 async def opened(
-    dsn: str, folder: Path, vault: ScriptedVault | None = None, *, first_sink: Any = None, local_sink: Any = None, **more: Any
+    dsn: str,
+    folder: Path,
+    vault: ScriptedVault | None = None,
+    *,
+    first_sink: Any = None,
+    local_sink: Any = None,
+    **more: Any,
 ) -> AsyncIterator[Inside]:
     """A started node with its parts in view and nothing in the background; audit sinks can be replaced."""
     settings = settings_for(dsn, folder, vault, **more)
     ring = key_ring(settings, own_database=False)
     database = Database(settings.database_url)
     await database.open()
-    parts = Parts(settings, ring, database)
+    parts = Parts(settings, ring, database, await installation_id(database))
     if first_sink is not None:
         parts.trail._first = first_sink
     if local_sink is not None:

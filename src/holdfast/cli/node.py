@@ -20,6 +20,7 @@ Holdfast is running; Ctrl-C stops it.
   URL          {url}
   CA file      {ca}
   Secrets in   {store}
+  Tenant ID    {tenant}
   Log in with  {program} client add my-app      (prints a client secret, once)
 
 Three commands to try, in another terminal:
@@ -39,14 +40,14 @@ Back up, apart from the database: {key}
 @click.command(cls=Command)
 def serve() -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    from holdfast.web.run import run  # noqa: PLC0415 - the server takes long to import
+    from holdfast.web.run import run, tenant_id  # noqa: PLC0415 - the server takes long to import
 
     settings = Settings.from_environ()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     as_json = output.wants_json()
 
     def started(url: str) -> None:
-        facts = {"url": url, "ca": _ca_file(settings), "store": _store(settings)}
+        facts = {"url": url, "ca": _ca_file(settings), "store": _store(settings), "tenant": tenant_id(settings)}
         if as_json:
             output.write_document(facts)
         else:

@@ -1,0 +1,1 @@
+"""A vault is killed under load: ``python -m examples.demo``."""
