@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
@@ -13,13 +13,15 @@ from holdfast.bootstrap import create_secrets_service
 from holdfast.bootstrap.node import Parts
 from holdfast.bootstrap.storage import key_ring
 from holdfast.config import Settings
-from holdfast.domain.audit import AuditRecord
 from holdfast.domain.policy import AccessContext
 from holdfast.errors import BackendUnavailable
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.database import Database, installation_id
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
 from tests.support.world import KEY
+
+if TYPE_CHECKING:
+    from holdfast.domain.audit import AuditRecord
 
 T = TypeVar("T")
 
