@@ -15,7 +15,7 @@ from holdfast.errors import Conflict, IntegrityFailure, InvalidInput, KeyUnavail
 from holdfast.ports import Clock, Head, Ledger, Sealer, StoredVersion
 from holdfast.service.announcing import Announcer
 from holdfast.service.guard import Authorized, Guard
-from holdfast.service.mirror import Mirror, place_of
+from holdfast.service.mirror import Mirror, is_undisclosed, place_of
 
 _PURPOSE: Final = "backup"
 
@@ -144,7 +144,7 @@ class Backup:
         return _Version(
             version=version.version,
             version_id=version.version_id,
-            value=self._mirror.value(head, stored).reveal() if stored.sealed else None,
+            value=None if is_undisclosed(stored) else self._mirror.value(head, stored).reveal(),
             enabled=attributes.enabled,
             created_at=version.created_at,
             updated_at=version.updated_at,

@@ -7,11 +7,14 @@ from typing import Final
 from holdfast.domain.lifecycle import check_disclosable, not_found
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretValue, SecretVersion, State
-from holdfast.errors import HoldfastError, SecretDisabled
+from holdfast.errors import HoldfastError, IntegrityFailure, SecretDisabled
 from holdfast.ports import Clock, Head, Ledger, Place, Sealer, StoredVersion
 from holdfast.service.content import Content, content_of
 
 _log: Final = logging.getLogger(__name__)
+
+CREATED_THERE: Final = "key-vault"
+"""``created_by`` of versions that were made in Key Vault."""
 
 Mirrored = tuple[Head, StoredVersion]
 """A secret's head and one of its versions."""
@@ -35,7 +38,7 @@ class Mirror:
         if found is None:
             return None
         self.check_living(found[0])
-        check_disclosable(name, found[1].version.attributes, self._clock.now(), refuse_outside_validity=False)
+        self.check_enabled(*found)
         return found
 
     def check_living(self, head: Head) -> None:
@@ -44,15 +47,25 @@ class Mirror:
         if head.state is not State.ACTIVE:
             raise not_found(head.name)
 
+    def check_enabled(self, head: Head, stored: StoredVersion) -> None:
+        """Refuse a version that is disabled, and one that was disabled by hand: such a row is not to be believed."""
+        if not stored.version.enabled and not is_undisclosed(stored):
+            self.value(head, stored)
+        attributes = stored.version.attributes
+        check_disclosable(head.name, attributes, self._clock.now(), refuse_outside_validity=False)
+
     def value(self, head: Head, stored: StoredVersion) -> SecretValue:
         """Open a version.
 
         Raises:
             SecretDisabled: Key Vault never disclosed this version to us, because it was disabled there.
-            IntegrityFailure: the bytes do not belong here.
+            IntegrityFailure: the bytes do not belong here, or are gone.
         """
+        number = stored.version.version
+        if is_undisclosed(stored):
+            raise SecretDisabled(f"Version {number} of {head.name!r} was never disclosed by Key Vault.")
         if stored.sealed is None:
-            raise SecretDisabled(f"Version {stored.version.version} of {head.name!r} was never disclosed by Key Vault.")
+            raise IntegrityFailure(f"Version {number} of {head.name!r} has lost its value: its row was edited.")
         return self._sealer.open(place_of(head, stored.version), stored.sealed)
 
     def content(
@@ -71,6 +84,11 @@ class Mirror:
         else:
             if not same:
                 _log.error("The mirror of %s differs from Key Vault in the same version", head.name)
+
+
+def is_undisclosed(stored: StoredVersion) -> bool:
+    """Whether there is no value because Key Vault never gave it; whatever is made here has one."""
+    return stored.sealed is None and stored.version.created_by == CREATED_THERE
 
 
 def place_of(head: Head, version: SecretVersion) -> Place:

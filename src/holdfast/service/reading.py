@@ -124,8 +124,7 @@ class Reader:
         self._mirror.check_living(head)
         if stored is None:
             raise VersionNotFound(f"Secret not found: {name!r} has no version {version!r}. List its versions.")
-        if not stored.version.enabled:
-            raise SecretDisabled(f"Operation get is not allowed on a disabled secret: {name!r}, version {version!r}.")
+        self._mirror.check_enabled(head, stored)
         return self._answer(name, self._mirror.content(head, stored, as_of=self._clock.now()), Source.MIRROR)
 
     # --- the tiers, in order ---

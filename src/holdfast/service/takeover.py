@@ -15,15 +15,12 @@ from holdfast.domain.secret import SecretSettings, SecretValue, SecretVersion, S
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import Head, LedgerTransaction, Sealer, StoredVersion, VaultVersion
 from holdfast.service.comparison import Plan
-from holdfast.service.mirror import place_of
+from holdfast.service.mirror import CREATED_THERE, place_of
 from holdfast.service.sighting import own_attributes
 
 _log: Final = logging.getLogger(__name__)
 
 SYSTEM: Final = Caller(SYSTEM_ID, is_system=True)
-CREATED_THERE: Final = "key-vault"
-"""``created_by`` of versions that were made in Key Vault."""
-
 MISSING: Final = "missing_in_vault"
 """The drift of a secret that Key Vault does not have, and does not list as deleted either."""
 

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretSummary, SecretVersion, State
-from holdfast.errors import IntegrityFailure
 from holdfast.ports import Head, StoredVersion
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
@@ -43,13 +42,7 @@ class PostgresLedger:
         """See the port."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(self._sql["current"], name)
-        if row is None:
-            return None
-        if row["contradicted"]:
-            raise IntegrityFailure(
-                f"Secret {name!r} was rolled back in the database: its history is newer than its head"
-            )
-        return head_of(row), stored_of(row, name, current=True)
+        return (head_of(row), stored_of(row, name, current=True)) if row else None
 
     async def version(self, name: SecretName, version: int | str) -> tuple[Head, StoredVersion | None] | None:
         """See the port."""

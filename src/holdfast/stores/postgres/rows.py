@@ -21,7 +21,17 @@ from holdfast.ports import Head, SealedValue, StoredVersion
 
 
 def head_of(row: Mapping[str, Any]) -> Head:
-    """The head that a row of ``secrets_vault`` describes."""
+    """The head that a row of ``secrets_vault`` describes.
+
+    Raises:
+        IntegrityFailure: the row was edited, so that it contradicts itself or the history.
+    """
+    if row.get("contradicted"):
+        raise IntegrityFailure(
+            f"Secret {row['secret_name']!r} was rolled back in the database: its history is newer than its head"
+        )
+    if row["display_name"].lower() != row["secret_name"]:  # Key Vault is written to under this name
+        raise _edited(row["secret_name"], "display_name")
     return Head(
         incarnation=row["incarnation"],
         name=SecretName(row["secret_name"]),
@@ -30,7 +40,7 @@ def head_of(row: Mapping[str, Any]) -> Head:
         revision=row["revision"],
         version=row["version"],
         version_id=row["version_id"],
-        settings=settings_of(row["metadata"]),
+        settings=settings_of(row["metadata"], row["secret_name"]),
         attestation=row["attestation"],
         verified_at=row["verified_at"],
         vault_version_id=row["vault_version_id"],
@@ -50,10 +60,10 @@ def version_of(row: Mapping[str, Any], name: str, *, current: bool) -> SecretVer
         version_id=row["version_id"],
         attributes=Attributes(
             enabled=row["enabled"],
-            not_before=row["not_before"],
-            expires_at=row["expires_at"],
+            not_before=_moment(row, name, "not_before"),
+            expires_at=_moment(row, name, "expires_at"),
             content_type=row["content_type"],
-            tags=json.loads(row["tags"]),
+            tags=_tags(row["tags"], name),
         ),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
@@ -75,7 +85,7 @@ def summary_of(row: Mapping[str, Any]) -> SecretSummary:
         display_name=row["display_name"],
         state=State(row["state"]),
         current=version_of(row, row["secret_name"], current=True),
-        settings=settings_of(row["metadata"]),
+        settings=settings_of(row["metadata"], row["secret_name"]),
         deleted_at=row["deleted_at"],
         scheduled_purge_at=row["scheduled_purge_at"],
     )
@@ -118,16 +128,37 @@ def attribute_columns(attributes: Attributes) -> tuple[Any, ...]:
     )
 
 
-def settings_of(text: str) -> SecretSettings:
+def settings_of(text: str, name: str) -> SecretSettings:
     """Settings from the ``metadata`` column."""
-    data: JSONObject = json.loads(text)
-    policy = data.get("rotation_policy")
-    return SecretSettings(
-        description=data.get("description"),
-        notify_on_expiry=tuple(data.get("notify_on_expiry", ())),
-        rotation_policy=RotationPolicy(**policy) if policy else None,
-        refuse_outside_validity=data.get("refuse_outside_validity"),
-    )
+    try:
+        data: JSONObject = json.loads(text)
+        policy = data.get("rotation_policy")
+        return SecretSettings(
+            description=data.get("description"),
+            notify_on_expiry=tuple(data.get("notify_on_expiry", ())),
+            rotation_policy=RotationPolicy(**policy) if policy else None,
+            refuse_outside_validity=data.get("refuse_outside_validity"),
+        )
+    except (AttributeError, TypeError):
+        raise _edited(name, "metadata") from None
+
+
+def _tags(text: str, name: str) -> dict[str, str]:
+    tags = json.loads(text)
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        raise _edited(name, "tags")
+    return tags
+
+
+def _moment(row: Mapping[str, Any], name: str, column: str) -> datetime | None:
+    moment: datetime | None = row[column]
+    if moment is not None and moment.tzinfo is None:  # how asyncpg shows an infinite one
+        raise _edited(name, column)
+    return moment
+
+
+def _edited(name: str, column: str) -> IntegrityFailure:
+    return IntegrityFailure(f"The row of secret {name!r} was edited: its {column} is none that is ever stored here")
 
 
 def settings_column(settings: SecretSettings) -> str:

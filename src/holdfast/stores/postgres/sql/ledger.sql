@@ -1,6 +1,8 @@
 -- name: head
 SELECT v.*, (SELECT count(*) FROM secret_intents i
-             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
+             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
+       EXISTS (SELECT 1 FROM secret_versions h
+               WHERE h.incarnation = v.incarnation AND h.version >= v.version) AS contradicted
 FROM secrets_vault v WHERE v.secret_name = $1
 
 -- name: heads
@@ -10,7 +12,9 @@ FROM secrets_vault v WHERE v.secret_name = ANY($1::text[])
 
 -- name: lock
 SELECT v.*, (SELECT count(*) FROM secret_intents i
-             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
+             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
+       EXISTS (SELECT 1 FROM secret_versions h
+               WHERE h.incarnation = v.incarnation AND h.version >= v.version) AS contradicted
 FROM secrets_vault v WHERE v.secret_name = $1 FOR UPDATE OF v
 
 -- name: current
