@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import asyncpg
 
@@ -19,11 +19,6 @@ from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.database import Database, installation_id
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
 from tests.support.world import KEY
-
-if TYPE_CHECKING:
-    from holdfast.domain.audit import AuditRecord
-
-T = TypeVar("T")
 
 ALICE = AccessContext(user_id="alice", ip_address="10.0.0.5", user_agent="app/1.0", request_id="req-1")
 BOB = AccessContext(user_id="bob")
@@ -135,7 +130,7 @@ class FailingSink:
 
     def __init__(self, *, broken: bool = True) -> None:
         self.broken = broken
-        self.records: list[AuditRecord] = []
+        self.records: list[Any] = []
 
     async def write(self, records: Any) -> None:
         if self.broken:
