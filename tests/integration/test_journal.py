@@ -192,10 +192,10 @@ async def test_the_journal_knows_what_it_wrote(outbox: Outbox) -> None:
     assert await outbox.journal.find(()) == {}
     assert await outbox.journal.last_written(head.incarnation, 1) == second
     assert await outbox.journal.last_written(head.incarnation, 2) is None
-    assert await outbox.journal.is_waiting(head.name)
-    assert not await outbox.journal.is_waiting(SecretName("unknown"))
     assert await outbox.journal.purged_at(head.name) is None
+    assert not await outbox.journal.is_purging(head.name)
     await outbox.add(head, IntentKind.PURGE)
+    assert await outbox.journal.is_purging(head.name)
     assert await outbox.journal.purged_at(head.name) is not None
     status = await outbox.journal.status()
     assert (status.open, status.parked) == (3, 0)

@@ -194,6 +194,28 @@ async def test_a_sync_notices_deletions_and_absences_and_deletes_nothing(world: 
     assert (await world.head(kept)).drift is None
 
 
+async def test_i5_what_a_pending_purge_will_destroy_is_not_adopted_into_the_next_life(world: World) -> None:
+    await world.set("purged")
+    world.foreign_set("purged as well")
+    world.vault.down = True
+    await world.delete()
+    await world.purge()
+    await world.set("fresh")
+    world.vault.heal()
+    world.clock.move(61)
+    await world.adopter.refresh(SECRET)
+    await world.settle()
+    assert await world.values() == world.vault_values() == ["fresh"]
+
+
+async def test_older_versions_edited_in_key_vault_are_taken_over_along_with_a_newer_one(world: World) -> None:
+    await world.set("ours")
+    world.vault.model.update(SECRET, None, lambda a: replace(a, content_type="theirs"))
+    world.foreign_set("theirs")
+    await world.adopter.refresh(SECRET)
+    assert [version.attributes.content_type for version in await world.ledger.versions(SECRET)] == ["theirs", None]
+
+
 async def test_i5_a_pending_purge_is_not_undone_by_a_sync(world: World) -> None:
     await world.set("purged")
     world.vault.down = True

@@ -51,8 +51,8 @@ class Journal(Protocol):
     async def waiting(self) -> list[SecretName]:
         """All names with open or parked intents."""
 
-    async def is_waiting(self, name: SecretName) -> bool:
-        """Whether a name has open or parked intents, those of earlier incarnations included."""
+    async def is_purging(self, name: SecretName) -> bool:
+        """Whether Key Vault has yet to purge an earlier incarnation of a name."""
 
     async def find(self, intent_ids: Collection[UUID]) -> Mapping[UUID, Intent]:
         """Return those of these intents that this installation ever journalled, in whatever state."""

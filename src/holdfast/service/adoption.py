@@ -59,7 +59,7 @@ class Adopter:
         for _ in range(_LOOKS):
             findings = await self._inquiry.look(name)
             if findings is None:
-                return None
+                break
             self._crashpoint("adopting")
             async with self._ledger.transaction() as tx:
                 locked = await tx.lock(name)
@@ -68,7 +68,9 @@ class Adopter:
                 head = await self._take_over(tx, name, locked, findings)
             self._crashpoint("adopted")
             return await self._confirmed(head, findings)
-        raise TransitionPending(f"Secret {name!r} is being written all the time; try again")
+        else:
+            raise TransitionPending(f"Secret {name!r} is being written all the time; try again")
+        return await self._ledger.head(name)
 
     async def _confirmed(self, head: Head | None, findings: Findings) -> Head | None:
         """Note that both sides are equal, where they are."""

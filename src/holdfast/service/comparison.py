@@ -1,7 +1,7 @@
 """What to do about a difference between the mirror and Key Vault, decided without doing it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -88,15 +88,15 @@ def _differ(known: Knowledge, mine: SecretVersion, theirs: VaultVersion) -> bool
 
 
 def decide(known: Knowledge, seen: Sighting, now: datetime) -> Plan:
-    """Return what to do about a live secret; while intents are open, only foreign versions are taken in."""
+    """Return what to do about a live secret; while intents are open, only foreign versions are taken over."""
     foreign = tuple(v for v in unknown(known, seen) if v.vault_version_id not in known.echoes)
     settled = known.head.open_intents == 0
     if foreign:
         pending = known.current.vault_version_id is None and not settled
-        return Plan(adopt=foreign, reassert=pending or foreign[-1] != seen.newest)
-    if not settled:
-        return Plan()
-    return _about_attributes(known, seen, _about_newest(known, seen, now))
+        plan = Plan(adopt=foreign, reassert=pending or foreign[-1] != seen.newest)
+    else:
+        plan = _about_newest(known, seen, now) if settled else Plan()
+    return _about_attributes(known, seen, plan) if settled else plan
 
 
 def _about_newest(known: Knowledge, seen: Sighting, now: datetime) -> Plan:
@@ -118,13 +118,8 @@ def _about_attributes(known: Knowledge, seen: Sighting, plan: Plan) -> Plan:
         pairs = [pair for pair in pairs if pair[0].version != known.current.version]
         pairs.append((known.current, plan.repoint))
     late = [pair for pair in pairs if _is_late(known, *pair)]
-    return Plan(
-        reassert=plan.reassert,
-        follow=plan.follow,
-        repoint=plan.repoint,
-        edits=tuple(pair for pair in pairs if pair not in late),
-        restore=tuple(mine for mine, _ in late),
-    )
+    edits = tuple(pair for pair in pairs if pair not in late)
+    return replace(plan, edits=edits, restore=tuple(mine for mine, _ in late))
 
 
 def _is_late(known: Knowledge, mine: SecretVersion, theirs: VaultVersion) -> bool:

@@ -40,6 +40,8 @@ class Inquiry:
     async def look(self, name: SecretName) -> Findings | None:
         """Look at a secret; None if there is nothing to take over and nothing to compare."""
         found = await self._ledger.current(name)
+        if await self._journal.is_purging(name):
+            return None  # what Key Vault has under this name is of an earlier incarnation, and about to go
         if found is None:
             return await self._look_at_unknown(name)
         head, stored = found
@@ -52,9 +54,6 @@ class Inquiry:
         return Findings(before=head, seen=seen, plan=plan, values=await self._disclose(name, _wanted(known, plan)))
 
     async def _look_at_unknown(self, name: SecretName) -> Findings | None:
-        """A name with intents of an earlier incarnation is about to be purged there, not to be adopted here."""
-        if await self._journal.is_waiting(name):
-            return None
         seen = await sight(self._primary, name)
         if not seen.versions:
             return None

@@ -65,9 +65,9 @@ class PostgresJournal:
             rows = await connection.fetch(self._sql["waiting"])
         return [SecretName(row["secret_name"]) for row in rows]
 
-    async def is_waiting(self, name: SecretName) -> bool:
+    async def is_purging(self, name: SecretName) -> bool:
         """See the port."""
-        return bool(await self._value("is_waiting", name))
+        return bool(await self._value("is_purging", name))
 
     async def find(self, intent_ids: Collection[UUID]) -> Mapping[UUID, Intent]:
         """See the port."""

@@ -66,8 +66,9 @@ SELECT EXISTS (SELECT 1 FROM secret_intents WHERE id = $1 AND state IN ('done', 
 -- name: waiting
 SELECT DISTINCT secret_name FROM secret_intents WHERE state IN ('open', 'parked')
 
--- name: is_waiting
-SELECT EXISTS (SELECT 1 FROM secret_intents WHERE secret_name = $1 AND state IN ('open', 'parked'))
+-- name: is_purging
+SELECT EXISTS (SELECT 1 FROM secret_intents
+               WHERE secret_name = $1 AND kind = 'purge' AND state IN ('open', 'parked'))
 
 -- name: find
 SELECT * FROM secret_intents WHERE id = ANY($1::uuid[])
