@@ -83,10 +83,15 @@ def caller_of(context: AccessContext | None) -> Caller:
     """Return the caller a context names; no context is the application that owns the service.
 
     Raises:
-        InvalidInput: the identity is malformed or reserved.
+        InvalidInput: it is no context, or its identity is malformed or reserved.
     """
     if context is None:
         return Caller(SYSTEM_ID, is_system=True)
+    if not isinstance(context, AccessContext):
+        raise InvalidInput(f"context must be an AccessContext, not {type(context).__name__}.", field="context")
+    for field in ("ip_address", "user_agent", "request_id"):
+        if not isinstance(getattr(context, field), str | None):
+            raise InvalidInput(f"{field} of the context must be text (str).", field=field)
     return Caller(
         canonical_identity(context.user_id),
         ip_address=context.ip_address,
@@ -116,6 +121,8 @@ def parse_permissions(raw: Iterable[object]) -> frozenset[Permission]:
     Raises:
         InvalidInput: none given, or one that does not exist.
     """
+    if not isinstance(raw, Iterable):
+        raise InvalidInput(f"permissions must be a list of {', '.join(Permission)}.", field="permissions")
     names = [raw] if isinstance(raw, str) else list(raw)
     unknown = [name for name in names if not isinstance(name, str) or name not in set(Permission)]
     if unknown or not names:
