@@ -80,6 +80,7 @@ class AccessControl:
         """Whether an identity may do something now. Callers may ask about themselves, or with `grant` about others."""
         identity = canonical_identity(user_id)
         (wanted,) = parse_permissions([permission])
+        self._guard.check_ready()
         if caller.id == identity:
             return decide(self._book.held_by(identity), wanted, name, self._clock.now()) is not None
         async with self._guard.operation(caller, Permission.GRANT, name, "check") as authorized:

@@ -1,5 +1,6 @@
 """The grants this node knows, in memory: decisions cost no round trip, and none outlives the lease."""
 
+import asyncio
 from collections import defaultdict
 from datetime import timedelta
 
@@ -19,9 +20,14 @@ class GrantBook:
         self._store, self._feed, self._clock = store, feed, clock
         self._lease_s = lease.total_seconds()
         self._by_user: dict[str, list[Grant]] = {}
+        self._loading = asyncio.Lock()
 
     async def load(self, user_id: str | None = None) -> None:
-        """Read the grants of one identity, or of all, anew."""
+        """Read the grants of one identity, or of all, anew. One reading at a time: an older one never comes last."""
+        async with self._loading:
+            await self._load(user_id)
+
+    async def _load(self, user_id: str | None) -> None:
         if user_id is None:
             by_user: defaultdict[str, list[Grant]] = defaultdict(list)
             for grant in await self._store.all():

@@ -1,7 +1,7 @@
 """Grants, clients, schedules and known answers at the commit point."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
@@ -11,6 +11,8 @@ from holdfast.ports import ClientRecord, VaultTotals
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.transaction import audit_columns
+
+_KNOWN: Final = {permission.value for permission in Permission}
 
 
 async def _record(connection: Connection, record: AuditRecord) -> None:
@@ -131,7 +133,7 @@ def _grant_of(row: Mapping[str, Any]) -> Grant:
     return Grant(
         user_id=row["user_id"],
         pattern=row["secret_name"],
-        permissions=frozenset(Permission(name) for name in row["permissions"]),
+        permissions=frozenset(map(Permission, _KNOWN & set(row["permissions"]))),  # a newer release may know others
         granted_by=row["granted_by"],
         granted_at=row["granted_at"],
         expires_at=row["expires_at"],
