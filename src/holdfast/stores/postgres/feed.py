@@ -67,6 +67,8 @@ class PostgresFeed:
                     await self._follow(connection, listener, started)
             except BackendUnavailable as error:
                 _log.warning("The feed lost PostgreSQL: %s", error)
+            except Exception:  # whoever may write to the database may also send us nonsense: begin anew
+                _log.exception("The feed failed")
             finally:
                 self._listening = False
             await asyncio.sleep(HEARTBEAT_S)
