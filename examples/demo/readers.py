@@ -10,7 +10,7 @@ from holdfast import HoldfastError, SecretsService
 
 @dataclass(slots=True)
 class Seen:
-    """Counts of reads, and the longest one in seconds."""
+    """Counts of reads, and the longest one since ``Readers.longest_s`` was last asked, in seconds."""
 
     served: int = 0
     failed: int = 0
@@ -20,10 +20,16 @@ class Seen:
 
 
 class Readers:
-    """Many tasks that read secrets all the time and compare each value with those ever written."""
+    """Many tasks that read secrets all the time and compare each answer with what was written.
 
-    def __init__(self, service: SecretsService, values: dict[str, set[str]], count: int) -> None:
-        self._service, self._values, self._count = service, values, count
+    ``values`` holds every value a secret ever had, ``versions`` the newest version whose write was answered: no read
+    that begins later may see an older one.
+    """
+
+    def __init__(
+        self, service: SecretsService, values: dict[str, set[str]], versions: dict[str, int], count: int
+    ) -> None:
+        self._service, self._values, self._versions, self._count = service, values, versions, count
         self._names = sorted(values)
         self._tasks: list[asyncio.Task[None]] = []
         self.seen = Seen()
@@ -31,6 +37,11 @@ class Readers:
     def start(self) -> None:
         """Begin."""
         self._tasks = [asyncio.create_task(self._read_on()) for _ in range(self._count)]
+
+    def longest_s(self) -> float:
+        """Return the longest read since this was last asked."""
+        longest, self.seen.worst_s = self.seen.worst_s, 0.0
+        return longest
 
     def forget(self, name: str) -> None:
         """Read this one no more."""
@@ -45,7 +56,7 @@ class Readers:
     async def _read_on(self) -> None:
         while True:
             name = random.choice(self._names)  # noqa: S311 - nothing secret about it
-            began = time.perf_counter()
+            began, newest = time.perf_counter(), self._versions[name]
             try:
                 secret = await self._service.get_secret(name)
             except HoldfastError as error:
@@ -54,6 +65,6 @@ class Readers:
                     self.seen.failures.append(f"{name}: {error}")
             else:
                 self.seen.served += 1
-                self.seen.wrong += secret.value not in self._values[name]
+                self.seen.wrong += secret.value not in self._values[name] or secret.version < newest
             self.seen.worst_s = max(self.seen.worst_s, time.perf_counter() - began)
             await asyncio.sleep(0.01)

