@@ -8,8 +8,9 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM_ID, Caller, Permission
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, IntegrityFailure, KeyUnavailable
 from holdfast.ports import Clock, Ledger
 from holdfast.service.guard import Guard
 from holdfast.service.writing import Writer
@@ -27,7 +28,11 @@ class LocalLog(Protocol):
     """The local audit log, as the one who empties it sees it."""
 
     def batches(self) -> Iterator[AbstractContextManager[tuple[UUID, list[AuditRecord]]]]:
-        """Every file nobody else holds, each removed when its context ends without an error."""
+        """Every file nobody else holds, each removed when its context ends without an error.
+
+        Raises:
+            IntegrityFailure: by a context, for a file that is damaged.
+        """
 
 
 class Archive(Protocol):
@@ -57,21 +62,32 @@ class Housekeeping:
                     await step()
                 except HoldfastError as error:
                     _log.info("Housekeeping waits: %s", error)
+                except Exception:  # a step that fails must not end the others for good
+                    _log.exception("Housekeeping failed")
             await self._clock.sleep(INTERVAL_S)
 
     async def ship_audit(self) -> None:
         """Bring the records of the local log to PostgreSQL."""
         for taken in self._local.batches():
-            with taken as (batch, records):
-                await self._archive.write_once(batch, records)
-                _log.info("Shipped %d audit records of an outage", len(records))
+            try:
+                with taken as (batch, records):
+                    await self._archive.write_once(batch, records)
+                    _log.info("Shipped %d audit records of an outage", len(records))
+            except IntegrityFailure as error:
+                _log.error("Not shipped: %s", error)
 
     async def end_retention(self) -> None:
         """Purge deleted secrets whose time to be recovered is over."""
         for name in await self._ledger.overdue(self._clock.now()):
-            system = Caller(SYSTEM_ID, is_system=True, user_agent="retention")
-            async with self._guard.operation(system, Permission.PURGE, name, "purge") as authorized:
-                await self._writer.purge(authorized, retention_over=True)
+            try:
+                await self._end(name)
+            except (IntegrityFailure, KeyUnavailable) as error:
+                _log.error("The retention time of %s is over, and it is kept: %s", name, error)
+
+    async def _end(self, name: SecretName) -> None:
+        system = Caller(SYSTEM_ID, is_system=True, user_agent="retention")
+        async with self._guard.operation(system, Permission.PURGE, name, "purge") as authorized:
+            await self._writer.purge(authorized, retention_over=True)
 
     async def _forget(self) -> None:
         await self._archive.forget(FORGET_AFTER)

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.errors import BackendUnavailable
+from holdfast.errors import BackendUnavailable, IntegrityFailure
 
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 """Records of one file are shipped in one transaction, so a file is kept to what one holds easily."""
@@ -30,6 +31,7 @@ class AuditSpool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._descriptor: int | None = None
+        self._busy = threading.Lock()  # held by the thread that writes
 
     async def write(self, records: Sequence[AuditRecord]) -> None:
         """Implements ``ports.AuditSink``."""
@@ -41,13 +43,19 @@ class AuditSpool:
             raise BackendUnavailable(f"The local audit log cannot be written ({type(error).__name__})") from error
 
     def close(self) -> None:
-        """Let go of the current file; the next record begins another."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Let go of the current file, unless it is being written; the next record begins another."""
+        if self._busy.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._busy.release()
 
     def batches(self) -> Iterator[AbstractContextManager[tuple[UUID, list[AuditRecord]]]]:
-        """Every file nobody else holds, each removed when its context ends without an error."""
+        """Every file nobody else holds, each removed when its context ends without an error.
+
+        Raises:
+            IntegrityFailure: by a context, for a file that is damaged. It is kept.
+        """
         self.close()
         for file in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else []:
             descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -57,16 +65,22 @@ class AuditSpool:
                 os.close(descriptor)
 
     def _append(self, lines: bytes) -> None:
-        descriptor = self._current()
-        start = os.fstat(descriptor).st_size
-        if os.write(descriptor, lines) != len(lines):
-            os.ftruncate(descriptor, start)
-            raise OSError("short write")
-        os.fdatasync(descriptor)
+        with self._busy:
+            descriptor = self._current()
+            start = os.fstat(descriptor).st_size
+            if os.write(descriptor, lines) != len(lines):
+                os.ftruncate(descriptor, start)
+                raise OSError("short write")
+            os.fdatasync(descriptor)
+
+    def _let_go(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _current(self) -> int:
         if self._descriptor is not None and os.fstat(self._descriptor).st_size > MAX_FILE_BYTES:
-            self.close()
+            self._let_go()
         if self._descriptor is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = self._folder / f"{uuid4()}.jsonl"
@@ -79,10 +93,17 @@ class AuditSpool:
 @contextmanager
 def _taken(file: Path, descriptor: int) -> Iterator[tuple[UUID, list[AuditRecord]]]:
     try:
-        yield UUID(file.stem), _whole_records(file.read_bytes())
+        yield _content_of(file)
         file.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def _content_of(file: Path) -> tuple[UUID, list[AuditRecord]]:
+    try:
+        return UUID(file.stem), _whole_records(file.read_bytes())
+    except (ValueError, msgspec.DecodeError) as error:
+        raise IntegrityFailure(f"The local audit log has a damaged file, {file}; it is kept for a person") from error
 
 
 def _whole_records(text: bytes) -> list[AuditRecord]:
