@@ -1,0 +1,223 @@
+"""I1: nothing is disclosed that is not on record, in one sink at least; and what the record says."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from holdfast.domain.audit import record_of
+from holdfast.domain.policy import AccessContext, Caller
+from holdfast.errors import AccessDenied, AuditUnavailable, HoldfastError, SecretDisabled, SecretNotFound
+from holdfast.service.housekeeping import Housekeeping
+from holdfast.service.manager import SecretsService
+from holdfast.stores.postgres.audit import PostgresAuditSink
+from holdfast.stores.spool import AuditSpool
+from tests.support.node import ALICE, FailingSink, Inside, audit, opened, rows
+
+
+async def test_every_outcome_is_on_record(service: SecretsService, database_url: str) -> None:
+    await service.grant_access("k", "alice", ["get"])
+    await service.set_secret("k", "v")
+    await service.get_secret("k", context=ALICE)
+    await service.get_secret("k", context=ALICE)
+    with pytest.raises(AccessDenied):
+        await service.set_secret("k", "v", context=ALICE)
+    await service.set_secret("k", "v", enabled=False)
+    with pytest.raises(SecretDisabled):
+        await service.get_secret("k", context=ALICE)
+    with pytest.raises(SecretNotFound):
+        await service.get_secret_version("k", 9)
+    await service.warm_cache(["k"])
+    assert await audit(database_url, "k") == [
+        ("system", "grant", True, None, None, None),
+        ("system", "set", True, None, 1, None),
+        ("alice", "get", True, None, 1, "mirror"),
+        ("alice", "get", True, None, 1, "cache"),
+        ("alice", "set", False, "access_denied", None, None),
+        ("system", "set", True, None, 2, None),
+        ("alice", "get", False, "secret_disabled", None, None),
+        ("system", "get_version", False, "version_not_found", None, None),
+        ("system", "warm", False, "secret_disabled", None, None),
+    ]
+    known = await rows(
+        database_url,
+        "SELECT DISTINCT ip_address, user_agent, request_id FROM secret_access_logs WHERE user_id = 'alice'",
+    )
+    assert known == [("10.0.0.5", "app/1.0", "req-1")]
+
+
+async def test_history_is_newest_first_and_bounded(service: SecretsService) -> None:
+    await service.set_secret("k", "v")
+    for _ in range(5):
+        await service.get_secret("k", context=None)
+    history = await service.get_access_history("k", 3)
+    assert [record.operation for record in history] == ["get", "get", "get"]
+    assert history[0].timestamp >= history[-1].timestamp
+    assert (await service.get_access_history("k"))[0].operation == "history"
+
+
+async def test_what_callers_say_of_themselves_is_one_bounded_line(service: SecretsService, database_url: str) -> None:
+    await service.grant_access("k", "alice", ["get"])
+    await service.set_secret("k", "v")
+    agent = 'x\n{"success": true}\x1b[31m\u202e\ud800\0' + "y" * 1_000_000
+    await service.get_secret("k", context=AccessContext(user_id="alice", user_agent=agent, ip_address="1" * 99))
+    ((stored, address),) = await rows(
+        database_url, "SELECT user_agent, ip_address FROM secret_access_logs WHERE user_id = 'alice'"
+    )
+    assert stored.isprintable()
+    assert len(stored) == 256
+    assert len(address) == 50
+
+
+async def test_i1_with_no_sink_nothing_is_disclosed_or_changed_and_it_recovers_by_itself(
+    database_url: str, tmp_path: Path
+) -> None:
+    first, local = FailingSink(), FailingSink()
+    async with opened(database_url, tmp_path, first_sink=first, local_sink=local) as inside:
+        service = inside.service
+        await service.set_secret("k", "v")  # a change carries its record in its own transaction
+        for ask in (
+            lambda: service.get_secret("k"),
+            lambda: service.get_secret("k", context=ALICE),
+            lambda: service.get_secret("absent"),
+            lambda: service.get_secret_version("k", 1),
+            service.list_secrets,
+            lambda: service.list_secret_versions("k"),
+            lambda: service.backup_secret("k"),
+            service.get_secret_health,
+            service.check_expiring_secrets,
+            lambda: service.authenticate_client("app", "x"),
+        ):
+            with pytest.raises(AuditUnavailable):
+                await ask()
+        local.broken = False
+        assert (await service.get_secret("k")).value == "v"
+        assert [record.operation for record in local.records] == ["get"]
+
+
+async def test_i1_a_denial_is_durable_before_the_caller_hears_of_it(database_url: str, tmp_path: Path) -> None:
+    first = FailingSink(broken=False)
+    release, write = asyncio.Event(), first.write
+
+    async def slow(records: object) -> None:
+        await release.wait()
+        await write(records)
+
+    first.write = slow  # type: ignore[method-assign]  # a sink that takes its time
+    async with opened(database_url, tmp_path, first_sink=first) as inside:
+        denied = asyncio.ensure_future(inside.service.get_secret("k", context=ALICE))
+        await asyncio.wait({denied}, timeout=0.05)
+        assert not denied.done()
+        release.set()
+        with pytest.raises(AccessDenied):
+            await denied
+        assert [(record.user_id, record.success) for record in first.records] == [("alice", False)]
+
+
+async def test_concurrent_reads_share_few_writes(database_url: str, tmp_path: Path) -> None:
+    first = FailingSink(broken=False)
+    batches: list[int] = []
+    write = first.write
+
+    async def counted(records: list[object]) -> None:
+        batches.append(len(records))
+        await asyncio.sleep(0)
+        await write(records)
+
+    first.write = counted  # type: ignore[method-assign]  # counts
+    async with opened(database_url, tmp_path, first_sink=first) as inside:
+        await inside.service.set_secret("k", "v")
+        await asyncio.gather(*(inside.service.get_secret("k") for _ in range(200)))
+    assert sum(batches) == 200
+    assert len(batches) < 20
+
+
+async def test_records_of_an_outage_arrive_once(inside: Inside, database_url: str, tmp_path: Path) -> None:
+    spool, archive = AuditSpool(tmp_path / "spool"), PostgresAuditSink(inside.database)
+    record = record_of(Caller("alice"), "get", "k", datetime.now(UTC), version=1, source="cache")
+    await spool.write([record, replace(record, id=uuid4())])
+    (file,) = (tmp_path / "spool").iterdir()
+    kept = file.read_bytes()
+    house = housekeeping(inside, spool, archive)
+    await house.ship_audit()
+    assert list((tmp_path / "spool").iterdir()) == []
+    file.write_bytes(kept)  # as if the node had died between the commit and the removal
+    await house.ship_audit()
+    assert list((tmp_path / "spool").iterdir()) == []
+    assert await audit(database_url, "k") == [("alice", "get", True, None, 1, "cache")] * 2
+
+
+async def test_a_damaged_file_does_not_keep_the_others_from_arriving(
+    inside: Inside, database_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "spool"
+    spool = AuditSpool(folder)
+    await spool.write([record_of(Caller("alice"), "get", "k", datetime.now(UTC))])
+    damaged = folder / "00000000-0000-0000-0000-000000000000.jsonl"
+    damaged.write_text('{"name": 7}\n')
+    (folder / "0 notes.jsonl").write_text("not ours\n")
+    await housekeeping(inside, spool, PostgresAuditSink(inside.database)).ship_audit()
+    assert [row[:3] for row in await audit(database_url, "k")] == [("alice", "get", True)]
+    assert damaged.exists()
+
+
+async def test_a_line_that_a_crash_cut_short_is_left_out(inside: Inside, database_url: str, tmp_path: Path) -> None:
+    spool = AuditSpool(tmp_path / "spool")
+    await spool.write([record_of(Caller("alice"), "get", "k", datetime.now(UTC))])
+    (file,) = (tmp_path / "spool").iterdir()
+    with file.open("ab") as stream:
+        stream.write(b'{"name": "k", "user_')
+    await housekeeping(inside, spool, PostgresAuditSink(inside.database)).ship_audit()
+    assert len(await audit(database_url, "k")) == 1
+
+
+async def test_no_record_is_lost_between_writing_and_shipping(
+    inside: Inside, database_url: str, tmp_path: Path
+) -> None:
+    spool, archive = AuditSpool(tmp_path / "spool"), PostgresAuditSink(inside.database)
+    house = housekeeping(inside, spool, archive)
+
+    async def ship() -> None:
+        for _ in range(30):
+            await house.ship_audit()
+
+    async def write() -> None:
+        for _ in range(60):
+            await spool.write([record_of(Caller("alice"), "get", "k", datetime.now(UTC))])
+
+    await asyncio.gather(ship(), write(), ship())
+    await house.ship_audit()
+    assert len(await audit(database_url, "k")) == 60
+
+
+async def test_retention_ends_for_all_but_the_secret_that_was_tampered_with(
+    inside: Inside, database_url: str, tmp_path: Path
+) -> None:
+    service = inside.service
+    for name in ("bad", "good", "young"):
+        await service.set_secret(name, "v")
+        await service.delete_secret(name)
+    async with inside.database.connection() as connection:
+        await connection.execute(
+            "UPDATE secrets_vault SET scheduled_purge_at = now() - interval '1 day' WHERE secret_name <> 'young'"
+        )
+        await connection.execute(
+            "UPDATE secrets_vault SET scheduled_purge_at = now() - interval '2 days', attestation = '' "
+            "WHERE secret_name = 'bad'"
+        )
+    await housekeeping(inside, AuditSpool(tmp_path), PostgresAuditSink(inside.database)).end_retention()
+    names = await rows(database_url, "SELECT secret_name FROM secrets_vault ORDER BY secret_name")
+    assert names == [("bad",), ("young",)]
+    assert (await audit(database_url, "good"))[-1] == ("system", "purge", True, None, None, None)
+    with pytest.raises(HoldfastError):
+        await service.recover_secret("good")
+
+
+def housekeeping(inside: Inside, spool: AuditSpool, archive: PostgresAuditSink) -> Housekeeping:
+    parts = inside.parts
+    return Housekeeping(
+        ledger=parts.ledger, guard=parts.guard, writer=parts.writer, clock=parts.clock, local=spool, archive=archive
+    )
