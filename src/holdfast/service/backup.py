@@ -108,8 +108,10 @@ class Backup:
         """Open a blob.
 
         Raises:
-            InvalidInput: it is damaged, or was sealed by another key ring.
+            InvalidInput: it is no blob, is damaged, or was sealed by another key ring.
         """
+        if not isinstance(blob, bytes):
+            raise InvalidInput(f"backup must be bytes, not {type(blob).__name__}.", field="backup")
         try:
             content = _decoder.decode(self._sealer.open_bytes(_PURPOSE, b"", blob))
         except (IntegrityFailure, KeyUnavailable, msgspec.DecodeError):
