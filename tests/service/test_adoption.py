@@ -1,5 +1,6 @@
 """Foreign changes: taken over, never overwritten silently, and never a reason to delete anything here."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -10,7 +11,9 @@ from holdfast.domain.intent import MARKER_TAG, Marker
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, State
 from holdfast.errors import BackendUnavailable, IntegrityFailure, Rejected, SecretDisabled, TransitionPending
+from holdfast.ports import VaultVersion
 from holdfast.stores.postgres.sync_state import PostgresSyncState
+from tests.support.memory_vault import MemoryVault
 from tests.support.vault_model import Phase
 from tests.support.world import SECRET, World
 
@@ -66,6 +69,31 @@ async def test_a_foreign_version_between_our_look_and_our_put_is_found_and_ours_
     await world.settle()
     assert await world.values() == ["ours", "theirs", "ours"]
     assert world.vault_values() == ["theirs", "ours", "ours"]
+
+
+class _Meddled(MemoryVault):
+    """Something happens, once, while the versions are being listed."""
+
+    meddle: Callable[[], Awaitable[object]] | None = None
+
+    async def versions(self, name: SecretName) -> AsyncIterator[VaultVersion]:
+        meddle, self.meddle = self.meddle, None
+        async for version in super().versions(name):
+            yield version
+        if meddle:
+            await meddle()
+
+
+async def test_a_write_between_the_look_and_the_takeover_makes_us_look_again(world: World) -> None:
+    vault = _Meddled(world.clock)
+    world = World(world.database, vault, world.clock)
+    await world.set("one")
+    world.foreign_set("theirs")
+    vault.meddle = lambda: world.set("acknowledged")
+    await world.adopter.refresh(SECRET)
+    await world.settle()
+    assert await world.values() == ["one", "acknowledged", "theirs", "acknowledged"]
+    assert world.vault_values() == ["one", "theirs", "acknowledged", "acknowledged"]
 
 
 async def test_a_marker_of_another_installation_is_foreign_and_not_shown(world: World) -> None:

@@ -1,5 +1,6 @@
 """I2, I4: what was accepted reaches Key Vault once in effect and in order, whatever happens on the way."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -35,6 +36,14 @@ async def test_i2_writes_of_an_outage_are_replayed_in_order(world: World) -> Non
     assert world.vault_values() == ["one", "two", "three"]
     versions = await world.ledger.versions(SECRET)
     assert [v.vault_version_id for v in versions] == [v.id for v in world.vault.model.history(SECRET)]
+
+
+async def test_i12_to_settle_a_lost_answer_costs_one_look(world: World) -> None:
+    world.vault.fail("set", applied="once")
+    await world.set("one")
+    world.vault.calls.clear()
+    await world.settle()
+    assert world.vault.calls == {"get": 1}
 
 
 @pytest.mark.parametrize("applied", ["once", "twice"])
@@ -315,4 +324,26 @@ async def test_a_transition_of_others_is_waited_for(world: World) -> None:
     world.vault.fail("set", TransitionPending("ObjectIsBeingDeleted"), times=3)
     assert not await world.set("one")
     await world.settle()
+    assert world.vault_values() == ["one"]
+
+
+async def test_writers_of_one_secret_wait_for_one_another_and_all_are_replicated(world: World) -> None:
+    replicated = await asyncio.gather(*(world.set(f"value-{number}") for number in range(5)))
+    assert replicated == [True] * 5
+    assert world.vault_values() == await world.values()
+
+
+async def test_the_running_replay_looks_when_it_is_woken(world: World) -> None:
+    world.vault.down = True
+    await world.set("one")
+    world.vault.heal()
+    world.clock.move(61)
+    await world.make_due()
+    running = asyncio.create_task(world.replicator.run())
+    while (await world.journal.status()).open:
+        world.replicator.wake()
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     assert world.vault_values() == ["one"]
