@@ -22,6 +22,7 @@ from holdfast.errors import (
     IntegrityFailure,
     SecretDisabled,
     SecretNotFound,
+    TransitionPending,
     VersionNotFound,
 )
 from holdfast.ports import Cache, Clock, Feed, Head, Ledger, Sealer, VaultVersion
@@ -157,8 +158,8 @@ class Reader:
             return await self._from_mirror(found, as_of=self._clock.now())
         try:
             seen = await self._upstream.vault.read_once(head.name)
-        except (SecretNotFound, SecretDisabled):
-            return await self._after_refresh(self._upstream, head.name)
+        except (SecretNotFound, SecretDisabled) as answered:
+            return await self._after_refresh(self._upstream, head.name, answered)
         except HoldfastError as error:
             _log.info("The mirror answers for Key Vault: %s", error)
             return await self._from_mirror(found, as_of=head.verified_at, outage=True)
@@ -172,26 +173,33 @@ class Reader:
         content = content_of(head, stored.version, seen.value, now, now)
         return await self._keep_and_answer(head, content, Source.KEYVAULT)
 
-    async def _after_refresh(self, upstream: Upstream, name: SecretName) -> Secret:
-        """Key Vault told something new: take it over, then answer with what is true now."""
+    async def _after_refresh(
+        self, upstream: Upstream, name: SecretName, answered: HoldfastError | None = None
+    ) -> Secret:
+        """Key Vault told something new: take it over, then answer with what is true now.
+
+        What cannot be taken over yet is an outage, in which the mirror answers; a disabled secret is refused even so.
+        """
+        taken_over = True
         try:
             await upstream.refresh(name)
-        except BackendUnavailable as error:
-            _log.info("Key Vault went away while it was being asked: %s", error)
+        except (BackendUnavailable, TransitionPending) as error:
+            _log.info("What Key Vault tells cannot be taken over now: %s", error)
+            if isinstance(answered, SecretDisabled):
+                raise answered from None
+            taken_over = False
         found = await self._mirror.current(name)
         if found is None:
             raise not_found(name)
-        drifting = found[0].drift is not None
-        as_of = found[0].verified_at if drifting else self._clock.now()
-        return await self._from_mirror(
-            found, as_of=as_of, outage=drifting, source=Source.MIRROR if drifting else Source.KEYVAULT
-        )
+        if taken_over and found[0].drift is None:
+            return await self._from_mirror(found, as_of=self._clock.now(), source=Source.KEYVAULT)
+        return await self._from_mirror(found, as_of=found[0].verified_at, outage=True)
 
     async def _from_mirror(
         self, found: Mirrored, *, as_of: datetime, outage: bool = False, source: Source = Source.MIRROR
     ) -> Secret:
         now = self._clock.now()
-        checked_at = now - self._policy.cache_ttl + OUTAGE_TTL if outage else now
+        checked_at = now - max(self._policy.cache_ttl - OUTAGE_TTL, timedelta()) if outage else now
         content = self._mirror.content(*found, as_of=as_of, checked_at=checked_at)
         return await self._keep_and_answer(found[0], content, source)
 
@@ -221,7 +229,9 @@ class Reader:
         if self._upstream is not None and name not in self._unsettled:
             try:
                 seen = await self._upstream.vault.read_once(name)
-            except (BackendUnavailable, SecretNotFound) as error:
+            except SecretDisabled:
+                raise
+            except HoldfastError as error:
                 _log.info("Neither PostgreSQL nor Key Vault tells about %s: %s", name, error)
             else:
                 return self._answer(name, self._unlisted(seen, content), Source.KEYVAULT)
@@ -253,7 +263,7 @@ class Reader:
 
     def _answer(self, name: SecretName, content: Content, source: Source) -> Secret:
         now = self._clock.now()
-        stale = self._upstream is not None and content.settled and now - content.as_of > self._policy.cache_ttl
+        stale = content.settled and now - content.as_of > self._policy.cache_ttl
         refuse = self._policy.refuse_outside_validity
         return answer(name, content, source, now, stale=stale, refuse_outside_validity=refuse)
 
@@ -277,5 +287,5 @@ class Reader:
             content_type=attributes.content_type,
             tags={key: value for key, value in attributes.tags.items() if key != MARKER_TAG},
             description=known.description if known else None,
-            refuse_outside_validity=known.refuse_outside_validity if known else None,
+            refuse_outside_validity=known.refuse_outside_validity if known else True,  # it may be what was asked for
         )

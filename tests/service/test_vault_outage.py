@@ -1,0 +1,299 @@
+"""I11, I12: whatever ails Key Vault, mirrored secrets are read; what it says in health is honoured."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.domain.secret import Attributes, Source
+from holdfast.errors import BackendUnavailable, SecretDisabled, SecretNotFound
+from holdfast.ports import CacheEntry
+from tests.support.node import Inside, audit, opened, within
+from tests.support.scripted_vault import ScriptedVault
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "hang": {"hang": True},
+    "drop": {"drop": True},
+    "cut": {"cut_after": 20},
+    "drip": {"drip": 0.05},
+    "400": {"status": 400},
+    "401": {"status": 401},
+    "403": {"status": 403, "code": "Forbidden"},
+    "408": {"status": 408},
+    "429": {"status": 429, "headers": {"Retry-After": "86400"}},
+    "429, a date long past": {"status": 429, "headers": {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}},
+    "500": {"status": 500},
+    "503": {"status": 503, "headers": {"Retry-After": "-1"}},
+    "html": {"body": b"<html>sign in</html>", "content_type": "text/html"},
+    "empty": {"body": b""},
+    "a list": {"body": b"[]"},
+    "another secret": {"answer": lambda body: {**body, "id": body["id"].replace("/k/", "/other/")}},
+    "no value": {"answer": lambda body: {key: value for key, value in body.items() if key != "value"}},
+}
+
+
+@pytest.fixture
+async def node(database_url: str, tmp_path: Path, scripted: ScriptedVault) -> AsyncIterator[Inside]:
+    async with opened(database_url, tmp_path, scripted, read_patience=timedelta(milliseconds=200)) as node:
+        yield node
+
+
+async def test_in_health_key_vault_answers_once_per_ttl(node: Inside, scripted: ScriptedVault) -> None:
+    made = await node.service.set_secret("k", "v", tags={"a": "b"}, content_type="c")
+    assert made.replicated
+    scripted.calls.clear()
+    readers = await asyncio.gather(*(node.service.get_secret("k") for _ in range(100)))
+    assert {(secret.value, secret.version, secret.stale) for secret in readers} == {("v", 1, False)}
+    assert scripted.calls == {"get": 1}
+    assert readers[0].source is Source.KEYVAULT
+    assert (dict(readers[0].tags), readers[0].content_type) == ({"a": "b"}, "c")
+    assert (await node.service.get_secret("k")).source is Source.CACHE
+    assert scripted.calls == {"get": 1}
+
+
+async def test_i11_every_fault_is_answered_by_the_mirror_in_one_attempt(
+    node: Inside, scripted: ScriptedVault, database_url: str
+) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    await node.service.set_secret("k", "v")
+    for name, fault in FAULTS.items():
+        await node.service.invalidate_cache()
+        scripted.calls.clear()
+        scripted.fail("get", **fault)
+        secret = await node.service.get_secret("k")
+        assert (secret.value, secret.version, secret.source) == ("v", 1, Source.MIRROR), name
+        assert before <= secret.as_of <= datetime.now(UTC), name
+        assert not secret.stale
+        assert scripted.calls["get"] == 1, name
+        scripted.heal()
+        await node.service.invalidate_cache()
+        assert (await node.service.get_secret("k")).source is Source.KEYVAULT, name
+    failures = [row for row in await audit(database_url, "k") if not row[2]]
+    assert failures == []
+
+
+async def test_i11_a_dead_vault_costs_five_attempts_and_then_none(node: Inside, scripted: ScriptedVault) -> None:
+    names = [f"k{number}" for number in range(8)]
+    for name in names:
+        await node.service.set_secret(name, f"value of {name}")
+    async with scripted.refusing():
+        for name in names:
+            secret = await node.service.get_secret(name)
+            assert (secret.value, secret.source) == (f"value of {name}", Source.MIRROR)
+        assert node.parts.backends()[-1].breakers == {"read": "open", "write": "closed"}
+    scripted.calls.clear()
+    await node.service.invalidate_cache()
+    assert (await node.service.get_secret("k0")).source is Source.MIRROR
+    assert scripted.calls == {}
+
+
+async def test_an_old_answer_says_so(database_url: str, tmp_path: Path, scripted: ScriptedVault) -> None:
+    async with opened(database_url, tmp_path, scripted, cache_ttl=timedelta(seconds=1)) as node:
+        await node.service.set_secret("k", "v")
+        async with scripted.refusing():
+
+            async def stale() -> bool:
+                return (await node.service.get_secret("k")).stale
+
+            await within(3, stale)
+            assert ("system", "get", True, None, 1, "mirror") in await audit(database_url, "k")
+
+
+async def test_an_answer_from_the_mirror_is_asked_again_within_the_ttl(
+    database_url: str, tmp_path: Path, scripted: ScriptedVault
+) -> None:
+    async with opened(database_url, tmp_path, scripted, cache_ttl=timedelta(seconds=1)) as node:
+        await node.service.set_secret("k", "v")
+        scripted.fail("get", status=500)
+        assert (await node.service.get_secret("k")).source is Source.MIRROR
+
+        async def back() -> bool:
+            return (await node.service.get_secret("k")).source is Source.KEYVAULT
+
+        await within(2, back)
+
+
+async def test_a_new_version_in_key_vault_is_taken_over_by_the_read(node: Inside, scripted: ScriptedVault) -> None:
+    await node.service.set_secret("k", "ours")
+    scripted.model.set("k", "theirs", Attributes(tags={"by": "portal"}))
+    await node.service.invalidate_cache()
+    secret = await node.service.get_secret("k")
+    assert (secret.value, secret.version, secret.source) == ("theirs", 2, Source.KEYVAULT)
+    assert (await node.service.get_secret_version("k", 1)).value == "ours"
+
+
+async def test_what_could_not_be_taken_over_is_not_passed_off_as_key_vaults(
+    node: Inside, scripted: ScriptedVault
+) -> None:
+    await node.service.set_secret("k", "ours")
+    scripted.model.set("k", "theirs", Attributes())
+    await node.service.invalidate_cache()
+    scripted.fail("versions", status=500, times=9)
+    secret = await node.service.get_secret("k")
+    assert (secret.value, secret.source) == ("ours", Source.MIRROR)
+
+
+@pytest.mark.parametrize("take_over", ["works", "fails"])
+async def test_i7_what_is_disabled_in_key_vault_is_refused(
+    node: Inside, scripted: ScriptedVault, take_over: str
+) -> None:
+    await node.service.set_secret("k", "v")
+    await node.service.get_secret("k")
+    scripted.model.update("k", None, lambda _: Attributes(enabled=False))
+    await node.service.invalidate_cache("k")
+    if take_over == "fails":
+        scripted.fail("versions", status=500, times=9)
+    with pytest.raises(SecretDisabled):
+        await node.service.get_secret("k")
+    if take_over == "works":
+        async with scripted.refusing():
+            with pytest.raises(SecretDisabled):
+                await node.service.get_secret("k")
+
+
+async def test_i5_what_is_soft_deleted_in_key_vault_is_gone(node: Inside, scripted: ScriptedVault) -> None:
+    await node.service.set_secret("k", "v")
+    scripted.model.delete("k")
+    with pytest.raises(SecretNotFound):
+        await node.service.get_secret("k")
+    assert [found.name for found in await node.service.list_deleted_secrets()] == ["k"]
+
+
+async def test_what_key_vault_merely_lacks_is_kept_and_reported(node: Inside, scripted: ScriptedVault) -> None:
+    await node.service.set_secret("k", "v")
+    scripted.model.reset()
+    for _ in range(2):
+        await node.service.invalidate_cache()
+        secret = await node.service.get_secret("k")
+        assert (secret.value, secret.source) == ("v", Source.MIRROR)
+    report = await node.service.get_secret_health()
+    assert (report.drifting, report.healthy) == (1, False)
+
+
+async def test_a_secret_that_key_vault_waits_for_is_never_read_there(node: Inside, scripted: ScriptedVault) -> None:
+    await node.service.set_secret("k", "old")
+    scripted.model.read_only = True
+    made = await node.service.set_secret("k", "new")
+    assert (made.version, made.replicated) == (2, False)
+    scripted.calls.clear()
+    secret = await node.service.get_secret("k")
+    assert (secret.value, secret.source, secret.stale) == ("new", Source.MIRROR, False)
+    await node.service.invalidate_cache()
+    assert (await node.service.get_secret("k")).value == "new"
+    assert scripted.calls["get"] == 0
+    health = await node.service.get_secret_health()
+    assert (health.open_intents, health.parked_intents) == (1, 0)
+
+
+async def test_deleted_here_while_key_vault_is_away_is_gone_when_it_is_back(
+    node: Inside, scripted: ScriptedVault
+) -> None:
+    await node.service.set_secret("k", "v")
+    scripted.model.read_only = True
+    await node.service.delete_secret("k")
+    with pytest.raises(SecretNotFound):
+        await node.service.get_secret("k")
+    await node.service.purge_secret("k")
+    with pytest.raises(SecretNotFound):
+        await node.service.get_secret("k")
+    assert scripted.model.history("k")
+
+
+async def test_what_no_tier_holds_is_fetched_with_patience_and_by_one(node: Inside, scripted: ScriptedVault) -> None:
+    scripted.model.set("Foreign", "v", Attributes())
+    scripted.fail("get", status=503, headers={"Retry-After": "0"})
+    readers = await asyncio.gather(*(node.service.get_secret("foreign") for _ in range(100)))
+    assert {secret.value for secret in readers} == {"v"}
+    assert scripted.calls["get"] <= 5  # refused, told, adopted with its only version, answered
+    assert readers[0].display_name == "Foreign"
+
+
+async def test_what_nobody_has_is_not_found_and_not_asked_for_again_at_once(
+    node: Inside, scripted: ScriptedVault
+) -> None:
+    for _ in range(20):
+        with pytest.raises(SecretNotFound):
+            await node.service.get_secret("nobody")
+    assert scripted.calls["get"] <= 2
+
+
+async def test_a_token_endpoint_that_is_dead_is_an_outage_like_any_other(
+    database_url: str, tmp_path: Path, scripted: ScriptedVault
+) -> None:
+    async with opened(database_url, tmp_path / "1", scripted) as node:
+        await node.service.set_secret("k", "v")
+    scripted.fail("token", status=503, times=9)
+    async with opened(database_url, tmp_path / "2", scripted) as node:
+        assert (await node.service.get_secret("k")).source is Source.MIRROR
+
+
+# --- Redis is a hint
+
+
+async def test_redis_that_lies_changes_nothing(database_url: str, tmp_path: Path, scripted: ScriptedVault) -> None:
+    async with opened(database_url, tmp_path / "1", scripted) as node:
+        await node.service.set_secret("k", "v")
+        await node.service.set_secret("other", "of the other")
+        other = await node.service.get_secret("other")
+        stolen = await node.parts.local.get(other.name)
+        head = await node.parts.ledger.head((await node.service.get_secret("k")).name)
+        assert stolen is not None
+        assert head is not None
+        for entry in (
+            CacheEntry(revision=head.revision, sealed=stolen.sealed),
+            CacheEntry(revision=head.revision, sealed=b"garbage"),
+            CacheEntry(revision=head.revision, sealed=b""),
+            CacheEntry(revision=head.revision + 9, sealed=stolen.sealed),
+        ):
+            await node.service.invalidate_cache()
+            node.parts.reader._shared = Lying(entry)
+            assert (await node.service.get_secret("k")).value == "v"
+
+
+async def test_redis_that_is_not_there_changes_nothing(
+    database_url: str, tmp_path: Path, scripted: ScriptedVault
+) -> None:
+    absent = f"unix://{tmp_path}/no.sock"
+    async with opened(database_url, tmp_path, scripted, redis_url=absent) as node:
+        await node.service.set_secret("k", "v")
+        assert (await node.service.get_secret("k")).source is Source.KEYVAULT
+        await node.service.set_secret("k", "w")
+        assert (await node.service.get_secret("k")).value == "w"
+        assert [backend.healthy for backend in node.parts.backends() if backend.name == "redis"] == [False]
+
+
+async def test_an_unmirrored_secret_and_a_dead_vault_is_unavailable(
+    database_url: str, tmp_path: Path, scripted: ScriptedVault
+) -> None:
+    async with opened(database_url, tmp_path, scripted) as node:
+        for number in range(5):
+            await node.service.set_secret(f"k{number}", "v")
+        async with scripted.refusing():
+            for number in range(5):
+                await node.service.get_secret(f"k{number}")
+            with pytest.raises(BackendUnavailable):
+                await node.service.get_secret("nobody-knows")
+
+
+class Lying:
+    """A shared cache that answers everything with the same entry."""
+
+    def __init__(self, entry: CacheEntry) -> None:
+        self.entry = entry
+
+    async def get(self, name: object) -> CacheEntry:
+        return self.entry
+
+    async def put(self, *_: object) -> None: ...
+
+    async def invalidate(self, *_: object) -> None: ...
+
+    async def clear(self) -> None: ...
+
+    def healthy(self) -> bool:
+        return True
+
+    async def aclose(self) -> None: ...
