@@ -1,0 +1,100 @@
+"""Servers in processes of their own, stopped by their pid."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from benchmarks.measuring import Wrong
+
+_HOLDFAST = "import sys; from holdfast.cli.main import main; sys.exit(main())"
+_READY_WITHIN_S = 60
+_ROOT = Path(__file__).parent.parent
+
+
+class Server:
+    """A running server at ``url``."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self._process, self.url = process, url
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Ask it to end, and wait."""
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def holdfast(environ: dict[str, str]) -> AsyncIterator[Server]:
+    """``holdfast serve``, with settings."""
+    async with _running(["-c", _HOLDFAST, "serve", "--json"], environ) as server:
+        yield server
+
+
+@asynccontextmanager
+async def fixed(body: Path, environ: dict[str, str]) -> AsyncIterator[Server]:
+    """The same HTTP stack, answering every request with the bytes in a file."""
+    async with _running(["-m", "benchmarks.fixed", str(body)], environ) as server:
+        yield server
+
+
+async def result_of(module: str, environ: dict[str, str]) -> dict[str, Any]:
+    """Run a module that prints one JSON document, and return that."""
+    process = await _start(["-m", module], environ)
+    written, _ = await process.communicate()
+    if process.returncode:
+        raise Wrong(f"{module} ended with exit code {process.returncode}")
+    result: dict[str, Any] = json.loads(written)
+    return result
+
+
+@asynccontextmanager
+async def _running(arguments: list[str], environ: dict[str, str]) -> AsyncIterator[Server]:
+    process = await _start(arguments, environ)
+    server = Server(process, "")
+    try:
+        async with asyncio.timeout(_READY_WITHIN_S):
+            server.url = await _announced(process)
+        yield server
+    finally:
+        await server.stop()
+
+
+async def _start(arguments: list[str], environ: dict[str, str]) -> asyncio.subprocess.Process:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        env={**kept, **environ, "HOLDFAST_LOG_LEVEL": "error"},
+        cwd=_ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the benchmark, which then stops its servers
+    )
+
+
+async def _announced(process: asyncio.subprocess.Process) -> str:
+    written, stdout = b"", cast("asyncio.StreamReader", process.stdout)
+    while not written.endswith(b"}\n"):
+        line = await stdout.readline()
+        if not line:
+            raise Wrong("a server ended before it took connections")
+        written += line
+    return str(json.loads(written)["url"])

@@ -1,0 +1,194 @@
+"""What the scenarios play on: one PostgreSQL, a vault, and Holdfasts in front of it."""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+import asyncpg
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.identity.aio import ClientSecretCredential
+from azure.keyvault.secrets.aio import SecretClient
+
+from benchmarks import processes
+from benchmarks.processes import Server
+from holdfast import AccessContext, SecretsService, Settings, create_secrets_service
+from holdfast.bootstrap.node import Parts
+from holdfast.bootstrap.storage import key_ring, open_database
+from holdfast.crypto.keyring import generate_key
+from holdfast.domain.audit import AuditRecord
+from holdfast.embedded.postgres import EmbeddedPostgres
+from holdfast.service.guard import Guard
+from holdfast.service.manager import UseCases
+from holdfast.stores.postgres.database import installation_id
+from holdfast.web.run import tenant_id
+
+CLIENT = "bench"
+LONG = timedelta(hours=1)
+
+
+class Nowhere:
+    """An audit log that keeps nothing: what a read would cost unrecorded. No setting leads here."""
+
+    async def append(self, record: AuditRecord) -> None:
+        """Forget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A PostgreSQL with a database per installation, all under one key, in a folder."""
+
+    folder: Path
+    dsn: str
+    key: str
+
+    async def database(self, name: str) -> str:
+        """Make a database and return its DSN."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(f'CREATE DATABASE "{name}"')
+        finally:
+            await connection.close()
+        return urlunsplit(urlsplit(self.dsn)._replace(path=f"/{name}"))
+
+    async def audited(self, dsn: str, user_id: str, operation: str) -> int:
+        """How many successes of an operation by somebody are on record."""
+        connection = await asyncpg.connect(dsn)
+        try:
+            count: int = await connection.fetchval(
+                "SELECT count(*) FROM secret_access_logs WHERE user_id = $1 AND operation = $2 AND success",
+                user_id,
+                operation,
+            )
+        finally:
+            await connection.close()
+        return count
+
+    def environ(self, dsn: str) -> dict[str, str]:
+        """The environment of a server on a database."""
+        return {
+            "HOLDFAST_DATA_DIR": str(self.folder / "servers"),
+            "HOLDFAST_PORT": "0",
+            "DATABASE_URL": dsn,
+            "FALLBACK_ENCRYPTION_KEY": self.key,
+        }
+
+    @property
+    def ca_file(self) -> Path:
+        """What the servers' certificates are checked by."""
+        return self.folder / "servers" / "tls" / "ca.pem"
+
+    def alone(self, dsn: str) -> Settings:
+        """The settings of a Holdfast without a vault."""
+        return Settings(
+            data_dir=self.folder / "alone", database_url=dsn, encryption_key=self.key, cache_ttl=LONG, grant_lease=LONG
+        )
+
+
+@asynccontextmanager
+async def staged(folder: Path) -> AsyncIterator[Stage]:
+    """A stage in an empty folder."""
+    postgres = EmbeddedPostgres(folder / "data")
+    try:
+        yield Stage(folder=folder, dsn=await postgres.start(), key=generate_key())
+    finally:
+        await postgres.stop()
+
+
+class Vault:
+    """A standalone Holdfast over TLS, in the part of Key Vault, with some secrets in it."""
+
+    def __init__(self, stage: Stage, dsn: str, client_secret: str) -> None:
+        self.stage, self.dsn, self._client_secret = stage, dsn, client_secret
+        self._tenant = tenant_id(stage.alone(dsn))
+
+    def front(self, server: Server, dsn: str, *, cache_entries: int = 10_000) -> Settings:
+        """The settings of a Holdfast in front of one of its servers."""
+        return replace(
+            self.stage.alone(dsn),
+            data_dir=self.stage.folder / urlsplit(dsn).path.strip("/"),
+            keyvault_url=server.url,
+            keyvault_ca=self.stage.ca_file,
+            authority_host=server.url,
+            tenant_id=self._tenant,
+            client_id=CLIENT,
+            client_secret=self._client_secret,
+            cache_entries=cache_entries,
+        )
+
+    def front_environ(self, server: Server, dsn: str) -> dict[str, str]:
+        """The same for a process."""
+        return {
+            **self.stage.environ(dsn),
+            "AZURE_KEYVAULT_URL": server.url,
+            "HOLDFAST_KEYVAULT_CA": str(self.stage.ca_file),
+            "AZURE_AUTHORITY_HOST": server.url,
+            "AZURE_TENANT_ID": self._tenant,
+            "AZURE_CLIENT_ID": CLIENT,
+            "AZURE_CLIENT_SECRET": self._client_secret,
+        }
+
+    @asynccontextmanager
+    async def sdk(self, server: Server) -> AsyncIterator[tuple[SecretClient, ClientSecretCredential]]:
+        """Azure's own client for it, with its credential, on one pool of connections."""
+        # With a file instead of a context, the SDK's transport reads it again for every request.
+        context = ssl.create_default_context(cafile=str(self.stage.ca_file))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+            transport = AioHttpTransport(session=session, session_owner=False)
+            credential = ClientSecretCredential(
+                self._tenant,
+                CLIENT,
+                self._client_secret,
+                authority=server.url,
+                disable_instance_discovery=True,
+                transport=transport,
+            )
+            client = SecretClient(server.url, credential, transport=transport, verify_challenge_resource=False)
+            yield client, credential
+
+
+async def make_vault(stage: Stage, name: str, values: Mapping[str, str]) -> Vault:
+    """A vault with secrets, and a client that may do everything. No server runs yet."""
+    dsn = await stage.database(name)
+    async with create_secrets_service(stage.alone(dsn), background=False) as service:
+        for secret, value in values.items():
+            await service.set_secret(secret, value)
+        secret = await service.add_client(CLIENT)
+        await service.grant_access("*", CLIENT, ["get", "list", "set", "delete", "recover", "purge"])
+    return Vault(stage, dsn, secret)
+
+
+@asynccontextmanager
+async def serving(vault: Vault) -> AsyncIterator[Server]:
+    """One server of a vault."""
+    async with processes.holdfast(vault.stage.environ(vault.dsn)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def fronted(settings: Settings, readers: Sequence[AccessContext]) -> AsyncIterator[SecretsService]:
+    """A Holdfast that has mirrored its vault, and whose readers may read and write everything."""
+    async with create_secrets_service(settings) as service:
+        await service.sync()
+        for each in readers:
+            await service.grant_access("*", each.user_id, ["get", "set"])
+        yield service
+
+
+def unaudited(settings: Settings) -> SecretsService:
+    """The same use cases on the same database, with the audit log replaced by ``Nowhere``."""
+    ring = key_ring(settings, own_database=False)
+
+    async def start(stack: AsyncExitStack) -> UseCases:
+        database = await open_database(stack, settings, None, ring)
+        parts = Parts(settings, ring, database, await installation_id(database))
+        stack.push_async_callback(parts.close)
+        await parts.feed.start(parts.coherence)
+        stack.push_async_callback(parts.feed.stop)
+        return replace(parts.use_cases(), guard=Guard(parts.book, Nowhere(), parts.clock))
+
+    return SecretsService(start)
