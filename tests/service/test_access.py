@@ -94,7 +94,8 @@ async def test_the_owning_application_needs_no_grant(service: SecretsService, da
 
 async def test_reserved_and_malformed_identities_are_nobody(service: SecretsService) -> None:
     await service.set_secret("k", "v")
-    wrong: list[Any] = ["system", "SYSTEM", "anonymous", "*", "", " alice", "al\nice", "al\u0456ce", "x" * 256, None]
+    reserved = ["system", "SYSTEM", "anonymous", "group:ops", "Group:ops", "*"]
+    wrong: list[Any] = [*reserved, "", " alice", "al\nice", "al\u0456ce", "x" * 256, None]
     for user in wrong:
         with pytest.raises(InvalidInput):
             await service.get_secret("k", context=AccessContext(user_id=user))

@@ -19,6 +19,9 @@ NOBODY: Final = "anonymous"
 
 RESERVED_IDS: Final = frozenset({SYSTEM_ID, NOBODY, "*"})
 
+GROUP_PREFIX: Final = "group:"
+"""Marks the subject of a grant as a group; no identity may begin with it, in any case of letters."""
+
 _IDENTITY: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?", re.ASCII)
 
 
@@ -33,6 +36,20 @@ class Permission(enum.StrEnum):
     PURGE = "purge"
     ROTATE = "rotate"
     GRANT = "grant"
+    AUDIT = "audit"
+    """Read the audit trail."""
+    OPERATE = "operate"
+    """Run the installation: health in full, synchronising, reconciling, caches of the whole vault."""
+
+
+class AuthMethod(enum.StrEnum):
+    """How a caller's identity was established, as the audit trail names it."""
+
+    SYSTEM = "system"
+    CONTEXT = "context"
+    CLIENT = "client"
+    TOKEN = "token"  # noqa: S105 - the name of a method
+    OIDC = "oidc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +67,18 @@ class AccessContext:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated identity. ``is_system`` marks the application that owns the service itself."""
+    """An authenticated identity. ``is_system`` marks the application that owns the service itself.
+
+    ``groups``: names, without ``GROUP_PREFIX``, that the proof of identity vouched for.
+    """
 
     id: str
     is_system: bool = False
     ip_address: str | None = None
     user_agent: str | None = None
     request_id: str | None = None
+    groups: frozenset[str] = frozenset()
+    method: AuthMethod = AuthMethod.CONTEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +108,7 @@ def caller_of(context: AccessContext | None) -> Caller:
         InvalidInput: it is no context, or its identity is malformed or reserved.
     """
     if context is None:
-        return Caller(SYSTEM_ID, is_system=True)
+        return Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
     if not isinstance(context, AccessContext):
         raise InvalidInput(f"context must be an AccessContext, not {type(context).__name__}.", field="context")
     for field in ("ip_address", "user_agent", "request_id"):
@@ -104,13 +126,13 @@ def canonical_identity(raw: object) -> str:
     """Return an identity as grants name it: printable ASCII, compared exactly.
 
     Raises:
-        InvalidInput: empty, longer than 255, not printable ASCII, or reserved.
+        InvalidInput: empty, longer than 255, not printable ASCII, reserved, or a group's.
     """
     if not isinstance(raw, str) or not _IDENTITY.fullmatch(raw):
         raise InvalidInput(
             "user_id must be 1 to 255 printable ASCII characters without spaces around.", field="user_id"
         )
-    if raw.lower() in RESERVED_IDS:
+    if raw.lower() in RESERVED_IDS or raw.lower().startswith(GROUP_PREFIX):
         raise InvalidInput(f"user_id {raw!r} is reserved; choose another identity.", field="user_id")
     return raw
 

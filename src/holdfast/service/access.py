@@ -6,7 +6,16 @@ from datetime import datetime
 
 from holdfast.crypto.credentials import hash_client_secret, new_client_secret, verify_client_secret
 from holdfast.domain.names import SecretName, canonical_pattern
-from holdfast.domain.policy import NOBODY, Caller, Grant, Permission, canonical_identity, decide, parse_permissions
+from holdfast.domain.policy import (
+    NOBODY,
+    AuthMethod,
+    Caller,
+    Grant,
+    Permission,
+    canonical_identity,
+    decide,
+    parse_permissions,
+)
 from holdfast.domain.validation import valid_future
 from holdfast.errors import InvalidInput
 from holdfast.ports import ClientRecord, ClientStore, Clock, GrantStore
@@ -131,9 +140,9 @@ class AccessControl:
             Unauthenticated: unknown id or wrong secret; the work done is the same.
         """
         try:
-            caller = Caller(canonical_identity(client_id), ip_address=ip_address)
+            caller = Caller(canonical_identity(client_id), ip_address=ip_address, method=AuthMethod.CLIENT)
         except InvalidInput:
-            caller = Caller(NOBODY, ip_address=ip_address)
+            caller = Caller(NOBODY, ip_address=ip_address, method=AuthMethod.CLIENT)
         async with self._guard.login(caller):
             verify_client_secret(client_secret, await self._clients.secret_hash(caller.id))
         return caller

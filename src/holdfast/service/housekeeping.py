@@ -9,7 +9,7 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
-from holdfast.domain.policy import SYSTEM_ID, Caller, Permission
+from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission
 from holdfast.errors import HoldfastError, IntegrityFailure, KeyUnavailable
 from holdfast.ports import Clock, Ledger
 from holdfast.service.guard import Guard
@@ -85,7 +85,7 @@ class Housekeeping:
                 _log.error("The retention time of %s is over, and it is kept: %s", name, error)
 
     async def _end(self, name: SecretName) -> None:
-        system = Caller(SYSTEM_ID, is_system=True, user_agent="retention")
+        system = Caller(SYSTEM_ID, is_system=True, user_agent="retention", method=AuthMethod.SYSTEM)
         async with self._guard.operation(system, Permission.PURGE, name, "purge") as authorized:
             await self._writer.purge(authorized, retention_over=True)
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from holdfast.domain.audit import record_of
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName, new_version_id
-from holdfast.domain.policy import SYSTEM_ID, Caller
+from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
 from holdfast.domain.secret import SecretSettings, SecretValue, SecretVersion, Source, State
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import Head, LedgerTransaction, Sealer, StoredVersion, VaultVersion
@@ -20,7 +20,7 @@ from holdfast.service.sighting import own_attributes
 
 _log: Final = logging.getLogger(__name__)
 
-SYSTEM: Final = Caller(SYSTEM_ID, is_system=True)
+SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 MISSING: Final = "missing_in_vault"
 """The drift of a secret that Key Vault does not have, and does not list as deleted either."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from holdfast.auth.clients import ClientTokens
-from holdfast.domain.policy import Caller
+from holdfast.domain.policy import AuthMethod, Caller
 from holdfast.errors import Unauthenticated
 from holdfast.web.exchange import Exchange
 
@@ -36,6 +36,7 @@ class Identity:
             ip_address=exchange.peer,
             user_agent=(exchange.headers.get(b"user-agent") or "")[:MAX_USER_AGENT] or None,
             request_id=exchange.request_id,
+            method=AuthMethod.CLIENT,
         )
 
     def challenge(self, exchange: Exchange) -> str | None:
