@@ -1,8 +1,10 @@
 """Starting and stopping: clear refusals, requests in progress finished, nothing left behind."""
 
 import asyncio
+import gc
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from holdfast.crypto.certificates import ServerCertificate
 from holdfast.errors import StartupError
 from holdfast.web.exchange import Scope, Send
 from holdfast.web.limits import Receive
+from holdfast.web.protocol import BoundedProtocol
 from holdfast.web.server import serve, tls_context
 from tests.support.https import Client
 from tests.support.server import running
@@ -72,6 +75,17 @@ def test_an_unusable_certificate_is_refused_by_name(tmp_path: Path, content: str
         path.write_text(content)
     with pytest.raises(StartupError, match=r"server\.pem"):
         tls_context(path, path)
+
+
+async def test_no_answer_waits_for_the_client_to_acknowledge_its_head(certificate: ServerCertificate) -> None:
+    async def at_once(scope: Scope, receive: Receive, send: Send) -> None:
+        protocols = (each for each in gc.get_objects() if isinstance(each, BoundedProtocol) and each.transport)
+        accepted = next(protocols).transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await ok(scope, receive, send)
+
+    async with running(at_once, certificate) as port:
+        assert (await Client(port, certificate.ca_file).request("GET", "/")).status == 200
 
 
 async def test_an_idle_connection_does_not_hold_up_the_end(certificate: ServerCertificate) -> None:

@@ -1,6 +1,5 @@
 """Commands on this node: make it ready, run it, see how it is."""
 
-import asyncio
 import logging
 import shlex
 import sys
@@ -40,7 +39,9 @@ Back up, apart from the database: {key}
 @click.command(cls=Command)
 def serve() -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    from holdfast.web.run import run, tenant_id  # noqa: PLC0415 - the server takes long to import
+    import uvloop  # noqa: PLC0415 - it and the server take long to import
+
+    from holdfast.web.run import run, tenant_id  # noqa: PLC0415
 
     settings = Settings.from_environ()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -53,7 +54,7 @@ def serve() -> None:
         else:
             click.echo(_STARTED.format(**facts, program=_program(settings)))
 
-    asyncio.run(run(settings, on_started=started))
+    uvloop.run(run(settings, on_started=started))
 
 
 @click.command(cls=Command)
