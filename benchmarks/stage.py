@@ -18,14 +18,12 @@ from benchmarks import processes
 from benchmarks.processes import Server
 from holdfast import AccessContext, SecretsService, Settings, create_secrets_service
 from holdfast.bootstrap.node import Parts
-from holdfast.bootstrap.storage import key_ring, open_database
+from holdfast.bootstrap.storage import key_ring, open_database, open_installation
 from holdfast.crypto.keyring import generate_key
 from holdfast.domain.audit import AuditRecord
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.service.guard import Guard
 from holdfast.service.manager import UseCases
-from holdfast.stores.postgres.database import installation_id
-from holdfast.web.run import tenant_id
 
 CLIENT = "bench"
 LONG = timedelta(hours=1)
@@ -102,9 +100,8 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
 class Vault:
     """A standalone Holdfast over TLS, in the part of Key Vault, with some secrets in it."""
 
-    def __init__(self, stage: Stage, dsn: str, client_secret: str) -> None:
-        self.stage, self.dsn, self._client_secret = stage, dsn, client_secret
-        self._tenant = tenant_id(stage.alone(dsn))
+    def __init__(self, stage: Stage, dsn: str, tenant: str, client_secret: str) -> None:
+        self.stage, self.dsn, self._tenant, self._client_secret = stage, dsn, tenant, client_secret
 
     def front(self, server: Server, dsn: str, *, cache_entries: int = 10_000) -> Settings:
         """The settings of a Holdfast in front of one of its servers."""
@@ -159,7 +156,7 @@ async def make_vault(stage: Stage, name: str, values: Mapping[str, str]) -> Vaul
             await service.set_secret(secret, value)
         secret = await service.add_client(CLIENT)
         await service.grant_access("*", CLIENT, ["get", "list", "set", "delete", "recover", "purge"])
-    return Vault(stage, dsn, secret)
+        return Vault(stage, dsn, service.tenant, secret)
 
 
 @asynccontextmanager
@@ -185,7 +182,7 @@ def unaudited(settings: Settings) -> SecretsService:
 
     async def start(stack: AsyncExitStack) -> UseCases:
         database = await open_database(stack, settings, None, ring)
-        parts = Parts(settings, ring, database, await installation_id(database))
+        parts = Parts(settings, ring, database, await open_installation(database, ring))
         stack.push_async_callback(parts.close)
         await parts.feed.start(parts.coherence)
         stack.push_async_callback(parts.feed.stop)

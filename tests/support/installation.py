@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.bootstrap import create_secrets_service
-from holdfast.bootstrap.storage import key_ring
 from holdfast.config import Settings
 from holdfast.crypto.certificates import ServerCertificate
 from holdfast.domain.policy import Permission
 from holdfast.service.manager import SecretsService
-from holdfast.web.compose import create_server_app, tenant_of
+from holdfast.web.compose import create_server_app
 from tests.support.https import Client
 from tests.support.server import running
 
@@ -56,5 +55,4 @@ async def installed(settings: Settings, certificate: ServerCertificate) -> Async
     """A running installation."""
     app_service = create_secrets_service(settings)
     async with app_service as service, running(create_server_app(service, settings), certificate) as port:
-        tenant = tenant_of(key_ring(settings, own_database=False))
-        yield Installation(service, settings, port, certificate.ca_file, tenant)
+        yield Installation(service, settings, port, certificate.ca_file, service.tenant)

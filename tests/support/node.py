@@ -11,12 +11,12 @@ import asyncpg
 
 from holdfast.bootstrap import create_secrets_service
 from holdfast.bootstrap.node import Parts
-from holdfast.bootstrap.storage import key_ring
+from holdfast.bootstrap.storage import key_ring, open_installation
 from holdfast.config import Settings
 from holdfast.domain.policy import AccessContext
 from holdfast.errors import BackendUnavailable
 from holdfast.service.manager import SecretsService
-from holdfast.stores.postgres.database import Database, installation_id
+from holdfast.stores.postgres.database import Database
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
 from tests.support.world import KEY
 
@@ -80,7 +80,7 @@ async def opened(
     ring = key_ring(settings, own_database=False)
     database = Database(settings.database_url)
     await database.open()
-    parts = Parts(settings, ring, database, await installation_id(database))
+    parts = Parts(settings, ring, database, await open_installation(database, ring))
     if first_sink is not None:
         parts.trail._first = first_sink
     if local_sink is not None:

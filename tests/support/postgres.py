@@ -52,6 +52,17 @@ async def fresh_database(dsn: str) -> AsyncIterator[str]:
         await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@asynccontextmanager
+async def empty_database(dsn: str) -> AsyncIterator[str]:
+    """The DSN of a new database with nothing in it; dropped afterwards."""
+    name = f"empty_{next(_numbers)}"
+    await execute(dsn, f"CREATE DATABASE {name}")
+    try:
+        yield for_database(dsn, name)
+    finally:
+        await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 async def fetch(dsn: str, query: str) -> object:
     """The first value of the query's answer."""
     connection = await asyncpg.connect(dsn)

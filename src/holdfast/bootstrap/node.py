@@ -5,10 +5,9 @@ import resource
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
-from uuid import UUID
 
 from holdfast.bootstrap.replica import open_replica
-from holdfast.bootstrap.storage import key_ring, open_database
+from holdfast.bootstrap.storage import key_ring, open_database, open_installation
 from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
@@ -35,7 +34,7 @@ from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 from holdfast.stores.postgres.access import PostgresClients, PostgresGrants, PostgresReports
 from holdfast.stores.postgres.audit import PostgresAuditSink
-from holdfast.stores.postgres.database import Database, installation_id
+from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.ledger import PostgresLedger
@@ -61,7 +60,7 @@ class Node:
         """
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         database = await open_database(stack, self._settings, self._pool, self.ring)
-        parts = Parts(self._settings, self.ring, database, await installation_id(database))
+        parts = Parts(self._settings, self.ring, database, await open_installation(database, self.ring))
         stack.push_async_callback(parts.close)
         await parts.feed.start(parts.coherence)
         stack.push_async_callback(parts.feed.stop)
@@ -85,8 +84,9 @@ def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> N
 class Parts:
     """The adapters and use cases of a node, wired."""
 
-    def __init__(self, settings: Settings, ring: KeyRing, database: Database, installation: UUID) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, ring: KeyRing, database: Database, installation: Installation) -> None:
+        self._settings, self._installation = settings, installation
+        self._own_database = settings.database_url is None and database.owned
         self.feed = PostgresFeed(database)
         self.clock = DatabaseClock(self.feed)
         self.sealer = Envelope(ring)
@@ -102,7 +102,7 @@ class Parts:
         keep = max(settings.cache_ttl, settings.grant_lease)
         self.local = MemoryCache(max_ttl=keep, max_entries=settings.cache_entries)
         self.shared = (
-            RedisCache(settings.redis_url, namespace=str(installation), max_ttl=settings.cache_ttl)
+            RedisCache(settings.redis_url, namespace=str(installation.id), max_ttl=settings.cache_ttl)
             if settings.redis_url
             else None
         )
@@ -173,6 +173,8 @@ class Parts:
             vault=VaultControl(self.guard, replica.sync if replica else None, replica.reconciler if replica else None),
             backends=self.backends,
             for_vault=replica is not None,
+            tenant=str(self._installation.tenant),
+            own_database=self._own_database,
         )
 
     def _access(self) -> AccessControl:

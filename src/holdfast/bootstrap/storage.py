@@ -2,16 +2,20 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from uuid import UUID, uuid5
 
 from holdfast.config import Settings
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers, known_answer
 from holdfast.embedded.keyfile import FILE_NAME, load_or_make_key
 from holdfast.embedded.postgres import EmbeddedPostgres
-from holdfast.errors import ConfigurationError
+from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
 from holdfast.stores.postgres.access import PostgresKeyRegistry
-from holdfast.stores.postgres.database import Database, migrate
+from holdfast.stores.postgres.database import Database, Installation, check_schema, installation_of, migrate
+
+_TENANTS: Final = UUID("4bf2a7a0-5d0c-4b57-9a57-0f3c1b0c7b11")
+"""The namespace of first tenant ids: a random constant."""
 
 
 def key_ring(settings: Settings, *, own_database: bool) -> KeyRing:
@@ -52,9 +56,26 @@ async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ri
     database = Database(dsn, pool=pool)
     await database.open()
     stack.push_async_callback(database.close)
+    try:
+        await _prepare(database, ring)
+    except BackendUnavailable as error:
+        raise StartupError(f"{error} (PostgreSQL was reached, and then refused what a start needs.)") from error
+    return database
+
+
+async def _prepare(database: Database, ring: KeyRing) -> None:
     registry = PostgresKeyRegistry(database)
     check_known_answers(ring, await registry.known_answers())
     await migrate(database)
+    await check_schema(database)
     primary = ring.ids[0]
     await registry.add(primary, known_answer(ring, primary))
-    return database
+
+
+async def open_installation(database: Database, ring: KeyRing) -> Installation:
+    """Return the installation in a migrated database.
+
+    Its tenant is chosen once, from the ring's last key (the oldest, where new keys are put in front): that is the
+    tenant of all nodes since before it was stored, and clients still name it after a change of keys.
+    """
+    return await installation_of(database, first_tenant=uuid5(_TENANTS, ring.ids[-1]))

@@ -41,14 +41,14 @@ def serve() -> None:
     """Run the server until Ctrl-C or SIGTERM."""
     import uvloop  # noqa: PLC0415 - it and the server take long to import
 
-    from holdfast.web.run import run, tenant_id  # noqa: PLC0415
+    from holdfast.web.run import run  # noqa: PLC0415
 
     settings = Settings.from_environ()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     as_json = output.wants_json()
 
-    def started(url: str) -> None:
-        facts = {"url": url, "ca": _ca_file(settings), "store": _store(settings), "tenant": tenant_id(settings)}
+    def started(url: str, tenant: str) -> None:
+        facts = {"url": url, "ca": _ca_file(settings), "store": _store(settings), "tenant": tenant}
         if as_json:
             output.write_document(facts)
         else:

@@ -50,7 +50,11 @@ Context: TypeAlias = AccessContext | Caller | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
-    """What the facade calls. ``for_vault``: a Key Vault stands behind this installation."""
+    """What the facade calls.
+
+    ``for_vault``: a Key Vault stands behind this installation. ``tenant``: the GUID of its tenant, in lower case.
+    ``own_database``: it runs its own PostgreSQL, in its data folder.
+    """
 
     guard: Guard
     reader: Reader
@@ -64,6 +68,8 @@ class UseCases:
     vault: VaultControl
     backends: Callable[[], Sequence[BackendHealth]]
     for_vault: bool
+    tenant: str
+    own_database: bool
 
 
 class SecretsService:
@@ -401,6 +407,16 @@ class SecretsService:
     def backends(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it now, without asking any."""
         return self._use.backends()
+
+    @property
+    def tenant(self) -> str:
+        """The GUID of the tenant that clients name to log in here; the same for ever, on all nodes."""
+        return self._use.tenant
+
+    @property
+    def own_database(self) -> bool:
+        """Whether this node runs its own PostgreSQL, in its data folder."""
+        return self._use.own_database
 
     # --- Key Vault ---
 

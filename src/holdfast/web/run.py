@@ -1,18 +1,22 @@
 """A node with its server: from settings to answered requests."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from holdfast.bootstrap import create_secrets_service
-from holdfast.bootstrap.storage import key_ring
 from holdfast.config import Settings
 from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.errors import ConfigurationError
 from holdfast.resilience.clock import SystemClock
-from holdfast.web.compose import create_server_app, tenant_of
-from holdfast.web.server import OnStarted, serve
+from holdfast.web.compose import create_server_app
+from holdfast.web.server import serve
+
+OnServing: TypeAlias = Callable[[str, str], None]
+"""Called with the server's URL and tenant id once it takes connections."""
 
 
-async def run(settings: Settings, *, on_started: OnStarted | None = None) -> None:
+async def run(settings: Settings, *, on_started: OnServing | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
@@ -26,7 +30,7 @@ async def run(settings: Settings, *, on_started: OnStarted | None = None) -> Non
             port=settings.port,
             cert_file=certificate,
             key_file=key,
-            on_started=on_started,
+            on_started=lambda url: on_started(url, service.tenant) if on_started else None,
         )
 
 
@@ -42,15 +46,6 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
         raise ConfigurationError(["HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY belong together: give both or neither"])
     made = ensure_server_certificate(tls_folder(settings), settings.tls_hosts, now=SystemClock().now())
     return made.chain_file, made.chain_file
-
-
-def tenant_id(settings: Settings) -> str:
-    """The tenant GUID that Azure's clients must name to log in here.
-
-    Raises:
-        ConfigurationError: no encryption key.
-    """
-    return tenant_of(key_ring(settings, own_database=settings.database_url is None))
 
 
 def tls_folder(settings: Settings) -> Path:

@@ -1,6 +1,7 @@
 """The connection pool and the schema."""
 
 import hashlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from uuid import UUID
 import asyncpg
 
 from holdfast.errors import StartupError
-from holdfast.stores.postgres.errors import translating, unconfirmed
+from holdfast.stores.postgres.errors import starting, translating, unconfirmed
+from holdfast.stores.postgres.queries import load_all
+
+_log: Final = logging.getLogger(__name__)
 
 Connection: TypeAlias = Any
 """An asyncpg connection or pool proxy; asyncpg ships no types."""
@@ -49,6 +53,11 @@ class Database:
     def __init__(self, dsn: str | None = None, *, pool: Any = None, max_connections: int = 10) -> None:
         self._dsn, self._pool, self._owned = dsn, pool, pool is None
         self._max_connections = max_connections
+
+    @property
+    def owned(self) -> bool:
+        """Whether the pool is ours, not the application's."""
+        return self._owned
 
     async def open(self) -> None:
         """Connect and check the server.
@@ -111,10 +120,12 @@ class Database:
     async def close(self) -> None:
         """Close the pool if it is ours."""
         if self._owned and self._pool is not None:
+            pool, self._pool = self._pool, None
             try:
-                await self._pool.close()
-            finally:
-                self._pool = None
+                await pool.close()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.info("PostgreSQL did not see us off (%s)", type(error).__name__)
+                pool.terminate()
 
 
 async def _leave_as_is(connection: Connection) -> None:
@@ -137,13 +148,17 @@ async def migrate(database: Database) -> None:
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = '4s'; SET LOCAL client_min_messages = 'warning'")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS holdfast_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
-            "checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
-        )
+        # Not IF NOT EXISTS: that asks for the right to create even where there is nothing to be created.
+        if await connection.fetchval("SELECT to_regclass('holdfast_migrations') IS NULL"):
+            with starting("This role can make no tables here; let one start that may, or give it a schema of its own"):
+                await connection.execute(
+                    "CREATE TABLE holdfast_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+                    "checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
+                )
         applied = {row["version"]: row["checksum"] for row in await connection.fetch("TABLE holdfast_migrations")}
         for migration in _pending(applied):
-            await connection.execute(migration.sql)
+            with starting(f"Migration {migration.version} cannot be applied"):
+                await connection.execute(migration.sql)
             await connection.execute(
                 "INSERT INTO holdfast_migrations (version, name, checksum) VALUES ($1, $2, $3)",
                 migration.version,
@@ -152,11 +167,34 @@ async def migrate(database: Database) -> None:
             )
 
 
-async def installation_id(database: Database) -> UUID:
-    """Return what tells this installation from any other, for as long as its database lives."""
+async def check_schema(database: Database) -> None:
+    """See that every statement of this release fits the schema.
+
+    Raises:
+        StartupError: the schema was changed by hand.
+    """
     async with database.connection() as connection:
-        found: UUID = await connection.fetchval("SELECT id FROM installation")
-    return found
+        for name, statement in load_all().items():
+            with starting(f"The schema was changed by hand; restore it from a backup. It does not fit {name}"):
+                await connection.prepare(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What stays the same for as long as the database lives.
+
+    ``id`` tells this installation from any other; ``tenant`` is the tenant that clients name to log in.
+    """
+
+    id: UUID
+    tenant: UUID
+
+
+async def installation_of(database: Database, *, first_tenant: UUID) -> Installation:
+    """Return the installation, which gets ``first_tenant`` if it has none yet."""
+    async with database.connection() as connection:
+        await connection.execute("UPDATE installation SET tenant = $1 WHERE tenant IS NULL", first_tenant)
+        return Installation(*await connection.fetchrow("SELECT id, tenant FROM installation"))
 
 
 def _pending(applied: dict[int, str]) -> list[Migration]:

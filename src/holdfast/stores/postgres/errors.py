@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from holdfast.errors import BackendUnavailable, OutcomeUnknown
+from holdfast.errors import BackendUnavailable, OutcomeUnknown, StartupError
 
 _AWAY = (
     OSError,
@@ -25,6 +25,10 @@ _AWAY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # The role's password, its rights or the database itself were changed under us.
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
 )
 
 
@@ -35,6 +39,17 @@ def translating() -> Iterator[None]:
         yield
     except _AWAY as error:
         raise BackendUnavailable(f"PostgreSQL did not answer ({type(error).__name__}); try again") from error
+
+
+@contextmanager
+def starting(what: str) -> Iterator[None]:
+    """Turn whatever PostgreSQL refuses into ``StartupError``; ``what`` was asked of it. The text names no value."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if isinstance(error, _AWAY) and not isinstance(error, asyncpg.InsufficientPrivilegeError):
+            raise
+        raise StartupError(f'{what}: PostgreSQL says "{error.message}" ({type(error).__name__}).') from error
 
 
 @contextmanager

@@ -166,10 +166,12 @@ CREATE TABLE encryption_keys (
     created_at   TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Tells this installation from others that share its Redis.
+-- The id tells this installation from others that share its Redis. The tenant is what clients name to log in, kept for
+-- ever: keys come and go. The first node to start here fills it in.
 CREATE TABLE installation (
     single BOOLEAN PRIMARY KEY DEFAULT true CHECK (single),
-    id     UUID NOT NULL DEFAULT gen_random_uuid()
+    id     UUID NOT NULL DEFAULT gen_random_uuid(),
+    tenant UUID
 );
 INSERT INTO installation DEFAULT VALUES;
 
