@@ -14,7 +14,7 @@ import uvloop
 from holdfast.config import Settings
 from holdfast.web.exchange import ASGIApp
 from holdfast.web.run import certificate_files
-from holdfast.web.server import serve
+from holdfast.web.server import listen, serve
 
 
 def answering(body: bytes) -> ASGIApp:
@@ -32,8 +32,7 @@ async def _main(body: bytes) -> None:
     certificate, key = certificate_files(Settings.from_environ())
     await serve(
         answering(body),
-        host="127.0.0.1",
-        port=0,
+        listen("127.0.0.1", 0),
         cert_file=certificate,
         key_file=key,
         on_started=lambda url: print(json.dumps({"url": url}), flush=True),

@@ -8,7 +8,8 @@ import pytest
 
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import StartupError
-from holdfast.stores.postgres.database import Database, migrate, migrations
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.migrations import migrate, migrations
 from tests.support.catalog import contents_of, schema_of
 from tests.support.node import rows
 from tests.support.postgres import empty_database, execute

@@ -10,7 +10,7 @@ from holdfast import create_secrets_service
 from holdfast.config import Settings
 from holdfast.crypto.keyring import generate_key
 from holdfast.errors import ConfigurationError, StartupError
-from holdfast.stores.postgres.database import migrations
+from holdfast.stores.postgres.migrations import migrations
 from holdfast.web.compose import create_server_app
 from tests.cli.runner import holdfast
 from tests.support.catalog import contents_of, schema_of

@@ -44,6 +44,7 @@ CALLS: dict[str, tuple[str | None, Callable[[SecretsService, AccessContext], Awa
     "get_secret_health": (None, lambda s, c: s.get_secret_health(context=c)),
     "clear_cache": (None, lambda s, c: s.invalidate_cache(context=c)),
     "sync": (None, lambda s, c: s.sync(context=c)),
+    "list_nodes": (None, lambda s, c: s.list_nodes(context=c)),
     "reconcile": (None, lambda s, c: s.reconcile(context=c)),
 }
 

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from holdfast.stores.postgres.database import Database, migrate
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.migrations import migrate
 
 TEMPLATE = "holdfast_template"
 

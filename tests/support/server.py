@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from holdfast.crypto.certificates import ServerCertificate
 from holdfast.web.exchange import ASGIApp
-from holdfast.web.server import serve
+from holdfast.web.server import listen, serve
 
 
 @asynccontextmanager
@@ -16,7 +16,7 @@ async def running(app: ASGIApp, certificate: ServerCertificate) -> AsyncIterator
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     chain = certificate.chain_file
     task = asyncio.ensure_future(
-        serve(app, host="127.0.0.1", port=0, cert_file=chain, key_file=chain, on_started=started.set_result)
+        serve(app, listen("127.0.0.1", 0), cert_file=chain, key_file=chain, on_started=started.set_result)
     )
     try:
         task.add_done_callback(lambda done: started.done() or started.cancel())

@@ -7,6 +7,7 @@ import pytest
 from holdfast import errors
 from holdfast.web.app import Parts, create_router
 from holdfast.web.compose import server_parts
+from holdfast.web.draining import Drain
 from holdfast.web.hot import HotReads
 from holdfast.web.identity import Identity
 from holdfast.web.keyvault import KeyVaultApi
@@ -58,7 +59,7 @@ async def lanes(installation: Installation, vault: Client) -> Lanes:
     await service.set_secret("hot-read", "x", tags={"k": "v"})
     await service.set_secret("hot-expired", "x", expires_at=datetime(2001, 1, 1, tzinfo=UTC))
     await service.set_secret("hot-disabled", "x", enabled=False)
-    return Lanes(server_parts(service, installation.settings), vault)
+    return Lanes(server_parts(service, installation.settings, Drain()), vault)
 
 
 @pytest.mark.parametrize(("target", "headers"), CASES)

@@ -15,14 +15,14 @@ from holdfast.errors import StartupError
 from holdfast.web.exchange import Scope, Send
 from holdfast.web.limits import Receive
 from holdfast.web.protocol import BoundedProtocol
-from holdfast.web.server import serve, tls_context
+from holdfast.web.server import listen, tls_context
 from tests.support.https import Client
 from tests.support.server import running
 
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from holdfast.web.server import serve
+from holdfast.web.server import listen, serve
 
 async def app(scope, receive, send):
     print("asked", flush=True)
@@ -32,7 +32,7 @@ async def app(scope, receive, send):
 
 async def main():
     chain = Path(sys.argv[1])
-    await serve(app, host="127.0.0.1", port=0, cert_file=chain, key_file=chain,
+    await serve(app, listen("127.0.0.1", 0), cert_file=chain, key_file=chain,
                 on_started=lambda url: print(url, flush=True))
     print("closed", flush=True)
 
@@ -62,10 +62,9 @@ async def test_a_signal_lets_requests_in_progress_finish(certificate: ServerCert
 
 
 async def test_a_taken_port_is_refused_with_what_to_do(certificate: ServerCertificate) -> None:
-    chain = certificate.chain_file
     async with running(ok, certificate) as port:
         with pytest.raises(StartupError, match=rf"port {port} .*choose another HOLDFAST_HOST or HOLDFAST_PORT"):
-            await serve(ok, host="127.0.0.1", port=port, cert_file=chain, key_file=chain)
+            listen("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("content", ["", "no certificate", None])

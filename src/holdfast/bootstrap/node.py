@@ -4,6 +4,7 @@ import asyncio
 import resource
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
+from importlib.metadata import version
 from typing import Any, Final
 
 from holdfast.bootstrap.replica import open_replica
@@ -28,6 +29,7 @@ from holdfast.service.housekeeping import Housekeeping
 from holdfast.service.listing import Lister
 from holdfast.service.manager import UseCases
 from holdfast.service.mirror import Mirror
+from holdfast.service.presence import Presence
 from holdfast.service.reading import Reader, ReadPolicy
 from holdfast.service.reports import Reporter
 from holdfast.service.vaultcontrol import VaultControl
@@ -38,6 +40,8 @@ from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.ledger import PostgresLedger
+from holdfast.stores.postgres.migrations import schema_version
+from holdfast.stores.postgres.nodes import PostgresNodes
 from holdfast.stores.postgres.sync_state import PostgresSyncState
 from holdfast.stores.spool import AuditSpool
 
@@ -92,6 +96,7 @@ class Parts:
         self.sealer = Envelope(ring)
         self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
         self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
+        self.nodes = PostgresNodes(database)
         self._archive, self._spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
         self.trail = AuditTrail(self._archive, self._spool, self.clock)
         self.grants = PostgresGrants(database)
@@ -195,6 +200,7 @@ class Parts:
             reports=self.reports,
             journal=self.journal,
             sync=self.sync_state,
+            nodes=self.nodes,
             clock=self.clock,
             backends=self.backends,
         )
@@ -229,7 +235,18 @@ class Parts:
             local=self._spool,
             archive=self._archive,
         )
-        return {"housekeeping": housekeeping.run(), **(self.replica.background() if self.replica else {})}
+        presence = Presence(
+            self.nodes,
+            self.clock,
+            release=version("holdfast"),
+            schema_version=schema_version(),
+            backends=self.backends,
+        )
+        return {
+            "housekeeping": housekeeping.run(),
+            "presence": presence.run(),
+            **(self.replica.background() if self.replica else {}),
+        }
 
     def backends(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it."""

@@ -12,7 +12,8 @@ from holdfast.embedded.keyfile import FILE_NAME, load_or_make_key
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
 from holdfast.stores.postgres.access import PostgresKeyRegistry
-from holdfast.stores.postgres.database import Database, Installation, check_schema, installation_of, migrate
+from holdfast.stores.postgres.database import Database, Installation, installation_of
+from holdfast.stores.postgres.migrations import check_schema, migrate
 
 _TENANTS: Final = UUID("4bf2a7a0-5d0c-4b57-9a57-0f3c1b0c7b11")
 """The namespace of first tenant ids: a random constant."""

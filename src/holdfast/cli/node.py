@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from holdfast.cli import exits, output
+from holdfast.cli import exits, inputs, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
 from holdfast.config import Settings
@@ -37,11 +37,18 @@ Back up, apart from the database: {key}
 
 
 @click.command(cls=Command)
-def serve() -> None:
-    """Run the server until Ctrl-C or SIGTERM."""
-    import uvloop  # noqa: PLC0415 - it and the server take long to import
+@click.option(
+    "--workers", type=inputs.whole(1, 64), default="1", show_default=True, metavar="N", help="Processes that serve."
+)
+def serve(workers: int) -> None:
+    """Run the server until Ctrl-C or SIGTERM.
+
+    With several workers, SIGHUP replaces them one by one without a failed request.
+    """
+    import uvloop  # noqa: PLC0415 - the server takes long to import
 
     from holdfast.web.run import run  # noqa: PLC0415
+    from holdfast.web.supervisor import supervise  # noqa: PLC0415
 
     settings = Settings.from_environ()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -54,7 +61,7 @@ def serve() -> None:
         else:
             click.echo(_STARTED.format(**facts, program=_program(settings)))
 
-    uvloop.run(run(settings, on_started=started))
+    uvloop.run(run(settings, on_started=started) if workers == 1 else supervise(settings, workers, on_started=started))
 
 
 @click.command(cls=Command)

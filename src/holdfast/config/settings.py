@@ -146,6 +146,15 @@ class Settings:
             "HOLDFAST_PORT", "The port that `serve` listens on; 0 picks one.", parsing.number(0, 65535), default="8200"
         ),
     )
+    drain: timedelta = field(
+        default=timedelta(seconds=2),
+        metadata=variable(
+            "HOLDFAST_DRAIN",
+            "Seconds that a server told to stop (SIGTERM) still answers, while /readyz says 503: 0 to 300.",
+            parsing.seconds(0, 300),
+            default="2",
+        ),
+    )
     tls_cert: Path | None = field(
         default=None,
         metadata=variable(

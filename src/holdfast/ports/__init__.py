@@ -11,6 +11,7 @@ from holdfast.ports.clock import Clock
 from holdfast.ports.feed import Feed, FeedListener
 from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
+from holdfast.ports.nodes import NodeRecord, NodeStore
 from holdfast.ports.sealing import Sealer
 from holdfast.ports.vault import Vault, VaultVersion
 
@@ -32,6 +33,8 @@ __all__ = [
     "KeyRegistry",
     "Ledger",
     "LedgerTransaction",
+    "NodeRecord",
+    "NodeStore",
     "Place",
     "Reports",
     "SealedValue",

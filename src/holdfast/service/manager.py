@@ -29,7 +29,7 @@ from holdfast.domain.validation import (
     valid_version,
 )
 from holdfast.errors import StartupError
-from holdfast.ports import BackendHealth, ClientRecord
+from holdfast.ports import BackendHealth, ClientRecord, NodeRecord
 from holdfast.service.access import AccessControl
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
@@ -394,6 +394,10 @@ class SecretsService:
     async def get_secret_health(self, *, context: Context = None) -> HealthReport:
         """Return totals, the state of every backend, what waits for Key Vault, and what to do about it."""
         return await self._use.reporter.health(_caller(context))
+
+    async def list_nodes(self, *, context: Context = None) -> list[NodeRecord]:
+        """Return the nodes that run on this database now, oldest first."""
+        return await self._use.reporter.nodes(_caller(context))
 
     def check_ready(self) -> None:
         """See that this node can answer anything.

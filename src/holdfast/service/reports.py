@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
-from holdfast.ports import BackendHealth, Clock, Journal, JournalStatus, Ledger, Reports, SyncState
+from holdfast.ports import (
+    BackendHealth,
+    Clock,
+    Journal,
+    JournalStatus,
+    Ledger,
+    NodeRecord,
+    NodeStore,
+    Reports,
+    SyncState,
+)
 from holdfast.service.guard import WHOLE_VAULT, Guard
 
 
@@ -60,11 +70,13 @@ class Reporter:
         reports: Reports,
         journal: Journal,
         sync: SyncState,
+        nodes: NodeStore,
         clock: Clock,
         backends: Callable[[], Sequence[BackendHealth]],
     ) -> None:
         self._guard, self._ledger, self._reports = guard, ledger, reports
-        self._journal, self._sync, self._clock, self._backends = journal, sync, clock, backends
+        self._journal, self._sync, self._nodes = journal, sync, nodes
+        self._clock, self._backends = clock, backends
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may grant on it."""
@@ -72,6 +84,13 @@ class Reporter:
             records = await self._reports.history(name, limit)
             await self._guard.record(authorized)
         return records
+
+    async def nodes(self, caller: Caller) -> list[NodeRecord]:
+        """The nodes that run now, oldest first, each with its own view of the backends."""
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "nodes") as authorized:
+            found = await self._nodes.present()
+            await self._guard.record(authorized)
+        return found
 
     async def expiring(self, caller: Caller, days: int) -> list[ExpiringSecret]:
         """Secrets that expire within ``days``, and expired ones, soonest first; only those the caller may list."""

@@ -12,24 +12,28 @@ from holdfast.ports import BackendHealth
 from holdfast.resilience.clock import SystemClock
 from holdfast.service.manager import SecretsService
 from holdfast.web.app import Parts, create_app
+from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
 from holdfast.web.keyvault import VaultFacts
 
 
-def create_server_app(service: SecretsService, settings: Settings) -> ASGIApp:
+def create_server_app(service: SecretsService, settings: Settings, drain: Drain | None = None) -> ASGIApp:
     """Return the server's ASGI application over a service that has been initialised.
+
+    It is not ready once ``drain`` has begun.
 
     Raises:
         ConfigurationError: no encryption key, and the service has a database that is not its own.
         StartupError: the service is not running.
     """
-    return create_app(server_parts(service, settings))
+    return create_app(server_parts(service, settings, drain or Drain()))
 
 
-def server_parts(service: SecretsService, settings: Settings) -> Parts:
+def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> Parts:
     """Return what such an application is made of."""
 
     def backends() -> Sequence[BackendHealth]:
+        drain.check()
         service.check_ready()
         return service.backends()
 

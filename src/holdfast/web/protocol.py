@@ -9,9 +9,11 @@ import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
+import uvicorn.server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from holdfast.keyvault_wire.responses import error_body
+from holdfast.web.draining import Drain
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Request line and headers together."""
@@ -26,8 +28,18 @@ GOODBYE_PATIENCE_S: Final = 0.25
 MAX_CONNECTIONS: Final = 4096
 
 
+class ServerState(uvicorn.server.ServerState):
+    """What the connections of one server share."""
+
+    def __init__(self, drain: Drain) -> None:
+        super().__init__()
+        self.drain = drain
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
+
+    server_state: ServerState
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,6 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._fed_bytes = 0
         super().on_headers_complete()
+        if self.server_state.drain.begun:
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not proper HTTP, in JSON like every other refusal, and close."""

@@ -1,5 +1,6 @@
 """A node with its server: from settings to answered requests."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -10,26 +11,33 @@ from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.errors import ConfigurationError
 from holdfast.resilience.clock import SystemClock
 from holdfast.web.compose import create_server_app
-from holdfast.web.server import serve
+from holdfast.web.draining import Drain
+from holdfast.web.server import listen, serve
 
 OnServing: TypeAlias = Callable[[str, str], None]
 """Called with the server's URL and tenant id once it takes connections."""
 
 
-async def run(settings: Settings, *, on_started: OnServing | None = None) -> None:
+async def run(
+    settings: Settings, *, listener: socket.socket | None = None, on_started: OnServing | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    ``listener``: a bound socket that this process shares with other workers; by default one of its own.
 
     Raises:
         StartupError: this node cannot serve.
     """
     certificate, key = certificate_files(settings)
+    drain = Drain(settings.drain)
     async with create_secrets_service(settings) as service:
         await serve(
-            create_server_app(service, settings),
-            host=settings.host,
-            port=settings.port,
+            create_server_app(service, settings, drain),
+            listener or listen(settings.host, settings.port),
             cert_file=certificate,
             key_file=key,
+            drain=drain,
+            alone=listener is None,
             on_started=lambda url: on_started(url, service.tenant) if on_started else None,
         )
 

@@ -12,14 +12,15 @@ from typing import Final
 import uvicorn
 
 from holdfast.errors import StartupError
+from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
-from holdfast.web.protocol import BoundedProtocol
+from holdfast.web.protocol import BoundedProtocol, ServerState
 
 BACKLOG: Final = 1024
 KEEP_ALIVE_S: Final = 75
 """Seconds that an idle connection is kept; longer than clients keep theirs, so that they close first."""
 
-DRAIN_S: Final = 10
+FINISH_S: Final = 10
 """Seconds for requests in progress to end when the server stops."""
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -30,23 +31,25 @@ OnStarted = Callable[[str], None]
 
 async def serve(
     app: ASGIApp,
+    listener: socket.socket,
     *,
-    host: str,
-    port: int,
     cert_file: Path,
     key_file: Path,
+    drain: Drain | None = None,
+    alone: bool = True,
     on_started: OnStarted | None = None,
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, or until cancelled; requests in progress are finished first.
 
-    ``port`` 0 picks a free one; ``on_started`` gets the URL once connections are accepted.
+    SIGTERM lets it drain before that, SIGINT does not: then a person waits. ``alone``: nobody else accepts connections
+    from ``listener``, so it does so to the end. ``on_started`` gets the URL once connections are accepted.
 
     Raises:
-        StartupError: the address is taken or not ours, or the certificate cannot be used.
+        StartupError: the certificate cannot be used.
     """
-    context = tls_context(cert_file, key_file)
-    with contextlib.closing(_bound_socket(host, port)) as listener:
-        server = _Server(_config(app, context), _url(host, listener), on_started)
+    with contextlib.closing(listener):
+        context = tls_context(cert_file, key_file)
+        server = _Server(_config(app, context), drain or Drain(), url_of(listener), on_started, alone=alone)
         running = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:
             await asyncio.shield(running)
@@ -83,20 +86,22 @@ class _Server(uvicorn.Server):
     uvicorn raises the signal again when it has drained, which would end the process before the service has closed.
     """
 
-    def __init__(self, config: uvicorn.Config, url: str, on_started: OnStarted | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain: Drain, url: str, on_started: OnStarted | None, *, alone: bool
+    ) -> None:
         super().__init__(config)
-        self._url = url
-        self._on_started = on_started
+        self.server_state = ServerState(drain)
+        self._drain, self._url, self._on_started, self._alone = drain, url, on_started, alone
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop on SIGTERM and SIGINT; a second one does not wait for requests in progress."""
         loop = asyncio.get_running_loop()
         caught = []
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number, stop in ((signal.SIGTERM, self._stop_gently), (signal.SIGINT, self._stop)):
             # Off the main thread there are no signals; whoever runs us there cancels instead.
             with contextlib.suppress(ValueError, RuntimeError):
-                loop.add_signal_handler(number, self._stop)
+                loop.add_signal_handler(number, stop)
                 caught.append(number)
         try:
             yield
@@ -109,6 +114,16 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self._on_started is not None:
             self._on_started(self._url)
+
+    def _stop_gently(self) -> None:
+        if self._drain.begun:
+            self._stop()
+            return
+        self._drain.begun = True
+        if not self._alone:
+            for server in self.servers:
+                server.close()
+        asyncio.get_running_loop().call_later(self._drain.patience.total_seconds(), self._stop)
 
     def _stop(self) -> None:
         self.force_exit = self.should_exit
@@ -129,12 +144,17 @@ def _config(app: ASGIApp, context: ssl.SSLContext) -> uvicorn.Config:
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=FINISH_S,
         ssl_context_factory=lambda _config, _default: context,
     )
 
 
-def _bound_socket(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address, for ``serve``; port 0 picks a free one.
+
+    Raises:
+        StartupError: the address is taken or not ours.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -153,8 +173,10 @@ def _bound_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(host: str, listener: socket.socket) -> str:
-    return f"https://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+def url_of(listener: socket.socket) -> str:
+    """The address that clients on this machine reach a bound socket under."""
+    host, port = listener.getsockname()[:2]
+    return f"https://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _no_password() -> str:

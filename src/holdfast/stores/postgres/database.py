@@ -1,19 +1,16 @@
-"""The connection pool and the schema."""
+"""The connection pool."""
 
-import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
 from holdfast.errors import StartupError
-from holdfast.stores.postgres.errors import starting, translating, unconfirmed
-from holdfast.stores.postgres.queries import load_all
+from holdfast.stores.postgres.errors import translating, unconfirmed
 
 _log: Final = logging.getLogger(__name__)
 
@@ -23,23 +20,8 @@ Connection: TypeAlias = Any
 OLDEST_SERVER: Final = 14
 """PostgreSQL's oldest supported major version on the day of this release."""
 
-_MIGRATION_LOCK: Final = 0x686F6C64  # "hold", the advisory lock of those who migrate
 _CONNECT_TIMEOUT_S: Final = 5.0
 _COMMAND_TIMEOUT_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One ordered step of the schema."""
-
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the statement text, in hex."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
 class Database:
@@ -132,53 +114,6 @@ async def _leave_as_is(connection: Connection) -> None:
     """Nothing to undo: no statement here leaves session state behind, and a reset would cost a round trip each time."""
 
 
-def migrations() -> list[Migration]:
-    """All migrations of this release, in order."""
-    folder = resources.files(__package__).joinpath("sql", "migrations")
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
-    return [Migration(int(file.name[:4]), file.name[5:-4], file.read_text()) for file in files]
-
-
-async def migrate(database: Database) -> None:
-    """Bring the schema up to this release; nodes that start together wait for one another.
-
-    Raises:
-        StartupError: the schema is newer than this release, or was changed by hand.
-    """
-    async with database.transaction() as connection:
-        await connection.execute("SET LOCAL lock_timeout = '4s'; SET LOCAL client_min_messages = 'warning'")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-        # Not IF NOT EXISTS: that asks for the right to create even where there is nothing to be created.
-        if await connection.fetchval("SELECT to_regclass('holdfast_migrations') IS NULL"):
-            with starting("This role can make no tables here; let one start that may, or give it a schema of its own"):
-                await connection.execute(
-                    "CREATE TABLE holdfast_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
-                    "checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
-                )
-        applied = {row["version"]: row["checksum"] for row in await connection.fetch("TABLE holdfast_migrations")}
-        for migration in _pending(applied):
-            with starting(f"Migration {migration.version} cannot be applied"):
-                await connection.execute(migration.sql)
-            await connection.execute(
-                "INSERT INTO holdfast_migrations (version, name, checksum) VALUES ($1, $2, $3)",
-                migration.version,
-                migration.name,
-                migration.checksum,
-            )
-
-
-async def check_schema(database: Database) -> None:
-    """See that every statement of this release fits the schema.
-
-    Raises:
-        StartupError: the schema was changed by hand.
-    """
-    async with database.connection() as connection:
-        for name, statement in load_all().items():
-            with starting(f"The schema was changed by hand; restore it from a backup. It does not fit {name}"):
-                await connection.prepare(statement)
-
-
 @dataclass(frozen=True, slots=True)
 class Installation:
     """What stays the same for as long as the database lives.
@@ -195,17 +130,3 @@ async def installation_of(database: Database, *, first_tenant: UUID) -> Installa
     async with database.connection() as connection:
         await connection.execute("UPDATE installation SET tenant = $1 WHERE tenant IS NULL", first_tenant)
         return Installation(*await connection.fetchrow("SELECT id, tenant FROM installation"))
-
-
-def _pending(applied: dict[int, str]) -> list[Migration]:
-    known = {migration.version: migration for migration in migrations()}
-    newer = sorted(set(applied) - set(known))
-    if newer:
-        raise StartupError(
-            f"The database was migrated by a newer Holdfast (schema {newer[-1]}; this one knows {max(known)}). "
-            "Run that release or newer; this one changes nothing."
-        )
-    changed = [version for version, checksum in applied.items() if known[version].checksum != checksum]
-    if changed:
-        raise StartupError(f"Migration {changed[0]} differs from the one applied here: was this installation modified?")
-    return [migration for version, migration in sorted(known.items()) if version not in applied]

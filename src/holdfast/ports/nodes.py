@@ -1,0 +1,35 @@
+"""The nodes that run on one database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from holdfast.ports.audit import BackendHealth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRecord:
+    """One process that serves. ``name``: ``host:pid``. ``schema_version``: what its release works with."""
+
+    id: UUID
+    name: str
+    release: str
+    schema_version: int
+    started_at: datetime
+    seen_at: datetime
+    backends: Sequence[BackendHealth]
+
+
+class NodeStore(Protocol):
+    """Who is there, by the database's clock."""
+
+    async def beat(self, node: NodeRecord) -> int:
+        """Report a node; returns the schema that the database has by now."""
+
+    async def leave(self, node: UUID) -> None:
+        """Forget a node that stops."""
+
+    async def present(self) -> list[NodeRecord]:
+        """Nodes heard of in the last seconds, oldest first."""

@@ -1,0 +1,69 @@
+"""Every node says every few seconds that it is there, and what it sees."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+from uuid import uuid4
+
+from holdfast.errors import BackendUnavailable
+from holdfast.ports import BackendHealth, Clock, NodeRecord, NodeStore
+
+_log: Final = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 5.0
+
+
+class Presence:
+    """This node, as others see it.
+
+    Args:
+        release: the version of this program.
+        schema_version: the schema that it works with.
+        backends: looks at every backend, as this node sees it.
+    """
+
+    def __init__(
+        self,
+        store: NodeStore,
+        clock: Clock,
+        *,
+        release: str,
+        schema_version: int,
+        backends: Callable[[], Sequence[BackendHealth]],
+    ) -> None:
+        self._store, self._clock, self._backends = store, clock, backends
+        now = clock.now()
+        self._node = NodeRecord(
+            id=uuid4(),
+            name=f"{socket.gethostname()}:{os.getpid()}",
+            release=release,
+            schema_version=schema_version,
+            started_at=now,
+            seen_at=now,
+            backends=(),
+        )
+        self._warned = False
+
+    async def run(self) -> None:
+        """Report until cancelled, then say goodbye."""
+        try:
+            while True:
+                await self._report()
+                await self._clock.sleep(INTERVAL_S)
+        finally:
+            with suppress(BackendUnavailable):
+                await self._store.leave(self._node.id)
+
+    async def _report(self) -> None:
+        try:
+            newest = await self._store.beat(replace(self._node, backends=tuple(self._backends())))
+        except BackendUnavailable as error:
+            _log.info("Other nodes do not hear of this one: %s", error)
+            return
+        if newest > self._node.schema_version and not self._warned:
+            self._warned = True
+            _log.warning("A newer release has migrated the database (schema %d): upgrade this node too", newest)

@@ -1,0 +1,128 @@
+"""The schema, brought up to this release in ordered steps."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import resources
+from typing import Final
+
+from holdfast.errors import StartupError
+from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.errors import starting
+from holdfast.stores.postgres.queries import load, load_all
+
+ALIVE_WITHIN: Final = timedelta(seconds=15)
+"""A node that was not heard of for this long is taken for stopped: three of its heartbeats."""
+
+KEEPS_OLDER_NODES: Final = "-- older nodes: go on"
+"""The line in a migration that nodes of the release before can work with, so that it may run beside them."""
+
+_LOCK: Final = 0x686F6C64  # "hold", the advisory lock of those who migrate
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One ordered step of the schema."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the statement text, in hex."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def keeps_older_nodes(self) -> bool:
+        """Whether nodes of the release before may go on while and after it runs."""
+        return KEEPS_OLDER_NODES in self.sql.splitlines()
+
+
+def migrations() -> list[Migration]:
+    """All migrations of this release, in order."""
+    folder = resources.files(__package__).joinpath("sql", "migrations")
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [Migration(int(file.name[:4]), file.name[5:-4], file.read_text()) for file in files]
+
+
+def schema_version() -> int:
+    """The schema that this release works with."""
+    return migrations()[-1].version
+
+
+async def migrate(database: Database, steps: Sequence[Migration] | None = None) -> None:
+    """Bring the schema up to this release; nodes that start together wait for one another.
+
+    ``steps``: all migrations there are, by default those of this release.
+
+    Raises:
+        StartupError: the schema is newer than this release, or was changed by hand, or nodes of an older release run
+            that could not work with the new one. Nothing was written.
+    """
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL lock_timeout = '4s'; SET LOCAL client_min_messages = 'warning'")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        # Not IF NOT EXISTS: that asks for the right to create even where there is nothing to be created.
+        if await connection.fetchval("SELECT to_regclass('holdfast_migrations') IS NULL"):
+            with starting("This role can make no tables here; let one start that may, or give it a schema of its own"):
+                await connection.execute(
+                    "CREATE TABLE holdfast_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+                    "checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
+                )
+        applied = {row["version"]: row["checksum"] for row in await connection.fetch("TABLE holdfast_migrations")}
+        pending = _pending(migrations() if steps is None else steps, applied)
+        await _check_older_nodes(connection, pending)
+        for migration in pending:
+            await _apply(connection, migration)
+
+
+async def check_schema(database: Database) -> None:
+    """See that every statement of this release fits the schema.
+
+    Raises:
+        StartupError: the schema was changed by hand.
+    """
+    async with database.connection() as connection:
+        for name, statement in load_all().items():
+            with starting(f"The schema was changed by hand; restore it from a backup. It does not fit {name}"):
+                await connection.prepare(statement)
+
+
+def _pending(steps: Sequence[Migration], applied: dict[int, str]) -> list[Migration]:
+    known = {migration.version: migration for migration in steps}
+    newer = sorted(set(applied) - set(known))
+    if newer:
+        raise StartupError(
+            f"The database was migrated by a newer Holdfast (schema {newer[-1]}; this one knows {max(known)}). "
+            "Run that release or newer; this one changes nothing."
+        )
+    changed = [version for version, checksum in applied.items() if known[version].checksum != checksum]
+    if changed:
+        raise StartupError(f"Migration {changed[0]} differs from the one applied here: was this installation modified?")
+    return [migration for version, migration in sorted(known.items()) if version not in applied]
+
+
+async def _check_older_nodes(connection: Connection, pending: Sequence[Migration]) -> None:
+    unsafe = [migration for migration in pending if not migration.keeps_older_nodes]
+    if not unsafe or not await connection.fetchval("SELECT to_regclass('nodes') IS NOT NULL"):
+        return
+    older = await connection.fetch(load("nodes")["older"], unsafe[0].version, ALIVE_WITHIN)
+    if older:
+        named = ", ".join(f"{node['name']} (release {node['release']})" for node in older)
+        raise StartupError(
+            f"Older nodes run that could not work with schema {unsafe[0].version} ({unsafe[0].name}): {named}. "
+            "Stop them first, then start this release; nothing is changed yet."
+        )
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    with starting(f"Migration {migration.version} cannot be applied"):
+        await connection.execute(migration.sql)
+    await connection.execute(
+        "INSERT INTO holdfast_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+        migration.version,
+        migration.name,
+        migration.checksum,
+    )

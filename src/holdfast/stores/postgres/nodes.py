@@ -1,0 +1,42 @@
+"""Who is there, in the table ``nodes``."""
+
+from uuid import UUID
+
+import msgspec
+
+from holdfast.ports import BackendHealth, NodeRecord
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.migrations import ALIVE_WITHIN
+from holdfast.stores.postgres.queries import load
+
+
+class PostgresNodes:
+    """Implements ``ports.NodeStore``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("nodes")
+
+    async def beat(self, node: NodeRecord) -> int:
+        """See the port."""
+        backends = msgspec.json.encode(node.backends).decode()
+        facts = (node.id, node.name, node.release, node.schema_version, node.started_at, backends)
+        async with self._database.connection() as connection:
+            await connection.execute(self._sql["beat"], *facts)
+            newest: int = await connection.fetchval(self._sql["newest_schema"])
+        return newest
+
+    async def leave(self, node: UUID) -> None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            await connection.execute(self._sql["leave"], node)
+
+    async def present(self) -> list[NodeRecord]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["present"], ALIVE_WITHIN)
+        return [NodeRecord(**{**row, "backends": _backends(row["backends"])}) for row in rows]
+
+
+def _backends(text: str) -> list[BackendHealth]:
+    return msgspec.json.decode(text, type=list[BackendHealth])

@@ -1,0 +1,19 @@
+-- name: beat
+WITH gone AS (
+    DELETE FROM nodes WHERE seen_at < now() - interval '1 hour'
+)
+INSERT INTO nodes (id, name, release, schema_version, started_at, backends)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (id) DO UPDATE SET seen_at = now(), backends = $6
+
+-- name: leave
+DELETE FROM nodes WHERE id = $1
+
+-- name: present
+SELECT * FROM nodes WHERE seen_at > now() - $1::interval ORDER BY started_at, id
+
+-- name: older
+SELECT name, release FROM nodes WHERE schema_version < $1 AND seen_at > now() - $2::interval ORDER BY name
+
+-- name: newest_schema
+SELECT max(version) FROM holdfast_migrations

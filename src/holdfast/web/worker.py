@@ -1,0 +1,54 @@
+"""One of several server processes on one listening socket: ``python -m holdfast.web.worker LISTENER READY LIFELINE``.
+
+The three are file descriptors that the supervisor leaves open: the bound socket, a pipe on which the worker says its
+tenant once it accepts connections, and a pipe whose end means that the supervisor is gone.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Final
+
+import uvloop
+
+from holdfast.config import Settings
+from holdfast.errors import HoldfastError
+from holdfast.web.run import run
+
+FAILED_TO_START: Final = 9
+"""The exit code of a node whose settings or start are at fault, as the command line has it."""
+
+LOG_FORMAT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until told to stop, or until the supervisor is gone."""
+    listener, ready, lifeline = map(int, arguments)
+    try:
+        settings = Settings.from_environ()
+        logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+        uvloop.run(_serve(settings, listener, ready, lifeline))
+    except HoldfastError as error:
+        print(f"holdfast serve: {error}", file=sys.stderr)
+        return FAILED_TO_START
+    return 0
+
+
+async def _serve(settings: Settings, listener: int, ready: int, lifeline: int) -> None:
+    def started(_url: str, tenant: str) -> None:
+        os.write(ready, tenant.encode())
+        os.close(ready)
+
+    def orphaned() -> None:
+        asyncio.get_running_loop().remove_reader(lifeline)
+        signal.raise_signal(signal.SIGTERM)
+
+    asyncio.get_running_loop().add_reader(lifeline, orphaned)
+    await run(settings, listener=socket.socket(fileno=listener), on_started=started)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
