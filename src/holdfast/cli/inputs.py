@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -110,10 +111,9 @@ def _bytes_of(file: Path | None) -> bytes:
 
 
 def _decoded(data: bytes) -> str:
-    try:
+    with suppress(UnicodeDecodeError):  # it holds the value, so it may not stay as the context of ours
         return data.decode()
-    except UnicodeDecodeError:
-        raise InvalidInput("The value is not UTF-8 text; encode it first, for example with base64.") from None
+    raise InvalidInput("The value is not UTF-8 text; encode it first, for example with base64.")
 
 
 def _without_newline(text: str) -> str:

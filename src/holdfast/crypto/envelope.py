@@ -17,6 +17,7 @@ An attestation is text: ``v1.<key id>.<HMAC-SHA256 in hex>``.
 import hmac
 import os
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final, final
 
@@ -96,7 +97,6 @@ class Envelope:
 
 
 def _encode(value: SecretValue) -> bytes:
-    try:
+    with suppress(UnicodeEncodeError):  # it holds the value, so it may not stay as the context of ours
         return value.reveal().encode()
-    except UnicodeEncodeError:  # its text would quote the value
-        raise InvalidInput("value is not text: it holds half a surrogate pair.", field="value") from None
+    raise InvalidInput("value is not text: it holds half a surrogate pair.", field="value")

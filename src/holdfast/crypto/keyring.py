@@ -9,6 +9,7 @@ import base64
 import binascii
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final, final
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -37,10 +38,11 @@ def parse_key(text: str) -> bytes:
     Raises:
         InvalidInput: not base64, not 32 bytes, or plainly not random. The text does not repeat the key.
     """
-    try:
+    key = None
+    with suppress(binascii.Error, ValueError):  # it may hold the text, so it may not stay as the context of ours
         key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidInput(f"is not valid base64 of {KEY_BYTES} bytes; {_MEND}") from None
+    if key is None:
+        raise InvalidInput(f"is not valid base64 of {KEY_BYTES} bytes; {_MEND}")
     if len(key) != KEY_BYTES:
         raise InvalidInput(f"holds {len(key)} bytes, and an AES-256 key has {KEY_BYTES}; {_MEND}")
     if len(set(key)) < _MIN_DISTINCT_BYTES:

@@ -5,6 +5,7 @@ and the mend. No text repeats what was given: it may be a value that went to the
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
@@ -229,10 +230,12 @@ def _check_text(field: str, raw: object, low: int, high: int, subject: str) -> s
 
 
 def _encoded(field: str, raw: str) -> bytes:
-    try:
-        return raw.encode()
-    except UnicodeEncodeError:
-        raise _wrong(field, "holds a lone surrogate, which is no Unicode text; decode it properly first") from None
+    encoded = b""
+    with suppress(UnicodeEncodeError):  # it holds the text, so it may not stay as the context of ours
+        encoded = raw.encode()
+    if raw and not encoded:
+        raise _wrong(field, "holds a lone surrogate, which is no Unicode text; decode it properly first")
+    return encoded
 
 
 def _is_address(raw: object) -> bool:

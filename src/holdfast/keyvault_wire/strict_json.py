@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from holdfast.errors import InvalidInput
@@ -21,21 +22,31 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         InvalidInput: not UTF-8 (UTF-16 and byte-order marks included), not JSON, not an object, a key given twice,
             NaN or Infinity, nested deeper than 16.
     """
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _bad("is not UTF-8") from error
+    text = _text(raw)
     _check_depth(text)
-    try:
-        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except InvalidInput:
-        raise
-    except (ValueError, RecursionError):
-        # The parser's own error holds the text, which may be a secret: it is not to be kept as a cause.
-        raise _bad("is not valid JSON") from None
+    parsed = _parsed(text)
     if not isinstance(parsed, dict):
         raise _bad("is not a JSON object")
     return parsed
+
+
+# The errors of decoder and parser hold the text, which may be a secret: none may stay as the context of ours.
+
+
+def _text(raw: bytes) -> str:
+    with suppress(UnicodeDecodeError):
+        return raw.decode("utf-8")
+    raise _bad("is not UTF-8")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except InvalidInput:
+        raise
+    except (ValueError, RecursionError):
+        pass
+    raise _bad("is not valid JSON")
 
 
 def _check_depth(text: str) -> None:

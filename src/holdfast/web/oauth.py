@@ -3,6 +3,7 @@
 import base64
 import binascii
 import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -125,14 +126,17 @@ def _form(exchange: Exchange, body: bytes) -> dict[str, str]:
     media_type = (exchange.single(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         raise OAuthError("invalid_request", "Send the request as application/x-www-form-urlencoded.")
-    try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
-    except ValueError:
-        raise OAuthError("invalid_request", "The request body is not a form in UTF-8.") from None
+    pairs = _pairs(body)
     form = dict(pairs)
     if len(form) != len(pairs):
         raise OAuthError("invalid_request", "A parameter is given more than once.")
     return form
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    with suppress(ValueError):  # it may hold the body, so it may not stay as the context of ours
+        return parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+    raise OAuthError("invalid_request", "The request body is not a form in UTF-8.")
 
 
 def _credentials(exchange: Exchange, form: dict[str, str]) -> _Credentials:
