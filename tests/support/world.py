@@ -1,6 +1,5 @@
 """Everything between the commit point and Key Vault, put together by hand on a vault in memory."""
 
-import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from holdfast.cache.memory import MemoryCache
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
-from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
-from holdfast.domain.policy import SYSTEM_ID, Caller, Grant, Permission
+from holdfast.domain.policy import SYSTEM_ID, Caller, Permission
 from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion
-from holdfast.ports import FeedListener, Head
+from holdfast.ports import Head
 from holdfast.resilience.retry import RetryPolicy
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.adoption import Adopter
@@ -37,8 +35,8 @@ from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.sync_state import PostgresSyncState
 from tests.support.clock import VirtualClock
 from tests.support.memory_vault import MemoryVault
+from tests.support.rules import KEY, QuietFeed, QuietTrail, RulesInMemory
 
-KEY = base64.b64encode(bytes(range(32))).decode()
 SYSTEM = Caller(SYSTEM_ID, is_system=True)
 SECRET = SecretName("api-key")
 
@@ -59,33 +57,6 @@ class CrashOnce:
         if self.point == point:
             self.point = None
             raise Crash(point)
-
-
-class _Quiet:
-    """A feed on which nothing happens, no grants, and an audit trail that keeps nothing."""
-
-    async def start(self, listener: FeedListener) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def live(self) -> bool:
-        return True
-
-    def seconds_since_contact(self) -> float:
-        return 0.0
-
-    async def append(self, record: AuditRecord) -> None: ...
-
-    async def all(self) -> list[Grant]:
-        return []
-
-    async def of_user(self, user_id: str) -> list[Grant]:
-        return []
-
-    async def put(self, grant: Grant, record: AuditRecord) -> None: ...
-
-    async def remove(self, pattern: str, user_id: str, record: AuditRecord) -> bool:
-        return False
 
 
 class World:
@@ -147,10 +118,9 @@ class World:
         self.restart()
 
     def _writer(self) -> Writer:
-        quiet = _Quiet()
-        grants = GrantBook(quiet, quiet, self.clock, timedelta(days=1))
+        grants = GrantBook(RulesInMemory(), self.sealer, QuietFeed(), self.clock, timedelta(days=1))
         cache = MemoryCache(max_ttl=timedelta(minutes=1))
-        self.guard = Guard(grants, quiet, self.clock)
+        self.guard = Guard(grants, QuietTrail(), self.clock)
         return Writer(
             ledger=self.ledger,
             mirror=self.mirror,

@@ -32,12 +32,15 @@ from holdfast.service.mirror import Mirror
 from holdfast.service.presence import Presence
 from holdfast.service.reading import Reader, ReadPolicy
 from holdfast.service.reports import Reporter
+from holdfast.service.roles import RoleControl
+from holdfast.service.rules import Rules
 from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
-from holdfast.stores.postgres.access import PostgresClients, PostgresGrants, PostgresReports
+from holdfast.stores.postgres.access import PostgresClients, PostgresReports
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
+from holdfast.stores.postgres.grants import PostgresGrants
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.migrations import schema_version
@@ -100,7 +103,7 @@ class Parts:
         self._archive, self._spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
         self.trail = AuditTrail(self._archive, self._spool, self.clock)
         self.grants = PostgresGrants(database)
-        self.book = GrantBook(self.grants, self.feed, self.clock, settings.grant_lease)
+        self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, settings.grant_lease)
         self._clients = PostgresClients(database)
         self.client_book = ClientBook(self._clients)
         self.guard = Guard(self.book, self.trail, self.clock)
@@ -128,7 +131,17 @@ class Parts:
             else None
         )
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
-        self.reader, self.writer = self._reader(), self._writer()
+        self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
+
+    def _rules(self) -> Rules:
+        return Rules(
+            guard=self.guard,
+            book=self.book,
+            store=self.grants,
+            sealer=self.sealer,
+            clock=self.clock,
+            announce=self.coherence.rules_changed,
+        )
 
     def _reader(self) -> Reader:
         return Reader(
@@ -171,6 +184,7 @@ class Parts:
             writer=self.writer,
             lister=Lister(self.ledger, self.guard, self.reader.discover),
             access=self._access(),
+            roles=RoleControl(guard=self.guard, rules=self.rules, clock=self.clock),
             clients=self.client_book,
             reporter=self._reporter(),
             backup=self._backup(),
@@ -186,11 +200,10 @@ class Parts:
         return AccessControl(
             guard=self.guard,
             book=self.book,
-            grants=self.grants,
+            rules=self.rules,
             clients=self._clients,
             client_book=self.client_book,
             clock=self.clock,
-            announce=self.coherence.grants_changed,
         )
 
     def _reporter(self) -> Reporter:

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from holdfast.cli import access, clients, lifecycle, listing, node, secrets, vault
+from holdfast.cli import access, clients, lifecycle, listing, node, roles, secrets, vault
 from holdfast.cli.exits import INTERRUPTED, OK, USAGE
 from holdfast.cli.grammar import Root
 from holdfast.cli.output import report, report_text
@@ -18,7 +18,7 @@ COMMANDS: Final = (
     *(secrets.get, secrets.set_, secrets.update, secrets.rollback, listing.list_, listing.versions),
     *(lifecycle.delete, lifecycle.recover, lifecycle.purge),
     *(access.grant, access.revoke, access.check, access.history, access.expiring),
-    *(clients.client, vault.sync, vault.reconcile),
+    *(roles.role, clients.client, vault.sync, vault.reconcile),
 )
 
 cli = Root(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from holdfast.domain.names import canonical_pattern, covers, matches
+from holdfast.domain.names import covers, matches
 from holdfast.errors import InvalidInput
 
 MAX_IDENTITY_LENGTH: Final = 255
@@ -83,7 +83,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """``user_id`` may do ``permissions`` to every secret that ``pattern`` covers, until ``expires_at``."""
+    """A subject may do ``permissions`` to every secret that ``pattern`` covers, until ``expires_at``.
+
+    ``user_id`` is the subject: an identity, or ``group:`` and the name of a group. ``rule`` names what says so, as the
+    audit trail does: ``grant:17``, or ``role:reader on payments-*``; it is empty until the rule is stored.
+    """
 
     user_id: str
     pattern: str
@@ -91,14 +95,21 @@ class Grant:
     granted_by: str
     granted_at: datetime | None = None
     expires_at: datetime | None = None
+    rule: str = ""
 
     def allows(self, permission: Permission, name: str, now: datetime) -> bool:
         """Whether this grant is in force and gives ``permission`` on ``name``."""
-        return (
-            permission in self.permissions
-            and matches(self.pattern, name)
-            and (self.expires_at is None or now < self.expires_at)
-        )
+        return permission in self.permissions and matches(self.pattern, name) and not self.expired(now)
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and now >= self.expires_at
+
+    def outlasts(self, other: "Grant") -> bool:
+        """Whether this grant holds at least as long as ``other``."""
+        if self.expires_at is None:
+            return True
+        return other.expires_at is not None and other.expires_at <= self.expires_at
 
 
 def caller_of(context: AccessContext | None) -> Caller:
@@ -137,6 +148,37 @@ def canonical_identity(raw: object) -> str:
     return raw
 
 
+def canonical_group(raw: object) -> str:
+    """Return the name of a group: printable ASCII, compared exactly.
+
+    Raises:
+        InvalidInput: empty, not printable ASCII, or too long to be a subject.
+    """
+    longest = MAX_IDENTITY_LENGTH - len(GROUP_PREFIX)
+    if not isinstance(raw, str) or len(raw) > longest or not _IDENTITY.fullmatch(raw):
+        raise InvalidInput(
+            f"The name of a group must be 1 to {longest} printable ASCII characters without spaces around.",
+            field="user_id",
+        )
+    return raw
+
+
+def canonical_subject(raw: object) -> str:
+    """Return whom a rule is for: an identity, or ``group:`` and the name of a group.
+
+    Raises:
+        InvalidInput: neither.
+    """
+    if isinstance(raw, str) and raw.startswith(GROUP_PREFIX):
+        return GROUP_PREFIX + canonical_group(raw.removeprefix(GROUP_PREFIX))
+    return canonical_identity(raw)
+
+
+def group_subject(group: str) -> str:
+    """The subject that rules for a group name."""
+    return GROUP_PREFIX + group
+
+
 def parse_permissions(raw: Iterable[object]) -> frozenset[Permission]:
     """Return the named permissions.
 
@@ -153,19 +195,25 @@ def parse_permissions(raw: Iterable[object]) -> frozenset[Permission]:
     return frozenset(Permission(str(name)) for name in names)
 
 
-def decide(grants: Iterable[Grant], permission: Permission, name: str, now: datetime) -> Grant | None:
-    """Return the grant that allows ``permission`` on ``name`` now, or None: a refusal."""
-    return next((grant for grant in grants if grant.allows(permission, name, now)), None)
+def may_delegate(held: Iterable[Grant], wanted: Grant, now: datetime) -> bool:
+    """Whether the holder of ``held`` may hand out ``wanted``.
 
-
-def may_delegate(grants: Iterable[Grant], wanted: Grant, now: datetime) -> bool:
-    """Whether the holder of ``grants`` may hand out ``wanted``: holds `grant` and all of it, on all of its names."""
+    Nobody grants more than they hold: they need `grant` and all of its permissions, on all of its names, and for at
+    least as long. What they need may come from several grants, each of which covers all the names.
+    """
     needed = {*wanted.permissions, Permission.GRANT}
-    held = {
+    given = {
         permission
-        for grant in grants
-        if covers(grant.pattern, canonical_pattern(wanted.pattern))
-        and (grant.expires_at is None or now < grant.expires_at)
+        for grant in held
+        if covers(grant.pattern, wanted.pattern) and not grant.expired(now) and grant.outlasts(wanted)
         for permission in grant.permissions
     }
-    return needed <= held
+    return needed <= given
+
+
+def may_withdraw(held: Iterable[Grant], pattern: str, now: datetime) -> bool:
+    """Whether the holder of ``held`` may take a rule on ``pattern`` away: they need `grant` on all of its names."""
+    return any(
+        Permission.GRANT in grant.permissions and covers(grant.pattern, pattern) and not grant.expired(now)
+        for grant in held
+    )

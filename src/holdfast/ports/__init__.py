@@ -4,7 +4,7 @@ Every method may raise ``BackendUnavailable`` when its backend does not answer; 
 """
 
 from holdfast.domain.sealed import Place, SealedValue
-from holdfast.ports.access import ClientRecord, ClientStore, GrantStore, KeyRegistry
+from holdfast.ports.access import ClientRecord, ClientStore, GrantStore, KeyRegistry, RuleKind, StoredRule
 from holdfast.ports.audit import AuditLog, AuditSink, BackendHealth, Reports, VaultTotals
 from holdfast.ports.caching import Cache, CacheEntry
 from holdfast.ports.clock import Clock
@@ -37,8 +37,10 @@ __all__ = [
     "NodeStore",
     "Place",
     "Reports",
+    "RuleKind",
     "SealedValue",
     "Sealer",
+    "StoredRule",
     "StoredVersion",
     "SyncLease",
     "SyncState",

@@ -1,28 +1,110 @@
 """Grants, clients and keys at the commit point."""
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
+from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.domain.policy import Grant
+from holdfast.domain.policy import Grant, Permission
+from holdfast.domain.roles import ROLES, Role
+from holdfast.ports.sealing import unambiguous
+
+
+class RuleKind(enum.StrEnum):
+    """What a rule allows: the permissions it lists, or those of a role."""
+
+    GRANT = "grant"
+    ROLE = "role"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRule:
+    """A grant or a role assignment as it is stored.
+
+    ``terms``: permissions, or the one role; a newer release may have stored ones that are unknown here.
+    ``incarnation``: the life of a single secret that the rule is for; None for a glob, and while it waits for a secret.
+    ``living``: the present incarnation of a secret of that name.
+    """
+
+    kind: RuleKind
+    subject: str
+    pattern: str
+    terms: tuple[str, ...]
+    granted_by: str
+    granted_at: datetime
+    expires_at: datetime | None = None
+    incarnation: UUID | None = None
+    attestation: str = ""
+    id: int = 0
+    living: UUID | None = None
+
+    @property
+    def name(self) -> str:
+        """How explanations and the audit trail name it."""
+        return f"role:{self.terms[0]} on {self.pattern}" if self.kind is RuleKind.ROLE else f"grant:{self.id}"
+
+    @property
+    def outlived(self) -> bool:
+        """Whether the secret it was made for is gone."""
+        return self.incarnation is not None and self.incarnation != self.living
+
+    def permissions(self) -> frozenset[Permission]:
+        """What it allows, as far as this release knows it."""
+        if self.kind is RuleKind.ROLE:
+            return frozenset[Permission]().union(*(ROLES[Role(term)] for term in self.terms if term in set(Role)))
+        return frozenset(Permission(term) for term in self.terms if term in set(Permission))
+
+    def grant(self) -> Grant:
+        """The rule in the form in which all rules are decided."""
+        return Grant(
+            user_id=self.subject,
+            pattern=self.pattern,
+            permissions=self.permissions(),
+            granted_by=self.granted_by,
+            granted_at=self.granted_at,
+            expires_at=self.expires_at,
+            rule=self.name,
+        )
+
+    def facts(self) -> bytes:
+        """The facts whose editing would change who may do what, as unambiguous bytes for ``Sealer.attest``."""
+        return unambiguous(
+            "rule",
+            self.kind,
+            self.subject,
+            self.pattern,
+            str(len(self.terms)),
+            *sorted(self.terms),
+            self.granted_by,
+            self.granted_at.astimezone(UTC).isoformat(),
+            self.expires_at.astimezone(UTC).isoformat() if self.expires_at else "",
+            str(self.incarnation or ""),
+        )
 
 
 class GrantStore(Protocol):
-    """Grants at the commit point. Every change announces itself to all nodes."""
+    """Grants and role assignments at the commit point. Every change announces itself, with its epoch, to all nodes."""
 
-    async def all(self) -> list[Grant]:
-        """Every grant that has not expired."""
+    async def rules(self, subject: str | None = None) -> tuple[int, list[StoredRule]]:
+        """The rules for one subject, or all of them, expired ones too, and an epoch that they are not older than."""
 
-    async def of_user(self, user_id: str) -> list[Grant]:
-        """The unexpired grants of one identity."""
+    async def incarnation(self, pattern: str) -> UUID | None:
+        """The present incarnation of the secret of that name; None for a glob and for a name without a secret."""
 
-    async def put(self, grant: Grant, record: AuditRecord) -> None:
-        """Insert or replace the grant of (pattern, user) together with its audit record."""
+    async def put(self, rule: StoredRule, record: AuditRecord) -> tuple[int, int]:
+        """Insert a rule, or replace the one of the same kind, subject and pattern (and role), with its audit record.
 
-    async def remove(self, pattern: str, user_id: str, record: AuditRecord) -> bool:
-        """Remove a grant together with its audit record; False if there was none (the record is kept)."""
+        Returns its id and the epoch.
+        """
+
+    async def remove(self, rule: StoredRule, record: AuditRecord) -> tuple[bool, int]:
+        """Remove the rule of that kind, subject and pattern (and role), with its audit record.
+
+        Returns whether there was one (the record is kept either way) and the epoch.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,14 @@ class FeedListener(Protocol):
     async def secret_changed(self, name: SecretName, revision: int) -> None:
         """A secret was changed; ``revision`` is its new one."""
 
-    async def grants_changed(self, user_id: str | None) -> None:
-        """The grants of one identity were changed, or of any with None."""
+    async def rules_changed(self, epoch: int, subject: str | None) -> None:
+        """The rules (grants, role assignments) of one subject were changed, or of any with None.
+
+        ``epoch``: what that commit made of the epoch of all rules.
+        """
+
+    async def rules_reached(self, epoch: int) -> None:
+        """The epoch of all rules as it is now: another one than the last announced means that news was lost."""
 
     async def client_changed(self, client_id: str) -> None:
         """A client was added or removed."""

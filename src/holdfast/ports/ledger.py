@@ -12,6 +12,7 @@ from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName
 from holdfast.domain.sealed import SealedValue
 from holdfast.domain.secret import JSONObject, RotationPolicy, SecretSettings, SecretSummary, SecretVersion, State
+from holdfast.ports.sealing import unambiguous
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,9 @@ class Head:
     def facts(self) -> bytes:
         """The facts whose editing would change what is served, as unambiguous bytes for ``Sealer.attest``."""
         refuse = str(self.settings.refuse_outside_validity)
-        parts = ("head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id, refuse)
-        return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+        return unambiguous(
+            "head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id, refuse
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

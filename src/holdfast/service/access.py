@@ -1,7 +1,6 @@
 """Who may do what: grants and clients, and the questions about them."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable
 from datetime import datetime
 
 from holdfast.crypto.credentials import hash_client_secret, new_client_secret, verify_client_secret
@@ -13,15 +12,16 @@ from holdfast.domain.policy import (
     Grant,
     Permission,
     canonical_identity,
-    decide,
+    canonical_subject,
     parse_permissions,
 )
 from holdfast.domain.validation import valid_future
 from holdfast.errors import InvalidInput
-from holdfast.ports import ClientRecord, ClientStore, Clock, GrantStore
+from holdfast.ports import ClientRecord, ClientStore, Clock, RuleKind, StoredRule
 from holdfast.service.clients import ClientBook
 from holdfast.service.grants import GrantBook
-from holdfast.service.guard import WHOLE_VAULT, Authorized, Guard
+from holdfast.service.guard import WHOLE_VAULT, Guard
+from holdfast.service.rules import Rules, granter
 
 
 class AccessControl:
@@ -32,15 +32,13 @@ class AccessControl:
         *,
         guard: Guard,
         book: GrantBook,
-        grants: GrantStore,
+        rules: Rules,
         clients: ClientStore,
         client_book: ClientBook,
         clock: Clock,
-        announce: Callable[[str | None], Awaitable[None]],
     ) -> None:
-        self._guard, self._book, self._grants = guard, book, grants
+        self._guard, self._book, self._rules = guard, book, rules
         self._clients, self._client_book, self._clock = clients, client_book, clock
-        self._announce = announce
 
     async def grant(
         self,
@@ -52,38 +50,34 @@ class AccessControl:
         granted_by: str | None,
         expires_at: datetime | None,
     ) -> Grant:
-        """Insert or replace what ``user_id`` may do to a name or glob.
+        """Insert or replace what an identity or a group may do to a name or glob.
 
         Raises:
-            AccessDenied: the caller does not hold `grant` and all of it there.
+            AccessDenied: the caller does not hold `grant` and all of it there, for as long.
         """
-        wanted = Grant(
-            user_id=canonical_identity(user_id),
+        now = self._clock.now()
+        wanted = StoredRule(
+            kind=RuleKind.GRANT,
+            subject=canonical_subject(user_id),
             pattern=canonical_pattern(pattern),
-            permissions=parse_permissions(permissions),
-            granted_by=_granter(caller, granted_by),
-            granted_at=self._clock.now(),
-            expires_at=valid_future("expires_at", expires_at, self._clock.now()),
+            terms=tuple(sorted(parse_permissions(permissions))),
+            granted_by=granter(caller, granted_by),
+            granted_at=now,
+            expires_at=valid_future("expires_at", expires_at, now),
         )
-        async with self._delegation(caller, wanted, "grant") as authorized:
-            self._guard.check_delegation(authorized, wanted)
-            await self._grants.put(wanted, self._guard.success(authorized))
-        await self._announce(wanted.user_id)
-        return wanted
+        return (await self._rules.put(caller, wanted, "grant")).grant()
 
     async def revoke(self, caller: Caller, pattern: str, user_id: str) -> bool:
         """Take a grant away, on this node at once; False if there was none."""
-        wanted = Grant(
-            user_id=canonical_identity(user_id),
+        wanted = StoredRule(
+            kind=RuleKind.GRANT,
+            subject=canonical_subject(user_id),
             pattern=canonical_pattern(pattern),
-            permissions=frozenset(),
+            terms=(),
             granted_by=caller.id,
+            granted_at=self._clock.now(),
         )
-        async with self._delegation(caller, wanted, "revoke") as authorized:
-            self._guard.check_delegation(authorized, wanted)
-            removed = await self._grants.remove(wanted.pattern, wanted.user_id, self._guard.success(authorized))
-        await self._announce(wanted.user_id)
-        return removed
+        return await self._rules.remove(caller, wanted, "revoke")
 
     async def check(self, caller: Caller, name: SecretName, user_id: str, permission: str) -> bool:
         """Whether an identity may do something now. Callers may ask about themselves, or with `grant` about others."""
@@ -91,18 +85,20 @@ class AccessControl:
         (wanted,) = parse_permissions([permission])
         self._guard.check_ready()
         if caller.id == identity:
-            return decide(self._book.held_by(identity), wanted, name, self._clock.now()) is not None
+            return self._book.find(caller, wanted, name) is not None
         async with self._guard.operation(caller, Permission.GRANT, name, "check") as authorized:
-            allowed = decide(self._book.held_by(identity), wanted, name, self._clock.now()) is not None
+            allowed = self._book.find(Caller(identity), wanted, name) is not None
             await self._guard.record(authorized)
         return allowed
 
     async def list_grants(self, caller: Caller) -> list[Grant]:
-        """All grants, for those who may grant on the whole vault."""
-        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "list_grants") as authorized:
-            found = await self._grants.all()
+        """All grants in force, for those who may grant on the whole vault, or read its audit trail."""
+        async with self._guard.operation(
+            caller, Permission.GRANT, WHOLE_VAULT, "list_grants", Permission.AUDIT
+        ) as authorized:
+            found = await self._rules.in_force(RuleKind.GRANT)
             await self._guard.record(authorized)
-        return found
+        return [rule.grant() for rule in found]
 
     async def add_client(self, caller: Caller, client_id: str) -> str:
         """Make a client and return its secret, which is shown this once.
@@ -146,13 +142,3 @@ class AccessControl:
         async with self._guard.login(caller):
             verify_client_secret(client_secret, await self._clients.secret_hash(caller.id))
         return caller
-
-    def _delegation(self, caller: Caller, wanted: Grant, operation: str) -> AbstractAsyncContextManager[Authorized]:
-        return self._guard.operation(caller, Permission.GRANT, SecretName(wanted.pattern), operation)
-
-
-def _granter(caller: Caller, granted_by: str | None) -> str:
-    """Who is named as granter: the caller, unless the application that owns the service names somebody."""
-    if granted_by is None or not caller.is_system:
-        return caller.id
-    return canonical_identity(granted_by)

@@ -47,6 +47,12 @@ class Announcer:
         await self._coherence.committed(name, revision)
         return intent_id is None or await self.replicated(name, intent_id)
 
+    async def announce_purge(self, name: SecretName, revision: int, intent_id: UUID | None) -> None:
+        """The same after a purge, with which the rules for that one secret ended."""
+        await self._coherence.purged(name, revision)
+        if intent_id is not None:
+            await self.replicated(name, intent_id)
+
     async def replicated(self, name: SecretName, intent_id: UUID) -> bool:
         """Whether Key Vault has the change of an intent, trying once more if it does not."""
         return self._pusher is None or await self._pusher.push(name, intent_id)

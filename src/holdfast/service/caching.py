@@ -68,7 +68,7 @@ class CacheControl:
 
     async def clear(self, caller: Caller) -> None:
         """Empty this node's cache and the shared one."""
-        async with self._guard.operation(caller, Permission.LIST, WHOLE_VAULT, "invalidate") as authorized:
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "invalidate") as authorized:
             await self._local.clear()
             if self._shared is not None:
                 await self._shared.clear()

@@ -108,9 +108,18 @@ class Coherence:
         if self._shared is not None:
             await self._shared.invalidate(name, revision)
 
-    async def grants_changed(self, user_id: str | None) -> None:
+    async def purged(self, name: SecretName, revision: int) -> None:
+        """This node purged a secret: beside the caches, the rules for it alone are void."""
+        self._grants.forget(name)
+        await self.committed(name, revision)
+
+    async def rules_changed(self, epoch: int, subject: str | None) -> None:
         """See the port."""
-        await self._grants.load(user_id)
+        await self._grants.changed(epoch, subject)
+
+    async def rules_reached(self, epoch: int) -> None:
+        """See the port."""
+        await self._grants.reached(epoch)
 
     async def client_changed(self, client_id: str) -> None:
         """See the port."""

@@ -1,65 +1,159 @@
-"""The grants this node knows, in memory: decisions cost no round trip, and none outlives the lease."""
+"""The rules this node knows, in memory: decisions cost no round trip, and none outlives the lease."""
 
 import asyncio
-from collections import defaultdict
+import logging
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Final, TypeAlias
 
-from holdfast.domain.policy import Caller, Grant, Permission, decide, may_delegate
-from holdfast.errors import LeaseExpired
-from holdfast.ports import Clock, Feed, GrantStore
+from holdfast.domain.grantindex import GrantIndex
+from holdfast.domain.policy import Caller, Grant, Permission, group_subject, may_delegate, may_withdraw
+from holdfast.errors import IntegrityFailure, KeyUnavailable, LeaseExpired
+from holdfast.ports import Clock, Feed, GrantStore, Sealer, StoredRule
+
+_log: Final = logging.getLogger(__name__)
+
+OWNER: Final = "owner"
+"""The rule by which the application that owns the service may do everything."""
+
+GroupsOf: TypeAlias = Callable[[str], frozenset[str]]
+"""The names of the groups that an identity belongs to here, beside those that its proof of identity vouches for."""
+
+
+def no_groups(_identity: str) -> frozenset[str]:
+    """Membership where no groups are kept."""
+    return frozenset()
 
 
 class GrantBook:
-    """A snapshot of all grants, renewed by announcements.
+    """A snapshot of all grants and role assignments, renewed by announcements.
 
     Args:
         lease: how long the snapshot may be used after PostgreSQL last answered this node.
     """
 
-    def __init__(self, store: GrantStore, feed: Feed, clock: Clock, lease: timedelta) -> None:
-        self._store, self._feed, self._clock = store, feed, clock
+    def __init__(
+        self,
+        store: GrantStore,
+        sealer: Sealer,
+        feed: Feed,
+        clock: Clock,
+        lease: timedelta,
+        groups_of: GroupsOf = no_groups,
+    ) -> None:
+        self._store, self._sealer, self._feed, self._clock = store, sealer, feed, clock
         self._lease_s = lease.total_seconds()
-        self._by_user: dict[str, list[Grant]] = {}
+        self._groups_of = groups_of
+        self._rules: dict[str, list[StoredRule]] = {}
+        self._indexes: dict[str, GrantIndex] = {}
+        self._epoch = -1
         self._loading = asyncio.Lock()
 
-    async def load(self, user_id: str | None = None) -> None:
-        """Read the grants of one identity, or of all, anew. One reading at a time: an older one never comes last."""
+    # --- the snapshot ---
+
+    async def load(self) -> None:
+        """Read all rules anew. One reading at a time: an older one never comes last."""
         async with self._loading:
-            await self._load(user_id)
+            await self._load()
 
-    async def _load(self, user_id: str | None) -> None:
-        if user_id is None:
-            by_user: defaultdict[str, list[Grant]] = defaultdict(list)
-            for grant in await self._store.all():
-                by_user[grant.user_id].append(grant)
-            self._by_user = dict(by_user)
-        elif grants := await self._store.of_user(user_id):
-            self._by_user[user_id] = grants
-        else:
-            self._by_user.pop(user_id, None)
+    async def changed(self, epoch: int, subject: str | None) -> None:
+        """The rules of one subject, or of any with None, were changed by the commit of this epoch."""
+        async with self._loading:
+            if subject is None or epoch > self._epoch + 1:
+                await self._load()
+            elif epoch > self._epoch:
+                _, found = await self._store.rules(subject)
+                self._know({**self._rules, subject: self._genuine(found)}, epoch)
 
-    def held_by(self, user_id: str) -> list[Grant]:
-        """The grants of an identity, expired ones possibly among them."""
-        return self._by_user.get(user_id, [])
+    async def reached(self, epoch: int) -> None:
+        """The commit point is at this epoch: read all rules anew if an announcement was missed."""
+        if epoch != self._epoch:
+            async with self._loading:
+                if epoch != self._epoch:
+                    await self._load()
 
-    def allows(self, caller: Caller, permission: Permission, name: str) -> bool:
-        """Whether the caller may do this now.
+    def forget(self, name: str) -> None:
+        """The secret of this name was purged: what was granted on it alone is over."""
+        touched = {rule.subject for rule in self.rules() if rule.pattern == name}
+        left = {subject: [rule for rule in self._rules[subject] if rule.pattern != name] for subject in touched}
+        self._know({**self._rules, **left}, self._epoch)
+
+    async def _load(self) -> None:
+        epoch, found = await self._store.rules()
+        by_subject: dict[str, list[StoredRule]] = {}
+        for rule in self._genuine(found):
+            by_subject.setdefault(rule.subject, []).append(rule)
+        self._know(by_subject, epoch)
+
+    def _know(self, rules: dict[str, list[StoredRule]], epoch: int) -> None:
+        known = self._indexes
+        self._indexes = {
+            subject: known[subject] if held is self._rules.get(subject) else _index(held)
+            for subject, held in rules.items()
+            if held
+        }
+        self._rules, self._epoch = rules, epoch
+
+    def _genuine(self, found: list[StoredRule]) -> list[StoredRule]:
+        return [rule for rule in found if self._is_genuine(rule)]
+
+    def _is_genuine(self, rule: StoredRule) -> bool:
+        try:
+            self._sealer.verify(rule.facts(), rule.attestation)
+        except (IntegrityFailure, KeyUnavailable) as error:
+            _log.error("ALARM: %s for %s was not made by Holdfast and is ignored: %s", rule.name, rule.subject, error)
+            return False
+        return True
+
+    def rules(self) -> Iterator[StoredRule]:
+        """All genuine rules, expired and outlived ones among them."""
+        return (rule for held in self._rules.values() for rule in held)
+
+    def rules_for(self, caller: Caller) -> list[StoredRule]:
+        """The rules that speak of a caller or of a group of theirs, expired and outlived ones among them."""
+        return [rule for subject in self._subjects(caller) for rule in self._rules.get(subject, [])]
+
+    # --- decisions ---
+
+    def rule(self, caller: Caller, permission: Permission, name: str) -> str | None:
+        """Return the rule by which the caller may do this now, or None: a refusal.
 
         Raises:
             LeaseExpired: PostgreSQL has been out of reach for longer than the lease.
         """
         self.check_lease()
         if caller.is_system:
-            return True
-        return decide(self.held_by(caller.id), permission, name, self._clock.now()) is not None
+            return OWNER
+        found = self.find(caller, permission, name)
+        return found.rule if found is not None else None
+
+    def find(self, caller: Caller, permission: Permission, name: str) -> Grant | None:
+        """Return the grant by which the caller may do this now, lease or not: their own first, then their groups'."""
+        own = self._indexes.get(caller.id)
+        if own is not None:
+            found = own.find(permission, name, self._clock.now)
+            if found is not None:
+                return found
+        for group in sorted(caller.groups | self._groups_of(caller.id)):
+            shared = self._indexes.get(group_subject(group))
+            if shared is not None:
+                found = shared.find(permission, name, self._clock.now)
+                if found is not None:
+                    return found
+        return None
 
     def allows_delegation(self, caller: Caller, wanted: Grant) -> bool:
         """Whether the caller may hand out ``wanted``: nobody grants more than they hold."""
         self.check_lease()
-        return caller.is_system or may_delegate(self.held_by(caller.id), wanted, self._clock.now())
+        return caller.is_system or may_delegate(self._held(caller), wanted, self._clock.now())
+
+    def allows_withdrawal(self, caller: Caller, pattern: str) -> bool:
+        """Whether the caller may take rules on a pattern away."""
+        self.check_lease()
+        return caller.is_system or may_withdraw(self._held(caller), pattern, self._clock.now())
 
     def check_lease(self) -> None:
-        """See that the grants known here may still be acted on.
+        """See that the rules known here may still be acted on.
 
         Raises:
             LeaseExpired: PostgreSQL has been out of reach for longer than the lease.
@@ -69,3 +163,14 @@ class GrantBook:
                 f"PostgreSQL has not answered for more than {self._lease_s:g} s, "
                 "the longest this node may act on the grants it knows; restore PostgreSQL."
             )
+
+    def _held(self, caller: Caller) -> list[Grant]:
+        indexes = (self._indexes.get(subject) for subject in self._subjects(caller))
+        return [grant for index in indexes if index is not None for grant in index.grants]
+
+    def _subjects(self, caller: Caller) -> list[str]:
+        return [caller.id, *map(group_subject, sorted(caller.groups | self._groups_of(caller.id)))]
+
+
+def _index(rules: list[StoredRule]) -> GrantIndex:
+    return GrantIndex(rule.grant() for rule in rules if not rule.outlived)

@@ -22,13 +22,17 @@ _MINT: Final = object()
 @final
 @dataclass(frozen=True, slots=True)
 class Authorized:
-    """Proof that the grants said yes. Everything that touches a secret takes one; only the guard makes them."""
+    """Proof that a rule said yes. Everything that touches a secret takes one; only the guard makes them.
+
+    ``rule`` names the rule that decided; it is empty for listings, in which every entry is decided on its own.
+    """
 
     caller: Caller
     permission: Permission
     name: SecretName
     operation: str
     mint: InitVar[object]
+    rule: str = ""
 
     def __post_init__(self, mint: object) -> None:
         if mint is not _MINT:
@@ -43,9 +47,12 @@ class Guard:
 
     @asynccontextmanager
     async def operation(
-        self, caller: Caller, permission: Permission, name: SecretName, operation: str
+        self, caller: Caller, permission: Permission, name: SecretName, operation: str, *others: Permission
     ) -> AsyncIterator[Authorized]:
         """Let an authorised operation run; however it fails is recorded before the error is passed on.
+
+        Args:
+            others: further permissions, each of which suffices as well.
 
         Raises:
             AccessDenied: no grant allows it. That is on record.
@@ -53,7 +60,7 @@ class Guard:
             LeaseExpired: the grants known here are too old to act on.
         """
         try:
-            yield self._authorize(caller, permission, name, operation)
+            yield self._authorize(caller, (permission, *others), name, operation)
         except (Exception, asyncio.CancelledError) as error:
             await self._audit.append(self.failure(caller, operation, name, error))
             raise
@@ -77,10 +84,14 @@ class Guard:
             raise
         await self._audit.append(record_of(caller, "login", WHOLE_VAULT, self._clock.now()))
 
-    def _authorize(self, caller: Caller, permission: Permission, name: SecretName, operation: str) -> Authorized:
-        if not self._grants.allows(caller, permission, name):
-            raise denied(caller, permission, name)
-        return Authorized(caller, permission, name, operation, _MINT)
+    def _authorize(
+        self, caller: Caller, sufficient: tuple[Permission, ...], name: SecretName, operation: str
+    ) -> Authorized:
+        for permission in sufficient:
+            rule = self._grants.rule(caller, permission, name)
+            if rule is not None:
+                return Authorized(caller, permission, name, operation, _MINT, rule)
+        raise denied(caller, sufficient, name)
 
     def check_ready(self) -> None:
         """See that this node can decide at all.
@@ -92,7 +103,7 @@ class Guard:
 
     def may(self, caller: Caller, permission: Permission, name: SecretName) -> bool:
         """Whether a listing may show this entry to the caller; the listing itself is what is recorded."""
-        return self._grants.allows(caller, permission, name)
+        return self._grants.rule(caller, permission, name) is not None
 
     def check_delegation(self, authorized: Authorized, wanted: Grant) -> None:
         """Refuse to hand out more than the caller holds.
@@ -102,8 +113,18 @@ class Guard:
         """
         if not self._grants.allows_delegation(authorized.caller, wanted):
             raise AccessDenied(
-                f"Permission denied: {authorized.caller.id!r} cannot grant more on {wanted.pattern!r} than they hold."
+                f"Permission denied: {authorized.caller.id!r} cannot grant more on {wanted.pattern!r} than they hold: "
+                "'grant' and all of it, on all of these names, for at least as long."
             )
+
+    def check_withdrawal(self, authorized: Authorized, pattern: str) -> None:
+        """Refuse to take rules away on names that are not the caller's to decide about.
+
+        Raises:
+            AccessDenied: the caller may not grant on all of these names.
+        """
+        if not self._grants.allows_withdrawal(authorized.caller, pattern):
+            raise denied(authorized.caller, (Permission.GRANT,), pattern)
 
     async def record(
         self, authorized: Authorized, *, version: int | None = None, source: str | None = None, stale: bool = False
@@ -130,8 +151,9 @@ class Guard:
         return record_of(caller, operation, name, self._clock.now(), error=error)
 
 
-def denied(caller: Caller, permission: Permission, name: str) -> AccessDenied:
+def denied(caller: Caller, sufficient: tuple[Permission, ...], name: str) -> AccessDenied:
     """The refusal of an action that no grant allows."""
+    ways = " or ".join(f"'{permission}'" for permission in sufficient)
     return AccessDenied(
-        f"Permission denied: {caller.id!r} may not {permission} {name!r}. Ask for a grant of '{permission}' on it."
+        f"Permission denied: {caller.id!r} may not {sufficient[0]} {name!r}. Ask for a grant of {ways} on it."
     )

@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.changes import KEEP, Keep
 from holdfast.domain.names import canonical_name
-from holdfast.domain.policy import AccessContext, Caller, Grant, Permission, caller_of
+from holdfast.domain.policy import Caller, Grant, Permission
 from holdfast.domain.secret import (
     DeletedSecret,
     RotationPolicy,
@@ -31,8 +31,10 @@ from holdfast.domain.validation import (
 from holdfast.errors import StartupError
 from holdfast.ports import BackendHealth, ClientRecord, NodeRecord
 from holdfast.service.access import AccessControl
+from holdfast.service.authorisation import Authorisation
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
+from holdfast.service.callers import Context, authenticated
 from holdfast.service.clients import ClientBook
 from holdfast.service.guard import Guard
 from holdfast.service.listing import Lister, as_deleted
@@ -41,11 +43,9 @@ from holdfast.service.reading import Reader
 from holdfast.service.reconciliation import ReconcileReport
 from holdfast.service.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.requests import SetRequest, UpdateRequest
+from holdfast.service.roles import RoleControl
 from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
-
-Context: TypeAlias = AccessContext | Caller | None
-"""Who asks: as an application reports it, as a surface has authenticated it, or the owning application itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,7 @@ class UseCases:
     writer: Writer
     lister: Lister
     access: AccessControl
+    roles: RoleControl
     reporter: Reporter
     clients: ClientBook
     backup: Backup
@@ -129,7 +130,7 @@ class SecretsService:
             SecretDisabled: its current version is disabled.
             SecretOutsideValidity: expired or not yet valid, where such reads are refused.
         """
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get") as authorized:
             secret = await use.reader.get(authorized)
             await use.guard.record(authorized, version=secret.version, source=secret.source, stale=secret.stale)
@@ -141,7 +142,7 @@ class SecretsService:
         Raises:
             VersionNotFound: the secret has no such version.
         """
-        use, caller, wanted = self._use, _caller(context), valid_version(version)
+        use, caller, wanted = self._use, authenticated(context), valid_version(version)
         async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get_version") as authorized:
             secret = await use.reader.get_version(authorized, wanted)
             await use.guard.record(authorized, version=secret.version, source=secret.source)
@@ -149,7 +150,7 @@ class SecretsService:
 
     async def list_secret_versions(self, name: str, *, context: Context = None) -> list[SecretVersion]:
         """Return all versions of a secret, oldest first, without values."""
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         async with use.guard.operation(caller, Permission.LIST, canonical_name(name), "list_versions") as authorized:
             versions = await use.lister.versions(authorized)
             await use.guard.record(authorized)
@@ -161,7 +162,7 @@ class SecretsService:
         """Return up to ``limit`` secrets in name order, those after ``after``, that the caller may list."""
         start = canonical_name(after) if after is not None else None
         size = valid_number("limit", limit, 1, 10_000)
-        return await self._use.lister.secrets(_caller(context), State.ACTIVE, start, size)
+        return await self._use.lister.secrets(authenticated(context), State.ACTIVE, start, size)
 
     # --- changing ---
 
@@ -207,7 +208,7 @@ class SecretsService:
             expected_generation=expected_generation,
             idempotency_key=idempotency_key,
         )
-        use, caller, canonical = self._use, _caller(context), canonical_name(name)
+        use, caller, canonical = self._use, authenticated(context), canonical_name(name)
         new = request.checked(name, value, for_vault=use.for_vault)
         async with use.guard.operation(caller, Permission.SET, canonical, "set") as authorized:
             return await use.writer.set(authorized, new)
@@ -249,7 +250,7 @@ class SecretsService:
             refuse_outside_validity=refuse_outside_validity,
             expected_generation=expected_generation,
         )
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         change = request.checked(version, for_vault=use.for_vault)
         async with use.guard.operation(caller, Permission.SET, canonical_name(name), "update") as authorized:
             return await use.writer.update(authorized, change)
@@ -264,7 +265,7 @@ class SecretsService:
         context: Context = None,
     ) -> WriteResult:
         """Make a new version with the value, content type and tags of an earlier one. The history stays."""
-        use, caller, wanted = self._use, _caller(context), valid_version(version)
+        use, caller, wanted = self._use, authenticated(context), valid_version(version)
         expected, key = valid_expected_generation(expected_generation), valid_idempotency_key(idempotency_key)
         async with use.guard.operation(caller, Permission.SET, canonical_name(name), "rollback") as authorized:
             return await use.writer.rollback(authorized, wanted, expected, key)
@@ -273,25 +274,25 @@ class SecretsService:
 
     async def delete_secret(self, name: str, *, context: Context = None) -> DeletedSecret:
         """Delete a secret. Until ``scheduled_purge_at`` it can be recovered, and its name stays taken."""
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         async with use.guard.operation(caller, Permission.DELETE, canonical_name(name), "delete") as authorized:
             return await use.writer.delete(authorized)
 
     async def recover_secret(self, name: str, *, context: Context = None) -> SecretVersion:
         """Bring a deleted secret back, with all its versions; returns the current one."""
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         async with use.guard.operation(caller, Permission.RECOVER, canonical_name(name), "recover") as authorized:
             return await use.writer.recover(authorized)
 
     async def purge_secret(self, name: str, *, context: Context = None) -> None:
         """Destroy a deleted secret for ever: its versions, their keys and the grants on its exact name."""
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         async with use.guard.operation(caller, Permission.PURGE, canonical_name(name), "purge") as authorized:
             await use.writer.purge(authorized)
 
     async def get_deleted_secret(self, name: str, *, context: Context = None) -> DeletedSecret:
         """Return the facts of a deleted secret."""
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         async with use.guard.operation(caller, Permission.LIST, canonical_name(name), "get_deleted") as authorized:
             deleted = await use.lister.deleted(authorized)
             await use.guard.record(authorized)
@@ -303,12 +304,12 @@ class SecretsService:
         """Return up to ``limit`` deleted secrets in name order that the caller may list."""
         start = canonical_name(after) if after is not None else None
         size = valid_number("limit", limit, 1, 10_000)
-        found = await self._use.lister.secrets(_caller(context), State.DELETED, start, size)
+        found = await self._use.lister.secrets(authenticated(context), State.DELETED, start, size)
         return [as_deleted(entry) for entry in found]
 
     async def backup_secret(self, name: str, *, context: Context = None) -> bytes:
         """Return a secret with all its versions as one sealed blob, which only this key ring opens."""
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         async with use.guard.operation(caller, Permission.GET, canonical_name(name), "backup") as authorized:
             blob = await use.backup.pack(authorized)
             await use.guard.record(authorized)
@@ -320,12 +321,17 @@ class SecretsService:
         Raises:
             Conflict: its name is in use.
         """
-        use, caller = self._use, _caller(context)
+        use, caller = self._use, authenticated(context)
         unpacked = use.backup.unpack(blob)
         async with use.guard.operation(caller, Permission.SET, unpacked.name, "restore") as authorized:
             return await use.backup.restore(authorized, unpacked)
 
     # --- access ---
+
+    @property
+    def access(self) -> Authorisation:
+        """Roles, and why somebody may do something or not."""
+        return Authorisation(roles=self._use.roles)
 
     async def grant_access(
         self,
@@ -339,35 +345,36 @@ class SecretsService:
     ) -> Grant:
         """Let ``user_id`` do ``permissions`` to a secret, or to all that a glob such as ``payments-*`` covers.
 
-        Replaces what the same identity was granted on the same name or glob before.
+        ``user_id`` is an identity, or ``group:`` and the name of a group. Replaces what the same one was granted on
+        the same name or glob before.
         """
         return await self._use.access.grant(
-            _caller(context), name, user_id, permissions, granted_by=granted_by, expires_at=expires_at
+            authenticated(context), name, user_id, permissions, granted_by=granted_by, expires_at=expires_at
         )
 
     async def revoke_access(self, name: str, user_id: str, *, context: Context = None) -> bool:
         """Take back what ``user_id`` was granted on this very name or glob; False if there was nothing."""
-        return await self._use.access.revoke(_caller(context), name, user_id)
+        return await self._use.access.revoke(authenticated(context), name, user_id)
 
     async def check_access(self, name: str, user_id: str, permission: str, *, context: Context = None) -> bool:
         """Whether ``user_id`` may do ``permission`` to a secret now."""
-        return await self._use.access.check(_caller(context), canonical_name(name), user_id, permission)
+        return await self._use.access.check(authenticated(context), canonical_name(name), user_id, permission)
 
     async def list_grants(self, *, context: Context = None) -> list[Grant]:
         """Return all grants."""
-        return await self._use.access.list_grants(_caller(context))
+        return await self._use.access.list_grants(authenticated(context))
 
     async def add_client(self, client_id: str, *, context: Context = None) -> str:
         """Make a client of the server and return its secret, which is shown this once."""
-        return await self._use.access.add_client(_caller(context), client_id)
+        return await self._use.access.add_client(authenticated(context), client_id)
 
     async def remove_client(self, client_id: str, *, context: Context = None) -> bool:
         """Remove a client; False if there was none."""
-        return await self._use.access.remove_client(_caller(context), client_id)
+        return await self._use.access.remove_client(authenticated(context), client_id)
 
     async def list_clients(self, *, context: Context = None) -> list[ClientRecord]:
         """Return all clients, without their secrets."""
-        return await self._use.access.list_clients(_caller(context))
+        return await self._use.access.list_clients(authenticated(context))
 
     async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None = None) -> Caller:
         """Return the caller that a client id and secret prove.
@@ -385,15 +392,17 @@ class SecretsService:
 
     async def get_access_history(self, name: str, limit: int = 50, *, context: Context = None) -> list[AuditRecord]:
         """Return the newest ``limit`` audit records of a secret, newest first."""
-        return await self._use.reporter.history(_caller(context), canonical_name(name), valid_history_limit(limit))
+        return await self._use.reporter.history(
+            authenticated(context), canonical_name(name), valid_history_limit(limit)
+        )
 
     async def check_expiring_secrets(self, days: int = 30, *, context: Context = None) -> list[ExpiringSecret]:
         """Return the secrets that expire within ``days`` and those that have expired, soonest first."""
-        return await self._use.reporter.expiring(_caller(context), valid_days(days))
+        return await self._use.reporter.expiring(authenticated(context), valid_days(days))
 
     async def get_secret_health(self, *, context: Context = None) -> HealthReport:
         """Return totals, the state of every backend, what waits for Key Vault, and what to do about it."""
-        return await self._use.reporter.health(_caller(context))
+        return await self._use.reporter.health(authenticated(context))
 
     async def list_nodes(self, *, context: Context = None) -> list[NodeRecord]:
         """Return the nodes that run on this database now, oldest first."""
@@ -432,7 +441,7 @@ class SecretsService:
         Raises:
             TransitionPending: another node is at it.
         """
-        return await self._use.vault.sync(_caller(context), progress)
+        return await self._use.vault.sync(authenticated(context), progress)
 
     async def reconcile(
         self, *, retry: bool = False, discard: str | None = None, context: Context = None
@@ -443,21 +452,17 @@ class SecretsService:
         state of it stands.
         """
         name = canonical_name(discard) if discard is not None else None
-        return await self._use.vault.reconcile(_caller(context), retry=retry, discard=name)
+        return await self._use.vault.reconcile(authenticated(context), retry=retry, discard=name)
 
     # --- caches ---
 
     async def warm_cache(self, names: Iterable[str], *, context: Context = None) -> int:
         """Read secrets into the caches ahead of need; returns how many could be."""
-        return await self._use.caches.warm(_caller(context), [canonical_name(name) for name in names])
+        return await self._use.caches.warm(authenticated(context), [canonical_name(name) for name in names])
 
     async def invalidate_cache(self, name: str | None = None, *, context: Context = None) -> None:
         """Let the next read of a secret ask Key Vault, on every node; without a name, empty this node's caches."""
         if name is None:
-            await self._use.caches.clear(_caller(context))
+            await self._use.caches.clear(authenticated(context))
         else:
-            await self._use.caches.invalidate(_caller(context), canonical_name(name))
-
-
-def _caller(context: Context) -> Caller:
-    return context if isinstance(context, Caller) else caller_of(context)
+            await self._use.caches.invalidate(authenticated(context), canonical_name(name))

@@ -79,8 +79,8 @@ class Reporter:
         self._clock, self._backends = clock, backends
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
-        """The newest audit records of a secret, newest first, for those who may grant on it."""
-        async with self._guard.operation(caller, Permission.GRANT, name, "history") as authorized:
+        """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
+        async with self._guard.operation(caller, Permission.AUDIT, name, "history", Permission.GRANT) as authorized:
             records = await self._reports.history(name, limit)
             await self._guard.record(authorized)
         return records
@@ -110,8 +110,13 @@ class Reporter:
         return found
 
     async def health(self, caller: Caller) -> HealthReport:
-        """Totals, backends, what waits for Key Vault, and what to do about it."""
-        async with self._guard.operation(caller, Permission.LIST, WHOLE_VAULT, "health") as authorized:
+        """Totals, backends, what waits for Key Vault, and what to do about it.
+
+        For those who may operate, list or audit all secrets: there is no name in it.
+        """
+        async with self._guard.operation(
+            caller, Permission.OPERATE, WHOLE_VAULT, "health", Permission.LIST, Permission.AUDIT
+        ) as authorized:
             totals = await self._reports.totals()
             journal, sync = await self._journal.status(), await self._sync.status()
             backends = list(self._backends())

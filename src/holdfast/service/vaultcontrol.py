@@ -26,7 +26,7 @@ class VaultControl:
             TransitionPending: another node is at it.
             InvalidInput: there is no vault.
         """
-        async with self._guard.operation(caller, Permission.LIST, WHOLE_VAULT, "sync") as authorized:
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "sync") as authorized:
             if self._sync is None:
                 raise _no_vault()
             report = await self._sync.sync(progress)
@@ -39,8 +39,7 @@ class VaultControl:
         Raises:
             InvalidInput: there is no vault.
         """
-        permission = Permission.SET if retry or discard else Permission.LIST
-        async with self._guard.operation(caller, permission, WHOLE_VAULT, "reconcile") as authorized:
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "reconcile") as authorized:
             if self._reconciler is None:
                 raise _no_vault()
             report = await self._reconciler.reconcile(retry=retry, discard=discard)

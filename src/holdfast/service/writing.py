@@ -186,7 +186,7 @@ class Writer:
                 await self._announcer.journal(tx, intent_id, head, IntentKind.PURGE)
             await tx.record(self._guard.success(authorized))
             revision = await tx.remove(head)
-        await self._announcer.announce(head.name, revision, intent_id)
+        await self._announcer.announce_purge(head.name, revision, intent_id)
 
     # --- one transaction ---
 

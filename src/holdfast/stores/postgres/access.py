@@ -1,56 +1,19 @@
-"""Grants, clients, schedules and known answers at the commit point."""
+"""Clients, figures and known answers at the commit point."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
-from holdfast.domain.policy import Grant, Permission
 from holdfast.errors import Conflict
 from holdfast.ports import ClientRecord, VaultTotals
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.transaction import audit_columns
 
-_KNOWN: Final = {permission.value for permission in Permission}
-
 
 async def _record(connection: Connection, record: AuditRecord) -> None:
     await connection.execute(load("ledger")["record"], *audit_columns(record))
-
-
-class PostgresGrants:
-    """Implements ``ports.GrantStore`` over ``secret_access_control``."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._sql = load("access")
-
-    async def all(self) -> list[Grant]:
-        """See the port."""
-        async with self._database.connection() as connection:
-            return [_grant_of(row) for row in await connection.fetch(self._sql["all_grants"])]
-
-    async def of_user(self, user_id: str) -> list[Grant]:
-        """See the port."""
-        async with self._database.connection() as connection:
-            return [_grant_of(row) for row in await connection.fetch(self._sql["grants_of_user"], user_id)]
-
-    async def put(self, grant: Grant, record: AuditRecord) -> None:
-        """See the port."""
-        async with self._database.transaction() as connection:
-            permissions = sorted(permission.value for permission in grant.permissions)
-            await connection.execute(
-                self._sql["put_grant"], grant.pattern, grant.user_id, permissions, grant.granted_by, grant.expires_at
-            )
-            await _record(connection, record)
-
-    async def remove(self, pattern: str, user_id: str, record: AuditRecord) -> bool:
-        """See the port."""
-        async with self._database.transaction() as connection:
-            removed = await connection.fetch(self._sql["remove_grant"], pattern, user_id)
-            await _record(connection, record)
-        return bool(removed)
 
 
 class PostgresClients:
@@ -127,17 +90,6 @@ class PostgresReports:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(self._sql["vault_totals"])
         return VaultTotals(**dict(row))
-
-
-def _grant_of(row: Mapping[str, Any]) -> Grant:
-    return Grant(
-        user_id=row["user_id"],
-        pattern=row["secret_name"],
-        permissions=frozenset(map(Permission, _KNOWN & set(row["permissions"]))),  # a newer release may know others
-        granted_by=row["granted_by"],
-        granted_at=row["granted_at"],
-        expires_at=row["expires_at"],
-    )
 
 
 def _audit_of(row: Mapping[str, Any]) -> AuditRecord:

@@ -12,6 +12,7 @@ from holdfast.errors import BackendUnavailable
 from holdfast.ports import FeedListener
 from holdfast.resilience.clock import SystemClock
 from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.queries import load
 
 _log: Final = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class PostgresFeed:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._contact = float("-inf")
+        self._contact = self._beaten_at = float("-inf")
         self._listening = False
         self._offset = timedelta()
         self._task: asyncio.Task[None] | None = None
@@ -81,8 +82,8 @@ class PostgresFeed:
 
         await connection.add_listener(CHANNEL, receive)
         try:
-            await self._beat(connection)
             await listener.resynchronise()
+            await self._beat(connection, listener)
             self._listening = True
             started.set()
             while True:
@@ -92,19 +93,26 @@ class PostgresFeed:
                 await connection.remove_listener(CHANNEL, receive)
 
     async def _next(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
-        try:
-            async with asyncio.timeout(HEARTBEAT_S):
+        """Deliver the next announcement, or ask for a sign of life when that is due, however busy the channel is."""
+        due_in_s = self._beaten_at + HEARTBEAT_S - time.monotonic()
+        if due_in_s <= 0:
+            await self._beat(connection, listener)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(due_in_s):
                 payload = await inbox.get()
-        except TimeoutError:
-            await self._beat(connection)
-        else:
-            self._contact = time.monotonic()
             await _deliver(payload, listener)
 
-    async def _beat(self, connection: Connection) -> None:
-        now: datetime = await connection.fetchval("SELECT clock_timestamp()", timeout=LIVE_WITHIN_S)
-        self._offset = now - datetime.now(UTC)
-        self._contact = time.monotonic()
+    async def _beat(self, connection: Connection, listener: FeedListener) -> None:
+        """See that PostgreSQL answers, what time it is there, and whether the rules are the ones known here.
+
+        Only then was there contact: nothing older than that moment is acted on.
+        """
+        asked_at = time.monotonic()
+        row = await connection.fetchrow(load("feed")["beat"], timeout=LIVE_WITHIN_S)
+        self._offset = row["now"] - datetime.now(UTC)
+        await listener.rules_reached(row["epoch"])
+        self._contact = self._beaten_at = asked_at
 
 
 async def _deliver(payload: str, listener: FeedListener) -> None:
@@ -112,8 +120,9 @@ async def _deliver(payload: str, listener: FeedListener) -> None:
     if kind == "secret":
         name, _, revision = rest.rpartition(":")
         await listener.secret_changed(SecretName(name), int(revision))
-    elif kind == "grants":
-        await listener.grants_changed(rest or None)
+    elif kind == "rules":
+        epoch, _, subject = rest.partition(":")
+        await listener.rules_changed(int(epoch), subject or None)
     elif kind == "clients":
         await listener.client_changed(rest)
 

@@ -1,22 +1,3 @@
--- name: all_grants
-SELECT * FROM secret_access_control WHERE expires_at IS NULL OR expires_at > now() ORDER BY id
-
--- name: grants_of_user
-SELECT * FROM secret_access_control WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > now()) ORDER BY id
-
--- name: put_grant
-WITH put AS (
-    INSERT INTO secret_access_control (secret_name, user_id, permissions, granted_by, expires_at)
-    VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (secret_name, user_id) DO UPDATE
-        SET permissions = $3, granted_by = $4, granted_at = now(), expires_at = $5
-)
-SELECT pg_notify('holdfast', 'grants:' || $2)
-
--- name: remove_grant
-DELETE FROM secret_access_control WHERE secret_name = $1 AND user_id = $2
-RETURNING pg_notify('holdfast', 'grants:' || user_id)
-
 -- name: add_client
 INSERT INTO clients (client_id, secret_hash, created_by) VALUES ($1, $2, $3)
 ON CONFLICT (client_id) DO NOTHING RETURNING pg_notify('holdfast', 'clients:' || client_id)

@@ -101,11 +101,17 @@ RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || rev
 
 -- name: remove
 WITH gone AS (DELETE FROM secrets_vault WHERE incarnation = $1),
-     grants AS (DELETE FROM secret_access_control WHERE secret_name = $2),
+     locked AS MATERIALIZED (SELECT FROM access_epoch FOR UPDATE),
+     grants AS (DELETE FROM secret_access_control USING locked WHERE secret_name = $2 RETURNING 1),
+     roles AS (DELETE FROM role_assignments USING locked WHERE pattern = $2 RETURNING 1),
+     bumped AS (UPDATE access_epoch SET epoch = epoch + 1
+                WHERE EXISTS (SELECT FROM grants) OR EXISTS (SELECT FROM roles) RETURNING epoch),
      schedule AS (DELETE FROM secret_rotation_schedule WHERE secret_name = $2),
      answers AS (DELETE FROM idempotency_records WHERE secret_name = $2),
      next AS MATERIALIZED (SELECT nextval('secret_revisions') AS revision)
-SELECT revision, pg_notify('holdfast', 'secret:' || $2 || ':' || revision), pg_notify('holdfast', 'grants:') FROM next
+SELECT revision, pg_notify('holdfast', 'secret:' || $2 || ':' || revision),
+       (SELECT pg_notify('holdfast', 'rules:' || epoch || ':') FROM bumped)
+FROM next
 
 -- name: add_intent
 INSERT INTO secret_intents (id, incarnation, secret_name, display_name, kind, version, attributes)

@@ -124,7 +124,8 @@ CREATE TABLE secret_rotation_schedule (
     updated_at       TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- secret_name is a name or a glob with one '*'.
+-- secret_name is a name or a glob with one '*'; user_id an identity or 'group:' and a name. incarnation: the life of a
+-- single secret that the rule is for, NULL while it waits for one. Only rows with a valid attestation count.
 CREATE TABLE secret_access_control (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     secret_name VARCHAR(255) NOT NULL,
@@ -133,9 +134,33 @@ CREATE TABLE secret_access_control (
     granted_by  VARCHAR(255) NOT NULL,
     granted_at  TIMESTAMPTZ NOT NULL DEFAULT now(),
     expires_at  TIMESTAMPTZ,
+    incarnation UUID,
+    attestation TEXT NOT NULL DEFAULT '',
     UNIQUE (secret_name, user_id)
 );
 CREATE INDEX secret_access_control_by_user ON secret_access_control (user_id);
+
+-- Named sets of permissions over a name or glob; the columns as above.
+CREATE TABLE role_assignments (
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject     VARCHAR(255) NOT NULL,
+    role        TEXT NOT NULL,
+    pattern     VARCHAR(255) NOT NULL,
+    granted_by  VARCHAR(255) NOT NULL,
+    granted_at  TIMESTAMPTZ NOT NULL DEFAULT now(),
+    expires_at  TIMESTAMPTZ,
+    incarnation UUID,
+    attestation TEXT NOT NULL DEFAULT '',
+    UNIQUE (subject, role, pattern)
+);
+CREATE INDEX role_assignments_by_pattern ON role_assignments (pattern);
+
+-- Grows with every change of the rules: whoever missed its announcement sees by it that there was one.
+CREATE TABLE access_epoch (
+    single BOOLEAN PRIMARY KEY DEFAULT true CHECK (single),
+    epoch  BIGINT NOT NULL DEFAULT 0
+);
+INSERT INTO access_epoch DEFAULT VALUES;
 
 -- Clients of the token endpoint. The secret is 256 random bits, so a plain SHA-256 of it is enough.
 CREATE TABLE clients (

@@ -1,0 +1,63 @@
+"""Commands on roles, and on why somebody may do something or not."""
+
+from datetime import datetime
+from typing import Final
+
+import click
+
+from holdfast.cli import exits, inputs, output
+from holdfast.cli.grammar import Command, Group
+from holdfast.cli.session import with_service
+
+_ROLES: Final = ("SUBJECT", "ROLE", "ON", "UNTIL", "BY")
+
+
+@click.group(cls=Group)
+def role() -> None:
+    """Give and take roles: admin, operator, auditor, reader."""
+
+
+@role.command("assign", cls=Command)
+@click.argument("subject")
+@click.argument("name", metavar="ROLE")
+@click.argument("pattern", metavar="NAME|PATTERN")
+@click.option("--expires", "expires_at", type=inputs.moment, metavar="WHEN", help="2027-01-31T00:00Z, or 90d.")
+def assign(subject: str, name: str, pattern: str, expires_at: datetime | None) -> None:
+    """Give SUBJECT a role over a secret or a pattern of names; '*' is the whole vault.
+
+    SUBJECT is an identity, or group:NAME. admin may do everything; operator lists, rotates, recovers and runs the
+    installation; auditor lists and reads the audit trail; reader gets and lists.
+    """
+    given = with_service(
+        lambda service, caller: service.access.assign_role(
+            subject, name, pattern, expires_at=expires_at, context=caller
+        )
+    )
+    until = f" until {output.moment(given.expires_at)}" if given.expires_at else ""
+    output.say(f"{given.subject} is {given.role} on {given.pattern}{until}.")
+    if output.wants_json():
+        output.write_document(given)
+
+
+@role.command("remove", cls=Command)
+@click.argument("subject")
+@click.argument("name", metavar="ROLE")
+@click.argument("pattern", metavar="NAME|PATTERN")
+def remove(subject: str, name: str, pattern: str) -> int:
+    """Take a role over exactly this name or pattern away from SUBJECT."""
+    removed = with_service(lambda service, caller: service.access.unassign_role(subject, name, pattern, context=caller))
+    if output.wants_json():
+        output.write_document({"removed": removed})
+    output.say("Removed." if removed else "There is no such role assignment; nothing is changed.")
+    return exits.OK
+
+
+@role.command("list", cls=Command)
+def list_() -> None:
+    """Show who has which role over what."""
+    found = with_service(lambda service, caller: service.access.list_roles(context=caller))
+    if output.wants_json():
+        output.write_document(found)
+        return
+    rows = [(each.subject, each.role, each.pattern, each.expires_at, each.granted_by) for each in found]
+    output.write_table(_ROLES, rows)

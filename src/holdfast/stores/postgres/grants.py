@@ -1,0 +1,77 @@
+"""Grants and role assignments at the commit point."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.ports import RuleKind, StoredRule
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.transaction import audit_columns
+
+
+class PostgresGrants:
+    """Implements ``ports.GrantStore`` over ``secret_access_control`` and ``role_assignments``.
+
+    Every change takes the row of the epoch first, and so changes commit in the order of their epochs.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("grants")
+
+    async def rules(self, subject: str | None = None) -> tuple[int, list[StoredRule]]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            epoch: int = await connection.fetchval(self._sql["epoch"])
+            rows = await connection.fetch(self._sql["rules"], subject)
+        return epoch, [_rule_of(row) for row in rows]
+
+    async def incarnation(self, pattern: str) -> UUID | None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            found: UUID | None = await connection.fetchval(self._sql["incarnation"], pattern)
+        return found
+
+    async def put(self, rule: StoredRule, record: AuditRecord) -> tuple[int, int]:
+        """See the port."""
+        terms = list(rule.terms) if rule.kind is RuleKind.GRANT else rule.terms[0]
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(
+                self._sql[f"put_{rule.kind}"],
+                rule.subject,
+                rule.pattern,
+                terms,
+                rule.granted_by,
+                rule.granted_at,
+                rule.expires_at,
+                rule.incarnation,
+                rule.attestation,
+            )
+            await connection.execute(load("ledger")["record"], *audit_columns(record))
+        return row["id"], row["epoch"]
+
+    async def remove(self, rule: StoredRule, record: AuditRecord) -> tuple[bool, int]:
+        """See the port."""
+        keys = (rule.subject, rule.pattern, *(rule.terms if rule.kind is RuleKind.ROLE else ()))
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(self._sql[f"remove_{rule.kind}"], *keys)
+            await connection.execute(load("ledger")["record"], *audit_columns(record))
+        return bool(row["removed"]), row["epoch"]
+
+
+def _rule_of(row: Mapping[str, Any]) -> StoredRule:
+    return StoredRule(
+        kind=RuleKind(row["kind"]),
+        id=row["id"],
+        subject=row["subject"],
+        pattern=row["pattern"],
+        terms=tuple(row["terms"]),
+        granted_by=row["granted_by"],
+        granted_at=row["granted_at"],
+        expires_at=row["expires_at"],
+        incarnation=row["incarnation"],
+        attestation=row["attestation"],
+        living=row["living"],
+    )

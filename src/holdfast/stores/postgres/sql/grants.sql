@@ -1,0 +1,49 @@
+-- name: epoch
+SELECT epoch FROM access_epoch
+
+-- name: incarnation
+SELECT incarnation FROM secrets_vault WHERE secret_name = $1
+
+-- name: rules
+SELECT 'grant' AS kind, a.id, a.user_id AS subject, a.secret_name AS pattern, a.permissions AS terms,
+       a.granted_by, a.granted_at, a.expires_at, a.incarnation, a.attestation, v.incarnation AS living
+FROM secret_access_control a LEFT JOIN secrets_vault v ON v.secret_name = a.secret_name
+WHERE $1::text IS NULL OR a.user_id = $1
+UNION ALL
+SELECT 'role', r.id, r.subject, r.pattern, ARRAY[r.role],
+       r.granted_by, r.granted_at, r.expires_at, r.incarnation, r.attestation, v.incarnation
+FROM role_assignments r LEFT JOIN secrets_vault v ON v.secret_name = r.pattern
+WHERE $1::text IS NULL OR r.subject = $1
+ORDER BY kind, id
+
+-- name: put_grant
+WITH bumped AS (UPDATE access_epoch SET epoch = epoch + 1 RETURNING epoch),
+     put AS (
+         INSERT INTO secret_access_control (
+             user_id, secret_name, permissions, granted_by, granted_at, expires_at, incarnation, attestation)
+         SELECT $1, $2, $3::text[], $4, $5::timestamptz, $6::timestamptz, $7::uuid, $8 FROM bumped
+         ON CONFLICT (secret_name, user_id) DO UPDATE
+             SET permissions = $3, granted_by = $4, granted_at = $5, expires_at = $6, incarnation = $7, attestation = $8
+         RETURNING id)
+SELECT id, epoch, pg_notify('holdfast', 'rules:' || epoch || ':' || $1) FROM put, bumped
+
+-- name: put_role
+WITH bumped AS (UPDATE access_epoch SET epoch = epoch + 1 RETURNING epoch),
+     put AS (
+         INSERT INTO role_assignments (
+             subject, pattern, role, granted_by, granted_at, expires_at, incarnation, attestation)
+         SELECT $1, $2, $3, $4, $5::timestamptz, $6::timestamptz, $7::uuid, $8 FROM bumped
+         ON CONFLICT (subject, role, pattern) DO UPDATE
+             SET granted_by = $4, granted_at = $5, expires_at = $6, incarnation = $7, attestation = $8
+         RETURNING id)
+SELECT id, epoch, pg_notify('holdfast', 'rules:' || epoch || ':' || $1) FROM put, bumped
+
+-- name: remove_grant
+WITH bumped AS (UPDATE access_epoch SET epoch = epoch + 1 RETURNING epoch),
+     gone AS (DELETE FROM secret_access_control USING bumped WHERE user_id = $1 AND secret_name = $2 RETURNING 1)
+SELECT (SELECT count(*) FROM gone) AS removed, epoch, pg_notify('holdfast', 'rules:' || epoch || ':' || $1) FROM bumped
+
+-- name: remove_role
+WITH bumped AS (UPDATE access_epoch SET epoch = epoch + 1 RETURNING epoch),
+     gone AS (DELETE FROM role_assignments USING bumped WHERE subject = $1 AND pattern = $2 AND role = $3 RETURNING 1)
+SELECT (SELECT count(*) FROM gone) AS removed, epoch, pg_notify('holdfast', 'rules:' || epoch || ':' || $1) FROM bumped
