@@ -17,8 +17,8 @@ from holdfast.domain.policy import AccessContext
 from holdfast.errors import BackendUnavailable
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.database import Database
-from tests.support.rules import KEY
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
+from tests.support.world import KEY
 
 ALICE = AccessContext(user_id="alice", ip_address="10.0.0.5", user_agent="app/1.0", request_id="req-1")
 BOB = AccessContext(user_id="bob")

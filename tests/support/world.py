@@ -35,7 +35,8 @@ from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.sync_state import PostgresSyncState
 from tests.support.clock import VirtualClock
 from tests.support.memory_vault import MemoryVault
-from tests.support.rules import KEY, QuietFeed, QuietTrail, RulesInMemory
+from tests.support.rules import KEY as KEY
+from tests.support.rules import QuietFeed, QuietTrail, RulesInMemory
 
 SYSTEM = Caller(SYSTEM_ID, is_system=True)
 SECRET = SecretName("api-key")

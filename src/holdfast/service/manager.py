@@ -34,7 +34,8 @@ from holdfast.service.access import AccessControl
 from holdfast.service.authorisation import Authorisation
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
-from holdfast.service.callers import Context, authenticated
+from holdfast.service.callers import Context
+from holdfast.service.callers import authenticated as _caller
 from holdfast.service.clients import ClientBook
 from holdfast.service.guard import Guard
 from holdfast.service.listing import Lister, as_deleted
@@ -130,7 +131,7 @@ class SecretsService:
             SecretDisabled: its current version is disabled.
             SecretOutsideValidity: expired or not yet valid, where such reads are refused.
         """
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get") as authorized:
             secret = await use.reader.get(authorized)
             await use.guard.record(authorized, version=secret.version, source=secret.source, stale=secret.stale)
@@ -142,7 +143,7 @@ class SecretsService:
         Raises:
             VersionNotFound: the secret has no such version.
         """
-        use, caller, wanted = self._use, authenticated(context), valid_version(version)
+        use, caller, wanted = self._use, _caller(context), valid_version(version)
         async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get_version") as authorized:
             secret = await use.reader.get_version(authorized, wanted)
             await use.guard.record(authorized, version=secret.version, source=secret.source)
@@ -150,7 +151,7 @@ class SecretsService:
 
     async def list_secret_versions(self, name: str, *, context: Context = None) -> list[SecretVersion]:
         """Return all versions of a secret, oldest first, without values."""
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.LIST, canonical_name(name), "list_versions") as authorized:
             versions = await use.lister.versions(authorized)
             await use.guard.record(authorized)
@@ -162,7 +163,7 @@ class SecretsService:
         """Return up to ``limit`` secrets in name order, those after ``after``, that the caller may list."""
         start = canonical_name(after) if after is not None else None
         size = valid_number("limit", limit, 1, 10_000)
-        return await self._use.lister.secrets(authenticated(context), State.ACTIVE, start, size)
+        return await self._use.lister.secrets(_caller(context), State.ACTIVE, start, size)
 
     # --- changing ---
 
@@ -208,7 +209,7 @@ class SecretsService:
             expected_generation=expected_generation,
             idempotency_key=idempotency_key,
         )
-        use, caller, canonical = self._use, authenticated(context), canonical_name(name)
+        use, caller, canonical = self._use, _caller(context), canonical_name(name)
         new = request.checked(name, value, for_vault=use.for_vault)
         async with use.guard.operation(caller, Permission.SET, canonical, "set") as authorized:
             return await use.writer.set(authorized, new)
@@ -250,7 +251,7 @@ class SecretsService:
             refuse_outside_validity=refuse_outside_validity,
             expected_generation=expected_generation,
         )
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         change = request.checked(version, for_vault=use.for_vault)
         async with use.guard.operation(caller, Permission.SET, canonical_name(name), "update") as authorized:
             return await use.writer.update(authorized, change)
@@ -265,7 +266,7 @@ class SecretsService:
         context: Context = None,
     ) -> WriteResult:
         """Make a new version with the value, content type and tags of an earlier one. The history stays."""
-        use, caller, wanted = self._use, authenticated(context), valid_version(version)
+        use, caller, wanted = self._use, _caller(context), valid_version(version)
         expected, key = valid_expected_generation(expected_generation), valid_idempotency_key(idempotency_key)
         async with use.guard.operation(caller, Permission.SET, canonical_name(name), "rollback") as authorized:
             return await use.writer.rollback(authorized, wanted, expected, key)
@@ -274,25 +275,25 @@ class SecretsService:
 
     async def delete_secret(self, name: str, *, context: Context = None) -> DeletedSecret:
         """Delete a secret. Until ``scheduled_purge_at`` it can be recovered, and its name stays taken."""
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.DELETE, canonical_name(name), "delete") as authorized:
             return await use.writer.delete(authorized)
 
     async def recover_secret(self, name: str, *, context: Context = None) -> SecretVersion:
         """Bring a deleted secret back, with all its versions; returns the current one."""
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.RECOVER, canonical_name(name), "recover") as authorized:
             return await use.writer.recover(authorized)
 
     async def purge_secret(self, name: str, *, context: Context = None) -> None:
         """Destroy a deleted secret for ever: its versions, their keys and the grants on its exact name."""
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.PURGE, canonical_name(name), "purge") as authorized:
             await use.writer.purge(authorized)
 
     async def get_deleted_secret(self, name: str, *, context: Context = None) -> DeletedSecret:
         """Return the facts of a deleted secret."""
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.LIST, canonical_name(name), "get_deleted") as authorized:
             deleted = await use.lister.deleted(authorized)
             await use.guard.record(authorized)
@@ -304,12 +305,12 @@ class SecretsService:
         """Return up to ``limit`` deleted secrets in name order that the caller may list."""
         start = canonical_name(after) if after is not None else None
         size = valid_number("limit", limit, 1, 10_000)
-        found = await self._use.lister.secrets(authenticated(context), State.DELETED, start, size)
+        found = await self._use.lister.secrets(_caller(context), State.DELETED, start, size)
         return [as_deleted(entry) for entry in found]
 
     async def backup_secret(self, name: str, *, context: Context = None) -> bytes:
         """Return a secret with all its versions as one sealed blob, which only this key ring opens."""
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.GET, canonical_name(name), "backup") as authorized:
             blob = await use.backup.pack(authorized)
             await use.guard.record(authorized)
@@ -321,7 +322,7 @@ class SecretsService:
         Raises:
             Conflict: its name is in use.
         """
-        use, caller = self._use, authenticated(context)
+        use, caller = self._use, _caller(context)
         unpacked = use.backup.unpack(blob)
         async with use.guard.operation(caller, Permission.SET, unpacked.name, "restore") as authorized:
             return await use.backup.restore(authorized, unpacked)
@@ -349,32 +350,32 @@ class SecretsService:
         the same name or glob before.
         """
         return await self._use.access.grant(
-            authenticated(context), name, user_id, permissions, granted_by=granted_by, expires_at=expires_at
+            _caller(context), name, user_id, permissions, granted_by=granted_by, expires_at=expires_at
         )
 
     async def revoke_access(self, name: str, user_id: str, *, context: Context = None) -> bool:
         """Take back what ``user_id`` was granted on this very name or glob; False if there was nothing."""
-        return await self._use.access.revoke(authenticated(context), name, user_id)
+        return await self._use.access.revoke(_caller(context), name, user_id)
 
     async def check_access(self, name: str, user_id: str, permission: str, *, context: Context = None) -> bool:
         """Whether ``user_id`` may do ``permission`` to a secret now."""
-        return await self._use.access.check(authenticated(context), canonical_name(name), user_id, permission)
+        return await self._use.access.check(_caller(context), canonical_name(name), user_id, permission)
 
     async def list_grants(self, *, context: Context = None) -> list[Grant]:
         """Return all grants."""
-        return await self._use.access.list_grants(authenticated(context))
+        return await self._use.access.list_grants(_caller(context))
 
     async def add_client(self, client_id: str, *, context: Context = None) -> str:
         """Make a client of the server and return its secret, which is shown this once."""
-        return await self._use.access.add_client(authenticated(context), client_id)
+        return await self._use.access.add_client(_caller(context), client_id)
 
     async def remove_client(self, client_id: str, *, context: Context = None) -> bool:
         """Remove a client; False if there was none."""
-        return await self._use.access.remove_client(authenticated(context), client_id)
+        return await self._use.access.remove_client(_caller(context), client_id)
 
     async def list_clients(self, *, context: Context = None) -> list[ClientRecord]:
         """Return all clients, without their secrets."""
-        return await self._use.access.list_clients(authenticated(context))
+        return await self._use.access.list_clients(_caller(context))
 
     async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None = None) -> Caller:
         """Return the caller that a client id and secret prove.
@@ -392,17 +393,15 @@ class SecretsService:
 
     async def get_access_history(self, name: str, limit: int = 50, *, context: Context = None) -> list[AuditRecord]:
         """Return the newest ``limit`` audit records of a secret, newest first."""
-        return await self._use.reporter.history(
-            authenticated(context), canonical_name(name), valid_history_limit(limit)
-        )
+        return await self._use.reporter.history(_caller(context), canonical_name(name), valid_history_limit(limit))
 
     async def check_expiring_secrets(self, days: int = 30, *, context: Context = None) -> list[ExpiringSecret]:
         """Return the secrets that expire within ``days`` and those that have expired, soonest first."""
-        return await self._use.reporter.expiring(authenticated(context), valid_days(days))
+        return await self._use.reporter.expiring(_caller(context), valid_days(days))
 
     async def get_secret_health(self, *, context: Context = None) -> HealthReport:
         """Return totals, the state of every backend, what waits for Key Vault, and what to do about it."""
-        return await self._use.reporter.health(authenticated(context))
+        return await self._use.reporter.health(_caller(context))
 
     async def list_nodes(self, *, context: Context = None) -> list[NodeRecord]:
         """Return the nodes that run on this database now, oldest first."""
@@ -441,7 +440,7 @@ class SecretsService:
         Raises:
             TransitionPending: another node is at it.
         """
-        return await self._use.vault.sync(authenticated(context), progress)
+        return await self._use.vault.sync(_caller(context), progress)
 
     async def reconcile(
         self, *, retry: bool = False, discard: str | None = None, context: Context = None
@@ -452,17 +451,17 @@ class SecretsService:
         state of it stands.
         """
         name = canonical_name(discard) if discard is not None else None
-        return await self._use.vault.reconcile(authenticated(context), retry=retry, discard=name)
+        return await self._use.vault.reconcile(_caller(context), retry=retry, discard=name)
 
     # --- caches ---
 
     async def warm_cache(self, names: Iterable[str], *, context: Context = None) -> int:
         """Read secrets into the caches ahead of need; returns how many could be."""
-        return await self._use.caches.warm(authenticated(context), [canonical_name(name) for name in names])
+        return await self._use.caches.warm(_caller(context), [canonical_name(name) for name in names])
 
     async def invalidate_cache(self, name: str | None = None, *, context: Context = None) -> None:
         """Let the next read of a secret ask Key Vault, on every node; without a name, empty this node's caches."""
         if name is None:
-            await self._use.caches.clear(authenticated(context))
+            await self._use.caches.clear(_caller(context))
         else:
-            await self._use.caches.invalidate(authenticated(context), canonical_name(name))
+            await self._use.caches.invalidate(_caller(context), canonical_name(name))

@@ -1,3 +1,5 @@
+-- older nodes: stop first
+
 -- Roles, and rules (grants and role assignments) that carry the incarnation they were made for and an attestation.
 CREATE TABLE role_assignments (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
