@@ -1,5 +1,6 @@
 """Everything between the commit point and Key Vault, put together by hand on a vault in memory."""
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -35,9 +36,9 @@ from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.sync_state import PostgresSyncState
 from tests.support.clock import VirtualClock
 from tests.support.memory_vault import MemoryVault
-from tests.support.rules import KEY as KEY
 from tests.support.rules import QuietFeed, QuietTrail, RulesInMemory
 
+KEY = base64.b64encode(bytes(range(32))).decode()
 SYSTEM = Caller(SYSTEM_ID, is_system=True)
 SECRET = SecretName("api-key")
 
