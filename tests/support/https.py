@@ -37,6 +37,15 @@ class Response:
         return json.loads(self.body)
 
     @property
+    def problem(self) -> Any:
+        """The body as an RFC 9457 problem, which it must say it is; its status is the answer's."""
+        assert self.header("content-type") == "application/problem+json"
+        problem = json.loads(self.body)
+        assert problem["status"] == self.status
+        assert problem["request_id"] == self.header("x-request-id")
+        return problem
+
+    @property
     def codes(self) -> tuple[str, str | None]:
         """An error's code and inner code."""
         error = self.json["error"]

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +17,8 @@ from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.web.app import Parts, create_app
 from holdfast.web.keyvault import VaultFacts
+from holdfast.web.rates import Rates
+from holdfast.web.v1.cursors import Cursors
 from tests.support.clock import VirtualClock
 from tests.support.folders import short_folder
 from tests.support.https import Client
@@ -61,10 +63,12 @@ async def stubbed_server(certificate: ServerCertificate) -> AsyncIterator[Stubbe
         raise service.error or AssertionError
 
     parts = Parts(
-        secrets=service,
+        secrets=cast("Any", service),
         backends=backends,
         tokens=tokens,
         skip_tokens=SkipTokens(bytes(32)),
+        cursors=Cursors(bytes(32)),
+        rates=Rates(1_000_000, 1_000_000, clock.monotonic),
         facts=VaultFacts(retention_days=90, purge_protection=False),
         clock=clock,
     )

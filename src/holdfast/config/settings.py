@@ -184,6 +184,24 @@ class Settings:
             default="the server's own address",
         ),
     )
+    rate_limit: int = field(
+        default=5_000,
+        metadata=variable(
+            "HOLDFAST_RATE_LIMIT",
+            "Requests per second that a server takes from one identity in the long run: 1 to 1000000.",
+            parsing.number(1, 1_000_000),
+            default="5000",
+        ),
+    )
+    rate_burst: int = field(
+        default=10_000,
+        metadata=variable(
+            "HOLDFAST_RATE_BURST",
+            "Requests that it takes from one identity at once: 1 to 1000000.",
+            parsing.number(1, 1_000_000),
+            default="10000",
+        ),
+    )
     read_patience: timedelta = field(
         default=timedelta(milliseconds=750),
         metadata=variable(

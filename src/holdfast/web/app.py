@@ -8,39 +8,48 @@ from holdfast.auth.clients import ClientTokens
 from holdfast.auth.limiter import FailureLimiter
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.ports import Clock
+from holdfast.service.manager import SecretsService
 from holdfast.web import oauth
+from holdfast.web.admission import Admission
 from holdfast.web.endpoint import Endpoint
 from holdfast.web.exchange import ASGIApp
-from holdfast.web.facade import Secrets
 from holdfast.web.health import Backends, Health
 from holdfast.web.hot import HotReads
 from holdfast.web.identity import Identity
 from holdfast.web.keyvault import KeyVaultApi, VaultFacts
+from holdfast.web.rates import Rates
+from holdfast.web.v1.api import V1Api
+from holdfast.web.v1.cursors import Cursors
+from holdfast.web.v1.description import describe
+from holdfast.web.v1.problems import refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the application is made of."""
 
-    secrets: Secrets
+    secrets: SecretsService
     backends: Backends
     tokens: ClientTokens
     skip_tokens: SkipTokens
+    cursors: Cursors
+    rates: Rates
     facts: VaultFacts
     clock: Clock
 
 
 def create_app(parts: Parts) -> ASGIApp:
     """Return the whole server as one ASGI application."""
-    api = KeyVaultApi(parts.secrets, Identity(parts.tokens), parts.facts, parts.skip_tokens)
-    return HotReads(api, create_router(parts, api))
+    admission = Admission(Identity(parts.tokens), parts.rates)
+    api = KeyVaultApi(parts.secrets, admission, parts.facts, parts.skip_tokens)
+    return HotReads(api, create_router(parts, api, V1Api(parts.secrets, admission, parts.cursors)))
 
 
-def create_router(parts: Parts, api: KeyVaultApi) -> ASGIApp:
-    """Return the application without its fast lane."""
+def create_router(parts: Parts, api: KeyVaultApi, own: V1Api) -> ASGIApp:
+    """Return the application without its fast lane: Key Vault's API, and our own."""
     secrets = Endpoint(api.handle, api.refuse)
     # The mount takes wrong methods on the paths above it as well; the default takes ``OPTIONS *``, which is no path.
-    routes = [*_health(parts), *_oauth(parts), Mount("/", secrets)]
+    routes = [*_health(parts), *_oauth(parts), *_own(own), Mount("/", secrets)]
     return Router(routes, redirect_slashes=False, default=secrets)
 
 
@@ -60,4 +69,11 @@ def _oauth(parts: Parts) -> list[BaseRoute]:
         Route("/{tenant}/oauth2/v2.0/token", Endpoint(server.token, oauth.refuse), methods=["POST"]),
         Route("/{tenant}/v2.0/.well-known/openid-configuration", configuration, methods=["GET"]),
         Route("/{tenant}/discovery/v2.0/keys", keys, methods=["GET"]),
+    ]
+
+
+def _own(api: V1Api) -> list[BaseRoute]:
+    return [
+        Route("/v1/openapi.json", Endpoint(describe, refuse), methods=["GET"]),
+        Mount("/v1", Endpoint(api.handle, api.refuse)),
     ]

@@ -15,6 +15,8 @@ from holdfast.web.app import Parts, create_app
 from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
 from holdfast.web.keyvault import VaultFacts
+from holdfast.web.rates import Rates
+from holdfast.web.v1.cursors import Cursors
 
 
 def create_server_app(service: SecretsService, settings: Settings, drain: Drain | None = None) -> ASGIApp:
@@ -44,6 +46,8 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
         backends=backends,
         tokens=ClientTokens(service, signer, audience, service.tenant, clock),
         skip_tokens=SkipTokens(ring.primary.subkey("skip-token")),
+        cursors=Cursors(ring.primary.subkey("v1-cursor")),
+        rates=Rates(settings.rate_limit, settings.rate_burst, clock.monotonic),
         facts=VaultFacts(settings.retention_days, settings.purge_protection),
         clock=clock,
     )

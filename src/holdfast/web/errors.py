@@ -4,7 +4,7 @@ import logging
 import math
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
@@ -33,13 +33,18 @@ class PurgeProtected(errors.AccessDenied):
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How an error looks from outside. ``text`` replaces an error's own where that could tell of our insides."""
+    """How an error looks from outside. ``text`` replaces an error's own where that could tell of our insides.
+
+    ``code`` and ``inner_code`` are Key Vault's; our own API answers the error's own code. ``own_status`` is the status
+    there, where Key Vault's is another one.
+    """
 
     status: HTTPStatus
     code: str
     inner_code: str | None = None
     text: str | None = None
     close: bool = False
+    own_status: HTTPStatus | None = None
 
 
 _UNAVAILABLE: Final = Rendering(
@@ -68,7 +73,7 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         errors.SecretDisabled: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "SecretDisabled"),
         errors.SecretOutsideValidity: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "SecretOutsideValidity"),
         errors.Conflict: _CONFLICT,
-        errors.GenerationMismatch: _CONFLICT,
+        errors.GenerationMismatch: replace(_CONFLICT, own_status=HTTPStatus.PRECONDITION_FAILED),
         errors.IdempotencyMismatch: _CONFLICT,
         errors.SecretDeleted: Rendering(HTTPStatus.CONFLICT, "Conflict", "ObjectIsDeletedButRecoverable"),
         errors.TransitionPending: Rendering(HTTPStatus.CONFLICT, "Conflict", "ObjectIsBeingDeleted"),
@@ -91,6 +96,8 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         MethodNotAllowed: Rendering(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed"),
         limits.PayloadTooLarge: Rendering(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", close=True),
         limits.UnsupportedEncoding: Rendering(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", close=True),
+        limits.UnsupportedMediaType: Rendering(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", close=True),
+        limits.RateLimited: Rendering(HTTPStatus.TOO_MANY_REQUESTS, "Throttled"),
         limits.RequestTimeout: Rendering(HTTPStatus.REQUEST_TIMEOUT, "RequestTimeout", close=True),
     }
 )
@@ -104,10 +111,15 @@ def rendering_of(error: Exception) -> Rendering:
 def refusal(error: Exception, request_id: str, challenge: str | None = None) -> Reply:
     """Return the answer that an error becomes. Only 429 and 503 invite a retry: the SDKs repeat whatever does."""
     shown = rendering_of(error)
-    if shown is _INTERNAL:
-        _log.error("request %s failed: %s\n%s", request_id, type(error).__name__, _frames(error))
+    log_internal(error, request_id)
     body = error_body(shown.code, shown.text or str(error), shown.inner_code)
-    return Reply(shown.status, body, _headers(error, shown, challenge), close=shown.close)
+    return Reply(shown.status, body, refusal_headers(error, challenge), close=shown.close)
+
+
+def log_internal(error: Exception, request_id: str) -> None:
+    """Log an error that is nobody's fault but ours."""
+    if rendering_of(error) is _INTERNAL:
+        _log.error("request %s failed: %s\n%s", request_id, type(error).__name__, _frames(error))
 
 
 def retry_after(seconds: float | None = None) -> tuple[bytes, bytes]:
@@ -116,7 +128,9 @@ def retry_after(seconds: float | None = None) -> tuple[bytes, bytes]:
     return (b"retry-after", str(wait).encode())
 
 
-def _headers(error: Exception, shown: Rendering, challenge: str | None) -> RawHeaders:
+def refusal_headers(error: Exception, challenge: str | None) -> RawHeaders:
+    """Return the headers that go with an error's status."""
+    shown = rendering_of(error)
     if shown.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         return (retry_after(getattr(error, "retry_after_s", None)),)
     if isinstance(error, MethodNotAllowed):

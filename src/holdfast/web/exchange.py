@@ -25,18 +25,30 @@ _ALWAYS: Final[RawHeaders] = (
     (b"strict-transport-security", b"max-age=31536000;includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
 )
-_JSON: Final = (b"content-type", b"application/json; charset=utf-8")
-_SINGLE: Final = frozenset({b"authorization", b"host", b"content-encoding", b"content-type"})
+JSON: Final = b"application/json; charset=utf-8"
+_SINGLE: Final = frozenset(
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-type",
+        b"host",
+        b"idempotency-key",
+        b"if-match",
+        b"if-none-match",
+        b"x-request-id",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status, a JSON body (None: no body at all) and headers beside the usual ones."""
+    """A status, a body (None: no body at all), JSON unless said otherwise, and headers beside the usual ones."""
 
     status: int
     body: bytes | None
     headers: RawHeaders = ()
     close: bool = False
+    content_type: bytes = JSON
 
 
 class Exchange:
@@ -79,6 +91,18 @@ class Exchange:
         """The value of a header that must not be repeated; None when absent or repeated."""
         return None if name in self._repeated else self.headers.get(name)
 
+    def optional(self, name: bytes) -> str | None:
+        """The value of a header that must not be repeated; None when absent.
+
+        Raises:
+            InvalidInput: it is repeated, so that no one can tell which is meant.
+        """
+        if name in self._repeated:
+            raise InvalidInput(
+                f"The header {name.decode()} is given more than once; give it once.", field=name.decode()
+            )
+        return self.headers.get(name)
+
     async def body(self, limit: int) -> bytes:
         """Return the body; see ``read_body`` for what it raises."""
         return await read_body(self._receive, self.headers, limit)
@@ -87,7 +111,7 @@ class Exchange:
         """Answer."""
         headers = [*_ALWAYS, (b"x-ms-request-id", self.request_id.encode()), *self._echo(), *reply.headers]
         if reply.body is not None:
-            headers += (_JSON, (b"content-length", str(len(reply.body)).encode()))
+            headers += ((b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode()))
         elif reply.status != HTTPStatus.NO_CONTENT:
             headers.append((b"content-length", b"0"))
         if reply.close:

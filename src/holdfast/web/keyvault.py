@@ -19,10 +19,10 @@ from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.keyvault_wire.query import Query, parse_query
 from holdfast.keyvault_wire.requests import MalformedBackup, parse_restore, parse_set, parse_update
 from holdfast.keyvault_wire.routes import Operation, Route, route
+from holdfast.web.admission import Admission
 from holdfast.web.errors import PurgeProtected, refusal
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.facade import Secrets
-from holdfast.web.identity import Identity
 from holdfast.web.limits import MAX_BODY_BYTES, MAX_RESTORE_BYTES
 from holdfast.web.marks import read_marks, write_marks
 
@@ -56,9 +56,9 @@ _Operations = Mapping[Operation, Callable[[Call], Awaitable[Reply]]]
 class KeyVaultApi:
     """Answers requests for secrets. Authentication comes before anything else about a request is looked at."""
 
-    def __init__(self, secrets: Secrets, identity: Identity, facts: VaultFacts, skip_tokens: SkipTokens) -> None:
+    def __init__(self, secrets: Secrets, admission: Admission, facts: VaultFacts, skip_tokens: SkipTokens) -> None:
         self._secrets = secrets
-        self._identity = identity
+        self._admission = admission
         self._facts = facts
         self._skip_tokens = skip_tokens
         self._operations: _Operations = {
@@ -78,19 +78,19 @@ class KeyVaultApi:
 
     async def handle(self, exchange: Exchange) -> Reply:
         """Answer any request."""
-        caller = self._identity.caller(exchange)
+        caller = self._admission.caller(exchange)
         found = route(exchange.method, exchange.raw_path)
         call = Call(exchange, caller, parse_query(exchange.query), found)
         return await self._operations[found.operation](call)
 
     async def handle_get_latest(self, exchange: Exchange, name: str) -> Reply:
         """Answer ``GET /secrets/{name}``, for whoever has recognised it already."""
-        caller = self._identity.caller(exchange)
+        caller = self._admission.caller(exchange)
         return await self._get(Call(exchange, caller, parse_query(exchange.query), Route(Operation.GET, name)))
 
     def refuse(self, error: Exception, exchange: Exchange) -> Reply:
         """Return the answer to a request that failed; the unauthenticated are told how to log in."""
-        challenge = self._identity.challenge(exchange) if isinstance(error, Unauthenticated) else None
+        challenge = self._admission.challenge(exchange) if isinstance(error, Unauthenticated) else None
         return refusal(error, exchange.request_id, challenge)
 
     def _vault(self, call: Call) -> wire.Vault:

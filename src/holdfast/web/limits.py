@@ -31,6 +31,23 @@ class UnsupportedEncoding(HoldfastError):
     code = "unsupported_encoding"
 
 
+class UnsupportedMediaType(HoldfastError):
+    """The body is of another kind than JSON."""
+
+    code = "unsupported_media_type"
+
+
+class RateLimited(HoldfastError):
+    """This identity asks more often than it may. ``retry_after_s``: seconds until it may again."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class RequestTimeout(HoldfastError):
     """The body did not arrive in time, or the client went away."""
 

@@ -1,0 +1,92 @@
+"""What all documents have in common: how they are read, checked and kept from showing themselves."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Generic, Self, TypeVar
+
+import msgspec
+
+from holdfast.domain.names import MAX_NAME_LENGTH
+from holdfast.domain.policy import MAX_IDENTITY_LENGTH
+from holdfast.domain.validation import MAX_GENERATION
+from holdfast.errors import InvalidInput
+
+T = TypeVar("T")
+D = TypeVar("D", bound=msgspec.Struct)
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""RFC 3339 with an offset."""
+
+Name = Annotated[str, msgspec.Meta(pattern=f"^[0-9A-Za-z-]{{1,{MAX_NAME_LENGTH}}}$")]
+"""A secret's name; case is not significant."""
+
+Pattern = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z-]*\*?[0-9A-Za-z-]*$", min_length=1, max_length=128)]
+"""A name, or a glob with one ``*``."""
+
+Identity = Annotated[str, msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?$", min_length=1, max_length=MAX_IDENTITY_LENGTH)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=MAX_GENERATION)]
+VersionId = Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{32}$")]
+
+
+class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a client sends. Members that are not known are refused, and so is what does not fit."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Document(msgspec.Struct, kw_only=True):
+    """What a server answers. A client ignores members that it does not know."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    @classmethod
+    def of(cls, thing: object) -> Self:
+        """Return the document of something whose attributes have the names of its members."""
+        return msgspec.convert(thing, cls, from_attributes=True)
+
+    def to(self, kind: type[T]) -> T:
+        """Return the thing of a kind whose attributes have the names of the members."""
+        return msgspec.convert(self, kind, from_attributes=True)
+
+
+class Page(Document, Generic[T]):
+    """Some of what there is. ``next_cursor`` asks for what follows; null: nothing does."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+_FIELD: Final = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>.*)`$")
+_MISSING: Final = re.compile(r"Object missing required field `(?P<name>\w+)`")
+_SAFE: Final = re.compile(
+    r"Expected `[^`]*`(?: of length)?(?: [<>]=? [\d.]+)?(?:, got `\w+`)?(?: with a timezone component)?"
+)
+
+
+def read(kind: type[D], given: Mapping[str, Any], *, text: bool = False) -> D:
+    """Return the request in a JSON object, or in the fields of a query (``text``).
+
+    Raises:
+        InvalidInput: it does not fit. Neither its values nor its unknown names are repeated: they may be secrets.
+    """
+    try:
+        return msgspec.convert(dict(given), kind, strict=not text)
+    except msgspec.ValidationError as error:
+        raise _refused(str(error), kind) from None
+
+
+def _refused(message: str, kind: type[msgspec.Struct]) -> InvalidInput:
+    found = _FIELD.search(message)
+    path = found["path"] if found else ""
+    missing, safe = _MISSING.match(message), _SAFE.match(message)
+    if missing:
+        field = f"{path}.{missing['name']}" if path else missing["name"]
+        return InvalidInput(f"{field} is missing.", field=field)
+    if message.startswith("Object contains unknown field"):
+        known = f" Known are: {', '.join(kind.__struct_encode_fields__) or 'none'}." if not path else ""
+        return InvalidInput(f"{path or 'The request'} has a member that is not known here.{known}", field=path or None)
+    what = f": {safe[0][0].lower()}{safe[0][1:].replace('`', '')}" if safe else ""
+    return InvalidInput(f"{path or 'The request'} is not valid{what}.", field=path or None)

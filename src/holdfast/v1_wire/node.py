@@ -1,0 +1,117 @@
+"""The installation: how it is, what expires, what waits for Key Vault."""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+
+from holdfast.domain.intent import IntentKind
+from holdfast.v1_wire.documents import Document, Moment, Name, Request
+
+MAX_WARM = 1_000
+"""Secrets warmed by one request."""
+
+
+class BackendDocument(Document):
+    """One backend as the answering node sees it."""
+
+    name: str
+    configured: bool
+    healthy: bool
+    detail: str
+    breakers: dict[str, str] | None
+
+
+class HealthDocument(Document):
+    """Totals, backends, what waits for Key Vault, and what to do about it. No names of secrets."""
+
+    healthy: bool
+    total_secrets: int
+    expiring_soon: int
+    expired: int
+    without_rotation_policy: int
+    deleted: int
+    drifting: int
+    last_rotation_check: Moment | None
+    last_sync: Moment | None
+    open_intents: int
+    parked_intents: int
+    oldest_intent_at: Moment | None
+    backends: list[BackendDocument]
+    recommendations: list[str]
+
+
+class ExpiringDocument(Document):
+    """A secret that expires soon, or has: then ``days_until_expiry`` is negative."""
+
+    secret_name: str
+    expires_at: Moment
+    days_until_expiry: int
+    version: int
+
+
+class WarmCache(Request):
+    """Secrets to read into the caches."""
+
+    names: Annotated[list[Name], Meta(min_length=1, max_length=MAX_WARM)]
+
+
+class Warmed(Document):
+    """How many of them are warm; the others are refused, absent or unreadable."""
+
+    warmed: int
+
+
+class InvalidateCache(Request):
+    """The secret whose next read is to ask Key Vault; without one, all that the answering node holds."""
+
+    name: Name | None = None
+
+
+class SyncDocument(Document):
+    """What one pass over Key Vault found and took over."""
+
+    seen: int
+    adopted: int
+    changed: int
+    deleted: int
+    missing: int
+    failed: int
+    seconds: float
+
+
+class DriftDocument(Document):
+    """A secret that differs from Key Vault in a way that a person must settle."""
+
+    name: str
+    version: int
+    drift: str | None
+
+
+class IntentDocument(Document):
+    """A change that Key Vault refuses for good; ``last_error`` says why."""
+
+    id: UUID
+    name: str
+    kind: IntentKind
+    version: int | None
+    attempts: int
+    last_error: str | None
+    created_at: Moment | None
+
+
+class IntentsDocument(Document):
+    """What waits for Key Vault, and what for a person."""
+
+    drifting: list[DriftDocument]
+    parked: list[IntentDocument]
+    open: int
+    conflicts: int
+    retried: int
+    discarded: int
+
+
+class DiscardIntents(Request):
+    """The secret whose refused changes are given up, so that Key Vault's state of it stands."""
+
+    name: Name

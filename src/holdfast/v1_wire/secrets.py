@@ -1,0 +1,355 @@
+"""Secrets and their versions: what clients send, and what they get."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from holdfast.domain.names import SecretName, canonical_name
+from holdfast.domain.secret import (
+    Attributes,
+    DeletedSecret,
+    RotationPolicy,
+    Secret,
+    SecretSettings,
+    SecretSummary,
+    SecretValue,
+    SecretVersion,
+    Source,
+    State,
+    WriteResult,
+)
+from holdfast.domain.validation import (
+    MAX_ADDRESS,
+    MAX_ADDRESSES,
+    MAX_CONTENT_TYPE,
+    MAX_DESCRIPTION,
+    MAX_INTERVAL_DAYS,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    MAX_VALUE_BYTES,
+)
+from holdfast.v1_wire.documents import Document, Moment, Name, Request, Version, VersionId
+from holdfast.v1_wire.problems import Problem
+
+MAX_BATCH = 100
+"""Secrets in one batch."""
+
+Value = Annotated[str, Meta(max_length=MAX_VALUE_BYTES, description=f"At most {MAX_VALUE_BYTES:,} bytes in UTF-8.")]
+Description = Annotated[str, Meta(max_length=MAX_DESCRIPTION)]
+ContentType = Annotated[str, Meta(max_length=MAX_CONTENT_TYPE)]
+Tag = Annotated[str, Meta(max_length=MAX_TAG_LENGTH)]
+Tags = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=MAX_TAG_LENGTH)], Tag], Meta(max_length=MAX_TAGS)]
+Addresses = Annotated[list[Annotated[str, Meta(max_length=MAX_ADDRESS)]], Meta(max_length=MAX_ADDRESSES)]
+
+
+class RotationPolicyDocument(Request):
+    """When a secret is to be rotated, in days; ``auto_rotate`` false asks a person first."""
+
+    enabled: bool = True
+    interval_days: Annotated[int, Meta(ge=1, le=MAX_INTERVAL_DAYS)] = 90
+    notify_days_before: Annotated[int, Meta(ge=0, le=MAX_INTERVAL_DAYS)] = 14
+    auto_rotate: bool = False
+
+    def policy(self) -> RotationPolicy:
+        """Return the policy."""
+        return msgspec.convert(self, RotationPolicy, from_attributes=True)
+
+
+class SetSecret(Request):
+    """A new current version. Description, notices and rotation policy stay as they are when not given."""
+
+    value: Value
+    description: Description | None = None
+    content_type: ContentType | None = None
+    expires_at: Moment | None = None
+    not_before: Moment | None = None
+    enabled: bool = True
+    tags: Tags | None = None
+    notify_on_expiry: Addresses | None = None
+    rotation_policy: RotationPolicyDocument | None = None
+    refuse_outside_validity: bool | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments that ``set_secret`` takes for this."""
+        return _options(self, leave_out=("value",))
+
+
+class UpdateSecret(Request):
+    """Changes that make no new version. What is not given stays; null clears; tags replace all tags."""
+
+    enabled: bool | UnsetType = UNSET
+    expires_at: Moment | UnsetType | None = UNSET
+    not_before: Moment | UnsetType | None = UNSET
+    content_type: ContentType | UnsetType | None = UNSET
+    tags: Tags | UnsetType | None = UNSET
+    description: Description | UnsetType | None = UNSET
+    notify_on_expiry: Addresses | UnsetType | None = UNSET
+    rotation_policy: RotationPolicyDocument | UnsetType | None = UNSET
+    refuse_outside_validity: bool | UnsetType | None = UNSET
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments that ``update_secret`` takes for this."""
+        return _options(self)
+
+
+class Rollback(Request):
+    """The version, by number or id, whose value becomes current again as a new version."""
+
+    version: Version | VersionId
+
+
+class RestoreSecret(Request):
+    """A blob that ``backup`` gave out."""
+
+    backup: Annotated[str, Meta(min_length=1, description="base64url without padding")]
+
+
+class BatchItem(Request):
+    """One secret of a batch; its current version unless another is named."""
+
+    name: Name
+    version: Version | VersionId | UnsetType = UNSET
+
+
+class BatchGet(Request):
+    """Which secrets to read."""
+
+    items: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_BATCH)]
+
+
+class _Attributed(Document):
+    """The attributes of a version among the members of a document."""
+
+    enabled: bool
+    not_before: Moment | None
+    expires_at: Moment | None
+    content_type: str | None
+    tags: dict[str, str]
+
+    def attributes(self) -> Attributes:
+        """Return the attributes."""
+        return msgspec.convert(self, Attributes, from_attributes=True)
+
+
+class SecretDocument(_Attributed):
+    """A secret with its value. ``source`` is the tier that answered."""
+
+    name: str
+    value: str
+    version: int
+    version_id: str
+    source: Source
+    as_of: Moment
+    stale: bool
+    expired: bool
+    not_yet_valid: bool
+    description: str | None
+    created_at: Moment
+    updated_at: Moment
+
+    @classmethod
+    def of_secret(cls, secret: Secret) -> Self:
+        """Return the document of a secret."""
+        kept = ("version", "version_id", "source", "as_of", "stale", "expired", "not_yet_valid", "description")
+        return cls(
+            name=secret.display_name,
+            value=secret.value,
+            created_at=secret.created_at,
+            updated_at=secret.updated_at,
+            **{name: getattr(secret, name) for name in kept},
+            **_attributes(secret.attributes),
+        )
+
+    def secret(self) -> Secret:
+        """Return the secret."""
+        kept = ("version", "version_id", "source", "as_of", "stale", "expired", "not_yet_valid", "description")
+        return Secret(
+            name=canonical_name(self.name),
+            display_name=self.name,
+            secret_value=SecretValue(self.value),
+            attributes=self.attributes(),
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            **{name: getattr(self, name) for name in kept},
+        )
+
+
+class VersionDocument(_Attributed):
+    """A version, without its value."""
+
+    name: str
+    version: int
+    version_id: str
+    vault_version_id: str | None
+    current: bool
+    created_at: Moment
+    updated_at: Moment
+    created_by: str | None
+
+    @classmethod
+    def of_version(cls, version: SecretVersion) -> Self:
+        """Return the document of a version."""
+        return cls(**_version_members(version))
+
+    def secret_version(self) -> SecretVersion:
+        """Return the version."""
+        return _version(self)
+
+
+class SummaryDocument(_Attributed):
+    """A secret as a listing shows it: its current version's facts and its own, no value."""
+
+    name: str
+    version: int
+    version_id: str
+    vault_version_id: str | None
+    current: bool
+    created_at: Moment
+    updated_at: Moment
+    created_by: str | None
+    state: State
+    description: str | None
+    notify_on_expiry: list[str]
+    rotation_policy: RotationPolicyDocument | None
+    refuse_outside_validity: bool | None
+
+    @classmethod
+    def of_summary(cls, summary: SecretSummary) -> Self:
+        """Return the document of a listing's entry."""
+        policy = summary.settings.rotation_policy
+        members = {**_version_members(summary.current), "name": summary.display_name}
+        return cls(
+            state=summary.state,
+            description=summary.settings.description,
+            notify_on_expiry=list(summary.settings.notify_on_expiry),
+            rotation_policy=msgspec.convert(policy, RotationPolicyDocument | None, from_attributes=True),
+            refuse_outside_validity=summary.settings.refuse_outside_validity,
+            **members,
+        )
+
+    def summary(self) -> SecretSummary:
+        """Return the entry."""
+        return SecretSummary(
+            name=canonical_name(self.name),
+            display_name=self.name,
+            state=self.state,
+            current=_version(self),
+            settings=SecretSettings(
+                description=self.description,
+                notify_on_expiry=tuple(self.notify_on_expiry),
+                rotation_policy=self.rotation_policy.policy() if self.rotation_policy else None,
+                refuse_outside_validity=self.refuse_outside_validity,
+            ),
+        )
+
+
+class DeletedDocument(Document):
+    """A deleted secret, which can be recovered until it is purged."""
+
+    name: str
+    deleted_at: Moment
+    scheduled_purge_at: Moment
+    replicated: bool
+    current: VersionDocument
+    state: State = State.DELETED
+
+    @classmethod
+    def of_deleted(cls, deleted: DeletedSecret) -> Self:
+        """Return the document of a deleted secret."""
+        return cls(
+            name=deleted.display_name or deleted.name,
+            deleted_at=deleted.deleted_at,
+            scheduled_purge_at=deleted.scheduled_purge_at,
+            replicated=deleted.replicated,
+            current=VersionDocument.of_version(deleted.current),
+        )
+
+    def deleted(self) -> DeletedSecret:
+        """Return the deleted secret."""
+        return DeletedSecret(
+            name=canonical_name(self.name),
+            deleted_at=self.deleted_at,
+            scheduled_purge_at=self.scheduled_purge_at,
+            current=self.current.secret_version(),
+            display_name=self.name,
+            replicated=self.replicated,
+        )
+
+
+class WrittenDocument(Document):
+    """The version that a write made. ``replicated``: Key Vault has it already."""
+
+    name: str
+    version: int
+    version_id: str
+    replicated: bool
+    created_at: Moment | None
+
+    def result(self) -> WriteResult:
+        """Return the answer to the write."""
+        return WriteResult(
+            name=canonical_name(self.name),
+            version=self.version,
+            version_id=self.version_id,
+            replicated=self.replicated,
+            created_at=self.created_at,
+        )
+
+
+class BackupDocument(Document):
+    """A secret with all its versions, sealed: base64url without padding."""
+
+    backup: str
+
+
+class BatchOutcome(Document):
+    """How one item of a batch ended: with a secret, or with a problem."""
+
+    name: str
+    status: int
+    secret: SecretDocument | UnsetType = UNSET
+    problem: Problem | UnsetType = UNSET
+
+
+class BatchOutcomes(Document):
+    """One outcome per item, in the order of the request."""
+
+    items: list[BatchOutcome]
+
+
+def _options(request: Request, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The members that are given, by name, as the facade takes them."""
+    given = {
+        name: getattr(request, name)
+        for name in request.__struct_fields__
+        if name not in leave_out and getattr(request, name) is not UNSET
+    }
+    policy = given.get("rotation_policy")
+    return {**given, "rotation_policy": policy.policy()} if policy is not None else given
+
+
+def _attributes(attributes: Attributes) -> Mapping[str, Any]:
+    return {
+        "enabled": attributes.enabled,
+        "not_before": attributes.not_before,
+        "expires_at": attributes.expires_at,
+        "content_type": attributes.content_type,
+        "tags": dict(attributes.tags),
+    }
+
+
+def _version_members(version: SecretVersion) -> dict[str, Any]:
+    kept = ("version", "version_id", "vault_version_id", "current", "created_at", "updated_at", "created_by")
+    members = {name: getattr(version, name) for name in kept}
+    return {"name": version.name, **members, **_attributes(version.attributes)}
+
+
+def _version(document: VersionDocument | SummaryDocument) -> SecretVersion:
+    kept = ("version", "version_id", "vault_version_id", "current", "created_at", "updated_at", "created_by")
+    return SecretVersion(
+        name=SecretName(document.name.lower()),
+        attributes=document.attributes(),
+        **{name: getattr(document, name) for name in kept},
+    )

@@ -1,0 +1,29 @@
+"""Who is let in: an identity that is proven, and does not ask too often."""
+
+from holdfast.domain.policy import Caller
+from holdfast.web.exchange import Exchange
+from holdfast.web.identity import Identity
+from holdfast.web.rates import Rates
+
+
+class Admission:
+    """The one way in for every operation on either surface."""
+
+    def __init__(self, identity: Identity, rates: Rates) -> None:
+        self._identity, self._rates = identity, rates
+
+    def caller(self, exchange: Exchange) -> Caller:
+        """Return the caller of a request.
+
+        Raises:
+            InvalidInput: no valid Host header.
+            Unauthenticated: no token, not exactly one, or one that does not hold here.
+            RateLimited: this identity asks too often.
+        """
+        caller = self._identity.caller(exchange)
+        self._rates.take(caller.id)
+        return caller
+
+    def challenge(self, exchange: Exchange) -> str | None:
+        """Return the WWW-Authenticate header for Azure's clients; None where there is nothing to prove."""
+        return self._identity.challenge(exchange)

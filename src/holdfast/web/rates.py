@@ -1,0 +1,46 @@
+"""How often one identity may ask: a token bucket each, so that nobody's haste is another's wait."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from holdfast.web.limits import RateLimited
+
+MAX_IDENTITIES: Final = 10_000
+"""Buckets; the one used longest ago is forgotten first, and is full when its owner comes back."""
+
+
+class Rates:
+    """Counts requests per identity on this node.
+
+    A bucket is kept as the moment at which it is full again, as ``auth.limiter`` does with failures.
+
+    Args:
+        per_second: requests per second in the long run.
+        burst: requests at once.
+        monotonic: seconds.
+    """
+
+    def __init__(self, per_second: int, burst: int, monotonic: Callable[[], float]) -> None:
+        self._interval, self._depth = 1 / per_second, burst / per_second
+        self._monotonic = monotonic
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, identity: str) -> None:
+        """Count one request.
+
+        Raises:
+            RateLimited: there is none left; the error says when there will be.
+        """
+        now = self._monotonic()
+        full_at = max(self._full_at.pop(identity, now), now) + self._interval
+        wait = full_at - now - self._depth
+        if wait > 0:
+            self._keep(identity, full_at - self._interval)
+            raise RateLimited(f"This identity asks too often; ask again in {wait:.3f} s.", retry_after_s=wait)
+        self._keep(identity, full_at)
+
+    def _keep(self, identity: str, full_at: float) -> None:
+        self._full_at[identity] = full_at
+        if len(self._full_at) > MAX_IDENTITIES:
+            self._full_at.popitem(last=False)

@@ -1,0 +1,92 @@
+"""Answers requests for the operations in the table. Authentication comes before anything else about a request."""
+
+import re
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from holdfast.errors import InvalidInput
+from holdfast.keyvault_wire.strict_json import parse_object
+from holdfast.service.manager import SecretsService
+from holdfast.v1_wire.documents import read
+from holdfast.web.admission import Admission
+from holdfast.web.exchange import Exchange, Reply
+from holdfast.web.limits import UnsupportedMediaType
+from holdfast.web.v1.cursors import Cursors
+from holdfast.web.v1.operation import Answer, Call, Operation, encode
+from holdfast.web.v1.problems import refuse
+from holdfast.web.v1.table import OPERATIONS, Table
+
+MAX_QUERY_FIELDS: Final = 32
+REQUEST_ID: Final = "^[!-~]{1,128}$"
+
+_REQUEST_ID: Final = re.compile(REQUEST_ID.strip("^$"), re.ASCII)
+
+
+class V1Api:
+    """Our own API under ``/v1``."""
+
+    def __init__(self, service: SecretsService, admission: Admission, cursors: Cursors) -> None:
+        self._service, self._admission, self._cursors = service, admission, cursors
+        self._table = Table(OPERATIONS)
+
+    async def handle(self, exchange: Exchange) -> Reply:
+        """Answer any request."""
+        exchange.request_id = _request_id(exchange)
+        caller = self._admission.caller(exchange)
+        found = self._table.find(exchange.raw_path)
+        operation = found.operation(exchange.method)
+        call = Call(
+            service=self._service,
+            cursors=self._cursors,
+            exchange=exchange,
+            caller=caller,
+            operation=operation,
+            path=found.path,
+            query=read(operation.query, _query(exchange.query), text=True),
+            body=await _body(operation, exchange),
+        )
+        return _reply(operation, exchange, await operation.handle(call))
+
+    def refuse(self, error: Exception, exchange: Exchange) -> Reply:
+        """Return the answer to a request that failed."""
+        return refuse(error, exchange)
+
+
+def _reply(operation: Operation, exchange: Exchange, answer: Answer) -> Reply:
+    body = None if operation.answer is None else encode(answer.document)
+    return Reply(operation.status, body, (*answer.headers, (b"x-request-id", exchange.request_id.encode())))
+
+
+def _request_id(exchange: Exchange) -> str:
+    """The client's own id of the request, or a fresh one."""
+    given = exchange.optional(b"x-request-id")
+    if given is None:
+        return exchange.request_id
+    if not _REQUEST_ID.fullmatch(given):
+        raise InvalidInput(
+            "X-Request-Id must be 1 to 128 printable ASCII characters without spaces; a UUID is a good one.",
+            field="X-Request-Id",
+        )
+    return given
+
+
+def _query(raw: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS, errors="strict")
+    except ValueError:
+        raise InvalidInput(
+            f"The query string is not UTF-8, or has more than {MAX_QUERY_FIELDS} fields.", field="query"
+        ) from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidInput("A query parameter is given more than once; give it once.", field="query")
+    return fields
+
+
+async def _body(operation: Operation, exchange: Exchange) -> Any:
+    if operation.body is None:
+        return None
+    media_type = exchange.optional(b"content-type")
+    if media_type is not None and media_type.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("The body must be JSON: send Content-Type: application/json.")
+    return read(operation.body, parse_object(await exchange.body(operation.body_limit)))

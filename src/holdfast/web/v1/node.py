@@ -1,0 +1,188 @@
+"""The installation: health, expiry, caches, and what waits for Key Vault."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from holdfast.errors import Conflict
+from holdfast.service.reconciliation import ReconcileReport
+from holdfast.service.reports import ExpiringSecret
+from holdfast.v1_wire.documents import Page
+from holdfast.v1_wire.node import (
+    DiscardIntents,
+    DriftDocument,
+    ExpiringDocument,
+    HealthDocument,
+    IntentDocument,
+    IntentsDocument,
+    InvalidateCache,
+    SyncDocument,
+    WarmCache,
+    Warmed,
+)
+from holdfast.web.v1.cursors import cut
+from holdfast.web.v1.operation import SOMEBODY, Answer, Call, Operation
+from holdfast.web.v1.paging import Paged, paged, position
+
+
+class PagedExpiring(Paged):
+    """Which page, and how far ahead to look."""
+
+    days: Annotated[int, Meta(ge=0, le=3_650, description="How many days ahead to look.")] = 30
+
+
+async def health(call: Call) -> Answer:
+    """The state of everything."""
+    return Answer(HealthDocument.of(await call.service.get_secret_health(context=call.caller)))
+
+
+async def expiring(call: Call) -> Answer:
+    """A page of what expires, or has, soonest first."""
+    days: int = call.query.days
+    after = position(call, str(days))
+    found = await call.service.check_expiring_secrets(days, context=call.caller)
+    page, end = cut(sorted(found, key=_expiry), call.query.limit, after, _expiry)
+    return paged(call, map(ExpiringDocument.of, page), end, str(days))
+
+
+async def warm_cache(call: Call) -> Answer:
+    """How many secrets are warm."""
+    body: WarmCache = call.body
+    return Answer(Warmed(warmed=await call.service.warm_cache(body.names, context=call.caller)))
+
+
+async def invalidate_cache(call: Call) -> Answer:
+    """The caches know less."""
+    body: InvalidateCache = call.body
+    await call.service.invalidate_cache(body.name, context=call.caller)
+    return Answer()
+
+
+async def sync(call: Call) -> Answer:
+    """One pass over Key Vault."""
+    return Answer(SyncDocument.of(await call.service.sync(context=call.caller)))
+
+
+async def intents(call: Call) -> Answer:
+    """What waits."""
+    return _intents(await call.service.reconcile(context=call.caller))
+
+
+async def retry_intents(call: Call) -> Answer:
+    """What still waits after another try."""
+    return _intents(await call.service.reconcile(retry=True, context=call.caller))
+
+
+async def discard_intents(call: Call) -> Answer:
+    """What still waits after some were given up."""
+    body: DiscardIntents = call.body
+    return _intents(await call.service.reconcile(discard=body.name, context=call.caller))
+
+
+def _intents(report: ReconcileReport) -> Answer:
+    return Answer(
+        IntentsDocument(
+            drifting=[DriftDocument.of(head) for head in report.drifting],
+            parked=[IntentDocument.of(intent) for intent in report.parked],
+            open=report.open,
+            conflicts=report.conflicts,
+            retried=report.retried,
+            discarded=report.discarded,
+        )
+    )
+
+
+def _expiry(entry: ExpiringSecret) -> str:
+    return f"{entry.expires_at.isoformat()} {entry.secret_name}"
+
+
+_TAG: Final = "Installation"
+
+OPERATIONS: Final = (
+    Operation(
+        id="getHealth",
+        method="GET",
+        path="/v1/health",
+        summary="See totals, the state of every backend, what waits for Key Vault, and what to do about it",
+        needs="`list` on `*`",
+        tag=_TAG,
+        handle=health,
+        answer=HealthDocument,
+    ),
+    Operation(
+        id="listExpiring",
+        method="GET",
+        path="/v1/expiring",
+        summary="List secrets that expire within some days, or have expired, soonest first",
+        needs=SOMEBODY,
+        tag=_TAG,
+        handle=expiring,
+        query=PagedExpiring,
+        answer=Page[ExpiringDocument],
+    ),
+    Operation(
+        id="warmCache",
+        method="POST",
+        path="/v1/cache:warm",
+        summary="Read secrets into the caches ahead of need",
+        needs="a login; `get` on each secret",
+        tag=_TAG,
+        handle=warm_cache,
+        body=WarmCache,
+        answer=Warmed,
+    ),
+    Operation(
+        id="invalidateCache",
+        method="POST",
+        path="/v1/cache:invalidate",
+        summary="Let the next read of a secret ask Key Vault, on every node; without a name, empty this node's caches",
+        needs="`list` on the secret, or on `*`",
+        tag=_TAG,
+        handle=invalidate_cache,
+        body=InvalidateCache,
+        status=HTTPStatus.NO_CONTENT,
+    ),
+    Operation(
+        id="sync",
+        method="POST",
+        path="/v1/sync",
+        summary="Compare the mirror with the whole Key Vault now, and take over what changed there",
+        needs="`list` on `*`",
+        tag="Key Vault",
+        handle=sync,
+        answer=SyncDocument,
+        errors=(Conflict,),
+    ),
+    Operation(
+        id="getIntents",
+        method="GET",
+        path="/v1/intents",
+        summary="See what waits for Key Vault or for a person",
+        needs="`list` on `*`",
+        tag="Key Vault",
+        handle=intents,
+        answer=IntentsDocument,
+    ),
+    Operation(
+        id="retryIntents",
+        method="POST",
+        path="/v1/intents:retry",
+        summary="Try once more what Key Vault refused",
+        needs="`set` on `*`",
+        tag="Key Vault",
+        handle=retry_intents,
+        answer=IntentsDocument,
+    ),
+    Operation(
+        id="discardIntents",
+        method="POST",
+        path="/v1/intents:discard",
+        summary="Give up the refused changes of a secret: Key Vault's state of it stands",
+        needs="`set` on `*`",
+        tag="Key Vault",
+        handle=discard_intents,
+        body=DiscardIntents,
+        answer=IntentsDocument,
+    ),
+)

@@ -1,0 +1,88 @@
+"""What an operation of the API is, and what its handler gets and gives."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.domain.policy import Caller
+from holdfast.errors import HoldfastError
+from holdfast.service.manager import SecretsService
+from holdfast.v1_wire.documents import Request
+from holdfast.web.exchange import Exchange, RawHeaders
+from holdfast.web.limits import MAX_BODY_BYTES
+from holdfast.web.v1.cursors import Cursors
+from holdfast.web.v1.preconditions import Precondition
+
+SOMEBODY: Final = "a login; shows what the caller may list"
+
+
+class NoQuery(Request):
+    """No query parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A document, and headers beside the usual ones."""
+
+    document: object = None
+    headers: RawHeaders = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """An authenticated request for an operation. ``query`` and ``body`` are of the types that the operation names."""
+
+    service: SecretsService
+    cursors: Cursors
+    exchange: Exchange
+    caller: Caller
+    operation: "Operation"
+    path: Mapping[str, str]
+    query: Any
+    body: Any = None
+
+    @property
+    def name(self) -> str:
+        """The secret's name in the path, in the client's casing."""
+        return self.path["name"]
+
+    @property
+    def version(self) -> int | str:
+        """The version in the path, by number or by id."""
+        return version_of(self.path["version"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method on one path.
+
+    ``needs`` says in words which permission on what. ``errors``: those that are this operation's own, beside the ones
+    that every operation has. ``answer`` None: no body. ``request_headers``: the preconditions it heeds.
+    """
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    needs: str
+    tag: str
+    handle: Callable[[Call], Awaitable[Answer]]
+    answer: Any = None
+    status: HTTPStatus = HTTPStatus.OK
+    query: type[Request] = NoQuery
+    body: type[Request] | None = None
+    body_limit: int = MAX_BODY_BYTES
+    preconditions: tuple[Precondition, ...] = ()
+    response_headers: tuple[str, ...] = ()
+    errors: tuple[type[HoldfastError], ...] = ()
+
+
+def version_of(text: str) -> int | str:
+    """Return a version as the service takes it: a number, or what is to be an id of 32 hex digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
+
+
+encode: Final = msgspec.json.Encoder().encode

@@ -1,0 +1,68 @@
+"""The routes, from the operations: which ones a path has."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from holdfast.errors import InvalidInput
+from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
+from holdfast.web.v1 import access, lifecycle, node, secrets
+from holdfast.web.v1.operation import Operation
+
+OPERATIONS: Final = (*secrets.OPERATIONS, *lifecycle.OPERATIONS, *access.OPERATIONS, *node.OPERATIONS)
+
+_PARAMETER: Final = re.compile(r"\\\{(\w+)\\\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The operations of a path, by method, and its parameters, decoded once."""
+
+    operations: Mapping[str, Operation]
+    path: Mapping[str, str]
+
+    def operation(self, method: str) -> Operation:
+        """Return the operation of a method.
+
+        Raises:
+            MethodNotAllowed: the path has none; the error names those it has.
+        """
+        if method not in self.operations:
+            raise MethodNotAllowed(method, tuple(sorted(self.operations)))
+        return self.operations[method]
+
+
+class Table:
+    """Finds operations. What is fixed in a path must be there to the letter; only parameters are decoded."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        by_path: dict[str, dict[str, Operation]] = {}
+        for operation in operations:
+            by_path.setdefault(operation.path, {})[operation.method] = operation
+        self._routes = [(_expression(path), methods) for path, methods in by_path.items()]
+
+    def find(self, raw_path: bytes) -> Match:
+        """Return what a path has.
+
+        Raises:
+            NoSuchPath: nothing.
+            InvalidInput: a parameter is not UTF-8.
+        """
+        for expression, methods in self._routes:
+            found = expression.fullmatch(raw_path)
+            if found is not None:
+                return Match(methods, {name: _decoded(name, raw) for name, raw in found.groupdict().items()})
+        raise NoSuchPath("There is nothing at this path; /v1/openapi.json lists what there is.")
+
+
+def _expression(path: str) -> re.Pattern[bytes]:
+    return re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", re.escape(path)).encode())
+
+
+def _decoded(name: str, raw: bytes) -> str:
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{name} in the path is not UTF-8.", field=name) from None
