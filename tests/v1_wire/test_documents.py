@@ -43,8 +43,9 @@ from holdfast.v1_wire.secrets import (
     WrittenDocument,
 )
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 texts = st.text(max_size=20)
-moments = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))
+moments = st.timedeltas(timedelta(0), timedelta(days=2_900_000)).map(lambda after: EPOCH + after)
 numbers = st.integers(1, 2**63 - 1)
 ids = st.uuids().map(lambda each: each.hex)
 attributes = st.builds(
@@ -210,13 +211,19 @@ junk: Any = st.recursive(
     kind=st.sampled_from([SetSecret, UpdateSecret, BatchGet]),
 )
 def test_i13_a_refusal_repeats_nothing_of_what_was_sent(members: dict[str, Any], kind: type[msgspec.Struct]) -> None:
+    refusal = _refusal(kind, members)
+    if refusal is not None:
+        assert MARK not in f"{refusal}{refusal.field}"
+        assert refusal.__cause__ is None
+        assert refusal.__suppress_context__
+
+
+def _refusal(kind: type[msgspec.Struct], members: dict[str, Any]) -> InvalidInput | None:
     try:
         read(kind, members)
-    except InvalidInput as error:
-        assert MARK not in str(error)
-        assert MARK not in (error.field or "")
-        assert error.__cause__ is None
-        assert error.__suppress_context__
+    except InvalidInput as refusal:
+        return refusal
+    return None
 
 
 @pytest.mark.parametrize(

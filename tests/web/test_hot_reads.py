@@ -5,14 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from holdfast import errors
-from holdfast.web.admission import Admission
-from holdfast.web.app import Parts, create_router
+from holdfast.web.app import Parts, create_router, surfaces
 from holdfast.web.compose import server_parts
 from holdfast.web.draining import Drain
 from holdfast.web.hot import HotReads
-from holdfast.web.identity import Identity
-from holdfast.web.keyvault import KeyVaultApi
-from holdfast.web.v1.api import V1Api
 from tests.support.asgi import Answer, ask
 from tests.support.https import Client
 from tests.support.installation import Installation
@@ -40,9 +36,8 @@ class Lanes:
     """The same server with and without its fast lane."""
 
     def __init__(self, parts: Parts, client: Client) -> None:
-        admission = Admission(Identity(parts.tokens), parts.rates)
-        api = KeyVaultApi(parts.secrets, admission, parts.facts, parts.skip_tokens)
-        self.routed = create_router(parts, api, V1Api(parts.secrets, admission, parts.cursors))
+        api, own = surfaces(parts)
+        self.routed = create_router(parts, api, own)
         self.hot = HotReads(api, _unreachable)
         self._client = client
 

@@ -41,6 +41,24 @@ class HealthDocument(Document):
     recommendations: list[str]
 
 
+class NodeDocument(Document):
+    """One process that serves. ``name``: ``host:pid``; ``schema_version``: what its release works with."""
+
+    id: UUID
+    name: str
+    release: str
+    schema_version: int
+    started_at: Moment
+    seen_at: Moment
+    backends: list[BackendDocument]
+
+
+class NodesDocument(Document):
+    """The nodes heard of in the last seconds, oldest first."""
+
+    items: list[NodeDocument]
+
+
 class ExpiringDocument(Document):
     """A secret that expires soon, or has: then ``days_until_expiry`` is negative."""
 

@@ -40,13 +40,21 @@ class Parts:
 
 def create_app(parts: Parts) -> ASGIApp:
     """Return the whole server as one ASGI application."""
+    api, own = surfaces(parts)
+    return HotReads(api, create_router(parts, api, own))
+
+
+def surfaces(parts: Parts) -> tuple[KeyVaultApi, V1Api]:
+    """Return Key Vault's API and our own, behind one admission."""
     admission = Admission(Identity(parts.tokens), parts.rates)
-    api = KeyVaultApi(parts.secrets, admission, parts.facts, parts.skip_tokens)
-    return HotReads(api, create_router(parts, api, V1Api(parts.secrets, admission, parts.cursors)))
+    return (
+        KeyVaultApi(parts.secrets, admission, parts.facts, parts.skip_tokens),
+        V1Api(parts.secrets, admission, parts.cursors),
+    )
 
 
 def create_router(parts: Parts, api: KeyVaultApi, own: V1Api) -> ASGIApp:
-    """Return the application without its fast lane: Key Vault's API, and our own."""
+    """Return the application without its fast lane."""
     secrets = Endpoint(api.handle, api.refuse)
     # The mount takes wrong methods on the paths above it as well; the default takes ``OPTIONS *``, which is no path.
     routes = [*_health(parts), *_oauth(parts), *_own(own), Mount("/", secrets)]

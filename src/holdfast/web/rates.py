@@ -9,6 +9,9 @@ from holdfast.web.limits import RateLimited
 MAX_IDENTITIES: Final = 10_000
 """Buckets; the one used longest ago is forgotten first, and is full when its owner comes back."""
 
+_ROUNDING: Final = 1e-6
+"""Seconds."""
+
 
 class Rates:
     """Counts requests per identity on this node.
@@ -35,7 +38,7 @@ class Rates:
         now = self._monotonic()
         full_at = max(self._full_at.pop(identity, now), now) + self._interval
         wait = full_at - now - self._depth
-        if wait > 0:
+        if wait > _ROUNDING:
             self._keep(identity, full_at - self._interval)
             raise RateLimited(f"This identity asks too often; ask again in {wait:.3f} s.", retry_after_s=wait)
         self._keep(identity, full_at)

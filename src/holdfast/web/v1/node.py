@@ -17,6 +17,8 @@ from holdfast.v1_wire.node import (
     IntentDocument,
     IntentsDocument,
     InvalidateCache,
+    NodeDocument,
+    NodesDocument,
     SyncDocument,
     WarmCache,
     Warmed,
@@ -35,6 +37,12 @@ class PagedExpiring(Paged):
 async def health(call: Call) -> Answer:
     """The state of everything."""
     return Answer(HealthDocument.of(await call.service.get_secret_health(context=call.caller)))
+
+
+async def nodes(call: Call) -> Answer:
+    """Who serves."""
+    found = await call.service.list_nodes(context=call.caller)
+    return Answer(NodesDocument(items=[NodeDocument.of(node) for node in found]))
 
 
 async def expiring(call: Call) -> Answer:
@@ -109,6 +117,16 @@ OPERATIONS: Final = (
         tag=_TAG,
         handle=health,
         answer=HealthDocument,
+    ),
+    Operation(
+        id="listNodes",
+        method="GET",
+        path="/v1/nodes",
+        summary="See which nodes serve, and how each finds its backends",
+        needs="`operate` on `*`",
+        tag=_TAG,
+        handle=nodes,
+        answer=NodesDocument,
     ),
     Operation(
         id="listExpiring",

@@ -1,0 +1,155 @@
+"""Every route of the server, by the tables that requests are dispatched by: none answers a stranger."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import pytest
+from starlette.routing import Mount, Route
+
+from holdfast.domain.policy import Permission
+from holdfast.keyvault_wire import routes as vault_routes
+from holdfast.keyvault_wire.routes import Operation as VaultOperation
+from holdfast.web.app import create_router, surfaces
+from holdfast.web.v1.operation import SOMEBODY
+from holdfast.web.v1.table import OPERATIONS
+from tests.support.https import Client, Response
+from tests.support.installation import Installation
+from tests.web.conftest import Stubbed
+
+PUBLIC = {
+    "/healthz",
+    "/readyz",
+    "/v1/openapi.json",
+    "/{tenant}/oauth2/v2.0/token",
+    "/{tenant}/v2.0/.well-known/openid-configuration",
+    "/{tenant}/discovery/v2.0/keys",
+}
+"""What needs no login: health says nothing, the documents are the same everywhere, the others are how one logs in."""
+
+V = "?api-version=7.4"
+VAULT: dict[VaultOperation, tuple[str, str, Any]] = {
+    VaultOperation.SET: ("PUT", f"/secrets/route{V}", {"value": "x"}),
+    VaultOperation.GET: ("GET", f"/secrets/route{V}", None),
+    VaultOperation.UPDATE: ("PATCH", f"/secrets/route{V}", {}),
+    VaultOperation.LIST: ("GET", f"/secrets{V}", None),
+    VaultOperation.LIST_VERSIONS: ("GET", f"/secrets/route/versions{V}", None),
+    VaultOperation.DELETE: ("DELETE", f"/secrets/route{V}", None),
+    VaultOperation.LIST_DELETED: ("GET", f"/deletedsecrets{V}", None),
+    VaultOperation.GET_DELETED: ("GET", f"/deletedsecrets/route{V}", None),
+    VaultOperation.RECOVER: ("POST", f"/deletedsecrets/route/recover{V}", None),
+    VaultOperation.PURGE: ("DELETE", f"/deletedsecrets/route{V}", None),
+    VaultOperation.BACKUP: ("POST", f"/secrets/route/backup{V}", None),
+    VaultOperation.RESTORE: ("POST", f"/secrets/restore{V}", {"value": ""}),
+}
+BODIES: dict[str, Any] = {
+    "setSecret": {"value": "x"},
+    "batchGetSecrets": {"items": [{"name": "route"}]},
+    "rollbackSecret": {"version": 1},
+    "putGrant": {"pattern": "route", "user_id": "route-user", "permissions": ["get"]},
+    "addClient": {"client_id": "route-client"},
+    "warmCache": {"names": ["route"]},
+    "invalidateCache": {"name": "route"},
+    "discardIntents": {"name": "route"},
+}
+QUERIES = {
+    "deleteGrant": "?pattern=route&user_id=route-user",
+    "checkAccess": "?name=route&user_id=route-user&permission=get",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request for each route. ``lists``: it shows what may be listed; a stranger may list nothing."""
+
+    id: str
+    method: str
+    target: str
+    body: Any
+    lists: bool = False
+
+
+def requests(backup: str = "") -> Iterator[Request]:
+    """A request for every route that needs a login, well-formed but for the login."""
+    for kind, (method, target, given) in VAULT.items():
+        body = {"value": backup} if kind is VaultOperation.RESTORE else given
+        yield Request(kind, method, target, body, kind in {VaultOperation.LIST, VaultOperation.LIST_DELETED})
+    for operation in OPERATIONS:
+        path = operation.path.format(name="route", version="1", client_id="route-client")
+        body = BODIES.get(operation.id, {} if operation.body else None)
+        if operation.id == "restoreSecret":
+            body = {"backup": backup}
+        target = path + QUERIES.get(operation.id, "")
+        yield Request(operation.id, operation.method, target, body, operation.needs is SOMEBODY)
+
+
+def test_these_are_all_the_routes(stubbed: Stubbed) -> None:
+    router: Any = create_router(stubbed.parts, *surfaces(stubbed.parts))
+    routed = {route.path for route in router.routes if isinstance(route, Route)}
+    mounted = {route.path for route in router.routes if isinstance(route, Mount)}
+    assert routed == PUBLIC
+    assert mounted == {"/v1", ""}
+    assert len(router.routes) == len(routed) + len(mounted)
+    assert set(VAULT) == set(VaultOperation)
+    for kind, (method, target, _) in VAULT.items():
+        assert vault_routes.route(method, target.partition("?")[0].encode()).operation == kind
+    assert all(operation.path.startswith("/v1/") for operation in OPERATIONS)
+
+
+@pytest.mark.parametrize("request_", [*requests()], ids=lambda each: each.id)
+@pytest.mark.parametrize("authorization", [None, "Bearer x", "Bearer ", "Basic YXBwOng=", "bearer\tx"])
+async def test_i1_no_route_answers_without_a_login(
+    stubbed: Stubbed, request_: Request, authorization: str | None
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    for suffix in ("", "&" if "?" in request_.target else "?"):
+        target = request_.target + (suffix and f"{suffix}next=/healthz")
+        answer = await stubbed.anonymous.request(request_.method, target, request_.body, headers)
+        assert answer.status == 401
+        assert answer.header("www-authenticate")
+        assert answer.header("cache-control") == "no-cache, no-store"
+
+
+async def test_i1_and_i7_no_route_does_anything_for_an_identity_without_grants(
+    installation: Installation, vault: Client
+) -> None:
+    """Each denial is on record, under the request that was denied."""
+    await vault.request("PUT", "/v1/secrets/route", {"value": "marked-value"})
+    backup = (await vault.request("POST", f"/secrets/route/backup{V}")).json["value"]
+    stranger = await installation.client("route-stranger", await installation.register("route-stranger", ()))
+    for each in requests(backup):
+        answer = await stranger.request(each.method, each.target, each.body)
+        assert b"marked-value" not in answer.body
+        if each.lists:
+            assert (answer.status, _items(answer)) == (200, [])
+        elif each.id == "warmCache":
+            assert answer.json == {"warmed": 0}
+        elif each.id == "batchGetSecrets":
+            assert [item["problem"]["code"] for item in answer.json["items"]] == ["access_denied"]
+        else:
+            assert answer.status == 403, each
+        await _on_record(installation, answer, refused=not each.lists)
+    assert (await vault.request("GET", "/v1/secrets/route")).json["version"] == 1
+    assert not await installation.service.check_access("route", "route-user", Permission.GET)
+
+
+def _items(answer: Response) -> list[Any]:
+    found: list[Any] = answer.json["value"] if "value" in answer.json else answer.json["items"]
+    return found
+
+
+async def _on_record(installation: Installation, answer: Response, *, refused: bool) -> None:
+    """Some record names the request; if it was refused, with the error."""
+    connection = await asyncpg.connect(installation.settings.database_url)
+    try:
+        found = await connection.fetch(
+            "SELECT user_id, error_code FROM secret_access_logs WHERE request_id = $1",
+            answer.header("x-request-id") or answer.header("x-ms-request-id"),
+        )
+    finally:
+        await connection.close()
+    assert found
+    assert {(each["user_id"], each["error_code"]) for each in found} == {
+        ("route-stranger", "access_denied" if refused else None)
+    }
