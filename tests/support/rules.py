@@ -13,7 +13,7 @@ from holdfast.domain.policy import Permission
 from holdfast.domain.roles import Role
 from holdfast.ports import RuleKind, StoredRule
 
-SEALER = Envelope(KeyRing.from_settings(base64.b64encode(bytes(32)).decode()))
+SEALER = Envelope(KeyRing.from_settings(base64.b64encode(bytes(range(32, 64))).decode()))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
