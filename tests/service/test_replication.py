@@ -347,3 +347,32 @@ async def test_the_running_replay_looks_when_it_is_woken(world: World) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert world.vault_values() == ["one"]
+
+
+async def test_i4_a_set_of_unknown_outcome_is_not_repeated_because_a_foreign_write_came_after_it(world: World) -> None:
+    await world.set("one")
+    world.crash.point = "sent"
+    with pytest.raises(Crash):
+        await world.set("two")
+    await world.kill()
+    world.foreign_set("theirs")
+    await world.synced()
+    await world.settle()
+    assert world.vault_values() == ["one", "two", "theirs", "two"]
+    assert await world.values() == ["one", "two", "theirs", "two"]
+
+
+async def test_i5_a_purge_that_had_to_delete_first_waits_for_that_to_settle_however_long_it_waited_before(
+    world: World,
+) -> None:
+    world.vault.model.settle_s = 5.0
+    await world.set("one")
+    await world.delete()
+    await world.settle()
+    await world.recover()
+    await world.delete()
+    await world.purge()
+    assert world.vault.model.phase(SECRET) is Phase.RECOVERING
+    await world.settle()
+    world.clock.move(60)
+    assert world.vault.model.phase(SECRET) is None

@@ -144,6 +144,9 @@ class Ledger(Protocol):
     async def versions(self, name: SecretName) -> list[SecretVersion]:
         """All versions, oldest first; empty for an unknown name."""
 
+    async def contents(self, name: SecretName) -> tuple[Head, list[StoredVersion]] | None:
+        """The head and all versions with their seals, oldest first, as of one moment."""
+
     async def summaries(
         self, state: State, *, after: SecretName | None = None, limit: int = 1000
     ) -> list[SecretSummary]:

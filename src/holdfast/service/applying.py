@@ -13,7 +13,15 @@ from uuid import UUID
 from holdfast.domain.intent import Intent, IntentKind, Marker
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
-from holdfast.errors import BackendRefused, Rejected, SecretDeleted, SecretDisabled, SecretNotFound, TransitionPending
+from holdfast.errors import (
+    BackendRefused,
+    IntegrityFailure,
+    Rejected,
+    SecretDeleted,
+    SecretDisabled,
+    SecretNotFound,
+    TransitionPending,
+)
 from holdfast.ports import Clock, Head, Ledger, Sealer, StoredVersion, Vault, VaultVersion
 from holdfast.service.adoption import Adopter
 from holdfast.service.crashpoints import Crashpoint, no_crash
@@ -96,7 +104,7 @@ class Applier:
         return settled
 
     def forget(self, intent_id: UUID) -> None:
-        """The intent is no longer replayed."""
+        """Forget for how long an intent has been waiting for its secret to settle."""
         self._limbo_since.pop(intent_id, None)
 
     # --- set -------------------------------------------------------------------------------------------------------
@@ -110,12 +118,14 @@ class Applier:
         for _ in range(_LOOKS):
             newest = await self._newest(attempt)
             self._crashpoint("looked")
-            if newest is None or newest.vault_version_id == looked_into or await self._is_known(attempt, newest):
+            if newest is None or newest.vault_version_id == looked_into or await self._is_former(attempt, newest):
                 return await self._put(attempt, value)
             if _is_ours(newest, attempt.intent, value):
                 return Settled(newest.vault_version_id, newest.updated_at)
-            if found := await self._find_ours(attempt):
+            if attempt.intent.attempts > 1 and (found := await self._find_ours(attempt)):
                 return found
+            if await self._is_known(attempt, newest):
+                return await self._put(attempt, value)
             await self._adopter.refresh(attempt.name)
             looked_into = newest.vault_version_id
         raise TransitionPending(f"Secret {attempt.name!r} is being written in Key Vault all the time")
@@ -146,10 +156,12 @@ class Applier:
     async def _versions(self, name: SecretName) -> list[VaultVersion]:
         return [version async for version in self._primary.versions(name)]
 
-    async def _is_known(self, attempt: Attempt, newest: VaultVersion) -> bool:
+    async def _is_former(self, attempt: Attempt, newest: VaultVersion) -> bool:
+        """Whether nothing came after the version that the intent is to follow: no earlier attempt had an effect."""
         former = await self._ledger.version(attempt.name, (attempt.intent.version or 0) - 1)
-        if former and former[1] and former[1].version.vault_version_id == newest.vault_version_id:
-            return True
+        return bool(former and former[1] and former[1].version.vault_version_id == newest.vault_version_id)
+
+    async def _is_known(self, attempt: Attempt, newest: VaultVersion) -> bool:
         known = await self._ledger.versions(attempt.name)
         return newest.vault_version_id in {version.vault_version_id for version in known}
 
@@ -278,6 +290,7 @@ class Applier:
                 raise TransitionPending("The lease ran out before the change was sent")
             return change(vault)
 
+        self.forget(attempt.intent.id)  # what is sent now begins to settle now, whatever was settling before
         self._crashpoint("sending")
         answer = await self._primary.write(attempt.name, send, creates=creates, background=attempt.background)
         self._crashpoint("sent")
@@ -296,10 +309,16 @@ class Applier:
     # --- the mirror's side -------------------------------------------------------------------------------------------
 
     async def _mirrored(self, intent: Intent) -> Mirrored | None:
-        """The version of an intent; None if its incarnation was purged meanwhile."""
+        """The version of an intent; None if its incarnation was purged meanwhile.
+
+        Raises:
+            IntegrityFailure: the version alone is gone.
+        """
         found = await self._ledger.version(intent.name, intent.version or 0)
-        if found is None or found[0].incarnation != intent.incarnation or found[1] is None:
+        if found is None or found[0].incarnation != intent.incarnation:
             return None
+        if found[1] is None:
+            raise IntegrityFailure(f"Secret {intent.name!r} lost its version {intent.version}")
         return found[0], found[1]
 
     def _open(self, head: Head, stored: StoredVersion) -> SecretValue:

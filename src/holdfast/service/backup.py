@@ -80,23 +80,15 @@ class Backup:
         Raises:
             SecretNotFound: it is not there, or deleted.
         """
-        versions = await self._ledger.versions(authorized.name)
-        if not versions:
+        found = await self._ledger.contents(authorized.name)
+        if found is None:
             raise not_found(authorized.name)
-        packed: list[_Version] = []
-        head: Head | None = None
-        for version in versions:
-            found = await self._ledger.version(authorized.name, version.version)
-            if found is not None and found[1] is not None:
-                head = found[0]
-                self._mirror.check_living(head)
-                packed.append(self._pack(head, found[1]))
-        if head is None:
-            raise Conflict(f"Secret {authorized.name!r} changed while it was backed up; try again.")
+        head, versions = found
+        self._mirror.check_living(head)
         settings = head.settings
         content = _Backup(
             display_name=head.display_name,
-            versions=packed,
+            versions=[self._pack(head, version) for version in versions],
             description=settings.description,
             notify_on_expiry=settings.notify_on_expiry,
             rotation_policy=settings.rotation_policy,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.lifecycle import Event, advance, not_found
@@ -42,7 +42,10 @@ _CREATE_RACES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVersion:
-    """A version to be made. Settings that are None leave what the secret has."""
+    """A version to be made. Settings that are None leave what the secret has.
+
+    ``incarnation``: the life of the name that the value comes from; None for a value from outside.
+    """
 
     display_name: str
     value: SecretValue
@@ -50,6 +53,7 @@ class NewVersion:
     settings: SecretSettings
     expected_generation: int | None = None
     idempotency_key: str | None = None
+    incarnation: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +128,7 @@ class Writer:
             settings=SecretSettings(),
             expected_generation=expected_generation,
             idempotency_key=idempotency_key,
+            incarnation=head.incarnation,
         )
         return await self.set(authorized, new)
 
@@ -181,6 +186,8 @@ class Writer:
         intent_id = None if retention_over else uuid4()  # Key Vault ends its own retention times by itself
         async with self._ledger.transaction() as tx:
             head = await self._locked(tx, authorized.name, Event.PURGE)
+            if retention_over and not self._is_overdue(head):
+                return  # recovered and deleted again since it was found to be overdue
             await tx.supersede_intents(head)
             if intent_id is not None:
                 await self._announcer.journal(tx, intent_id, head, IntentKind.PURGE)
@@ -199,6 +206,8 @@ class Writer:
             if answered is None:
                 advance(before.state if before else None, Event.SET, authorized.name)
                 self._expect(before, new.expected_generation)
+                if new.incarnation is not None and (before is None or before.incarnation != new.incarnation):
+                    raise not_found(authorized.name)  # purged meanwhile, with the value
                 head, stored = self._next(authorized, before, new)
                 head = await (tx.append(head, stored) if before else tx.create(head, stored))
                 if new.settings.rotation_policy is not None:
@@ -288,6 +297,9 @@ class Writer:
 
     def _attested(self, head: Head) -> Head:
         return replace(head, attestation=self._sealer.attest(head.facts()))
+
+    def _is_overdue(self, head: Head) -> bool:
+        return head.scheduled_purge_at is not None and head.scheduled_purge_at <= self._clock.now()
 
     def _expect(self, head: Head | None, expected: int | None) -> None:
         current = head.version if head else 0

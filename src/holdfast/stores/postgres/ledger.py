@@ -7,10 +7,10 @@ from datetime import datetime
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretSummary, SecretVersion, State
 from holdfast.ports import Head, StoredVersion
-from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import head_of, stored_of, summary_of, version_of
-from holdfast.stores.postgres.transaction import PostgresTransaction, stored_version
+from holdfast.stores.postgres.transaction import PostgresTransaction, former_version
 
 
 class PostgresLedger:
@@ -25,6 +25,15 @@ class PostgresLedger:
         """See the port."""
         async with self._database.transaction() as connection:
             yield PostgresTransaction(connection)
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Connection]:
+        """Lend a connection on which all statements see the same moment."""
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
 
     async def head(self, name: SecretName) -> Head | None:
         """See the port."""
@@ -47,21 +56,33 @@ class PostgresLedger:
     async def version(self, name: SecretName, version: int | str) -> tuple[Head, StoredVersion | None] | None:
         """See the port."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(self._sql["head"], name)
+            row = await connection.fetchrow(self._sql["current"], name)
             if row is None:
                 return None
             head = head_of(row)
-            return head, await stored_version(connection, head, version)
+            if version in (head.version, head.version_id):  # by the next statement another may be current
+                return head, stored_of(row, name, current=True)
+            return head, await former_version(connection, head, version)
 
     async def versions(self, name: SecretName) -> list[SecretVersion]:
         """See the port."""
-        async with self._database.connection() as connection, connection.transaction(readonly=True):
-            row = await connection.fetchrow(self._sql["head"], name)
+        async with self._snapshot() as connection:
+            row = await connection.fetchrow(self._sql["current"], name)
             if row is None:
                 return []
             history = await connection.fetch(self._sql["history"], row["incarnation"])
         former = [version_of(version, name, current=False) for version in history]
         return [*former, version_of(row, name, current=True)]
+
+    async def contents(self, name: SecretName) -> tuple[Head, list[StoredVersion]] | None:
+        """See the port."""
+        async with self._snapshot() as connection:
+            row = await connection.fetchrow(self._sql["current"], name)
+            if row is None:
+                return None
+            history = await connection.fetch(self._sql["contents"], row["incarnation"])
+        former = [stored_of(version, name, current=False) for version in history]
+        return head_of(row), [*former, stored_of(row, name, current=True)]
 
     async def summaries(
         self, state: State, *, after: SecretName | None = None, limit: int = 1000

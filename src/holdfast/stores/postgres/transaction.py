@@ -78,7 +78,11 @@ class PostgresTransaction:
 
     async def stored(self, head: Head, version: int | str | None = None) -> StoredVersion | None:
         """See the port."""
-        return await stored_version(self._connection, head, version)
+        if version not in (None, head.version, head.version_id):
+            return await former_version(self._connection, head, version)
+        row = await self._connection.fetchrow(self._sql["current"], head.name)
+        same = row is not None and row["incarnation"] == head.incarnation and row["version"] == head.version
+        return stored_of(row, head.name, current=True) if same else None
 
     async def rewrite(self, head: Head, version: StoredVersion) -> Head:
         """See the port."""
@@ -163,14 +167,9 @@ class PostgresTransaction:
             raise Conflict("The same idempotency key is in use by another request at this moment; try again")
 
 
-async def stored_version(connection: Connection, head: Head, version: int | str | None) -> StoredVersion | None:
-    """Return a version of a secret by number or id, the current one by default, from whichever table holds it."""
-    sql = load("ledger")
-    if version in (None, head.version, head.version_id):
-        row = await connection.fetchrow(sql["head"], head.name)
-        same = row is not None and row["incarnation"] == head.incarnation and row["version"] == head.version
-        return stored_of(row, head.name, current=True) if same else None
-    query = sql["version_by_number" if isinstance(version, int) else "version_by_id"]
+async def former_version(connection: Connection, head: Head, version: int | str | None) -> StoredVersion | None:
+    """Return a version of a secret, by number or id, that is no longer the current one."""
+    query = load("ledger")["version_by_number" if isinstance(version, int) else "version_by_id"]
     row = await connection.fetchrow(query, head.incarnation, version)
     return stored_of(row, head.name, current=False) if row else None
 

@@ -1,13 +1,17 @@
 -- name: head
-SELECT v.*, (SELECT count(*) FROM secret_intents i
-             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
+SELECT v.secret_name, v.display_name, v.incarnation, v.state, v.revision, v.version, v.version_id, v.metadata, v.attestation,
+       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift,
+       (SELECT count(*) FROM secret_intents i
+        WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
        EXISTS (SELECT 1 FROM secret_versions h
                WHERE h.incarnation = v.incarnation AND h.version >= v.version) AS contradicted
 FROM secrets_vault v WHERE v.secret_name = $1
 
 -- name: heads
-SELECT v.*, (SELECT count(*) FROM secret_intents i
-             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
+SELECT v.secret_name, v.display_name, v.incarnation, v.state, v.revision, v.version, v.version_id, v.metadata, v.attestation,
+       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift,
+       (SELECT count(*) FROM secret_intents i
+        WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
 FROM secrets_vault v WHERE v.secret_name = ANY($1::text[])
 
 -- name: lock
@@ -31,14 +35,24 @@ SELECT * FROM secret_versions WHERE incarnation = $1 AND version = $2
 SELECT * FROM secret_versions WHERE incarnation = $1 AND version_id = $2
 
 -- name: history
-SELECT h.* FROM secret_versions h WHERE h.incarnation = $1 ORDER BY h.version
+SELECT version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
+       vault_version_id
+FROM secret_versions WHERE incarnation = $1 ORDER BY version
+
+-- name: contents
+SELECT * FROM secret_versions WHERE incarnation = $1 ORDER BY version
 
 -- name: summaries
-SELECT * FROM secrets_vault
-WHERE state = $1 AND secret_name > $2 ORDER BY secret_name LIMIT $3
+SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
+       version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
+       vault_version_id
+FROM secrets_vault WHERE state = $1 AND secret_name > $2 ORDER BY secret_name LIMIT $3
 
 -- name: expiring
-SELECT * FROM secrets_vault
+SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
+       version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
+       vault_version_id
+FROM secrets_vault
 WHERE state = 'active' AND expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at, secret_name
 
 -- name: create
@@ -165,8 +179,10 @@ WHERE v.state = 'active' AND v.vault_version_id IS NOT NULL AND v.verified_at < 
 ORDER BY v.secret_name LIMIT $3
 
 -- name: drifting
-SELECT v.*, (SELECT count(*) FROM secret_intents i
-             WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
+SELECT v.secret_name, v.display_name, v.incarnation, v.state, v.revision, v.version, v.version_id, v.metadata, v.attestation,
+       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift,
+       (SELECT count(*) FROM secret_intents i
+        WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
 FROM secrets_vault v WHERE v.drift IS NOT NULL ORDER BY v.secret_name LIMIT $1
 
 -- name: overdue
