@@ -11,58 +11,72 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks import library, mirroring, outage, server
 from benchmarks.machine import facts
 from benchmarks.measuring import Comparison
-from benchmarks.scenarios import FULL_SYNC, SMOKE, Play, Size
-from benchmarks.stage import staged
+from benchmarks.run import FULL_SYNC, SMOKE, Run, Size
+from benchmarks.stage import make_vault, serving, staged
+from benchmarks.work import value_of
 
-_COLUMNS = ("SCENARIO", "OURS", "PEER OR CEILING", "", "RATIO", "LEAST", "MOST")
+_COLUMNS = ("WHAT", "AGAINST", "RATIO", "LEAST", "MOST", "OURS/S", "THEIRS/S")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="the smallest size: shows that everything works")
-    parser.add_argument("--full", action="store_true", help=f"mirror {FULL_SYNC:,} secrets, which takes minutes")
+    parser.add_argument(
+        "--full", action="store_true", help=f"mirror up to {FULL_SYNC[1]:,} secrets, which takes minutes"
+    )
     parser.add_argument("--rounds", type=int, help="rounds of each side")
     parser.add_argument("--json", action="store_true", help="write one JSON document")
     given = parser.parse_args(arguments)
     size = SMOKE if given.smoke else Size()
-    if given.full:
-        size = replace(size, synced=FULL_SYNC)
-    if given.rounds:
-        size = replace(size, rounds=given.rounds)
+    size = replace(size, synced=FULL_SYNC if given.full else size.synced, rounds=given.rounds or size.rounds)
     # A short path for sockets, which PostgreSQL's account may pass.
     folder = Path(tempfile.mkdtemp(prefix="hf-", dir="/tmp"))
     folder.chmod(0o711)
     try:
-        machine = facts(folder)
-        results = uvloop.run(_measure(folder, size))
+        before = facts(folder)
+        run = uvloop.run(_measured(folder, size))
     finally:
         shutil.rmtree(folder)
-    print(json.dumps(_document(machine, results)) if given.json else _table(machine, results))
+    print(json.dumps(_document(before, run)) if given.json else _table(before, run))
 
 
-async def _measure(folder: Path, size: Size) -> list[Comparison]:
+async def _measured(folder: Path, size: Size) -> Run:
     async with staged(folder) as stage:
-        return await Play(stage, size, lambda text: print(text, file=sys.stderr, flush=True)).run()
+        run = Run(stage, size, lambda text: print(text, file=sys.stderr, flush=True))
+        vault = await make_vault(
+            stage, "vault", {f"secret-{n:03}": value_of(f"value {n}") for n in range(size.secrets)}
+        )
+        async with serving(vault) as one:
+            await server.measure(run, vault, one)
+            await library.measure(run, vault, one)
+            await outage.measure(run, vault, one)
+        await mirroring.measure(run)
+        return run
 
 
-def _document(machine: list[str], results: list[Comparison]) -> dict[str, object]:
-    return {"machine": machine, "results": [{**asdict(each), "ratios": each.ratios} for each in results]}
+def _document(machine: list[str], run: Run) -> dict[str, object]:
+    results = [{**asdict(each), "ratio": each.ratio, "ratios": each.ratios} for each in run.results]
+    return {"machine": machine, "notes": run.notes, "results": results}
 
 
-def _table(machine: list[str], results: list[Comparison]) -> str:
-    rows = [_COLUMNS, *map(_row, results)]
+def _table(machine: list[str], run: Run) -> str:
+    rows = [_COLUMNS, *map(_row, run.results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", "Rates per second; ratios of neighbouring rounds, median, least and most.", *machine])
+    legend = (
+        f"Median, least and most of the ratios of {run.size.rounds} alternating rounds; rates tell of this machine."
+    )
+    return "\n".join([*lines, "", *run.notes, legend, *machine])
 
 
 def _row(result: Comparison) -> tuple[str, ...]:
-    ours, peer = result.typical
     ratios = (result.ratio, min(result.ratios), max(result.ratios))
-    return (result.scenario, f"{ours:,.0f}", result.peer, f"{peer:,.0f}", *(f"{ratio:.3g}" for ratio in ratios))
+    rates = (f"{rate:,.0f}" for rate in result.typical)
+    return (result.scenario, result.against, *(f"{ratio:.3g}" for ratio in ratios), *rates)
 
 
 if __name__ == "__main__":

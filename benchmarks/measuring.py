@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 Round = Callable[[], Awaitable[float]]
@@ -12,18 +12,17 @@ Round = Callable[[], Awaitable[float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Rates per second, round by round. ``peer``: what we are measured against."""
+    """Rates per second, round by round. ``against``: what we are measured by."""
 
     scenario: str
-    peer: str
-    unit: str
+    against: str
     our_rates: tuple[float, ...]
-    peer_rates: tuple[float, ...]
+    their_rates: tuple[float, ...]
 
     @property
     def ratios(self) -> list[float]:
-        """Ours to the peer's, of the two rounds that ran next to each other."""
-        return [ours / peer for ours, peer in zip(self.our_rates, self.peer_rates, strict=True)]
+        """Ours to theirs, of each round."""
+        return [ours / theirs for ours, theirs in zip(self.our_rates, self.their_rates, strict=True)]
 
     @property
     def ratio(self) -> float:
@@ -32,8 +31,8 @@ class Comparison:
 
     @property
     def typical(self) -> tuple[float, float]:
-        """The median rates, ours and the peer's."""
-        return statistics.median(self.our_rates), statistics.median(self.peer_rates)
+        """The median rates, ours and theirs."""
+        return statistics.median(self.our_rates), statistics.median(self.their_rates)
 
 
 class Wrong(Exception):
@@ -56,19 +55,22 @@ async def rate(workers: int, each: int, operation: Callable[[int], Awaitable[Non
         for step in range(each):
             await operation(step * workers + worker)
 
+    check(each > 0, f"a round has too little work for {workers} workers")
     began = time.perf_counter()
     await asyncio.gather(*map(work, range(workers)))
     return workers * each / (time.perf_counter() - began)
 
 
-async def alternate(rounds: int, ours: Round, peer: Round) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Warm both up, then measure them in turn; who begins changes from round to round, so that a drift cancels out."""
-    our_rates, peer_rates = [await ours()], [await peer()]
+async def alternate(rounds: int, sides: Mapping[str, Round]) -> dict[str, tuple[float, ...]]:
+    """Warm all sides up, then measure each once per round; every second round runs backwards (A B C, C B A, …).
+
+    So each side has every other as its neighbour, and what drifts with time cancels out.
+    """
+    names = list(sides)
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:
+        await sides[name]()
     for number in range(rounds):
-        if number % 2 == 0:
-            our_rates.append(await ours())
-            peer_rates.append(await peer())
-        else:
-            peer_rates.append(await peer())
-            our_rates.append(await ours())
-    return tuple(our_rates[1:]), tuple(peer_rates[1:])
+        for name in names if number % 2 == 0 else reversed(names):
+            rates[name].append(await sides[name]())
+    return {name: tuple(measured) for name, measured in rates.items()}

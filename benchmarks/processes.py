@@ -14,6 +14,9 @@ from benchmarks.measuring import Wrong
 
 _HOLDFAST = "import sys; from holdfast.cli.main import main; sys.exit(main())"
 _READY_WITHIN_S = 60
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+"""The grain of processor time as the kernel counts it."""
+
 _ROOT = Path(__file__).parent.parent
 
 
@@ -26,7 +29,7 @@ class Server:
     def cpu_seconds(self) -> float:
         """Processor time that it has used so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) * TICK_S
 
     async def kill(self) -> None:
         """End it as a power cut would."""
@@ -50,18 +53,18 @@ async def holdfast(environ: dict[str, str]) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def fixed(body: Path, environ: dict[str, str]) -> AsyncIterator[Server]:
-    """The same HTTP stack, answering every request with the bytes in a file."""
-    async with _running(["-m", "benchmarks.fixed", str(body)], environ) as server:
+async def variant(name: str, answer: Path, environ: dict[str, str]) -> AsyncIterator[Server]:
+    """One of ``benchmarks.variants``."""
+    async with _running(["-m", "benchmarks.variants", name, str(answer)], environ) as server:
         yield server
 
 
-async def result_of(module: str, environ: dict[str, str]) -> dict[str, Any]:
-    """Run a module that prints one JSON document, and return that."""
-    process = await _start(["-m", module], environ)
+async def result_of(way: str, environ: dict[str, str]) -> dict[str, Any]:
+    """Run ``benchmarks.syncing`` and return what it tells."""
+    process = await _start(["-m", "benchmarks.syncing", way], environ)
     written, _ = await process.communicate()
     if process.returncode:
-        raise Wrong(f"{module} ended with exit code {process.returncode}")
+        raise Wrong(f"going over a vault ended with exit code {process.returncode}")
     result: dict[str, Any] = json.loads(written)
     return result
 

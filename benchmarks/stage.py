@@ -1,10 +1,12 @@
 """What the scenarios play on: one PostgreSQL, a vault, and Holdfasts in front of it."""
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,18 +24,38 @@ from holdfast.bootstrap.storage import key_ring, open_database, open_installatio
 from holdfast.crypto.keyring import generate_key
 from holdfast.domain.audit import AuditRecord
 from holdfast.embedded.postgres import EmbeddedPostgres
+from holdfast.ports import AuditLog
 from holdfast.service.guard import Guard
 from holdfast.service.manager import UseCases
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.transaction import PostgresTransaction
 
 CLIENT = "bench"
 LONG = timedelta(hours=1)
+_AT_A_TIME = 16
+"""Secrets set at the same time to fill a vault."""
 
 
 class Nowhere:
     """An audit log that keeps nothing: what a read would cost unrecorded. No setting leads here."""
 
+    def __init__(self, _database: Database) -> None:
+        pass
+
     async def append(self, record: AuditRecord) -> None:
         """Forget."""
+
+
+class Inserting:
+    """An audit log as one would write it first: a statement and a commit for each record."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, record: AuditRecord) -> None:
+        """Insert."""
+        async with self._database.connection() as connection:
+            await PostgresTransaction(connection).record(record)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +95,8 @@ class Stage:
             "HOLDFAST_PORT": "0",
             "DATABASE_URL": dsn,
             "FALLBACK_ENCRYPTION_KEY": self.key,
+            "HOLDFAST_RATE_LIMIT": "1000000",  # one identity makes all the load here
+            "HOLDFAST_RATE_BURST": "1000000",
         }
 
     @property
@@ -100,10 +124,11 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
 class Vault:
     """A standalone Holdfast over TLS, in the part of Key Vault, with some secrets in it."""
 
-    def __init__(self, stage: Stage, dsn: str, tenant: str, client_secret: str) -> None:
-        self.stage, self.dsn, self._tenant, self._client_secret = stage, dsn, tenant, client_secret
+    def __init__(self, stage: Stage, dsn: str, values: Mapping[str, str], tenant: str, client_secret: str) -> None:
+        self.stage, self.dsn, self.values = stage, dsn, values
+        self._tenant, self._client_secret = tenant, client_secret
 
-    def front(self, server: Server, dsn: str, *, cache_entries: int = 10_000) -> Settings:
+    def front(self, server: Server, dsn: str, *, cache_ttl: timedelta = LONG) -> Settings:
         """The settings of a Holdfast in front of one of its servers."""
         return replace(
             self.stage.alone(dsn),
@@ -114,7 +139,7 @@ class Vault:
             tenant_id=self._tenant,
             client_id=CLIENT,
             client_secret=self._client_secret,
-            cache_entries=cache_entries,
+            cache_ttl=cache_ttl,
         )
 
     def front_environ(self, server: Server, dsn: str) -> dict[str, str]:
@@ -131,32 +156,40 @@ class Vault:
 
     @asynccontextmanager
     async def sdk(self, server: Server) -> AsyncIterator[tuple[SecretClient, ClientSecretCredential]]:
-        """Azure's own client for it, with its credential, on one pool of connections."""
-        # With a file instead of a context, the SDK's transport reads it again for every request.
-        context = ssl.create_default_context(cafile=str(self.stage.ca_file))
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
-            transport = AioHttpTransport(session=session, session_owner=False)
-            credential = ClientSecretCredential(
-                self._tenant,
-                CLIENT,
-                self._client_secret,
-                authority=server.url,
-                disable_instance_discovery=True,
-                transport=transport,
-            )
-            client = SecretClient(server.url, credential, transport=transport, verify_challenge_resource=False)
-            yield client, credential
+        """Azure's own client for one of its servers, with its credential."""
+        async with sdk_of(self.front(server, self.dsn)) as client_and_credential:
+            yield client_and_credential
+
+
+@asynccontextmanager
+async def sdk_of(settings: Settings) -> AsyncIterator[tuple[SecretClient, ClientSecretCredential]]:
+    """Azure's own client for the vault of some settings, with its credential, on one pool of connections."""
+    # With a file instead of a context, the SDK's transport reads it again for every request.
+    context = ssl.create_default_context(cafile=str(settings.keyvault_ca))
+    url = str(settings.vault_url)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+        transport = AioHttpTransport(session=session, session_owner=False)
+        credential = ClientSecretCredential(
+            str(settings.tenant_id),
+            str(settings.client_id),
+            str(settings.client_secret),
+            authority=str(settings.authority_host),
+            disable_instance_discovery=True,
+            transport=transport,
+        )
+        yield SecretClient(url, credential, transport=transport, verify_challenge_resource=False), credential
 
 
 async def make_vault(stage: Stage, name: str, values: Mapping[str, str]) -> Vault:
     """A vault with secrets, and a client that may do everything. No server runs yet."""
     dsn = await stage.database(name)
     async with create_secrets_service(stage.alone(dsn), background=False) as service:
-        for secret, value in values.items():
-            await service.set_secret(secret, value)
+        entries = iter(values.items())
+        while some := list(islice(entries, _AT_A_TIME)):
+            await asyncio.gather(*(service.set_secret(secret, value) for secret, value in some))
         secret = await service.add_client(CLIENT)
         await service.grant_access("*", CLIENT, ["get", "list", "set", "delete", "recover", "purge"])
-        return Vault(stage, dsn, service.tenant, secret)
+        return Vault(stage, dsn, values, service.tenant, secret)
 
 
 @asynccontextmanager
@@ -167,25 +200,31 @@ async def serving(vault: Vault) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def fronted(settings: Settings, readers: Sequence[AccessContext]) -> AsyncIterator[SecretsService]:
-    """A Holdfast that has mirrored its vault, and whose readers may read and write everything."""
+async def fronted(settings: Settings, people: Iterable[AccessContext]) -> AsyncIterator[SecretsService]:
+    """A Holdfast that has mirrored its vault, and in which some people may read and write everything."""
     async with create_secrets_service(settings) as service:
         await service.sync()
-        for each in readers:
+        for each in people:
             await service.grant_access("*", each.user_id, ["get", "set"])
         yield service
 
 
-def unaudited(settings: Settings) -> SecretsService:
-    """The same use cases on the same database, with the audit log replaced by ``Nowhere``."""
-    ring = key_ring(settings, own_database=False)
+def logging_to(settings: Settings, log: Callable[[Database], AuditLog]) -> SecretsService:
+    """The same use cases on the same database, with another audit log."""
 
     async def start(stack: AsyncExitStack) -> UseCases:
-        database = await open_database(stack, settings, None, ring)
-        parts = Parts(settings, ring, database, await open_installation(database, ring))
-        stack.push_async_callback(parts.close)
-        await parts.feed.start(parts.coherence)
-        stack.push_async_callback(parts.feed.stop)
-        return replace(parts.use_cases(), guard=Guard(parts.book, Nowhere(), parts.clock))
+        database, parts = await open_parts(stack, settings)
+        return replace(parts.use_cases(), guard=Guard(parts.book, log(database), parts.clock))
 
     return SecretsService(start)
+
+
+async def open_parts(stack: AsyncExitStack, settings: Settings) -> tuple[Database, Parts]:
+    """The database and the parts of a node that listens to its database and does nothing in the background."""
+    ring = key_ring(settings, own_database=False)
+    database = await open_database(stack, settings, None, ring)
+    parts = Parts(settings, ring, database, await open_installation(database, ring))
+    stack.push_async_callback(parts.close)
+    await parts.feed.start(parts.coherence)
+    stack.push_async_callback(parts.feed.stop)
+    return database, parts

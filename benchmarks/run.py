@@ -1,0 +1,72 @@
+"""One run: how much is done, and what came out of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.measuring import Comparison, Round, alternate, check
+from benchmarks.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is done per round. ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
+
+    ``secrets`` is a multiple of the number of workers that read past the cache, so that no two ask for the same at
+    the same time. ``synced``: secrets in a small and in a large vault; the small one is mirrored in each round.
+    """
+
+    rounds: int = 5
+    secrets: int = 64
+    cached_reads: int = 8192
+    single_reads: int = 512
+    vault_reads: int = 192
+    writes: int = 24
+    requests: int = 6400
+    inserts: int = 960
+    connections: int = 64
+    synced: tuple[int, int] = (250, 2_500)
+
+
+SMOKE = Size(
+    rounds=1,
+    secrets=16,
+    cached_reads=128,
+    single_reads=16,
+    vault_reads=16,
+    writes=8,
+    requests=64,
+    inserts=64,
+    connections=8,
+    synced=(10, 40),
+)
+
+FULL_SYNC = (1_000, 10_000)
+"""Secrets in the vaults of a full run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """``told`` hears what goes on; ``notes`` are findings that are no ratios of rates."""
+
+    stage: Stage
+    size: Size
+    told: Callable[[str], None]
+    results: list[Comparison] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    async def compare(self, sides: Mapping[str, Round], *pairs: tuple[str, str]) -> None:
+        """Measure all sides in alternating rounds; the pairs, by default the first with every other, are results."""
+        self.told("measuring: " + ", ".join(sides))
+        rates = await alternate(self.size.rounds, sides)
+        first, *others = sides
+        for ours, theirs in pairs or [(first, other) for other in others]:
+            self.add(ours, theirs, rates[ours], rates[theirs])
+
+    def add(self, ours: str, theirs: str, our_rates: tuple[float, ...], their_rates: tuple[float, ...]) -> None:
+        """Keep a result."""
+        self.results.append(Comparison(scenario=ours, against=theirs, our_rates=our_rates, their_rates=their_rates))
+
+    async def check_record(self, dsn: str, user_id: str, operation: str, count: int) -> None:
+        """See that there is one record for each answer, and none besides."""
+        found = await self.stage.audited(dsn, user_id, operation)
+        check(found == count, f"{found} records of {operation!r} by {user_id!r} for {count} answers")
