@@ -31,7 +31,7 @@ class PostgresFeed:
         self._database = database
         self._contact = self._beaten_at = float("-inf")
         self._listening = False
-        self._offset = timedelta()
+        self._told: tuple[datetime, float] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def live(self) -> bool:
@@ -43,8 +43,14 @@ class PostgresFeed:
         return time.monotonic() - self._contact
 
     def now(self) -> datetime:
-        """The present moment by the database's clock as of the last contact."""
-        return datetime.now(UTC) + self._offset
+        """The present moment by the database's clock, as of the last contact and what has passed since.
+
+        What has passed is measured, so that no step of the machine's clock makes an expired grant valid again.
+        """
+        if self._told is None:
+            return datetime.now(UTC)
+        moment, told_at = self._told
+        return moment + timedelta(seconds=time.monotonic() - told_at)
 
     async def start(self, listener: FeedListener) -> None:
         """Listen from now on; returns once the first resynchronisation is through."""
@@ -83,7 +89,7 @@ class PostgresFeed:
         await connection.add_listener(CHANNEL, receive)
         try:
             await listener.resynchronise()
-            await self._beat(connection, listener)
+            await self._beat(connection, inbox, listener)
             self._listening = True
             started.set()
             while True:
@@ -96,21 +102,24 @@ class PostgresFeed:
         """Deliver the next announcement, or ask for a sign of life when that is due, however busy the channel is."""
         due_in_s = self._beaten_at + HEARTBEAT_S - time.monotonic()
         if due_in_s <= 0:
-            await self._beat(connection, listener)
+            await self._beat(connection, inbox, listener)
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(due_in_s):
                 payload = await inbox.get()
             await _deliver(payload, listener)
 
-    async def _beat(self, connection: Connection, listener: FeedListener) -> None:
+    async def _beat(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
         """See that PostgreSQL answers, what time it is there, and whether the rules are the ones known here.
 
-        Only then was there contact: nothing older than that moment is acted on.
+        Its answer comes after all that was announced before: only when that is delivered was there contact. Nothing
+        older than that moment is acted on.
         """
         asked_at = time.monotonic()
         row = await connection.fetchrow(load("feed")["beat"], timeout=LIVE_WITHIN_S)
-        self._offset = row["now"] - datetime.now(UTC)
+        self._told = (row["now"], time.monotonic())
+        for _ in range(inbox.qsize()):
+            await _deliver(inbox.get_nowait(), listener)
         await listener.rules_reached(row["epoch"])
         self._contact = self._beaten_at = asked_at
 

@@ -1,0 +1,79 @@
+"""The feed on a real PostgreSQL: what may be believed while news is on its way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta, tzinfo
+
+import pytest
+
+from holdfast.domain.names import SecretName
+from holdfast.stores.postgres import feed as module
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.feed import LIVE_WITHIN_S, PostgresFeed
+
+
+class Busy:
+    """A listener that takes its time over clients. ``told`` collects the secrets it heard of."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def resynchronise(self) -> None: ...
+
+    async def secret_changed(self, name: SecretName, revision: int) -> None:
+        self.told.append(name)
+
+    async def rules_changed(self, epoch: int, subject: str | None) -> None: ...
+
+    async def rules_reached(self, epoch: int) -> None: ...
+
+    async def client_changed(self, client_id: str) -> None:
+        await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, max_connections=3)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_i3_a_feed_that_is_behind_is_not_live(database: Database) -> None:
+    feed, listener = PostgresFeed(database), Busy()
+    await feed.start(listener)
+    try:
+        async with database.connection() as connection:
+            await connection.execute(
+                "SELECT pg_notify('holdfast', 'clients:' || n) FROM generate_series(1, 25) n;"
+                "SELECT pg_notify('holdfast', 'secret:api-key:7')"
+            )
+        committed_at = time.monotonic()
+        while "api-key" not in listener.told:
+            seen_live, undelivered = feed.live(), "api-key" not in listener.told
+            assert not (seen_live and undelivered and time.monotonic() - committed_at > LIVE_WITHIN_S)
+            await asyncio.sleep(0.02)
+        while not feed.live():
+            await asyncio.sleep(0.02)
+    finally:
+        await feed.stop()
+
+
+async def test_i6_no_step_of_the_machine_s_clock_makes_the_past_come_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = PostgresFeed(database)
+    await feed.start(Busy())
+    await feed.stop()
+    before = feed.now()
+
+    class SteppedBack(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "SteppedBack":
+            stepped = super().now(tz) - timedelta(hours=1)
+            return cls.fromtimestamp(stepped.timestamp(), tz)
+
+    monkeypatch.setattr(module, "datetime", SteppedBack)
+    assert timedelta(0) <= feed.now() - before < timedelta(minutes=1)
+    assert abs(feed.now() - datetime.now(UTC)) < timedelta(minutes=1)
