@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.domain.audit import record_of
+from holdfast.domain.leases import Leases
 from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.errors import AccessDenied, HoldfastError, InvalidInput
 from holdfast.ports import RuleKind, StoredRule
@@ -364,7 +365,7 @@ class SlowRules(RulesInMemory):
 
 async def test_i6_a_late_reading_of_all_rules_does_not_bring_a_revoked_one_back() -> None:
     store = SlowRules(rule("alice", {Permission.GET}, "k"))
-    book = GrantBook(store, SEALER, QuietFeed(), VirtualClock(), timedelta(days=1))
+    book = GrantBook(store, SEALER, QuietFeed(), VirtualClock(), Leases(timedelta(days=1)))
     everything = asyncio.create_task(book.load())
     await store.asked.wait()
     store.stored, store.epoch = [], 1  # the revocation commits

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.domain.roles import ROLES, Role
@@ -23,7 +24,7 @@ DEV = Caller("dev-1", groups=frozenset({"devs"}))
 
 
 def book_of(store: RulesInMemory, clock: VirtualClock | None = None, **more: Any) -> GrantBook:
-    return GrantBook(store, SEALER, QuietFeed(), clock or VirtualClock(), timedelta(days=1), **more)
+    return GrantBook(store, SEALER, QuietFeed(), clock or VirtualClock(), Leases(timedelta(days=1)), **more)
 
 
 async def test_a_role_allows_what_its_table_says_and_nothing_else(service: SecretsService) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from holdfast.cache.memory import MemoryCache
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
+from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM_ID, Caller, Permission
 from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion
@@ -120,7 +121,7 @@ class World:
         self.restart()
 
     def _writer(self) -> Writer:
-        grants = GrantBook(RulesInMemory(), self.sealer, QuietFeed(), self.clock, timedelta(days=1))
+        grants = GrantBook(RulesInMemory(), self.sealer, QuietFeed(), self.clock, Leases(timedelta(days=1)))
         cache = MemoryCache(max_ttl=timedelta(minutes=1))
         self.guard = Guard(grants, QuietTrail(), self.clock)
         return Writer(

@@ -4,6 +4,7 @@ import asyncio
 import resource
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
+from holdfast.domain.leases import Leases
 from holdfast.ports import BackendHealth
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.access import AccessControl
@@ -103,12 +105,13 @@ class Parts:
         self._archive, self._spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
         self.trail = AuditTrail(self._archive, self._spool, self.clock)
         self.grants = PostgresGrants(database)
-        self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, settings.grant_lease)
+        leases = Leases(settings.grant_lease, settings.grant_leases)
+        self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, leases)
         self._clients = PostgresClients(database)
         self.client_book = ClientBook(self._clients)
         self.guard = Guard(self.book, self.trail, self.clock)
-        keep = max(settings.cache_ttl, settings.grant_lease)
-        self.local = MemoryCache(max_ttl=keep, max_entries=settings.cache_entries)
+        self._lease = timedelta(seconds=leases.longest)
+        self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
         self.shared = (
             RedisCache(settings.redis_url, namespace=str(installation.id), max_ttl=settings.cache_ttl)
             if settings.redis_url
@@ -158,7 +161,7 @@ class Parts:
             upstream=self.replica.upstream if self.replica else None,
             policy=ReadPolicy(
                 cache_ttl=self._settings.cache_ttl,
-                lease=self._settings.grant_lease,
+                lease=self._lease,
                 refuse_outside_validity=self._settings.refuse_outside_validity,
             ),
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from holdfast.domain.names import canonical_pattern
 from holdfast.errors import InvalidInput
 
 _HOST_NAME: Final = re.compile(
@@ -45,6 +46,26 @@ def seconds(low: int, high: int) -> Callable[[str], timedelta]:
     """A duration in whole seconds within bounds, both included."""
     parse = number(low, high, " of seconds")
     return lambda raw: timedelta(seconds=parse(raw))
+
+
+def leases(low: int, high: int) -> Callable[[str], tuple[tuple[str, timedelta], ...]]:
+    """Durations in whole seconds by name or glob: ``payments-*=5,public-*=900``."""
+    duration = seconds(low, high)
+
+    def parse(raw: str) -> tuple[tuple[str, timedelta], ...]:
+        pairs = [part.strip().partition("=") for part in raw.split(",")]
+        try:
+            patterns = [canonical_pattern(pattern) for pattern, equals, _ in pairs if equals]
+        except InvalidInput:
+            patterns = []
+        if len(patterns) < len(pairs):
+            raise ValueError("must be NAME=SECONDS or PATTERN=SECONDS, separated by commas.")
+        found = tuple(zip(patterns, (duration(given) for _, _, given in pairs), strict=True))
+        if len(dict(found)) < len(found):
+            raise ValueError("gives one pattern twice.")
+        return found
+
+    return parse
 
 
 def milliseconds(low: int, high: int) -> Callable[[str], timedelta]:

@@ -220,6 +220,14 @@ class Settings:
             default="30",
         ),
     )
+    grant_leases: tuple[tuple[str, timedelta], ...] = field(
+        default=(),
+        metadata=variable(
+            "HOLDFAST_GRANT_LEASES",
+            "Other leases for some secrets, in seconds: payments-*=5,public-*=900. The most specific pattern counts.",
+            parsing.leases(1, 3600),
+        ),
+    )
     sync_interval: timedelta = field(
         default=timedelta(minutes=5),
         metadata=variable(

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Final, TypeAlias
 
 from holdfast.domain.grantindex import GrantIndex
+from holdfast.domain.leases import Leases
 from holdfast.domain.policy import Caller, Grant, Permission, group_subject, may_delegate, may_withdraw
 from holdfast.errors import IntegrityFailure, KeyUnavailable, LeaseExpired
 from holdfast.ports import Clock, Feed, GrantStore, Sealer, StoredRule
@@ -29,7 +29,7 @@ class GrantBook:
     """A snapshot of all grants and role assignments, renewed by announcements.
 
     Args:
-        lease: how long the snapshot may be used after PostgreSQL last answered this node.
+        leases: how long the snapshot may be used after PostgreSQL last answered this node.
     """
 
     def __init__(
@@ -38,12 +38,11 @@ class GrantBook:
         sealer: Sealer,
         feed: Feed,
         clock: Clock,
-        lease: timedelta,
+        leases: Leases,
         groups_of: GroupsOf = no_groups,
     ) -> None:
         self._store, self._sealer, self._feed, self._clock = store, sealer, feed, clock
-        self._lease_s = lease.total_seconds()
-        self._groups_of = groups_of
+        self._leases, self._groups_of = leases, groups_of
         self._rules: dict[str, list[StoredRule]] = {}
         self._indexes: dict[str, GrantIndex] = {}
         self._epoch = -1
@@ -121,7 +120,7 @@ class GrantBook:
         Raises:
             LeaseExpired: PostgreSQL has been out of reach for longer than the lease.
         """
-        self.check_lease()
+        self.check_lease(name)
         if caller.is_system:
             return OWNER
         found = self.find(caller, permission, name)
@@ -144,24 +143,25 @@ class GrantBook:
 
     def allows_delegation(self, caller: Caller, wanted: Grant) -> bool:
         """Whether the caller may hand out ``wanted``: nobody grants more than they hold."""
-        self.check_lease()
+        self.check_lease(wanted.pattern)
         return caller.is_system or may_delegate(self._held(caller), wanted, self._clock.now())
 
     def allows_withdrawal(self, caller: Caller, pattern: str) -> bool:
         """Whether the caller may take rules on a pattern away."""
-        self.check_lease()
+        self.check_lease(pattern)
         return caller.is_system or may_withdraw(self._held(caller), pattern, self._clock.now())
 
-    def check_lease(self) -> None:
-        """See that the rules known here may still be acted on.
+    def check_lease(self, name: str) -> None:
+        """See that the rules known here may still be acted on for a secret, or for "*", the whole vault.
 
         Raises:
             LeaseExpired: PostgreSQL has been out of reach for longer than the lease.
         """
-        if self._feed.seconds_since_contact() > self._lease_s:
+        silence_s = self._feed.seconds_since_contact()
+        if silence_s > self._leases.shortest and silence_s > (lease_s := self._leases.seconds(name)):
             raise LeaseExpired(
-                f"PostgreSQL has not answered for more than {self._lease_s:g} s, "
-                "the longest this node may act on the grants it knows; restore PostgreSQL."
+                f"PostgreSQL has not answered for more than {lease_s:g} s, "
+                f"the longest this node may act on the grants it knows for {name!r}; restore PostgreSQL."
             )
 
     def _held(self, caller: Caller) -> list[Grant]:

@@ -99,7 +99,7 @@ class Guard:
         Raises:
             LeaseExpired: the grants known here are too old to act on.
         """
-        self._grants.check_lease()
+        self._grants.check_lease(WHOLE_VAULT)
 
     def may(self, caller: Caller, permission: Permission, name: SecretName) -> bool:
         """Whether a listing may show this entry to the caller; the listing itself is what is recorded."""

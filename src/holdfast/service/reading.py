@@ -57,7 +57,8 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPolicy:
-    """``cache_ttl``: how long an answer counts as fresh. ``lease``: how long this node may serve without PostgreSQL.
+    """``cache_ttl``: how long an answer counts as fresh. ``lease``: the longest that this node may serve any
+    secret without PostgreSQL.
     ``refuse_outside_validity``: the global setting for expired and not-yet-valid secrets."""
 
     cache_ttl: timedelta

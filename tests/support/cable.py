@@ -1,0 +1,82 @@
+"""A cable between a node and PostgreSQL that a test can cut: both ends stay up, and nothing passes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+
+class Cable:
+    """Listens on loopback and passes bytes on. ``cut`` ends every connection and refuses new ones."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._whole = True
+        self._server: asyncio.Server | None = None
+
+    @property
+    def dsn(self) -> str:
+        """How to reach the database over this cable."""
+        assert self._server is not None
+        url = urlsplit(self._dsn)
+        user, _, _ = url.netloc.rpartition("@")
+        port = self._server.sockets[0].getsockname()[1]
+        return urlunsplit(url._replace(netloc=f"{user}@127.0.0.1:{port}", query="sslmode=disable"))
+
+    async def lay(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+
+    async def remove(self) -> None:
+        assert self._server is not None
+        self.cut()
+        self._server.close()
+        await self._server.wait_closed()
+
+    def cut(self) -> None:
+        self._whole = False
+        for end in self._ends:
+            end.transport.abort()
+
+    def mend(self) -> None:
+        self._whole = True
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._whole:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await self._connect()
+        ends = {writer, far_writer}
+        self._ends |= ends
+        try:
+            await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
+        finally:
+            self._ends -= ends
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        url = urlsplit(self._dsn)
+        folder = parse_qs(url.query).get("host", [""])[0]
+        if folder.startswith("/"):
+            return await asyncio.open_unix_connection(
+                f"{folder}/.s.PGSQL.{parse_qs(url.query).get('port', ['5432'])[0]}"
+            )
+        return await asyncio.open_connection(url.hostname, url.port or 5432)
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def cable_to(dsn: str) -> AsyncIterator[Cable]:
+    """A cable to a database."""
+    cable = Cable(dsn)
+    await cable.lay()
+    try:
+        yield cable
+    finally:
+        await cable.remove()
