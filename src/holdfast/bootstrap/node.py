@@ -8,7 +8,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, Final
 
-from holdfast.bootstrap.replica import open_replica
+from holdfast.bootstrap.replica import Replica, open_replica
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
 from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
@@ -120,21 +120,22 @@ class Parts:
         self._flights: SingleFlight[Any, Any] = SingleFlight()
         self.coherence = Coherence(self.local, self.shared, self._flights, self.book, self.client_book)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
-        self.replica = (
-            open_replica(
-                settings,
-                ledger=self.ledger,
-                journal=self.journal,
-                sync_state=self.sync_state,
-                sealer=self.sealer,
-                clock=self.clock,
-                unsettled=self.coherence.unsettled,
-            )
-            if settings.vault_url
-            else None
-        )
+        self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
+
+    def _replica(self) -> Replica | None:
+        if not self._settings.vault_url:
+            return None
+        return open_replica(
+            self._settings,
+            ledger=self.ledger,
+            journal=self.journal,
+            sync_state=self.sync_state,
+            sealer=self.sealer,
+            clock=self.clock,
+            unsettled=self.coherence.unsettled,
+        )
 
     def _rules(self) -> Rules:
         return Rules(
