@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import pytest
@@ -26,7 +26,6 @@ from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing, generate_key, parse_key
 from holdfast.domain.secret import SecretValue
 from holdfast.domain.validation import valid_value
-from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import HoldfastError
 from holdfast.keyvault_wire.strict_json import parse_object
 from holdfast.service.manager import SecretsService
@@ -35,6 +34,7 @@ from holdfast.web.exchange import Exchange
 from tests.crypto.support import a_place
 from tests.support.canaries import Sweep, all_logs, canary, forms
 from tests.support.catalog import contents_of
+from tests.support.database_files import cluster_folder, table_files
 from tests.support.https import Client, Response
 from tests.support.installation import Installation, installed
 from tests.support.node import ALICE, FailingSink, opened, settings_for
@@ -72,7 +72,7 @@ def test_the_sweep_finds_every_form() -> None:
 
 
 async def test_i13_the_service_the_server_and_their_stores(
-    postgres_server: EmbeddedPostgres, database_url: str, redis_url: str, vault: ScriptedVault, tmp_path: Path
+    database_url: str, redis_url: str, vault: ScriptedVault, tmp_path: Path
 ) -> None:
     sweep = Sweep()
     with all_logs() as lines:
@@ -85,7 +85,7 @@ async def test_i13_the_service_the_server_and_their_stores(
             await _shared_cache(sweep, redis_url)
         await _spool(sweep, settings, tmp_path)
     sweep.saw("logs", *(line.encode("utf-8", "replace") for line in lines))
-    await _stored(sweep, postgres_server, database_url)
+    await _stored(sweep, database_url)
     assert sweep.places == {
         *("results", "errors", "answers", "error bodies", "settings", "service", "redis", "spool", "logs"),
         *("database rows", "database files"),
@@ -323,23 +323,16 @@ async def _spool(sweep: Sweep, settings: Settings, folder: Path) -> None:
         sweep.saw_files("spool", folder / "outage")
 
 
-async def _stored(sweep: Sweep, server: EmbeddedPostgres, dsn: str) -> None:
+async def _stored(sweep: Sweep, dsn: str) -> None:
     """Every row of every table, and every byte of the cluster's files: tables, log of changes, server log."""
     contents = await contents_of(dsn)
     assert contents["secrets_vault"]
     sweep.saw("database rows", *("\n".join(found).encode() for found in contents.values()))
     await execute(dsn, "CHECKPOINT")
-    data = Path(parse_qs(urlsplit(dsn).query)["host"][0]).parent
-    (number,) = {row for row in (data / "postgres" / "base").iterdir() if row.name == await _oid(dsn)}
-    sweep.saw_files("database files", number)
-    sweep.saw_files("database files", data / "postgres" / "pg_wal")
-    sweep.saw("database files", *(file.read_bytes() for file in data.glob("*.log*")))
-
-
-async def _oid(dsn: str) -> str:
-    from tests.support.postgres import fetch
-
-    return str(await fetch(dsn, "SELECT oid::text FROM pg_database WHERE datname = current_database()"))
+    sweep.saw("database files", *(await table_files(dsn)).values())
+    folder = cluster_folder(dsn)
+    sweep.saw_files("database files", folder / "postgres" / "pg_wal")
+    sweep.saw("database files", *(file.read_bytes() for file in folder.glob("*.log*")))
 
 
 def _form(text: bytes) -> Any:

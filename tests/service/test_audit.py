@@ -14,6 +14,7 @@ from holdfast.errors import AccessDenied, AuditUnavailable, HoldfastError, Secre
 from holdfast.service.housekeeping import Housekeeping
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.audit import PostgresAuditSink
+from holdfast.stores.postgres.scrubbing import PostgresScrubber
 from holdfast.stores.spool import AuditSpool
 from tests.support.node import ALICE, FailingSink, Inside, audit, opened, rows
 
@@ -219,5 +220,11 @@ async def test_retention_ends_for_all_but_the_secret_that_was_tampered_with(
 def housekeeping(inside: Inside, spool: AuditSpool, archive: PostgresAuditSink) -> Housekeeping:
     parts = inside.parts
     return Housekeeping(
-        ledger=parts.ledger, guard=parts.guard, writer=parts.writer, clock=parts.clock, local=spool, archive=archive
+        ledger=parts.ledger,
+        guard=parts.guard,
+        writer=parts.writer,
+        clock=parts.clock,
+        local=spool,
+        archive=archive,
+        scrubber=PostgresScrubber(inside.database),
     )

@@ -47,6 +47,7 @@ from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.migrations import schema_version
 from holdfast.stores.postgres.nodes import PostgresNodes
+from holdfast.stores.postgres.scrubbing import PostgresScrubber
 from holdfast.stores.postgres.sync_state import PostgresSyncState
 from holdfast.stores.spool import AuditSpool
 
@@ -103,6 +104,7 @@ class Parts:
         self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
         self.nodes = PostgresNodes(database)
         self._archive, self._spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
+        self._scrubber = PostgresScrubber(database)
         self.trail = AuditTrail(self._archive, self._spool, self.clock)
         self.grants = PostgresGrants(database)
         leases = Leases(settings.grant_lease, settings.grant_leases)
@@ -112,11 +114,7 @@ class Parts:
         self.guard = Guard(self.book, self.trail, self.clock)
         self._lease = timedelta(seconds=leases.longest)
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
-        self.shared = (
-            RedisCache(settings.redis_url, namespace=str(installation.id), max_ttl=settings.cache_ttl)
-            if settings.redis_url
-            else None
-        )
+        self.shared = self._shared()
         self._flights: SingleFlight[Any, Any] = SingleFlight()
         self.coherence = Coherence(self.local, self.shared, self._flights, self.book, self.client_book)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
@@ -136,6 +134,10 @@ class Parts:
             clock=self.clock,
             unsettled=self.coherence.unsettled,
         )
+
+    def _shared(self) -> RedisCache | None:
+        url, namespace = self._settings.redis_url, str(self._installation.id)
+        return RedisCache(url, namespace=namespace, max_ttl=self._settings.cache_ttl) if url else None
 
     def _rules(self) -> Rules:
         return Rules(
@@ -251,6 +253,7 @@ class Parts:
             clock=self.clock,
             local=self._spool,
             archive=self._archive,
+            scrubber=self._scrubber,
         )
         presence = Presence(
             self.nodes,

@@ -1,4 +1,7 @@
-"""What has to be done now and then: ship the local audit log, end retention times, forget what nobody asks for."""
+"""What has to be done now and then.
+
+Ship the local audit log, end retention times, forget what nobody asks for, get what was purged off the disk.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -45,19 +48,34 @@ class Archive(Protocol):
         """Drop settled intents, shipment notes of that age, and idempotency records past their day."""
 
 
+class Scrubber(Protocol):
+    """Where deleted rows lie about until somebody removes them."""
+
+    async def scrub(self) -> bool:
+        """Remove from disk what was purged, if it is time; returns whether that was done."""
+
+
 class Housekeeping:
     """Runs beside the service. Every step is safe to repeat and safe on several nodes at once."""
 
     def __init__(
-        self, *, ledger: Ledger, guard: Guard, writer: Writer, clock: Clock, local: LocalLog, archive: Archive
+        self,
+        *,
+        ledger: Ledger,
+        guard: Guard,
+        writer: Writer,
+        clock: Clock,
+        local: LocalLog,
+        archive: Archive,
+        scrubber: Scrubber,
     ) -> None:
         self._ledger, self._guard, self._writer, self._clock = ledger, guard, writer, clock
-        self._local, self._archive = local, archive
+        self._local, self._archive, self._scrubber = local, archive, scrubber
 
     async def run(self) -> None:
         """Keep house until cancelled."""
         while True:
-            for step in (self.ship_audit, self.end_retention, self._forget):
+            for step in (self.ship_audit, self.end_retention, self._forget, self._scrub):
                 try:
                     await step()
                 except HoldfastError as error:
@@ -91,3 +109,7 @@ class Housekeeping:
 
     async def _forget(self) -> None:
         await self._archive.forget(FORGET_AFTER)
+
+    async def _scrub(self) -> None:
+        if await self._scrubber.scrub():
+            _log.info("What was purged has left the disk")

@@ -124,7 +124,8 @@ WITH gone AS (DELETE FROM secrets_vault WHERE incarnation = $1),
      answers AS (DELETE FROM idempotency_records WHERE secret_name = $2),
      next AS MATERIALIZED (SELECT nextval('secret_revisions') AS revision)
 SELECT revision, pg_notify('holdfast', 'secret:' || $2 || ':' || revision),
-       (SELECT pg_notify('holdfast', 'rules:' || epoch || ':') FROM bumped)
+       (SELECT pg_notify('holdfast', 'rules:' || epoch || ':') FROM bumped),
+       nextval('secret_purges')
 FROM next
 
 -- name: add_intent

@@ -191,12 +191,17 @@ CREATE TABLE encryption_keys (
     created_at   TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
+-- Counts purges; those up to the number in installation.scrubbed have left the files of the tables as well.
+CREATE SEQUENCE secret_purges;
+
 -- The id tells this installation from others that share its Redis. The tenant is what clients name to log in, kept for
 -- ever: keys come and go. The first node to start here fills it in.
 CREATE TABLE installation (
-    single BOOLEAN PRIMARY KEY DEFAULT true CHECK (single),
-    id     UUID NOT NULL DEFAULT gen_random_uuid(),
-    tenant UUID
+    single             BOOLEAN PRIMARY KEY DEFAULT true CHECK (single),
+    id                 UUID NOT NULL DEFAULT gen_random_uuid(),
+    tenant             UUID,
+    scrubbed           BIGINT NOT NULL DEFAULT 0,
+    scrubbing_began_at TIMESTAMPTZ NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO installation DEFAULT VALUES;
 
