@@ -1,7 +1,7 @@
 """I1: nothing is disclosed that is not on record, in one sink at least; and what the record says."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from holdfast.domain.audit import record_of
+from holdfast.domain.chain import Chain, ChainId, Entry
 from holdfast.domain.policy import AccessContext, Caller
 from holdfast.errors import AccessDenied, AuditUnavailable, HoldfastError, SecretDisabled, SecretNotFound
 from holdfast.service.housekeeping import Housekeeping
@@ -17,6 +18,8 @@ from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.scrubbing import PostgresScrubber
 from holdfast.stores.spool import AuditSpool
 from tests.support.node import ALICE, FailingSink, Inside, audit, opened, rows
+
+RECORD = record_of(Caller("alice"), "get", "k", datetime.now(UTC), version=1, source="cache")
 
 
 async def test_every_outcome_is_on_record(service: SecretsService, database_url: str) -> None:
@@ -103,9 +106,9 @@ async def test_i1_a_denial_is_durable_before_the_caller_hears_of_it(database_url
     first = FailingSink(broken=False)
     release, write = asyncio.Event(), first.write
 
-    async def slow(records: object) -> None:
+    async def slow(entries: Sequence[Entry]) -> None:
         await release.wait()
-        await write(records)
+        await write(entries)
 
     first.write = slow  # type: ignore[method-assign]  # a sink that takes its time
     async with opened(database_url, tmp_path, first_sink=first) as inside:
@@ -123,26 +126,25 @@ async def test_concurrent_reads_share_few_writes(database_url: str, tmp_path: Pa
     batches: list[int] = []
     write = first.write
 
-    async def counted(records: list[object]) -> None:
-        batches.append(len(records))
+    async def counted(entries: Sequence[Entry]) -> None:
+        batches.append(len(entries))
         await asyncio.sleep(0)
-        await write(records)
+        await write(entries)
 
     first.write = counted  # type: ignore[method-assign]  # counts
     async with opened(database_url, tmp_path, first_sink=first) as inside:
         await inside.service.set_secret("k", "v")
         await asyncio.gather(*(inside.service.get_secret("k") for _ in range(200)))
-    assert sum(batches) == 200
+    assert sum(batches) == 201  # with the record that opens the chain
     assert len(batches) < 20
 
 
 async def test_records_of_an_outage_arrive_once(inside: Inside, database_url: str, tmp_path: Path) -> None:
-    spool, archive = AuditSpool(tmp_path / "spool"), PostgresAuditSink(inside.database)
-    record = record_of(Caller("alice"), "get", "k", datetime.now(UTC), version=1, source="cache")
-    await spool.write([record, replace(record, id=uuid4())])
+    spool = AuditSpool(tmp_path / "spool")
+    await spool.write(new_chain().extend([RECORD, RECORD]))
     (file,) = (tmp_path / "spool").iterdir()
     kept = file.read_bytes()
-    house = housekeeping(inside, spool, archive)
+    house = housekeeping(inside, spool)
     await house.ship_audit()
     assert list((tmp_path / "spool").iterdir()) == []
     file.write_bytes(kept)  # as if the node had died between the commit and the removal
@@ -151,35 +153,54 @@ async def test_records_of_an_outage_arrive_once(inside: Inside, database_url: st
     assert await audit(database_url, "k") == [("alice", "get", True, None, 1, "cache")] * 2
 
 
-async def test_a_damaged_file_does_not_keep_the_others_from_arriving(
+async def test_a_batch_whose_fate_was_not_known_arrives_once(inside: Inside, database_url: str, tmp_path: Path) -> None:
+    spool, chain = AuditSpool(tmp_path / "spool"), new_chain()
+    entries = chain.extend([RECORD] * 4)
+    await PostgresAuditSink(inside.database).write(entries[1:3])
+    await spool.write(entries)
+    await housekeeping(inside, spool).ship_audit()
+    assert await rows(
+        database_url, "SELECT seq FROM secret_access_logs WHERE boot = $1 ORDER BY seq", chain.id.boot
+    ) == [(1,), (2,), (3,), (4,)]
+
+
+async def test_a_damaged_file_is_set_aside_and_what_is_whole_arrives(
     inside: Inside, database_url: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "spool"
     spool = AuditSpool(folder)
-    await spool.write([record_of(Caller("alice"), "get", "k", datetime.now(UTC))])
-    damaged = folder / "00000000-0000-0000-0000-000000000000.jsonl"
-    damaged.write_text('{"name": 7}\n')
-    (folder / "0 notes.jsonl").write_text("not ours\n")
-    await housekeeping(inside, spool, PostgresAuditSink(inside.database)).ship_audit()
-    assert [row[:3] for row in await audit(database_url, "k")] == [("alice", "get", True)]
-    assert damaged.exists()
+    await spool.write(new_chain().extend([RECORD]))
+    entries = new_chain(8).extend([RECORD] * 3)
+    other = AuditSpool(folder)
+    await other.write(entries)
+    other.close()
+    (damaged,) = (file for file in folder.iterdir() if b'"boot":8' in file.read_bytes())
+    lines = damaged.read_bytes().splitlines(keepends=True)
+    damaged.write_bytes(lines[0] + lines[1].replace(b"alice", b"mallory") + lines[2])
+    (folder / "0 notes.log").write_text("not ours\n" * 2)
+    await housekeeping(inside, spool).ship_audit()
+    seqs = await rows(database_url, "SELECT boot, seq FROM secret_access_logs WHERE secret_name = 'k' ORDER BY 1, 2")
+    assert seqs == [(7, 1), (8, 1), (8, 3)]
+    assert damaged.with_suffix(".damaged").exists()
 
 
-async def test_a_line_that_a_crash_cut_short_is_left_out(inside: Inside, database_url: str, tmp_path: Path) -> None:
-    spool = AuditSpool(tmp_path / "spool")
-    await spool.write([record_of(Caller("alice"), "get", "k", datetime.now(UTC))])
+@pytest.mark.parametrize("cut", [1, 40, 400])
+async def test_what_a_crash_cut_short_is_left_out(inside: Inside, database_url: str, tmp_path: Path, cut: int) -> None:
+    spool, chain = AuditSpool(tmp_path / "spool"), new_chain()
+    await spool.write(chain.extend([RECORD] * 3))
     (file,) = (tmp_path / "spool").iterdir()
-    with file.open("ab") as stream:
-        stream.write(b'{"name": "k", "user_')
-    await housekeeping(inside, spool, PostgresAuditSink(inside.database)).ship_audit()
-    assert len(await audit(database_url, "k")) == 1
+    file.write_bytes(file.read_bytes()[:-cut] + bytes(cut // 2))
+    await housekeeping(inside, spool).ship_audit()
+    left = 3 if cut == 1 else 2 if cut == 40 else 1
+    assert len(await audit(database_url, "k")) == left
+    assert list((tmp_path / "spool").iterdir()) == []
 
 
 async def test_no_record_is_lost_between_writing_and_shipping(
     inside: Inside, database_url: str, tmp_path: Path
 ) -> None:
-    spool, archive = AuditSpool(tmp_path / "spool"), PostgresAuditSink(inside.database)
-    house = housekeeping(inside, spool, archive)
+    spool, chain = AuditSpool(tmp_path / "spool"), new_chain()
+    house = housekeeping(inside, spool)
 
     async def ship() -> None:
         for _ in range(30):
@@ -187,7 +208,9 @@ async def test_no_record_is_lost_between_writing_and_shipping(
 
     async def write() -> None:
         for _ in range(60):
-            await spool.write([record_of(Caller("alice"), "get", "k", datetime.now(UTC))])
+            entries = chain.extend([RECORD])
+            await spool.write(entries)
+            chain.advance(entries)
 
     await asyncio.gather(ship(), write(), ship())
     await house.ship_audit()
@@ -209,7 +232,7 @@ async def test_retention_ends_for_all_but_the_secret_that_was_tampered_with(
             "UPDATE secrets_vault SET scheduled_purge_at = now() - interval '2 days', attestation = '' "
             "WHERE secret_name = 'bad'"
         )
-    await housekeeping(inside, AuditSpool(tmp_path), PostgresAuditSink(inside.database)).end_retention()
+    await housekeeping(inside, AuditSpool(tmp_path)).end_retention()
     names = await rows(database_url, "SELECT secret_name FROM secrets_vault ORDER BY secret_name")
     assert names == [("bad",), ("young",)]
     assert (await audit(database_url, "good"))[-1] == ("system", "purge", True, None, None, None)
@@ -217,7 +240,11 @@ async def test_retention_ends_for_all_but_the_secret_that_was_tampered_with(
         await service.recover_secret("good")
 
 
-def housekeeping(inside: Inside, spool: AuditSpool, archive: PostgresAuditSink) -> Housekeeping:
+def new_chain(boot: int = 7) -> Chain:
+    return Chain(ChainId(uuid4(), boot))
+
+
+def housekeeping(inside: Inside, spool: AuditSpool) -> Housekeeping:
     parts = inside.parts
     return Housekeeping(
         ledger=parts.ledger,
@@ -225,6 +252,7 @@ def housekeeping(inside: Inside, spool: AuditSpool, archive: PostgresAuditSink) 
         writer=parts.writer,
         clock=parts.clock,
         local=spool,
-        archive=archive,
+        archive=PostgresAuditSink(inside.database),
+        take_in=parts.trail.take_in,
         scrubber=PostgresScrubber(inside.database),
     )

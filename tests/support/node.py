@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -13,6 +14,7 @@ from holdfast.bootstrap import create_secrets_service
 from holdfast.bootstrap.node import Parts
 from holdfast.bootstrap.storage import key_ring, open_installation
 from holdfast.config import Settings
+from holdfast.domain.chain import OPEN, Entry
 from holdfast.domain.policy import AccessContext
 from holdfast.errors import BackendUnavailable
 from holdfast.service.manager import SecretsService
@@ -110,8 +112,15 @@ async def audit(dsn: str, name: str) -> list[tuple[Any, ...]]:
     """(user, operation, success, error code, version, source), oldest first."""
     return await rows(
         dsn,
-        "SELECT user_id, operation, success, error_code, version, source FROM secret_access_logs "
-        "WHERE secret_name = $1 ORDER BY id",
+        """
+        (SELECT user_id, operation, success, error_code, version, source FROM secret_access_logs
+         WHERE secret_name = $1 ORDER BY id)
+        UNION ALL
+        (SELECT r.user_id, r.operation, r.success, r.error_code, r.version, r.source FROM audit_outbox,
+         jsonb_to_record(record) AS r (name text, user_id text, operation text, success bool, error_code text,
+                                       version bigint, source text)
+         WHERE r.name = $1 ORDER BY id)
+        """,
         name,
     )
 
@@ -132,7 +141,22 @@ class FailingSink:
         self.broken = broken
         self.records: list[Any] = []
 
-    async def write(self, records: Any) -> None:
+    async def write(self, entries: Sequence[Entry]) -> None:
         if self.broken:
             raise BackendUnavailable("this sink takes nothing")
-        self.records += records
+        self.records += [entry.record for entry in entries if entry.record.operation != OPEN]
+
+    async def take_in(self, extend: object, limit: int) -> Sequence[Entry]:
+        if self.broken:
+            raise BackendUnavailable("this sink takes nothing")
+        return ()
+
+    async def write_once(self, entries: Sequence[Entry]) -> None:
+        await self.write(entries)
+
+    async def waiting(self) -> bool:
+        return False
+
+    async def last_head(self, writer: UUID) -> None:
+        if self.broken:
+            raise BackendUnavailable("this sink knows nothing")

@@ -248,7 +248,11 @@ class World:
         """How many records of an operation there are."""
         async with self.database.connection() as connection:
             count: int = await connection.fetchval(
-                "SELECT count(*) FROM secret_access_logs WHERE secret_name = $1 AND operation = $2", name, operation
+                "SELECT count(*) FROM (SELECT secret_name, operation FROM secret_access_logs UNION ALL "
+                "SELECT record ->> 'name', record ->> 'operation' FROM audit_outbox) "
+                "AS r WHERE secret_name = $1 AND operation = $2",
+                name,
+                operation,
             )
         return count
 

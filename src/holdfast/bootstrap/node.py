@@ -6,8 +6,9 @@ from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
+from holdfast.bootstrap.audit import AuditParts
 from holdfast.bootstrap.replica import Replica, open_replica
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
 from holdfast.cache.memory import MemoryCache
@@ -20,7 +21,6 @@ from holdfast.ports import BackendHealth
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.access import AccessControl
 from holdfast.service.announcing import Announcer
-from holdfast.service.auditing import AuditTrail
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
 from holdfast.service.clients import ClientBook
@@ -39,7 +39,6 @@ from holdfast.service.rules import Rules
 from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 from holdfast.stores.postgres.access import PostgresClients, PostgresReports
-from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
 from holdfast.stores.postgres.grants import PostgresGrants
@@ -49,10 +48,6 @@ from holdfast.stores.postgres.migrations import schema_version
 from holdfast.stores.postgres.nodes import PostgresNodes
 from holdfast.stores.postgres.scrubbing import PostgresScrubber
 from holdfast.stores.postgres.sync_state import PostgresSyncState
-from holdfast.stores.spool import AuditSpool
-
-_SPOOL: Final = "audit"
-"""The folder of the local audit log in the data folder."""
 
 
 class Node:
@@ -103,9 +98,9 @@ class Parts:
         self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
         self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
         self.nodes = PostgresNodes(database)
-        self._archive, self._spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
         self._scrubber = PostgresScrubber(database)
-        self.trail = AuditTrail(self._archive, self._spool, self.clock)
+        self.audit = AuditParts(settings, database, self.clock)
+        self.trail = self.audit.trail
         self.grants = PostgresGrants(database)
         leases = Leases(settings.grant_lease, settings.grant_leases)
         self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, leases)
@@ -217,6 +212,7 @@ class Parts:
             guard=self.guard,
             ledger=self.ledger,
             reports=self.reports,
+            audit=self.audit.search,
             journal=self.journal,
             sync=self.sync_state,
             nodes=self.nodes,
@@ -251,9 +247,10 @@ class Parts:
             guard=self.guard,
             writer=self.writer,
             clock=self.clock,
-            local=self._spool,
-            archive=self._archive,
             scrubber=self._scrubber,
+            local=self.audit.spool,
+            archive=self.audit.archive,
+            take_in=self.trail.take_in,
         )
         presence = Presence(
             self.nodes,
@@ -282,10 +279,10 @@ class Parts:
 
     async def close(self) -> None:
         """Close what the parts opened; the database is closed by whoever opened it."""
+        await self.audit.close()
         await self._flights.aclose()
         if self.replica is not None:
             await self.replica.aclose()
         if self.shared is not None:
             await self.shared.aclose()
         await self.local.aclose()
-        self._spool.close()

@@ -12,6 +12,7 @@ from holdfast.embedded.keyfile import FILE_NAME, load_or_make_key
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
 from holdfast.stores.postgres.access import PostgresKeyRegistry
+from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database, Installation, installation_of
 from holdfast.stores.postgres.migrations import check_schema, migrate
 
@@ -69,6 +70,7 @@ async def _prepare(database: Database, ring: KeyRing) -> None:
     check_known_answers(ring, await registry.known_answers())
     await migrate(database)
     await check_schema(database)
+    await PostgresAuditSink(database).make_room()
     primary = ring.ids[0]
     await registry.add(primary, known_answer(ring, primary))
 

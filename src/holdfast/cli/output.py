@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import click
+import msgspec
 
 from holdfast.cli.exits import ending_of
 from holdfast.domain.audit import printable
@@ -117,6 +118,8 @@ def _plain(value: object) -> object:
         return moment(value)
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Set):

@@ -1,9 +1,9 @@
 """What goes on record. Never a value, nor anything computed from one."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid4
+
+import msgspec
 
 from holdfast.domain.policy import Caller
 
@@ -11,15 +11,23 @@ MAX_USER_AGENT: Final = 256
 MAX_ERROR: Final = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRecord:
-    """One operation, allowed or refused, and how it ended. ``name`` may be a pattern, or "*" for the whole vault."""
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One operation, allowed or refused, and how it ended. ``name`` may be a pattern, or "*" for the whole vault.
 
-    name: str
+    ``version``: the generation that was disclosed or made. ``source``: the tier that answered. ``rule``: what decided,
+    such as a grant or a role. ``detail``: a fact that belongs to the operation and to no other member.
+
+    Fields may be added at the end, with a default; none may be renamed, moved or removed: hashes of stored records are
+    taken over their text, in this order.
+    """
+
+    timestamp: datetime
     user_id: str
     operation: str
+    name: str
     success: bool
-    timestamp: datetime
+    auth_method: str | None = None
+    rule: str | None = None
     error_code: str | None = None
     error_message: str | None = None
     version: int | None = None
@@ -28,7 +36,7 @@ class AuditRecord:
     ip_address: str | None = None
     user_agent: str | None = None
     request_id: str | None = None
-    id: UUID = field(default_factory=uuid4)
+    detail: str | None = None
 
 
 def record_of(
@@ -41,14 +49,18 @@ def record_of(
     version: int | None = None,
     source: str | None = None,
     stale: bool = False,
+    rule: str | None = None,
+    detail: str | None = None,
 ) -> AuditRecord:
     """Return the record of one operation by ``caller``; caller-controlled text is bounded and made printable."""
     return AuditRecord(
-        name=name,
+        timestamp=timestamp,
         user_id=caller.id,
         operation=operation,
+        name=name,
         success=error is None,
-        timestamp=timestamp,
+        auth_method=caller.method.value,
+        rule=rule,
         error_code=getattr(error, "code", type(error).__name__) if error else None,
         error_message=printable(str(error), MAX_ERROR) if error else None,
         version=version,
@@ -57,6 +69,7 @@ def record_of(
         ip_address=printable(caller.ip_address, 50),
         user_agent=printable(caller.user_agent, MAX_USER_AGENT),
         request_id=printable(caller.request_id, 128),
+        detail=detail,
     )
 
 

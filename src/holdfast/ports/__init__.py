@@ -5,7 +5,16 @@ Every method may raise ``BackendUnavailable`` when its backend does not answer; 
 
 from holdfast.domain.sealed import Place, SealedValue
 from holdfast.ports.access import ClientRecord, ClientStore, GrantStore, KeyRegistry, RuleKind, StoredRule
-from holdfast.ports.audit import AuditLog, AuditSink, BackendHealth, Reports, VaultTotals
+from holdfast.ports.audit import (
+    AuditArchive,
+    AuditLog,
+    AuditSearch,
+    AuditSink,
+    BackendHealth,
+    ChainHead,
+    Reports,
+    VaultTotals,
+)
 from holdfast.ports.caching import Cache, CacheEntry
 from holdfast.ports.clock import Clock
 from holdfast.ports.feed import Feed, FeedListener
@@ -16,11 +25,14 @@ from holdfast.ports.sealing import Sealer
 from holdfast.ports.vault import Vault, VaultVersion
 
 __all__ = [
+    "AuditArchive",
     "AuditLog",
+    "AuditSearch",
     "AuditSink",
     "BackendHealth",
     "Cache",
     "CacheEntry",
+    "ChainHead",
     "ClientRecord",
     "ClientStore",
     "Clock",

@@ -1,10 +1,12 @@
 """The audit trail, and figures over everything stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.domain.chain import Entry
 from holdfast.domain.names import SecretName
 
 
@@ -22,8 +24,45 @@ class AuditLog(Protocol):
 class AuditSink(Protocol):
     """One place that keeps audit records."""
 
-    async def write(self, records: Sequence[AuditRecord]) -> None:
-        """Return when all of these records are durable here."""
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """Return when all of these entries, of one chain, are durable here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainHead:
+    """Where a chain ends."""
+
+    writer: UUID
+    boot: int
+    seq: int
+    hash: bytes
+
+
+class AuditArchive(AuditSink, Protocol):
+    """The place where all records of all writers end up."""
+
+    async def write_once(self, entries: Sequence[Entry]) -> None:
+        """Store entries of one chain, some of which may have been stored before."""
+
+    async def take_in(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
+        """Store records that were committed with their change and have no place in a chain yet.
+
+        ``extend`` is given up to ``limit`` of them, oldest first, and returns their entries; they are stored in the
+        transaction that takes the records out of the waiting ones. Returns the entries; none when nothing waited.
+        """
+
+    async def waiting(self) -> bool:
+        """Whether any record waits for ``take_in``."""
+
+    async def last_head(self, writer: UUID) -> ChainHead | None:
+        """The end of a writer's newest chain."""
+
+
+class AuditSearch(Protocol):
+    """Finds records, wherever they are at this moment: in a chain already, or not yet."""
+
+    async def history(self, name: SecretName, limit: int) -> list[AuditRecord]:
+        """The newest records of a secret, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +80,6 @@ class VaultTotals:
 
 class Reports(Protocol):
     """Figures over everything stored."""
-
-    async def history(self, name: SecretName, limit: int) -> list[AuditRecord]:
-        """The newest audit records of a secret, newest first."""
 
     async def totals(self) -> VaultTotals:
         """Counts for health."""

@@ -1,18 +1,21 @@
 """The audit trail: nothing is answered before its record is durable in one of two sinks.
 
-Natural group commit: whatever arrives while one batch is being written goes into the next, with no timer. PostgreSQL
-is the first sink; while it is out of reach records go to the local log, and are shipped when it is back.
+One sequencer per process gives each record its place in the process's own hash chain. Natural group commit: whatever
+arrives while one batch is being written goes into the next, with no timer. PostgreSQL is the first sink; while it is
+out of reach records go to the local log, and are shipped when it is back.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID
 
-from holdfast.domain.audit import AuditRecord
-from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError
-from holdfast.ports import AuditSink, Clock
+from holdfast.domain.audit import AuditRecord, record_of
+from holdfast.domain.chain import OPEN, Chain, ChainId, Entry
+from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
+from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError, OutcomeUnknown
+from holdfast.ports import AuditArchive, AuditSink, Clock
 
 _log: Final = logging.getLogger(__name__)
 
@@ -22,19 +25,27 @@ SINK_TIMEOUT_S: Final = 1.0
 COOL_DOWN_S: Final = 1.0
 """How long a failed sink is left alone before the next batch tries it again."""
 
+TAKEN_AT_ONCE: Final = 500
+"""Records that were committed with their change and get their places in one transaction."""
 
-@dataclass(slots=True)
-class _Batch:
-    records: list[AuditRecord] = field(default_factory=list)
-    durable: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+_SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 
 
 class AuditTrail:
-    """Implements ``ports.AuditLog`` over a first sink and a local one."""
+    """Implements ``ports.AuditLog`` over a first sink and a local one.
 
-    def __init__(self, first: AuditSink, local: AuditSink, clock: Clock) -> None:
-        self._first, self._local, self._clock = first, local, clock
-        self._gathering: _Batch | None = None
+    Args:
+        writer: this process's place, kept over restarts; no two live processes share one.
+    """
+
+    def __init__(self, writer: UUID, first: AuditArchive, local: AuditSink, clock: Clock) -> None:
+        self._writer_id, self._first, self._local, self._clock = writer, first, local, clock
+        self._chain: Chain | None = None
+        self._opening: AuditRecord | None = None
+        self._boot = 0
+        self._records: list[AuditRecord] = []
+        self._waiters: list[asyncio.Future[None]] = []
+        self._outbox_waits = False
         self._writer: asyncio.Task[None] | None = None
         self._first_failed_at: float | None = None
 
@@ -45,56 +56,136 @@ class AuditTrail:
 
     async def append(self, record: AuditRecord) -> None:
         """See the port."""
-        if self._gathering is None:
-            self._gathering = _Batch()
-        batch = self._gathering
-        batch.records.append(record)
+        waiter = asyncio.get_running_loop().create_future()
+        self._records.append(record)
+        self._waiters.append(waiter)
+        self._start()
+        await waiter
+
+    def take_in(self) -> None:
+        """Give records that were committed with their change a place in the chain, soon and before those that follow.
+
+        Whatever becomes of that, they are durable already; the next call tries again.
+        """
+        self._outbox_waits = True
+        self._start()
+
+    async def aclose(self) -> None:
+        """Return when nothing waits for its place."""
+        while self._writer is not None:
+            await asyncio.wait({self._writer})
+
+    def _start(self) -> None:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all(), name="audit")
-        await asyncio.shield(batch.durable)
 
     async def _write_all(self) -> None:
         try:
-            while self._gathering is not None:
-                batch, self._gathering = self._gathering, None
-                await self._settle(batch)
+            while self._records or self._outbox_waits:
+                if self._outbox_waits:
+                    await self._empty_outbox()
+                records, waiters = self._records, self._waiters
+                self._records, self._waiters = [], []
+                if records:
+                    await self._settle(records, waiters)
         finally:
             self._writer = None
 
-    async def _settle(self, batch: _Batch) -> None:
+    async def _settle(self, records: Sequence[AuditRecord], waiters: Sequence[asyncio.Future[None]]) -> None:
+        failure: Exception | None = None
         try:
-            await self._write(batch.records)
+            await self._write(records)
+        except HoldfastError as error:
+            failure = error
         except Exception as error:
-            failure = error if isinstance(error, HoldfastError) else AuditUnavailable("The audit trail failed")
-            failure.__cause__ = failure.__cause__ or error if failure is not error else failure.__cause__
-            batch.durable.set_exception(failure)
-            batch.durable.exception()  # a waiter that was cancelled never asks; that is no fault to report
-        else:
-            batch.durable.set_result(None)
+            failure = AuditUnavailable("The audit trail failed, so nothing is disclosed: the log has the reason.")
+            failure.__cause__ = error
+        for waiter in waiters:
+            if waiter.done():  # who waited was cancelled
+                continue
+            if failure is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(failure)
 
     async def _write(self, records: Sequence[AuditRecord]) -> None:
-        if self._first_is_due():
-            try:
-                async with asyncio.timeout(SINK_TIMEOUT_S):
-                    await self._first.write(records)
-            except (BackendUnavailable, TimeoutError) as error:
-                self._first_failed_at = self._clock.monotonic()
-                _log.warning("Audit records go to the local log: %s", error)
-            else:
-                self._first_failed_at = None
-                return
-        await self._write_locally(records)
+        chain = await self._open_chain()
+        entries = self._extend(chain, records)
+        if not await self._write_first(entries):
+            await self._write_locally(entries)
+        chain.advance(entries)
+
+    async def _write_first(self, entries: Sequence[Entry]) -> bool:
+        if not self._first_is_due():
+            return False
+        try:
+            async with asyncio.timeout(SINK_TIMEOUT_S):
+                await self._first.write(entries)
+        except (BackendUnavailable, TimeoutError) as error:
+            self._first_failed(error)
+            return False
+        self._first_failed_at = None
+        return True
+
+    async def _write_locally(self, entries: Sequence[Entry]) -> None:
+        try:
+            async with asyncio.timeout(SINK_TIMEOUT_S):
+                await self._local.write(entries)
+        except (BackendUnavailable, TimeoutError) as error:
+            self._chain = None  # either sink may yet turn out to have these entries: their places are spent
+            raise AuditUnavailable(
+                "No audit sink takes records, so nothing is disclosed: "
+                "restore PostgreSQL, or make the data folder writable with space left."
+            ) from error
+
+    async def _empty_outbox(self) -> None:
+        self._outbox_waits = False
+        if not self._first_is_due():
+            return
+        chain = await self._open_chain()
+        try:
+            async with asyncio.timeout(SINK_TIMEOUT_S):
+                taken = await self._first.take_in(lambda records: self._extend(chain, records), TAKEN_AT_ONCE)
+        except (BackendUnavailable, TimeoutError) as error:
+            if isinstance(error, OutcomeUnknown | TimeoutError):
+                self._chain = None  # the commit may have been made: these places are spent
+            self._first_failed(error)
+        except Exception:
+            self._chain = None
+            _log.exception("Audit records that were committed with their change keep waiting for their place")
+        else:
+            chain.advance(taken)
+            self._outbox_waits |= len(taken) >= TAKEN_AT_ONCE
+
+    def _extend(self, chain: Chain, records: Sequence[AuditRecord]) -> list[Entry]:
+        if chain.seq == 0 and self._opening is not None:
+            records = [self._opening, *records]
+        return chain.extend(records)
+
+    async def _open_chain(self) -> Chain:
+        """The chain of this boot; a new one at the start, and wherever it is not certain how the former ends."""
+        if self._chain is None:
+            now = self._clock.now()
+            self._boot = max(self._boot + 1, round(now.timestamp() * 1_000_000))
+            self._chain = Chain(ChainId(self._writer_id, self._boot))
+            self._opening = record_of(_SYSTEM, OPEN, "*", now, detail=await self._former_end())
+        return self._chain
+
+    async def _former_end(self) -> str:
+        if not self._first_is_due():
+            return "the end of the former chain is not known"
+        try:
+            async with asyncio.timeout(SINK_TIMEOUT_S):
+                head = await self._first.last_head(self._writer_id)
+        except (BackendUnavailable, TimeoutError) as error:
+            self._first_failed(error)
+            return "the end of the former chain is not known"
+        return f"after boot {head.boot}, seq {head.seq}, hash {head.hash.hex()}" if head else "the first of this writer"
 
     def _first_is_due(self) -> bool:
         failed_at = self._first_failed_at
         return failed_at is None or self._clock.monotonic() - failed_at >= COOL_DOWN_S
 
-    async def _write_locally(self, records: Sequence[AuditRecord]) -> None:
-        try:
-            async with asyncio.timeout(SINK_TIMEOUT_S):
-                await self._local.write(records)
-        except (BackendUnavailable, TimeoutError) as error:
-            raise AuditUnavailable(
-                "No audit sink takes records, so nothing is disclosed: "
-                "restore PostgreSQL, or make the data folder writable with space left."
-            ) from error
+    def _first_failed(self, error: Exception) -> None:
+        self._first_failed_at = self._clock.monotonic()
+        _log.warning("Audit records go to the local log: %s", error)

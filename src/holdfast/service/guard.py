@@ -144,6 +144,7 @@ class Guard:
             version=version,
             source=source,
             stale=stale,
+            rule=authorized.rule or None,
         )
 
     def failure(self, caller: Caller, operation: str, name: str, error: BaseException) -> AuditRecord:

@@ -4,13 +4,12 @@ Ship the local audit log, end retention times, forget what nobody asks for, get 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Final, Protocol
-from uuid import UUID
 
-from holdfast.domain.audit import AuditRecord
+from holdfast.domain.chain import Entry
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission
 from holdfast.errors import HoldfastError, IntegrityFailure, KeyUnavailable
@@ -30,22 +29,27 @@ FORGET_AFTER: Final = timedelta(days=30)
 class LocalLog(Protocol):
     """The local audit log, as the one who empties it sees it."""
 
-    def batches(self) -> Iterator[AbstractContextManager[tuple[UUID, list[AuditRecord]]]]:
-        """Every file nobody else holds, each removed when its context ends without an error.
+    def segments(self) -> Iterator[AbstractContextManager[Sequence[Entry]]]:
+        """The whole entries of every file nobody else holds.
 
-        Raises:
-            IntegrityFailure: by a context, for a file that is damaged.
+        A file is removed when its context ends without an error; one that is damaged is set aside instead.
         """
 
 
 class Archive(Protocol):
     """Where those records belong."""
 
-    async def write_once(self, batch: UUID, records: list[AuditRecord]) -> None:
-        """Store a batch; one that is there already changes nothing."""
+    async def write_once(self, entries: Sequence[Entry]) -> None:
+        """Store entries, some of which may be there already."""
+
+    async def waiting(self) -> bool:
+        """Whether any record that was committed with its change waits for its place in a chain."""
+
+    async def make_room(self) -> None:
+        """Make the partitions that the coming months need."""
 
     async def forget(self, older_than: timedelta) -> None:
-        """Drop settled intents, shipment notes of that age, and idempotency records past their day."""
+        """Drop settled intents of that age, and idempotency records past their day."""
 
 
 class Scrubber(Protocol):
@@ -56,7 +60,11 @@ class Scrubber(Protocol):
 
 
 class Housekeeping:
-    """Runs beside the service. Every step is safe to repeat and safe on several nodes at once."""
+    """Runs beside the service. Every step is safe to repeat and safe on several nodes at once.
+
+    Args:
+        take_in: lets this node give waiting audit records their places.
+    """
 
     def __init__(
         self,
@@ -67,15 +75,24 @@ class Housekeeping:
         clock: Clock,
         local: LocalLog,
         archive: Archive,
+        take_in: Callable[[], None],
         scrubber: Scrubber,
     ) -> None:
         self._ledger, self._guard, self._writer, self._clock = ledger, guard, writer, clock
-        self._local, self._archive, self._scrubber = local, archive, scrubber
+        self._local, self._archive, self._take_in, self._scrubber = local, archive, take_in, scrubber
+        self._steps = (
+            self.ship_audit,
+            self.chain_audit,
+            archive.make_room,
+            self.end_retention,
+            self._forget,
+            self._scrub,
+        )
 
     async def run(self) -> None:
         """Keep house until cancelled."""
         while True:
-            for step in (self.ship_audit, self.end_retention, self._forget, self._scrub):
+            for step in self._steps:
                 try:
                     await step()
                 except HoldfastError as error:
@@ -86,13 +103,16 @@ class Housekeeping:
 
     async def ship_audit(self) -> None:
         """Bring the records of the local log to PostgreSQL."""
-        for taken in self._local.batches():
-            try:
-                with taken as (batch, records):
-                    await self._archive.write_once(batch, records)
-                    _log.info("Shipped %d audit records of an outage", len(records))
-            except IntegrityFailure as error:
-                _log.error("Not shipped: %s", error)
+        for segment in self._local.segments():
+            with segment as entries:
+                if entries:
+                    await self._archive.write_once(entries)
+                    _log.info("Shipped %d audit records of an outage", len(entries))
+
+    async def chain_audit(self) -> None:
+        """Give records their place in a chain whose writer died between their commit and that."""
+        if await self._archive.waiting():
+            self._take_in()
 
     async def end_retention(self) -> None:
         """Purge deleted secrets whose time to be recovered is over."""

@@ -8,6 +8,7 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.ports import (
+    AuditSearch,
     BackendHealth,
     Clock,
     Journal,
@@ -68,20 +69,21 @@ class Reporter:
         guard: Guard,
         ledger: Ledger,
         reports: Reports,
+        audit: AuditSearch,
         journal: Journal,
         sync: SyncState,
         nodes: NodeStore,
         clock: Clock,
         backends: Callable[[], Sequence[BackendHealth]],
     ) -> None:
-        self._guard, self._ledger, self._reports = guard, ledger, reports
+        self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes = journal, sync, nodes
         self._clock, self._backends = clock, backends
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
         async with self._guard.operation(caller, Permission.AUDIT, name, "history", Permission.GRANT) as authorized:
-            records = await self._reports.history(name, limit)
+            records = await self._audit.history(name, limit)
             await self._guard.record(authorized)
         return records
 

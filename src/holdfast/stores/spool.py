@@ -1,7 +1,11 @@
-"""The local audit log: where records go while PostgreSQL is out of reach, until they can be shipped there."""
+"""The local audit log: where records go while PostgreSQL is out of reach, until they can be shipped there.
+
+A file holds entries of one chain, a line each: CRC-32 of the rest in 8 hex digits, a space, the entry's own line.
+"""
 
 import asyncio
 import fcntl
+import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,35 +13,61 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
+from zlib import crc32
 
-import msgspec
-
-from holdfast.domain.audit import AuditRecord
+from holdfast.domain.chain import ChainId, Entry, follows, parse_line
 from holdfast.errors import BackendUnavailable, IntegrityFailure
+
+_log: Final = logging.getLogger(__name__)
 
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 """Records of one file are shipped in one transaction, so a file is kept to what one holds easily."""
 
-_encoder: Final = msgspec.json.Encoder()
-_decoder: Final = msgspec.json.Decoder(AuditRecord)
+_MAX_WRITERS: Final = 1024
+"""Processes that can share a data folder and each keep their identity over restarts; more get a new one each time."""
 
 
 class AuditSpool:
-    """JSON lines in ``folder``, each batch on disk before ``write`` returns.
+    """Files in ``folder``; each batch is on disk before ``write`` returns.
 
     A file belongs to the process that holds its lock: nobody ships a file that may still grow.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._chain: ChainId | None = None
         self._descriptor: int | None = None
+        self._identity: int | None = None
         self._busy = threading.Lock()  # held by the thread that writes
 
-    async def write(self, records: Sequence[AuditRecord]) -> None:
-        """Implements ``ports.AuditSink``."""
-        lines = b"".join(_encoder.encode(record) + b"\n" for record in records)
+    def writer(self) -> UUID:
+        """Return the identity of this process, which it has until ``forget_writer``.
+
+        It is the first in the folder that no live process has, so that a restarted process goes on under its old one.
+        """
         try:
-            await asyncio.to_thread(self._append, lines)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for number in range(_MAX_WRITERS):
+                descriptor = os.open(self._folder / f"writer-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                if _locked(descriptor):
+                    self._identity = descriptor
+                    return _identity_in(descriptor)
+                os.close(descriptor)
+        except OSError as error:
+            _log.warning("This process records under a new identity: the data folder failed (%s)", error)
+        return uuid4()
+
+    def forget_writer(self) -> None:
+        """Let another process have the identity."""
+        if self._identity is not None:
+            os.close(self._identity)
+            self._identity = None
+
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """Implements ``ports.AuditSink``."""
+        lines = b"".join(_framed(entry.line()) for entry in entries)
+        try:
+            await asyncio.to_thread(self._append, entries[0].chain, lines)
         except OSError as error:
             self.close()
             raise BackendUnavailable(f"The local audit log cannot be written ({type(error).__name__})") from error
@@ -50,23 +80,22 @@ class AuditSpool:
             finally:
                 self._busy.release()
 
-    def batches(self) -> Iterator[AbstractContextManager[tuple[UUID, list[AuditRecord]]]]:
-        """Every file nobody else holds, each removed when its context ends without an error.
+    def segments(self) -> Iterator[AbstractContextManager[Sequence[Entry]]]:
+        """The whole entries of every file nobody else holds.
 
-        Raises:
-            IntegrityFailure: by a context, for a file that is damaged. It is kept.
+        A file is removed when its context ends without an error; one that is damaged is set aside instead.
         """
         self.close()
-        for file in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else []:
+        for file in sorted(self._folder.glob("*.log")) if self._folder.is_dir() else []:
             descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             if _locked(descriptor):
                 yield _taken(file, descriptor)
             else:
                 os.close(descriptor)
 
-    def _append(self, lines: bytes) -> None:
+    def _append(self, chain: ChainId, lines: bytes) -> None:
         with self._busy:
-            descriptor = self._current()
+            descriptor = self._current(chain)
             start = os.fstat(descriptor).st_size
             if os.write(descriptor, lines) != len(lines):
                 os.ftruncate(descriptor, start)
@@ -78,37 +107,82 @@ class AuditSpool:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _current(self) -> int:
-        if self._descriptor is not None and os.fstat(self._descriptor).st_size > MAX_FILE_BYTES:
+    def _current(self, chain: ChainId) -> int:
+        if self._chain != chain or (self._descriptor and os.fstat(self._descriptor).st_size > MAX_FILE_BYTES):
             self._let_go()
         if self._descriptor is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = self._folder / f"{uuid4()}.jsonl"
+            file = self._folder / f"{uuid4()}.log"
             self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             _sync_folder(self._folder)
+            self._chain = chain
         return self._descriptor
 
 
 @contextmanager
-def _taken(file: Path, descriptor: int) -> Iterator[tuple[UUID, list[AuditRecord]]]:
+def _taken(file: Path, descriptor: int) -> Iterator[Sequence[Entry]]:
     try:
-        yield _content_of(file)
-        file.unlink(missing_ok=True)
+        entries, damaged = whole_entries(file.read_bytes())
+        yield entries
+        if damaged:
+            file.rename(file.with_suffix(".damaged"))
+            _log.error(
+                "The local audit log has a damaged file; what is whole of it was shipped, and it is kept: %s", file
+            )
+        else:
+            file.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
 
-def _content_of(file: Path) -> tuple[UUID, list[AuditRecord]]:
+def whole_entries(content: bytes) -> tuple[list[Entry], bool]:
+    """The entries of a file that are whole, and whether it is damaged.
+
+    What a crash cut short at the end was never acknowledged; it is left out, and is no damage.
+    """
+    lines = content.split(b"\n")
+    if lines[-1] == b"":
+        del lines[-1]
+    parsed = list(map(_unframed, lines))
+    while parsed and parsed[-1] is None:
+        del parsed[-1]
+    entries: list[Entry] = []
+    for entry in parsed:
+        if entry is not None and not (entries and _contradicts(entries[-1], entry)):
+            entries.append(entry)
+    return entries, len(entries) != len(parsed)
+
+
+def _contradicts(before: Entry, entry: Entry) -> bool:
+    next_one = entry.seq == before.seq + 1 and entry.chain == before.chain
+    return entry.chain != before.chain or (next_one and not follows(before.hash, entry))
+
+
+def _framed(line: bytes) -> bytes:
+    return b"%08x %b\n" % (crc32(line), line)
+
+
+def _unframed(framed: bytes) -> Entry | None:
+    line = framed[9:]
+    if framed[:9] != b"%08x " % crc32(line):
+        return None
     try:
-        return UUID(file.stem), _whole_records(file.read_bytes())
-    except (ValueError, msgspec.DecodeError) as error:
-        raise IntegrityFailure(f"The local audit log has a damaged file, {file}; it is kept for a person") from error
+        return parse_line(line)
+    except IntegrityFailure:
+        return None
 
 
-def _whole_records(text: bytes) -> list[AuditRecord]:
-    """The records of a file. A last line that a crash cut short was never acknowledged, and is left out."""
-    return [_decoder.decode(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+def _identity_in(descriptor: int) -> UUID:
+    text = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
+    try:
+        return UUID(text)
+    except ValueError:  # new, or cut short by a crash
+        identity = uuid4()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{identity}\n".encode(), 0)
+        os.fdatasync(descriptor)
+        return identity
 
 
 def _locked(descriptor: int) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from typing import Annotated, Self
-from uuid import UUID
 
 from msgspec import Meta
 
@@ -83,12 +82,13 @@ class ClientDocument(Document):
 class AuditDocument(Document):
     """One operation, allowed or refused, and how it ended."""
 
-    id: UUID
     name: str
     user_id: str
     operation: str
     success: bool
     timestamp: Moment
+    auth_method: str | None
+    rule: str | None
     error_code: str | None
     error_message: str | None
     version: int | None
@@ -97,6 +97,7 @@ class AuditDocument(Document):
     ip_address: str | None
     user_agent: str | None
     request_id: str | None
+    detail: str | None
 
 
 class History(Document):

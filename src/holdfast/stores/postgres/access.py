@@ -1,19 +1,13 @@
 """Clients, figures and known answers at the commit point."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.domain.names import SecretName
 from holdfast.errors import Conflict
 from holdfast.ports import ClientRecord, VaultTotals
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
-from holdfast.stores.postgres.transaction import audit_columns
-
-
-async def _record(connection: Connection, record: AuditRecord) -> None:
-    await connection.execute(load("ledger")["record"], *audit_columns(record))
 
 
 class PostgresClients:
@@ -29,7 +23,8 @@ class PostgresClients:
             added = await connection.fetch(self._sql["add_client"], client_id, secret_hash, created_by)
             if not added:
                 raise Conflict(f"Client {client_id!r} exists already; remove it first or choose another id")
-            await _record(connection, record)
+            await put_record(connection, record)
+        self._database.recorded()
 
     async def secret_hash(self, client_id: str) -> bytes | None:
         """See the port."""
@@ -41,7 +36,8 @@ class PostgresClients:
         """See the port."""
         async with self._database.transaction() as connection:
             removed = await connection.fetch(self._sql["remove_client"], client_id)
-            await _record(connection, record)
+            await put_record(connection, record)
+        self._database.recorded()
         return bool(removed)
 
     async def list(self) -> list[ClientRecord]:
@@ -80,32 +76,8 @@ class PostgresReports:
         self._database = database
         self._sql = load("access")
 
-    async def history(self, name: SecretName, limit: int) -> list[AuditRecord]:
-        """See the port."""
-        async with self._database.connection() as connection:
-            return [_audit_of(row) for row in await connection.fetch(self._sql["history"], name, limit)]
-
     async def totals(self) -> VaultTotals:
         """See the port."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(self._sql["vault_totals"])
         return VaultTotals(**dict(row))
-
-
-def _audit_of(row: Mapping[str, Any]) -> AuditRecord:
-    return AuditRecord(
-        id=row["record_id"],
-        name=row["secret_name"],
-        user_id=row["user_id"],
-        operation=row["operation"],
-        success=row["success"],
-        error_code=row["error_code"],
-        error_message=row["error_message"],
-        version=row["version"],
-        source=row["source"],
-        stale=row["stale"],
-        ip_address=row["ip_address"],
-        user_agent=row["user_agent"],
-        request_id=row["request_id"],
-        timestamp=row["timestamp"],
-    )

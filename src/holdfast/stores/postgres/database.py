@@ -1,7 +1,7 @@
 """The connection pool."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -35,6 +35,8 @@ class Database:
     def __init__(self, dsn: str | None = None, *, pool: Any = None, max_connections: int = 10) -> None:
         self._dsn, self._pool, self._owned = dsn, pool, pool is None
         self._max_connections = max_connections
+        self.recorded: Callable[[], None] = lambda: None
+        """To be called after a commit that stored an audit record; whoever chains records listens here."""
 
     @property
     def owned(self) -> bool:

@@ -7,8 +7,8 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.ports import RuleKind, StoredRule
 from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
-from holdfast.stores.postgres.transaction import audit_columns
 
 
 class PostgresGrants:
@@ -49,7 +49,8 @@ class PostgresGrants:
                 rule.incarnation,
                 rule.attestation,
             )
-            await connection.execute(load("ledger")["record"], *audit_columns(record))
+            await put_record(connection, record)
+        self._database.recorded()
         return row["id"], row["epoch"]
 
     async def remove(self, rule: StoredRule, record: AuditRecord) -> tuple[bool, int]:
@@ -57,7 +58,8 @@ class PostgresGrants:
         keys = (rule.subject, rule.pattern, *(rule.terms if rule.kind is RuleKind.ROLE else ()))
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(self._sql[f"remove_{rule.kind}"], *keys)
-            await connection.execute(load("ledger")["record"], *audit_columns(record))
+            await put_record(connection, record)
+        self._database.recorded()
         return bool(row["removed"]), row["epoch"]
 
 

@@ -25,6 +25,7 @@ class PostgresLedger:
         """See the port."""
         async with self._database.transaction() as connection:
             yield PostgresTransaction(connection)
+        self._database.recorded()
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Connection]:

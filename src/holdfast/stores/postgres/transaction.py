@@ -13,6 +13,7 @@ from holdfast.domain.secret import JSONObject, RotationPolicy, SecretVersion
 from holdfast.errors import Conflict, IntegrityFailure, TransitionPending
 from holdfast.ports import Head, StoredVersion
 from holdfast.stores.postgres.database import Connection
+from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import (
     attribute_columns,
@@ -151,7 +152,7 @@ class PostgresTransaction:
 
     async def record(self, record: AuditRecord) -> None:
         """See the port."""
-        await self._connection.execute(self._sql["record"], *audit_columns(record))
+        await put_record(self._connection, record)
 
     async def recall(self, user_id: str, key: str) -> tuple[bytes, JSONObject] | None:
         """See the port."""
@@ -172,26 +173,6 @@ async def former_version(connection: Connection, head: Head, version: int | str 
     query = load("ledger")["version_by_number" if isinstance(version, int) else "version_by_id"]
     row = await connection.fetchrow(query, head.incarnation, version)
     return stored_of(row, head.name, current=False) if row else None
-
-
-def audit_columns(record: AuditRecord) -> tuple[Any, ...]:
-    """A record in the order of the columns of ``secret_access_logs``."""
-    return (
-        record.id,
-        record.name,
-        record.user_id,
-        record.operation,
-        record.success,
-        record.error_code,
-        record.error_message,
-        record.version,
-        record.source,
-        record.stale,
-        record.ip_address,
-        record.user_agent,
-        record.request_id,
-        record.timestamp,
-    )
 
 
 def _head_columns(head: Head) -> tuple[Any, ...]:

@@ -20,9 +20,6 @@ SELECT key_id, known_answer FROM encryption_keys
 -- name: add_known_answer
 INSERT INTO encryption_keys (key_id, known_answer) VALUES ($1, $2) ON CONFLICT DO NOTHING
 
--- name: history
-SELECT * FROM secret_access_logs WHERE secret_name = $1 ORDER BY id DESC LIMIT $2
-
 -- name: vault_totals
 SELECT count(*) FILTER (WHERE state = 'active') AS total,
        count(*) FILTER (WHERE state = 'active' AND expires_at <= now()) AS expired,

@@ -2,8 +2,5 @@
 DELETE FROM secret_intents WHERE state IN ('done', 'superseded') AND settled_at < now() - $1::interval
     AND NOT EXISTS (SELECT 1 FROM secrets_vault v WHERE v.incarnation = secret_intents.incarnation)
 
--- name: shipments
-DELETE FROM audit_shipments WHERE shipped_at < now() - $1::interval
-
 -- name: idempotency_records
 DELETE FROM idempotency_records WHERE created_at < now() - least($1::interval, interval '24 hours')

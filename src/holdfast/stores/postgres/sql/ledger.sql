@@ -136,12 +136,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb)
 UPDATE secret_intents SET state = 'superseded', settled_at = now(), fence = fence + 1
 WHERE incarnation = $1 AND state IN ('open', 'parked')
 
--- name: record
-INSERT INTO secret_access_logs (
-    record_id, secret_name, user_id, operation, success, error_code, error_message, version, source, stale,
-    ip_address, user_agent, request_id, timestamp)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-
 -- name: recall
 SELECT fingerprint, answer::text FROM idempotency_records
 WHERE user_id = $1 AND idempotency_key = $2 AND created_at > now() - interval '24 hours'
