@@ -1,14 +1,15 @@
 """One request and its answer, over plain ASGI."""
 
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from uuid import uuid4
 
 from holdfast.auth.resource import canonical_host
 from holdfast.errors import InvalidInput
 from holdfast.web.limits import Receive, read_body
+from holdfast.web.whole import WHOLE, WriteWhole
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -59,10 +60,12 @@ class Exchange:
         self.method: str = scope["method"]
         self.raw_path: bytes = scope["raw_path"]
         self.query: bytes = scope["query_string"]
-        self.request_id = str(uuid4())
+        self.request_id = _new_request_id()
         self.headers, self._repeated = _headers(scope["headers"])
         self._receive = receive
         self._send = send
+        extensions = scope.get("extensions")
+        self._write_whole: WriteWhole | None = extensions.get(WHOLE) if extensions else None
 
     @property
     def host(self) -> str:
@@ -111,7 +114,9 @@ class Exchange:
         """Answer."""
         headers = [*_ALWAYS, (b"x-ms-request-id", self.request_id.encode()), *self._echo(), *reply.headers]
         if reply.body is not None:
-            headers += ((b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode()))
+            headers += ((b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body)))
+            if not reply.close and self._write_whole and self._write_whole(reply.status, headers, reply.body):
+                return
         elif reply.status != HTTPStatus.NO_CONTENT:
             headers.append((b"content-length", b"0"))
         if reply.close:
@@ -124,6 +129,12 @@ class Exchange:
         if given and len(given) <= MAX_CLIENT_REQUEST_ID and given.isascii() and given.isprintable():
             return ((b"x-ms-client-request-id", given.encode()),)
         return ()
+
+
+def _new_request_id() -> str:
+    """A random id in the shape of a GUID, as Key Vault's are; ``uuid4`` takes four times as long."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, str], set[bytes]]:

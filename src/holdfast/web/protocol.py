@@ -6,6 +6,7 @@ pinned; ``tests/web/test_raw_http.py`` holds it to what is promised here.
 """
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from holdfast.keyvault_wire.responses import error_body
 from holdfast.web.draining import Drain
+from holdfast.web.whole import WHOLE, write_whole
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Request line and headers together."""
@@ -103,6 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.server_state.drain.begun:
             self.cycle.keep_alive = False
+        self.scope["extensions"] = {WHOLE: partial(write_whole, self.cycle)}  # type: ignore[dict-item]  # our own
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not proper HTTP, in JSON like every other refusal, and close."""

@@ -1,5 +1,6 @@
 """A node with its server: from settings to answered requests."""
 
+import gc
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,14 @@ async def run(
     """
     certificate, key = certificate_files(settings)
     drain = Drain(settings.drain)
+
+    def started(url: str) -> None:
+        # What the start has made stays to the end: the garbage collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        if on_started is not None:
+            on_started(url, service.tenant)
+
     async with create_secrets_service(settings) as service:
         await serve(
             create_server_app(service, settings, drain),
@@ -38,7 +47,7 @@ async def run(
             key_file=key,
             drain=drain,
             alone=listener is None,
-            on_started=lambda url: on_started(url, service.tenant) if on_started else None,
+            on_started=started,
         )
 
 

@@ -1,0 +1,44 @@
+"""Answers written in one piece.
+
+Over ASGI an answer comes as a head and a body, which uvicorn writes one after the other: two TLS records and two
+system calls, and a check of each header by regular expressions. Where the protocol offers it, an answer that is
+complete takes this shorter way, and ends its request exactly as uvicorn's own ``send`` does.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+WHOLE: Final = "holdfast.whole"
+"""The ASGI extension under which the protocol offers it."""
+
+WriteWhole = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], bool]
+"""Status, headers and body; False when the answer has to go over ASGI."""
+
+
+def write_whole(cycle: RequestResponseCycle, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Answer the request of a cycle at once, unless it may not have a body or the client does not keep up.
+
+    Raises:
+        ValueError: a header with a line end in it.
+    """
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+        return False
+    cycle.transport.write(STATUS_LINE[status] + _head([*cycle.default_headers, *headers], cycle.keep_alive) + body)
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
+
+
+def _head(headers: list[tuple[bytes, bytes]], keep_alive: bool) -> bytes:
+    if not keep_alive:
+        headers.append((b"connection", b"close"))
+    head = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if not head.count(b"\n") == head.count(b"\r") == len(headers):
+        raise ValueError("a header of an answer has a line end in it")
+    return head + b"\r\n"
