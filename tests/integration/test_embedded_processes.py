@@ -124,11 +124,34 @@ async def test_a_stale_pid_file_with_a_strangers_pid_harms_nobody(stopped_folder
         stranger.wait()
 
 
+async def test_a_stale_socket_lock_with_a_strangers_pid_is_no_obstacle(stopped_folder: Path) -> None:
+    """In a container that starts again the numbers of its former life belong to others."""
+    server = EmbeddedPostgres(stopped_folder)
+    await server.start()
+    (lock,) = (stopped_folder / "socket").glob(".s.PGSQL.*.lock")
+    lines = lock.read_text().splitlines()
+    await server.stop()
+    account = server_account()
+    stranger = subprocess.Popen(["/bin/sleep", "60"], **account.spawn_options())
+    try:
+        lock.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+        account.take(lock)
+        assert await fetch(await server.start(), "SELECT 1") == 1
+        await server.stop()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
 async def test_a_server_on_its_way_down_is_waited_for(stopped_folder: Path) -> None:
     server = EmbeddedPostgres(stopped_folder)
     await server.start()
     pid = postmaster_pid(stopped_folder)
     os.kill(pid, signal.SIGINT)
+    async with asyncio.timeout(30):  # until it has noticed
+        while postmaster.is_ready(DataFolder(stopped_folder)):
+            await asyncio.sleep(0.001)
     assert await fetch(await server.start(), "SELECT 1") == 1
     assert postmaster_pid(stopped_folder) != pid
     await server.stop()

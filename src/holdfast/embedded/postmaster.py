@@ -165,9 +165,9 @@ def _serves(pid: int, folder: DataFolder) -> bool:
 
 
 def _clear_stale_pid_file(folder: DataFolder) -> None:
-    """Remove the pid file of a dead server, whose number may belong to a stranger by now.
+    """Remove the pid file and the socket's lock of a dead server, whose number may belong to a stranger by now.
 
-    PostgreSQL's guard against two servers on one cluster lies in that file; :func:`adopt` has seen to it that no
+    PostgreSQL's guard against two servers on one cluster lies in those files; :func:`adopt` has seen to it that no
     process of the old server is left, and the socket tells of one that we cannot see.
     """
     if answers(folder):
@@ -176,6 +176,7 @@ def _clear_stale_pid_file(folder: DataFolder) -> None:
             f"other container that uses {folder.root}, or choose another folder with HOLDFAST_DATA_DIR."
         )
     (folder.cluster / "postmaster.pid").unlink(missing_ok=True)
+    (folder.socket_folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
 
 def _processes_in(cluster: Path) -> list[int]:
