@@ -21,10 +21,12 @@ from holdfast.ports import BackendHealth
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.access import AccessControl
 from holdfast.service.announcing import Announcer
+from holdfast.service.authorisation import Authorisation
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
 from holdfast.service.clients import ClientBook
 from holdfast.service.coherence import Coherence
+from holdfast.service.explaining import Explainer
 from holdfast.service.grants import GrantBook
 from holdfast.service.guard import Guard
 from holdfast.service.housekeeping import Housekeeping
@@ -185,7 +187,7 @@ class Parts:
             writer=self.writer,
             lister=Lister(self.ledger, self.guard, self.reader.discover),
             access=self._access(),
-            roles=RoleControl(guard=self.guard, rules=self.rules, clock=self.clock),
+            authorisation=self._authorisation(),
             clients=self.client_book,
             reporter=self._reporter(),
             backup=self._backup(),
@@ -205,6 +207,12 @@ class Parts:
             clients=self._clients,
             client_book=self.client_book,
             clock=self.clock,
+        )
+
+    def _authorisation(self) -> Authorisation:
+        return Authorisation(
+            roles=RoleControl(guard=self.guard, rules=self.rules, clock=self.clock),
+            explainer=Explainer(guard=self.guard, book=self.book, clock=self.clock),
         )
 
     def _reporter(self) -> Reporter:

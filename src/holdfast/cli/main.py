@@ -17,7 +17,7 @@ COMMANDS: Final = (
     *(node.serve, node.init, node.health),
     *(secrets.get, secrets.set_, secrets.update, secrets.rollback, listing.list_, listing.versions),
     *(lifecycle.delete, lifecycle.recover, lifecycle.purge),
-    *(access.grant, access.revoke, access.check, access.history, access.expiring),
+    *(access.grant, access.revoke, access.check, roles.explain, access.history, access.expiring),
     *(roles.role, clients.client, vault.sync, vault.reconcile),
 )
 

@@ -10,6 +10,7 @@ from holdfast.cli.grammar import Command, Group
 from holdfast.cli.session import with_service
 
 _ROLES: Final = ("SUBJECT", "ROLE", "ON", "UNTIL", "BY")
+_CONSIDERED: Final = ("RULE", "FOR", "ON", "UNTIL", "VERDICT")
 
 
 @click.group(cls=Group)
@@ -61,3 +62,26 @@ def list_() -> None:
         return
     rows = [(each.subject, each.role, each.pattern, each.expires_at, each.granted_by) for each in found]
     output.write_table(_ROLES, rows)
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.argument("user")
+@click.argument("permission")
+@click.option("--group", "groups", multiple=True, metavar="GROUP", help="A group that USER would be in; repeatable.")
+def explain(name: str, user: str, permission: str, groups: tuple[str, ...]) -> int:
+    """Say whether USER may do something to a secret, and which rule decides.
+
+    USER is an identity, or group:NAME. Exit code 0 for yes, 4 for no.
+    """
+    found = with_service(
+        lambda service, caller: service.access.explain(name, user, permission, groups=groups, context=caller)
+    )
+    if output.wants_json():
+        output.write_document(found)
+    else:
+        click.echo(found.reason)
+        rows = [(each.rule, each.subject, each.pattern, each.expires_at, each.verdict) for each in found.considered]
+        if rows:
+            output.write_table(_CONSIDERED, rows)
+    return exits.OK if found.allowed else exits.DENIED

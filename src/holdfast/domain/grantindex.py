@@ -1,12 +1,12 @@
 """Grants of one subject, arranged so that a decision costs a few look-ups however many there are."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 
 from holdfast.domain.names import is_glob
-from holdfast.domain.policy import Grant, Permission
+from holdfast.domain.policy import Caller, Grant, Permission, group_subject
 
 _ByPattern: TypeAlias = dict[str, tuple[Grant, ...]]
 _Shapes: TypeAlias = tuple[tuple[int, int, _ByPattern], ...]
@@ -43,6 +43,32 @@ class GrantIndex:
                     if grant.expires_at is None or now() < grant.expires_at:
                         return grant
         return None
+
+
+def decide(
+    indexes: Mapping[str, GrantIndex],
+    caller: Caller,
+    groups_of: Callable[[str], frozenset[str]],
+    permission: Permission,
+    name: str,
+    now: Callable[[], datetime],
+) -> Grant | None:
+    """Return the grant by which a caller may do something now, or None: a refusal.
+
+    Args:
+        indexes: of the grants, by subject. The caller's own are asked first, then those of each group in order.
+        groups_of: the groups of an identity beside those that its proof of identity vouches for.
+    """
+    own = indexes.get(caller.id)
+    found = own.find(permission, name, now) if own is not None else None
+    if found is not None:
+        return found
+    for group in sorted(caller.groups | groups_of(caller.id)):
+        shared = indexes.get(group_subject(group))
+        found = shared.find(permission, name, now) if shared is not None else None
+        if found is not None:
+            return found
+    return None
 
 
 def _exact(grants: Iterable[Grant]) -> _ByPattern:

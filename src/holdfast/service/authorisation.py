@@ -1,17 +1,21 @@
 """The part of the facade that is about authorisation itself: ``service.access``."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
+from holdfast.domain.explanation import Explanation
+from holdfast.domain.names import canonical_name
 from holdfast.domain.roles import RoleAssignment
 from holdfast.service.callers import Context, authenticated
+from holdfast.service.explaining import Explainer
 from holdfast.service.roles import RoleControl
 
 
 class Authorisation:
     """Roles, and the reasons for decisions. Every method takes ``context``: who asks, as everywhere."""
 
-    def __init__(self, *, roles: RoleControl) -> None:
-        self._roles = roles
+    def __init__(self, *, roles: RoleControl, explainer: Explainer) -> None:
+        self._roles, self._explainer = roles, explainer
 
     async def assign_role(
         self,
@@ -38,3 +42,13 @@ class Authorisation:
     async def list_roles(self, *, context: Context = None) -> list[RoleAssignment]:
         """Return all role assignments in force."""
         return await self._roles.list(authenticated(context))
+
+    async def explain(
+        self, name: str, user_id: str, permission: str, *, groups: Iterable[str] = (), context: Context = None
+    ) -> Explanation:
+        """Whether ``user_id`` may do ``permission`` to a secret now, by which rule, or what the nearest rules lack.
+
+        ``user_id`` is an identity or ``group:`` and the name of a group; ``groups`` are those that a proof of identity
+        would vouch for. Nothing is said of whether the secret exists.
+        """
+        return await self._explainer.explain(authenticated(context), canonical_name(name), user_id, permission, groups)

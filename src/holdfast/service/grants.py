@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from holdfast.domain.grantindex import GrantIndex
+from holdfast.domain.grantindex import GrantIndex, decide
 from holdfast.domain.leases import Leases
 from holdfast.domain.policy import Caller, Grant, Permission, group_subject, may_delegate, may_withdraw
 from holdfast.errors import IntegrityFailure, KeyUnavailable, LeaseExpired
@@ -128,18 +128,7 @@ class GrantBook:
 
     def find(self, caller: Caller, permission: Permission, name: str) -> Grant | None:
         """Return the grant by which the caller may do this now, lease or not: their own first, then their groups'."""
-        own = self._indexes.get(caller.id)
-        if own is not None:
-            found = own.find(permission, name, self._clock.now)
-            if found is not None:
-                return found
-        for group in sorted(caller.groups | self._groups_of(caller.id)):
-            shared = self._indexes.get(group_subject(group))
-            if shared is not None:
-                found = shared.find(permission, name, self._clock.now)
-                if found is not None:
-                    return found
-        return None
+        return decide(self._indexes, caller, self._groups_of, permission, name, self._clock.now)
 
     def allows_delegation(self, caller: Caller, wanted: Grant) -> bool:
         """Whether the caller may hand out ``wanted``: nobody grants more than they hold."""
@@ -163,6 +152,10 @@ class GrantBook:
                 f"PostgreSQL has not answered for more than {lease_s:g} s, "
                 f"the longest this node may act on the grants it knows for {name!r}; restore PostgreSQL."
             )
+
+    def lease_of(self, name: str) -> float:
+        """Seconds for which the rules known here may be acted on for a secret after PostgreSQL last answered."""
+        return self._leases.seconds(name)
 
     def _held(self, caller: Caller) -> list[Grant]:
         indexes = (self._indexes.get(subject) for subject in self._subjects(caller))

@@ -44,7 +44,6 @@ from holdfast.service.reading import Reader
 from holdfast.service.reconciliation import ReconcileReport
 from holdfast.service.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.requests import SetRequest, UpdateRequest
-from holdfast.service.roles import RoleControl
 from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 
@@ -62,7 +61,7 @@ class UseCases:
     writer: Writer
     lister: Lister
     access: AccessControl
-    roles: RoleControl
+    authorisation: Authorisation
     reporter: Reporter
     clients: ClientBook
     backup: Backup
@@ -332,7 +331,7 @@ class SecretsService:
     @property
     def access(self) -> Authorisation:
         """Roles, and why somebody may do something or not."""
-        return Authorisation(roles=self._use.roles)
+        return self._use.authorisation
 
     async def grant_access(
         self,

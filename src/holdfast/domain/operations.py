@@ -1,0 +1,41 @@
+"""Which permissions suffice for which recorded operation."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from holdfast.domain.policy import Permission
+
+SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
+    "get": (Permission.GET,),
+    "get_version": (Permission.GET,),
+    "warm": (Permission.GET,),
+    "backup": (Permission.GET,),
+    "list_versions": (Permission.LIST,),
+    "get_deleted": (Permission.LIST,),
+    "set": (Permission.SET,),
+    "update": (Permission.SET,),
+    "rollback": (Permission.SET,),
+    "restore": (Permission.SET,),
+    "delete": (Permission.DELETE,),
+    "recover": (Permission.RECOVER,),
+    "purge": (Permission.PURGE,),
+    "grant": (Permission.GRANT,),
+    "revoke": (Permission.GRANT,),
+    "check": (Permission.GRANT,),
+    "explain": (Permission.GRANT, Permission.AUDIT),
+    "simulate": (Permission.GRANT, Permission.AUDIT),
+    "role.assign": (Permission.GRANT,),
+    "role.unassign": (Permission.GRANT,),
+    "role.list": (Permission.GRANT, Permission.AUDIT),
+    "list_grants": (Permission.GRANT, Permission.AUDIT),
+    "client.add": (Permission.GRANT,),
+    "client.remove": (Permission.GRANT,),
+    "client.list": (Permission.GRANT,),
+    "history": (Permission.AUDIT, Permission.GRANT),
+    "health": (Permission.OPERATE, Permission.LIST, Permission.AUDIT),
+    "nodes": (Permission.OPERATE,),
+    "sync": (Permission.OPERATE,),
+    "reconcile": (Permission.OPERATE,),
+}
+"""By the name in the audit trail. Listings are not here: each of their entries is decided on its own. Neither is
+``invalidate``, for which one secret needs another permission than all of them."""
