@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Final
 
 from holdfast.domain.explanation import Consideration, Explanation, Verdict
@@ -91,7 +91,7 @@ def _considered(rule: StoredRule, permission: Permission, name: SecretName, now:
 
 def _distance(each: Consideration, deciding: str | None, name: SecretName) -> tuple[bool, int, int, str]:
     """Sorts the deciding rule first, then by how little is missing, then by how much of the name fits."""
-    common = len(commonprefix([each.pattern, name]))
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(each.pattern, name, strict=False)))
     return each.rule != deciding, _NEARNESS.index(each.verdict), -common, each.rule
 
 
