@@ -14,7 +14,10 @@
     │   ├── GenerationMismatch
     │   ├── IdempotencyMismatch
     │   ├── SecretDeleted          deleted but recoverable: the name is taken
-    │   └── TransitionPending      a delete, recover or purge is still settling
+    │   ├── TransitionPending      a delete, recover or purge is still settling
+    │   ├── RotationInProgress     an earlier rotation of the secret is not over
+    │   └── CredentialRetired      the value to go back to no longer logs in
+    ├── RotationFailed             a step of a rotation failed; both credentials are kept, and it is tried again
     ├── Rejected                   a backend refuses this request for good, whatever we retry
     ├── IntegrityFailure           stored bytes did not authenticate
     ├── KeyUnavailable             no key of this id in the ring
@@ -130,6 +133,25 @@ class TransitionPending(Conflict):
     """A deletion, recovery or purge of this name is still settling in Key Vault."""
 
     code = "transition_pending"
+    retryable = True
+
+
+class RotationInProgress(Conflict):
+    """An earlier rotation of the secret is not over: it can be waited for, resumed or cancelled."""
+
+    code = "rotation_in_progress"
+
+
+class CredentialRetired(Conflict):
+    """The value to go back to no longer logs in at its target."""
+
+    code = "credential_retired"
+
+
+class RotationFailed(HoldfastError):
+    """A step of a rotation failed. Both credentials are kept, and the step is tried again later."""
+
+    code = "rotation_failed"
     retryable = True
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from holdfast.bootstrap.audit import AuditParts
 from holdfast.bootstrap.replica import Replica, open_replica
+from holdfast.bootstrap.rotation import open_rotations
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
 from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
@@ -118,6 +119,16 @@ class Parts:
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
+        self.rotation = open_rotations(
+            settings,
+            database,
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            writer=self.writer,
+        )
 
     def _replica(self) -> Replica | None:
         if not self._settings.vault_url:
@@ -192,6 +203,8 @@ class Parts:
             reporter=self._reporter(),
             backup=self._backup(),
             caches=self._cache_control(),
+            rotations=self.rotation.rotations,
+            handlers=self.rotation.handlers,
             vault=VaultControl(self.guard, replica.sync if replica else None, replica.reconciler if replica else None),
             backends=self.backends,
             for_vault=replica is not None,
@@ -270,6 +283,7 @@ class Parts:
         return {
             "housekeeping": housekeeping.run(),
             "presence": presence.run(),
+            **self.rotation.background(),
             **(self.replica.background() if self.replica else {}),
         }
 

@@ -7,7 +7,7 @@ import pwd
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.config import Settings
-from holdfast.domain.policy import AuthMethod, Caller
+from holdfast.domain.policy import OPERATOR_PREFIX, AuthMethod, Caller
 
 if TYPE_CHECKING:  # importing the service takes most of a second, which `--help` does not have to spend
     from collections.abc import Awaitable, Callable
@@ -23,7 +23,8 @@ def operator() -> Caller:
         login = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may run us under a number that has no entry
         login = str(os.getuid())
-    return Caller(f"operator:{login}", is_system=True, user_agent="holdfast command line", method=AuthMethod.SYSTEM)
+    identity = f"{OPERATOR_PREFIX}{login}"
+    return Caller(identity, is_system=True, user_agent="holdfast command line", method=AuthMethod.SYSTEM)
 
 
 def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:

@@ -127,6 +127,15 @@ class Settings:
             default="3600",
         ),
     )
+    adoption_window: timedelta = field(
+        default=timedelta(days=7),
+        metadata=variable(
+            "HOLDFAST_ADOPTION_WINDOW",
+            "Seconds back in which who fetched a secret still counts as using it when it is rotated: 1 to 7776000.",
+            parsing.seconds(1, 7_776_000),
+            default="604800",
+        ),
+    )
     data_dir: Path = field(
         default_factory=default_data_dir,
         metadata=variable(

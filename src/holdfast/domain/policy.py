@@ -17,6 +17,9 @@ SYSTEM_ID: Final = "system"
 NOBODY: Final = "anonymous"
 """Who is on record when no identity was proven or even well-formed."""
 
+OPERATOR_PREFIX: Final = "operator:"
+"""Marks a person at the machine itself, by unix login."""
+
 RESERVED_IDS: Final = frozenset({SYSTEM_ID, NOBODY, "*"})
 
 GROUP_PREFIX: Final = "group:"

@@ -55,12 +55,20 @@ class SecretValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationPolicy:
-    """When a secret is to be rotated. Days; ``auto_rotate`` False asks a person first."""
+    """When a secret is to be rotated, and how. Days; ``auto_rotate`` False asks a person first.
+
+    ``handler`` names a built-in one, and ``options`` say what it works on; never a credential, but the name of the
+    secret that holds one. ``retire_after_days``: when the old credential is revoked although somebody still uses it;
+    None: a person decides.
+    """
 
     enabled: bool = True
     interval_days: int = 90
     notify_days_before: int = 14
     auto_rotate: bool = False
+    handler: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    retire_after_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Each function returns its argument in the one form that is stored, or raises Inv
 and the mend. No text repeats what was given: it may be a value that went to the wrong place.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,6 +29,10 @@ MAX_ADDRESS: Final = 254
 MAX_INTERVAL_DAYS: Final = 3_650
 MAX_KEY: Final = 255
 MAX_GENERATION: Final = 2**63 - 1
+MAX_OPTIONS: Final = 20
+MAX_OPTION: Final = 1_000
+
+_HANDLER: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 """PostgreSQL's BIGINT."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -170,7 +175,22 @@ def valid_rotation_policy(raw: object) -> RotationPolicy | None:
     valid_flag("rotation_policy.auto_rotate", raw.auto_rotate)
     valid_number("rotation_policy.interval_days", raw.interval_days, 1, MAX_INTERVAL_DAYS)
     valid_number("rotation_policy.notify_days_before", raw.notify_days_before, 0, raw.interval_days)
+    if raw.retire_after_days is not None:
+        valid_number("rotation_policy.retire_after_days", raw.retire_after_days, 1, MAX_INTERVAL_DAYS)
+    _check_handler(raw.handler, raw.options)
     return raw
+
+
+def _check_handler(handler: object, options: object) -> None:
+    if handler is not None and not (isinstance(handler, str) and _HANDLER.fullmatch(handler)):
+        raise _wrong("rotation_policy.handler", "must be the name of a handler, such as postgresql")
+    if not isinstance(options, Mapping) or len(options) > MAX_OPTIONS:
+        raise _wrong("rotation_policy.options", f"must be a mapping of up to {MAX_OPTIONS} texts")
+    for key, value in options.items():
+        if not (isinstance(key, str) and _HANDLER.fullmatch(key)):
+            raise _wrong("rotation_policy.options", "must have names of small letters, digits and '_'")
+        if not isinstance(value, str) or len(value) > MAX_OPTION or not value.isprintable():
+            raise _wrong(f"rotation_policy.options.{key}", f"must be a printable text of up to {MAX_OPTION} characters")
 
 
 def valid_idempotency_key(raw: object) -> str | None:
@@ -247,3 +267,10 @@ def _is_address(raw: object) -> bool:
 
 def _wrong(field: str, what: str) -> InvalidInput:
     return InvalidInput(f"{field} {what}.", field=field)
+
+
+def valid_stage(raw: object) -> str:
+    """``current``, or ``previous``: what a rotation replaced and has not revoked yet."""
+    if raw not in ("current", "previous"):
+        raise _wrong("stage", "must be current or previous")
+    return str(raw)

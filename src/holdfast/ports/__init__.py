@@ -21,6 +21,14 @@ from holdfast.ports.feed import Feed, FeedListener
 from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
 from holdfast.ports.nodes import NodeRecord, NodeStore
+from holdfast.ports.rotation import (
+    Consumers,
+    HandlerLookup,
+    Rotation,
+    RotationHandler,
+    RotationSchedule,
+    RotationStore,
+)
 from holdfast.ports.sealing import Sealer
 from holdfast.ports.vault import Vault, VaultVersion
 
@@ -36,9 +44,11 @@ __all__ = [
     "ClientRecord",
     "ClientStore",
     "Clock",
+    "Consumers",
     "Feed",
     "FeedListener",
     "GrantStore",
+    "HandlerLookup",
     "Head",
     "Journal",
     "JournalStatus",
@@ -49,6 +59,10 @@ __all__ = [
     "NodeStore",
     "Place",
     "Reports",
+    "Rotation",
+    "RotationHandler",
+    "RotationSchedule",
+    "RotationStore",
     "RuleKind",
     "SealedValue",
     "Sealer",

@@ -10,6 +10,7 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName
+from holdfast.domain.rotation import Phase, RotationRun
 from holdfast.domain.sealed import SealedValue
 from holdfast.domain.secret import JSONObject, RotationPolicy, SecretSettings, SecretSummary, SecretVersion, State
 from holdfast.ports.sealing import unambiguous
@@ -45,9 +46,13 @@ class Head:
     def facts(self) -> bytes:
         """The facts whose editing would change what is served, as unambiguous bytes for ``Sealer.attest``."""
         refuse = str(self.settings.refuse_outside_validity)
-        return unambiguous(
-            "head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id, refuse
-        )
+        parts = ["head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id, refuse]
+        policy = self.settings.rotation_policy
+        if policy is not None and (policy.handler is not None or policy.options):
+            # Where credentials are sent to when they are rotated is nobody's to edit either.
+            options = (text for pair in sorted(policy.options.items()) for text in pair)
+            parts += ("rotation", policy.handler or "", *options)
+        return unambiguous(*parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +110,9 @@ class LedgerTransaction(Protocol):
 
     async def put_schedule(self, name: SecretName, policy: RotationPolicy | None) -> None:
         """Insert, replace or, with None, remove the rotation schedule of a secret."""
+
+    async def promote(self, run: RotationRun, phase: Phase, version: int) -> bool:
+        """Note that a rotation's candidate is this version now, and when the next is due; False if its fence is old."""
 
     async def supersede_intents(self, head: Head) -> None:
         """Close the open and parked intents of a secret: a purge makes them void."""

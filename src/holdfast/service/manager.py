@@ -11,6 +11,7 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.changes import KEEP, Keep
 from holdfast.domain.names import canonical_name
 from holdfast.domain.policy import Caller, Grant, Permission
+from holdfast.domain.rotation import RotationResult
 from holdfast.domain.secret import (
     DeletedSecret,
     RotationPolicy,
@@ -21,15 +22,18 @@ from holdfast.domain.secret import (
     WriteResult,
 )
 from holdfast.domain.validation import (
+    MAX_INTERVAL_DAYS,
     valid_days,
     valid_expected_generation,
+    valid_flag,
     valid_history_limit,
     valid_idempotency_key,
     valid_number,
+    valid_stage,
     valid_version,
 )
 from holdfast.errors import StartupError
-from holdfast.ports import BackendHealth, ClientRecord, NodeRecord
+from holdfast.ports import BackendHealth, ClientRecord, NodeRecord, RotationHandler
 from holdfast.service.access import AccessControl
 from holdfast.service.authorisation import Authorisation
 from holdfast.service.backup import Backup
@@ -38,12 +42,15 @@ from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
 from holdfast.service.clients import ClientBook
 from holdfast.service.guard import Guard
+from holdfast.service.handlers import Generate, Handlers
 from holdfast.service.listing import Lister, as_deleted
 from holdfast.service.mirroring import Progress, SyncReport
 from holdfast.service.reading import Reader
 from holdfast.service.reconciliation import ReconcileReport
 from holdfast.service.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.requests import SetRequest, UpdateRequest
+from holdfast.service.rotationcontrol import RotationControl
+from holdfast.service.rotations import Rotations
 from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 
@@ -66,6 +73,8 @@ class UseCases:
     clients: ClientBook
     backup: Backup
     caches: CacheControl
+    rotations: Rotations
+    handlers: Handlers
     vault: VaultControl
     backends: Callable[[], Sequence[BackendHealth]]
     for_vault: bool
@@ -122,17 +131,23 @@ class SecretsService:
 
     # --- reading ---
 
-    async def get_secret(self, name: str, *, context: Context = None) -> Secret:
-        """Return the current version of a secret.
+    async def get_secret(self, name: str, *, stage: str = "current", context: Context = None) -> Secret:
+        """Return the current version of a secret; with ``stage="previous"``, the one that a rotation replaced, as long
+        as its credential still works at the target.
 
         Raises:
-            SecretNotFound: it is not there, or deleted.
+            SecretNotFound: it is not there, or deleted, or has no such stage.
             SecretDisabled: its current version is disabled.
             SecretOutsideValidity: expired or not yet valid, where such reads are refused.
         """
         use, caller = self._use, _caller(context)
+        former = valid_stage(stage) == "previous"
         async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get") as authorized:
-            secret = await use.reader.get(authorized)
+            if former:
+                version = await use.rotations.previous_version(authorized.name)
+                secret = await use.reader.get_version(authorized, version)
+            else:
+                secret = await use.reader.get(authorized)
             await use.guard.record(authorized, version=secret.version, source=secret.source, stale=secret.stale)
         return secret
 
@@ -269,6 +284,50 @@ class SecretsService:
         expected, key = valid_expected_generation(expected_generation), valid_idempotency_key(idempotency_key)
         async with use.guard.operation(caller, Permission.SET, canonical_name(name), "rollback") as authorized:
             return await use.writer.rollback(authorized, wanted, expected, key)
+
+    # --- rotation ---
+
+    @property
+    def rotations(self) -> RotationControl:
+        """Approve, cancel, resume and look at rotations."""
+        return RotationControl(self._use.rotations)
+
+    def register_rotation_handler(self, name: str, handler: RotationHandler | Generate) -> None:
+        """Let ``handler`` rotate a secret, or all a glob covers: four steps, or one function that makes a value."""
+        self._use.handlers.register(name, handler)
+
+    async def rotate_secret(
+        self, name: str, generate: Generate | None = None, *, context: Context = None
+    ) -> RotationResult:
+        """Rotate a secret now: with its handler, or with a function that returns the new value.
+
+        What the function returns is stored before anything else happens. A function that revokes the old credential
+        itself, or dies after it has made a new one valid, is beyond help: prefer a ``RotationHandler``.
+
+        Raises:
+            RotationInProgress: an earlier rotation is not over.
+            RotationFailed: a step failed; both credentials are kept, and it is tried again.
+        """
+        return await self._use.rotations.rotate(_caller(context), canonical_name(name), generate)
+
+    async def schedule_rotation(
+        self, name: str, interval_days: int, *, auto_rotate: bool = True, context: Context = None
+    ) -> RotationPolicy:
+        """Rotate a secret every so many days from now on; without ``auto_rotate``, a person approves each time."""
+        return await self._use.rotations.schedule(
+            _caller(context),
+            canonical_name(name),
+            valid_number("interval_days", interval_days, 1, MAX_INTERVAL_DAYS),
+            auto_rotate=valid_flag("auto_rotate", auto_rotate),
+        )
+
+    async def execute_scheduled_rotations(self, *, context: Context = None) -> list[RotationResult]:
+        """Rotate all that is due and may go ahead, and go on with what was left; one result per secret.
+
+        A secret whose rotation fails is in the results, with the reason; the others are rotated all the same.
+        """
+        await self._use.rotations.may_execute(_caller(context))
+        return await self._use.rotations.execute_due()
 
     # --- the end of a secret, and its return ---
 

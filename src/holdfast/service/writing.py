@@ -5,7 +5,7 @@ intent for Key Vault and the audit record, and commits: from then on the change 
 Caches are told before the caller is. Key Vault learns of it within the deadline, or by replay.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -17,6 +17,7 @@ from holdfast.domain.names import SecretName, new_version_id
 from holdfast.domain.secret import (
     Attributes,
     DeletedSecret,
+    RotationPolicy,
     SecretSettings,
     SecretValue,
     SecretVersion,
@@ -35,6 +36,9 @@ from holdfast.service.announcing import Announcer
 from holdfast.service.guard import Authorized, Guard
 from holdfast.service.idempotency import Made, recall, remember
 from holdfast.service.mirror import Mirror, place_of
+
+AlsoWrite = Callable[[LedgerTransaction, SecretVersion], Awaitable[None]]
+"""What else is to be committed with a new version, or with none at all if it raises."""
 
 _CREATE_RACES: Final = 5
 """How often a set begins anew when others create the same name at the same moment."""
@@ -89,8 +93,8 @@ class Writer:
         self._guard, self._announcer = guard, announcer
         self._retention, self._purge_protection = timedelta(days=retention_days), purge_protection
 
-    async def set(self, authorized: Authorized, new: NewVersion) -> WriteResult:
-        """Make a version the current one, creating the secret if need be.
+    async def set(self, authorized: Authorized, new: NewVersion, also: AlsoWrite | None = None) -> WriteResult:
+        """Make a version the current one, creating the secret if need be; ``also`` writes in the same transaction.
 
         Raises:
             SecretDeleted: the name belongs to a deleted secret.
@@ -100,10 +104,10 @@ class Writer:
         """
         for _ in range(_CREATE_RACES - 1):
             try:
-                return await self._set(authorized, new)
+                return await self._set(authorized, new, also)
             except TransitionPending:
                 continue
-        return await self._set(authorized, new)
+        return await self._set(authorized, new, also)
 
     async def rollback(
         self, authorized: Authorized, version: int | str, expected_generation: int | None, idempotency_key: str | None
@@ -154,6 +158,26 @@ class Writer:
         await self._announcer.announce(head.name, head.revision, intent_id)
         return revised.version
 
+    async def reschedule(self, authorized: Authorized, interval_days: int, *, auto_rotate: bool) -> RotationPolicy:
+        """Give a secret a rotation interval, counted from its last rotation; the rest of its policy stays."""
+
+        def resettle(before: SecretSettings) -> SecretSettings:
+            former = before.rotation_policy or RotationPolicy()
+            notice = min(former.notify_days_before, interval_days)
+            policy = replace(
+                former, enabled=True, interval_days=interval_days, notify_days_before=notice, auto_rotate=auto_rotate
+            )
+            return replace(before, rotation_policy=policy)
+
+        async with self._ledger.transaction() as tx:
+            head = await self._locked(tx, authorized.name, Event.UPDATE)
+            settings = resettle(head.settings)
+            head = await tx.put_head(self._attested(replace(head, settings=settings)))
+            await tx.put_schedule(head.name, settings.rotation_policy)
+            await tx.record(self._guard.success(authorized))
+        await self._announcer.announce(head.name, head.revision, None)
+        return settings.rotation_policy or RotationPolicy()
+
     async def delete(self, authorized: Authorized) -> DeletedSecret:
         """Delete a secret; it can be recovered for the retention time."""
         now = self._clock.now()
@@ -197,7 +221,7 @@ class Writer:
 
     # --- one transaction ---
 
-    async def _set(self, authorized: Authorized, new: NewVersion) -> WriteResult:
+    async def _set(self, authorized: Authorized, new: NewVersion, also: AlsoWrite | None) -> WriteResult:
         intent_id = uuid4()
         async with self._ledger.transaction() as tx:
             before = await tx.lock(authorized.name)
@@ -214,6 +238,8 @@ class Writer:
                     await tx.put_schedule(head.name, new.settings.rotation_policy)
                 await self._announcer.journal(tx, intent_id, head, IntentKind.SET, stored.version)
                 await tx.record(self._guard.success(authorized, version=head.version))
+                if also is not None:
+                    await also(tx, stored.version)
                 made = Made.of(stored.version, intent_id)
                 await remember(tx, self._sealer, authorized, key, _request(new), made)
         if answered is not None:

@@ -181,6 +181,9 @@ def policy_object(policy: RotationPolicy | None) -> JSONObject | None:
         "interval_days": policy.interval_days,
         "notify_days_before": policy.notify_days_before,
         "auto_rotate": policy.auto_rotate,
+        **({"handler": policy.handler} if policy.handler is not None else {}),
+        **({"options": dict(policy.options)} if policy.options else {}),
+        **({"retire_after_days": policy.retire_after_days} if policy.retire_after_days is not None else {}),
     }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName
+from holdfast.domain.rotation import Phase, RotationRun
 from holdfast.domain.secret import JSONObject, RotationPolicy, SecretVersion
 from holdfast.errors import Conflict, IntegrityFailure, TransitionPending
 from holdfast.ports import Head, StoredVersion
@@ -145,6 +146,12 @@ class PostgresTransaction:
             await self._connection.execute(
                 self._sql["put_schedule"], name, json.dumps(policy_object(policy)), policy.interval_days
             )
+
+    async def promote(self, run: RotationRun, phase: Phase, version: int) -> bool:
+        """See the port."""
+        sql = load("rotation")
+        await self._connection.execute(sql["promote"], run.id, run.fence, phase.value, version)
+        return bool(await self._connection.fetchval(sql["is_promoted"], run.id, run.fence, version))
 
     async def supersede_intents(self, head: Head) -> None:
         """See the port."""

@@ -212,8 +212,15 @@ CREATE TABLE secret_rotation_schedule (
     next_rotation_at TIMESTAMPTZ NOT NULL,
     rotation_count   INTEGER NOT NULL DEFAULT 0,
     created_at       TIMESTAMPTZ NOT NULL DEFAULT now(),
-    updated_at       TIMESTAMPTZ NOT NULL DEFAULT now()
+    updated_at       TIMESTAMPTZ NOT NULL DEFAULT now(),
+    failures         INTEGER NOT NULL DEFAULT 0,
+    last_error       TEXT,
+    next_attempt_at  TIMESTAMPTZ NOT NULL DEFAULT now(),
+    lease_until      TIMESTAMPTZ,
+    requested_at     TIMESTAMPTZ,
+    approved_by      VARCHAR(255)
 );
+CREATE INDEX secret_rotation_schedule_by_due ON secret_rotation_schedule (next_rotation_at);
 
 -- secret_name is a name or a glob with one '*'; user_id an identity or 'group:' and a name. incarnation: the life of a
 -- single secret that the rule is for, NULL while it waits for one. Only rows with a valid attestation count.
@@ -292,7 +299,8 @@ CREATE TABLE installation (
     id                 UUID NOT NULL DEFAULT gen_random_uuid(),
     tenant             UUID,
     scrubbed           BIGINT NOT NULL DEFAULT 0,
-    scrubbing_began_at TIMESTAMPTZ NOT NULL DEFAULT '-infinity'
+    scrubbing_began_at TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
+    rotations_checked_at TIMESTAMPTZ
 );
 INSERT INTO installation DEFAULT VALUES;
 
@@ -319,3 +327,33 @@ CREATE TABLE nodes (
     seen_at        TIMESTAMPTZ NOT NULL DEFAULT now(),
     backends       JSONB NOT NULL DEFAULT '[]'
 );
+
+-- Rotations, with their phase. At most one is open per secret; candidate is sealed, and gone once it is current.
+CREATE TABLE rotation_runs (
+    id              UUID PRIMARY KEY,
+    secret_name     VARCHAR(255) NOT NULL,
+    incarnation     UUID NOT NULL REFERENCES secrets_vault (incarnation) ON DELETE CASCADE,
+    phase           TEXT NOT NULL DEFAULT 'pending'
+                    CHECK (phase IN ('pending', 'applied', 'tested', 'current', 'retired', 'cancelled')),
+    handler         TEXT NOT NULL,
+    trigger         TEXT NOT NULL CHECK (trigger IN ('manual', 'schedule', 'rollback')),
+    requested_by    VARCHAR(255) NOT NULL,
+    from_version    BIGINT NOT NULL,
+    version         BIGINT,
+    candidate       BYTEA,
+    tried           BOOLEAN NOT NULL DEFAULT false,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    last_error      TEXT,
+    next_attempt_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    lease_until     TIMESTAMPTZ,
+    fence           BIGINT NOT NULL,
+    started_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
+    promoted_at     TIMESTAMPTZ,
+    retire_by       TIMESTAMPTZ,
+    finished_at     TIMESTAMPTZ
+);
+CREATE UNIQUE INDEX rotation_runs_open ON rotation_runs (secret_name) WHERE phase NOT IN ('retired', 'cancelled');
+CREATE INDEX rotation_runs_by_secret ON rotation_runs (secret_name, started_at DESC);
+
+-- Grows with every holder of a run, over all secrets: a target that saw a higher one refuses whoever comes late.
+CREATE SEQUENCE rotation_fences;

@@ -1,0 +1,65 @@
+"""Rotation on a node: the built-in handlers, the rows, and what drives them."""
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.config import Settings
+from holdfast.ports import Clock, Ledger, RotationStore, Sealer
+from holdfast.service.consumers import Adoption
+from holdfast.service.guard import Guard
+from holdfast.service.handlers import Handlers
+from holdfast.service.mirror import Mirror
+from holdfast.service.rotating import RotationDriver
+from holdfast.service.rotations import Rotations
+from holdfast.service.rotationwork import RotationWork
+from holdfast.service.writing import Writer
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.rotation import PostgresRotations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationParts:
+    """What rotates secrets. ``store`` is also what tells who fetched what."""
+
+    store: RotationStore
+    handlers: Handlers
+    driver: RotationDriver
+    rotations: Rotations
+    work: RotationWork
+
+    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What has to go on beside serving."""
+        return {"rotation": self.work.run()}
+
+
+def open_rotations(
+    settings: Settings,
+    database: Database,
+    *,
+    ledger: Ledger,
+    mirror: Mirror,
+    sealer: Sealer,
+    clock: Clock,
+    guard: Guard,
+    writer: Writer,
+) -> RotationParts:
+    """Return the rotation of a node, with nothing begun."""
+    store, handlers = PostgresRotations(database), Handlers({})
+    adoption = Adoption(store, clock, window=settings.adoption_window, grace=2 * settings.cache_ttl)
+    driver = RotationDriver(
+        store=store,
+        handlers=handlers,
+        adoption=adoption,
+        ledger=ledger,
+        mirror=mirror,
+        sealer=sealer,
+        clock=clock,
+        guard=guard,
+        writer=writer,
+    )
+    rotations = Rotations(
+        guard=guard, store=store, handlers=handlers, driver=driver, adoption=adoption, mirror=mirror, writer=writer
+    )
+    work = RotationWork(rotations, clock, settings.rotation_check_interval)
+    return RotationParts(store=store, handlers=handlers, driver=driver, rotations=rotations, work=work)
