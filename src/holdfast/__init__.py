@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from holdfast.config import Settings
     from holdfast.domain.changes import KEEP
     from holdfast.domain.policy import AccessContext
+    from holdfast.domain.rotation import RotationResult
     from holdfast.domain.secret import RotationPolicy, Secret, SecretVersion, Source, WriteResult
     from holdfast.errors import (
         AccessDenied,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         SecretNotFound,
         StartupError,
     )
+    from holdfast.ports.rotation import Rotation, RotationHandler
     from holdfast.service.manager import SecretsService
 
 _HOMES: Final = {
@@ -33,6 +35,7 @@ _HOMES: Final = {
     "holdfast.config": ("Settings",),
     "holdfast.domain.changes": ("KEEP",),
     "holdfast.domain.policy": ("AccessContext",),
+    "holdfast.domain.rotation": ("RotationResult",),
     "holdfast.domain.secret": ("RotationPolicy", "Secret", "SecretVersion", "Source", "WriteResult"),
     "holdfast.errors": (
         "AccessDenied",
@@ -47,6 +50,7 @@ _HOMES: Final = {
         "SecretNotFound",
         "StartupError",
     ),
+    "holdfast.ports.rotation": ("Rotation", "RotationHandler"),
     "holdfast.service.manager": ("SecretsService",),
 }
 
@@ -61,7 +65,10 @@ __all__ = [
     "HoldfastError",
     "IntegrityFailure",
     "InvalidInput",
+    "Rotation",
+    "RotationHandler",
     "RotationPolicy",
+    "RotationResult",
     "Secret",
     "SecretDisabled",
     "SecretNotFound",

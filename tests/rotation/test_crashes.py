@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.domain.names import SecretName
 from holdfast.domain.rotation import Phase
 from holdfast.errors import HoldfastError, RotationInProgress
 from holdfast.service.rotating import ROTATION_CRASH_POINTS
@@ -36,7 +37,7 @@ async def known(inside: Inside, dsn: str) -> set[str]:
     """Every credential that is stored here: all versions, and the candidate of an open run."""
     versions = await inside.service.list_secret_versions(NAME)
     values = {(await inside.service.get_secret_version(NAME, version.version)).value for version in versions}
-    run = await inside.parts.rotation.store.find(NAME)
+    run = await inside.parts.rotation.store.find(SecretName(NAME))
     sealed = await inside.parts.rotation.store.candidate(run) if run is not None else None
     if run is not None and sealed is not None:
         context = f"{run.id}:{run.incarnation}:{run.name}:{run.from_version}".encode()
