@@ -5,6 +5,7 @@
     │   └── ConfigurationError     settings are missing or broken; lists every fault
     ├── Unauthenticated            no or no valid proof of identity
     ├── AccessDenied               the grants refuse this caller this action
+    │   └── PurgeProtected         no grant would help before the retention time is over
     ├── SecretNotFound             no such secret or version
     │   └── VersionNotFound
     ├── SecretUnusable             the secret exists; its state refuses disclosure
@@ -73,6 +74,12 @@ class AccessDenied(HoldfastError):
     """No grant allows this caller this action."""
 
     code = "access_denied"
+
+
+class PurgeProtected(AccessDenied):
+    """Purge protection refuses the purge until the retention time is over; no grant would help."""
+
+    code = "purge_protected"
 
 
 class SecretNotFound(HoldfastError):

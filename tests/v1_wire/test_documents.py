@@ -154,7 +154,9 @@ def test_answers_and_reports_arrive_as_they_were() -> None:
     now = datetime.now(UTC)
     written = WriteResult(name=SecretName("a"), version=1, version_id="0" * 32, replicated=False, created_at=now)
     assert sent(WrittenDocument.of(written)).result() == written
-    grant = Grant(user_id="u", pattern="a-*", permissions=frozenset(Permission), granted_by="g", expires_at=now)
+    grant = Grant(
+        user_id="u", pattern="a-*", permissions=frozenset(Permission), granted_by="g", expires_at=now, rule="grant:1"
+    )
     assert sent(GrantDocument.of_grant(grant)).grant() == grant
     record = AuditRecord(name="a", user_id="u", operation="get", success=True, timestamp=now, rule="grant 7")
     assert sent(AuditDocument.of(record)).to(AuditRecord) == record

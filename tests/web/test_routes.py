@@ -22,6 +22,8 @@ PUBLIC = {
     "/healthz",
     "/readyz",
     "/v1/openapi.json",
+    "/v1/docs",
+    "/v1/docs/{file}",
     "/{tenant}/oauth2/v2.0/token",
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/discovery/v2.0/keys",
@@ -48,6 +50,7 @@ BODIES: dict[str, Any] = {
     "batchGetSecrets": {"items": [{"name": "route"}]},
     "rollbackSecret": {"version": 1},
     "putGrant": {"pattern": "route", "user_id": "route-user", "permissions": ["get"]},
+    "assignRole": {"subject": "route-user", "role": "reader", "pattern": "route"},
     "addClient": {"client_id": "route-client"},
     "warmCache": {"names": ["route"]},
     "invalidateCache": {"name": "route"},
@@ -55,6 +58,7 @@ BODIES: dict[str, Any] = {
 }
 QUERIES = {
     "deleteGrant": "?pattern=route&user_id=route-user",
+    "unassignRole": "?subject=route-user&role=reader&pattern=route",
     "checkAccess": "?name=route&user_id=route-user&permission=get",
 }
 

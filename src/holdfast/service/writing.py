@@ -25,9 +25,9 @@ from holdfast.domain.secret import (
     WriteResult,
 )
 from holdfast.errors import (
-    AccessDenied,
     GenerationMismatch,
     IntegrityFailure,
+    PurgeProtected,
     TransitionPending,
     VersionNotFound,
 )
@@ -201,10 +201,10 @@ class Writer:
         """Destroy a deleted secret: its versions, data keys and exact grants. Its name is free afterwards.
 
         Raises:
-            AccessDenied: purge protection is on.
+            PurgeProtected: the retention time is not over.
         """
         if self._purge_protection and not retention_over:
-            raise AccessDenied(
+            raise PurgeProtected(
                 f"Purge is not allowed: purge protection keeps {authorized.name!r} until its retention time is over."
             )
         intent_id = None if retention_over else uuid4()  # Key Vault ends its own retention times by itself

@@ -7,11 +7,15 @@ from msgspec import Meta
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.policy import Grant, Permission
+from holdfast.domain.roles import Role
 from holdfast.v1_wire.documents import Document, Identity, Moment, Pattern, Request
 
 
 class PutGrant(Request):
-    """What an identity may do to a secret, or to all that a glob covers; replaces what it was granted there before."""
+    """What an identity, or ``group:`` and a group's name, may do to a secret, or to all that a glob covers.
+
+    It replaces what the same one was granted there before.
+    """
 
     pattern: Pattern
     user_id: Identity
@@ -20,7 +24,8 @@ class PutGrant(Request):
 
 
 class GrantDocument(Document):
-    """A grant in force."""
+    """A grant in force. ``user_id`` is an identity, or ``group:`` and a group's name; ``rule`` is how decisions name
+    the grant."""
 
     pattern: str
     user_id: str
@@ -28,6 +33,7 @@ class GrantDocument(Document):
     granted_by: str
     granted_at: Moment | None
     expires_at: Moment | None
+    rule: str
 
     @classmethod
     def of_grant(cls, grant: Grant) -> Self:
@@ -39,11 +45,32 @@ class GrantDocument(Document):
             granted_by=grant.granted_by,
             granted_at=grant.granted_at,
             expires_at=grant.expires_at,
+            rule=grant.rule,
         )
 
     def grant(self) -> Grant:
         """Return the grant."""
         return self.to(Grant)
+
+
+class AssignRole(Request):
+    """The role of an identity, or of ``group:`` and a group's name, over a secret, or over all that a glob covers."""
+
+    subject: Identity
+    role: Role
+    pattern: Pattern
+    expires_at: Moment | None = None
+
+
+class RoleDocument(Document):
+    """A role in force."""
+
+    subject: str
+    role: Role
+    pattern: str
+    granted_by: str
+    granted_at: Moment | None
+    expires_at: Moment | None
 
 
 class Removed(Document):

@@ -18,6 +18,7 @@ from holdfast.web.hot import HotReads
 from holdfast.web.identity import Identity
 from holdfast.web.keyvault import KeyVaultApi, VaultFacts
 from holdfast.web.rates import Rates
+from holdfast.web.v1 import docs
 from holdfast.web.v1.api import V1Api
 from holdfast.web.v1.cursors import Cursors
 from holdfast.web.v1.description import describe
@@ -83,5 +84,7 @@ def _oauth(parts: Parts) -> list[BaseRoute]:
 def _own(api: V1Api) -> list[BaseRoute]:
     return [
         Route("/v1/openapi.json", Endpoint(describe, refuse), methods=["GET"]),
+        Route("/v1/docs", Endpoint(docs.page, refuse), methods=["GET"]),
+        Route("/v1/docs/{file}", Endpoint(docs.part, refuse), methods=["GET"]),
         Mount("/v1", Endpoint(api.handle, api.refuse)),
     ]

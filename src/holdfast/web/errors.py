@@ -25,12 +25,6 @@ MAX_RETRY_AFTER_S: Final = 60
 """Seconds; the Go SDK gives up when it is asked to wait longer."""
 
 
-class PurgeProtected(errors.AccessDenied):
-    """Purge protection refuses the purge; no grant would help."""
-
-    code = "purge_protected"
-
-
 @dataclass(frozen=True, slots=True)
 class Rendering:
     """How an error looks from outside. ``text`` replaces an error's own where that could tell of our insides.
@@ -90,7 +84,7 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         errors.OutcomeUnknown: _UNAVAILABLE,
         errors.AuditUnavailable: _UNAVAILABLE,
         errors.LeaseExpired: _UNAVAILABLE,
-        PurgeProtected: Rendering(HTTPStatus.FORBIDDEN, "Forbidden"),
+        errors.PurgeProtected: Rendering(HTTPStatus.FORBIDDEN, "Forbidden"),
         MalformedBackup: Rendering(HTTPStatus.BAD_REQUEST, "Malformed backup blob"),
         NoSuchPath: Rendering(HTTPStatus.NOT_FOUND, "NotFound"),
         MethodNotAllowed: Rendering(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed"),

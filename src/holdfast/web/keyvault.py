@@ -7,7 +7,6 @@ from http import HTTPStatus
 
 from holdfast.domain.policy import Caller
 from holdfast.errors import (
-    AccessDenied,
     IntegrityFailure,
     InvalidInput,
     KeyUnavailable,
@@ -20,7 +19,7 @@ from holdfast.keyvault_wire.query import Query, parse_query
 from holdfast.keyvault_wire.requests import MalformedBackup, parse_restore, parse_set, parse_update
 from holdfast.keyvault_wire.routes import Operation, Route, route
 from holdfast.web.admission import Admission
-from holdfast.web.errors import PurgeProtected, refusal
+from holdfast.web.errors import refusal
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.facade import Secrets
 from holdfast.web.limits import MAX_BODY_BYTES, MAX_RESTORE_BYTES
@@ -176,12 +175,7 @@ class KeyVaultApi:
         return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), call.name, version))
 
     async def _purge(self, call: Call) -> Reply:
-        try:
-            await self._secrets.purge_secret(call.name, context=call.caller)
-        except AccessDenied as error:
-            if self._facts.purge_protection:
-                raise PurgeProtected(str(error)) from error
-            raise
+        await self._secrets.purge_secret(call.name, context=call.caller)
         return Reply(HTTPStatus.NO_CONTENT, None)
 
     async def _backup(self, call: Call) -> Reply:

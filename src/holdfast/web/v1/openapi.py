@@ -69,7 +69,6 @@ def document(operations: Sequence[Operation], version: str) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Holdfast", "version": version, "description": _ABOUT},
-        "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,

@@ -1,0 +1,83 @@
+"""Roles, and why somebody may do something."""
+
+from typing import Final
+
+from holdfast.domain.roles import Role, RoleAssignment
+from holdfast.v1_wire.access import AssignRole, Removed, RoleDocument
+from holdfast.v1_wire.documents import Identity, Page, Pattern, Request
+from holdfast.web.v1.cursors import cut
+from holdfast.web.v1.operation import Answer, Call, Operation
+from holdfast.web.v1.paging import Paged, paged, position
+
+
+class WhichRole(Request):
+    """One assignment of a role."""
+
+    subject: Identity
+    role: Role
+    pattern: Pattern
+
+
+async def list_roles(call: Call) -> Answer:
+    """A page of all roles in force."""
+    after = position(call)
+    found = sorted(await call.service.access.list_roles(context=call.caller), key=_key)
+    page, end = cut(found, call.query.limit, after, _key)
+    return paged(call, map(RoleDocument.of, page), end)
+
+
+async def assign_role(call: Call) -> Answer:
+    """A role in force."""
+    body: AssignRole = call.body
+    given = await call.service.access.assign_role(
+        body.subject, body.role, body.pattern, expires_at=body.expires_at, context=call.caller
+    )
+    return Answer(RoleDocument.of(given))
+
+
+async def unassign_role(call: Call) -> Answer:
+    """A role no more."""
+    query: WhichRole = call.query
+    removed = await call.service.access.unassign_role(query.subject, query.role, query.pattern, context=call.caller)
+    return Answer(Removed(removed=removed))
+
+
+def _key(assignment: RoleAssignment) -> str:
+    return f"{assignment.pattern}\0{assignment.subject}\0{assignment.role}"
+
+
+OPERATIONS: Final = (
+    Operation(
+        id="listRoles",
+        method="GET",
+        path="/v1/roles",
+        summary="List who has which role over what",
+        needs="`grant` or `audit` on `*`",
+        tag="Access",
+        handle=list_roles,
+        query=Paged,
+        answer=Page[RoleDocument],
+    ),
+    Operation(
+        id="assignRole",
+        method="PUT",
+        path="/v1/roles",
+        summary="Give an identity or a group a role over a secret, or over all that a glob covers",
+        needs="`grant` on the pattern, and every permission of the role",
+        tag="Access",
+        handle=assign_role,
+        body=AssignRole,
+        answer=RoleDocument,
+    ),
+    Operation(
+        id="unassignRole",
+        method="DELETE",
+        path="/v1/roles",
+        summary="Take back a role on exactly this name or glob",
+        needs="`grant` on the pattern",
+        tag="Access",
+        handle=unassign_role,
+        query=WhichRole,
+        answer=Removed,
+    ),
+)
