@@ -19,8 +19,13 @@ def test_transcript(name: str, database_url: str, tmp_path: Path) -> None:
         "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
         "HOME": str(tmp_path),
     }
-    for step in steps(HERE / name):
-        _check(name, step, environ)
+    play(HERE / name, environ)
+
+
+def play(transcript: Path, environ: dict[str, str]) -> None:
+    """Run every command of a transcript and compare."""
+    for step in steps(transcript):
+        _check(transcript.name, step, environ)
 
 
 def _check(name: str, step: Step, environ: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from holdfast.bootstrap.audit import AuditParts
 from holdfast.bootstrap.replica import Replica, open_replica
@@ -18,6 +18,7 @@ from holdfast.config import Settings
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
 from holdfast.domain.leases import Leases
+from holdfast.domain.names import SecretName
 from holdfast.ports import BackendHealth
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.access import AccessControl
@@ -51,6 +52,9 @@ from holdfast.stores.postgres.migrations import schema_version
 from holdfast.stores.postgres.nodes import PostgresNodes
 from holdfast.stores.postgres.scrubbing import PostgresScrubber
 from holdfast.stores.postgres.sync_state import PostgresSyncState
+
+_PROBED: Final = SecretName("holdfast-probe")
+"""Looked up in Redis to see whether it answers; what is found under it does not matter."""
 
 
 class Node:
@@ -239,6 +243,7 @@ class Parts:
             nodes=self.nodes,
             clock=self.clock,
             backends=self.backends,
+            probe=self.probe,
         )
 
     def _backup(self) -> Backup:
@@ -298,6 +303,13 @@ class Parts:
             BackendHealth(name="redis", configured=shared is not None, healthy=shared is None or shared.healthy()),
             vault.health() if vault else BackendHealth(name="keyvault", configured=False, healthy=True),
         )
+
+    async def probe(self) -> dict[str, str]:
+        """Ask Redis and Key Vault something; PostgreSQL is asked all the time."""
+        if self.shared is not None:
+            await self.shared.get(_PROBED)
+        fault = await self.replica.probe() if self.replica is not None else None
+        return {"keyvault": fault} if fault is not None else {}
 
     async def close(self) -> None:
         """Close what the parts opened; the database is closed by whoever opened it."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -64,6 +65,15 @@ class Replica:
         return BackendHealth(
             name="keyvault", configured=True, healthy=not trouble, detail="; ".join(trouble), breakers=breakers
         )
+
+    async def probe(self) -> str | None:
+        """Ask Key Vault for one page of its secrets; return why there is no answer, or None when there is one."""
+        try:
+            async with aclosing(self.primary.secrets()) as secrets:
+                await anext(secrets, None)
+        except BackendUnavailable as error:
+            return str(error)
+        return None
 
     async def aclose(self) -> None:
         """Close connections and credentials."""

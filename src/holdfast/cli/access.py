@@ -8,8 +8,10 @@ import click
 from holdfast.cli import exits, inputs, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
+from holdfast.domain.names import canonical_name, matches
 
 _HISTORY: Final = ("TIME", "WHO", "OPERATION", "VERSION", "SOURCE", "RESULT", "ADDRESS")
+_GRANTS: Final = ("WHO", "NAME|PATTERN", "MAY", "UNTIL", "GRANTED", "BY")
 _EXPIRING: Final = ("NAME", "VERSION", "EXPIRES", "DAYS")
 
 
@@ -32,6 +34,33 @@ def grant(pattern: str, user: str, permissions: tuple[str, ...], expires_at: dat
     output.say(f"{given.user_id} may {', '.join(sorted(given.permissions))} {given.pattern}{until}.")
     if output.wants_json():
         output.write_document(given)
+
+
+@click.command(cls=Command)
+@click.option("--user", metavar="USER", help="Only what this identity was granted.")
+@click.option("--name", metavar="NAME", help="Only what covers this secret, patterns included.")
+def grants(user: str | None, name: str | None) -> None:
+    """List who may do what to which secrets; without options, all grants there are.
+
+    A grant that has expired is listed until it is revoked, and allows nothing.
+    """
+    covered = canonical_name(name) if name is not None else None
+    found = [
+        each
+        for each in with_service(lambda service, caller: service.list_grants(context=caller))
+        if (user is None or each.user_id == user) and (covered is None or matches(each.pattern, covered))
+    ]
+    if output.wants_json():
+        output.write_document(found)
+        return
+    rows = [
+        (
+            *(each.user_id, each.pattern, ", ".join(sorted(each.permissions))),
+            *(each.expires_at, each.granted_at, each.granted_by),
+        )
+        for each in sorted(found, key=lambda each: (each.user_id, each.pattern))
+    ]
+    output.write_table(_GRANTS, rows)
 
 
 @click.command(cls=Command)
@@ -59,7 +88,7 @@ def check(name: str, user: str, permission: str) -> int:
     if output.wants_json():
         output.write_document({"allowed": allowed})
     else:
-        click.echo("allowed" if allowed else "denied")
+        output.write_lines(["allowed" if allowed else "denied"])
     return exits.OK if allowed else exits.DENIED
 
 

@@ -10,8 +10,12 @@ UNEXPECTED: Final = 1
 USAGE: Final = 2
 DENIED: Final = 4
 DEGRADED: Final = 7
+OUTPUT_LOST: Final = 11
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""
+
+BROKEN_PIPE: Final = 141
+"""128 + SIGPIPE, as shells have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Ending:
 ENDINGS: Final[dict[type[Exception], Ending]] = {
     Exception: Ending(UNEXPECTED),
     errors.InvalidInput: Ending(USAGE),
-    errors.SecretNotFound: Ending(3, "`holdfast list` shows what is there."),
+    errors.SecretNotFound: Ending(3, "`holdfast list` shows what is there, and with --deleted what can be recovered."),
     errors.VersionNotFound: Ending(3, "`holdfast versions NAME` shows what is there."),
     errors.AccessDenied: Ending(DENIED, "`holdfast grant` gives permissions."),
     errors.Unauthenticated: Ending(DENIED),
@@ -56,7 +60,9 @@ MEANINGS: Final = {
     8: "integrity: stored bytes or keys are wrong",
     9: "the settings or the start of this node are at fault",
     10: "Key Vault rejects the request",
+    OUTPUT_LOST: "done, but the answer could not be written",
     INTERRUPTED: "interrupted",
+    BROKEN_PIPE: "done, but the reader of the output went away",
 }
 
 

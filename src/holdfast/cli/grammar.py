@@ -1,6 +1,6 @@
 """The grammar that all commands share: ``--json`` everywhere, and no argument ever repeated in an error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -51,9 +51,24 @@ class Group(click.Group):
 
 
 class Root(Group):
-    """The whole command; its help lists settings and exit codes, from the tables that the code uses."""
+    """The whole command; its help lists settings and exit codes, from the tables that the code uses.
+
+    ``sections`` are the commands, under the headings that the help shows them.
+    """
+
+    def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sections = {title: [str(each.name) for each in commands] for title, commands in sections.items()}
+        for command in (each for commands in sections.values() for each in commands):
+            self.add_command(command)
 
     group_class = Group
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by what they are about, each with its whole first sentence."""
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, _first_sentence(self.commands[name])) for name in names])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the two lists."""
@@ -78,6 +93,10 @@ def json_option() -> click.Option:
         callback=remember,
         help="Write one JSON document; errors too, to stderr.",
     )
+
+
+def _first_sentence(command: click.Command) -> str:
+    return (command.help or "").split("\n\n")[0].replace("\n", " ")
 
 
 def _meaning(meaning: str, default: str) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from holdfast.cli.streams import tell
 from holdfast.domain.validation import MAX_VALUE_BYTES
 from holdfast.errors import InvalidInput
 
@@ -85,6 +86,8 @@ def read_value(file: Path | None, *, raw: bool, allow_empty: bool) -> str:
     Raises:
         InvalidInput: too long, not UTF-8, or empty without ``allow_empty``.
     """
+    if file is None and sys.stdin is None:
+        raise InvalidInput("There is no stdin to read the value from: pipe it in, or name a file with --file.")
     if file is None and sys.stdin.isatty():
         text = str(click.prompt("Value", hide_input=True, confirmation_prompt=True, err=True))
     else:
@@ -93,6 +96,13 @@ def read_value(file: Path | None, *, raw: bool, allow_empty: bool) -> str:
     if not text and not allow_empty:
         raise InvalidInput("The value is empty; did the command that makes it fail? --allow-empty stores it.")
     return text
+
+
+def confirmed(question: str, answer: str) -> bool:
+    """Ask, and return whether ``answer`` was typed; an end of the input is no answer."""
+    tell(f"{question} ", end="")
+    typed = sys.stdin.buffer.readline() if sys.stdin is not None else b""
+    return typed.decode(errors="replace").strip().lower() == answer
 
 
 def _bytes_of(file: Path | None) -> bytes:

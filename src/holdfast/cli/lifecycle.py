@@ -2,7 +2,7 @@
 
 import click
 
-from holdfast.cli import output, views
+from holdfast.cli import inputs, output, views
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
 from holdfast.domain.names import canonical_name
@@ -38,10 +38,8 @@ def recover(name: str) -> None:
 def purge(name: str, yes: bool) -> None:
     """Destroy a deleted secret, all its versions and grants, for good."""
     canonical = canonical_name(name)
-    if not yes:
-        typed = click.prompt(f"This cannot be undone. Type {canonical} to purge it", err=True, default="")
-        if typed.strip().lower() != canonical:
-            raise click.UsageError("That was not the name: nothing is purged. --yes skips the question.")
+    if not yes and not inputs.confirmed(f"This cannot be undone. Type {canonical} to purge it:", canonical):
+        raise click.UsageError("That was not the name: nothing is purged. --yes skips the question.")
     with_service(lambda service, caller: service.purge_secret(name, context=caller))
     output.say(f"{canonical} is purged.")
     if output.wants_json():

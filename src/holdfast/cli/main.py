@@ -7,29 +7,34 @@ from typing import Final
 import click
 
 from holdfast.cli import access, clients, lifecycle, listing, node, roles, secrets, vault
-from holdfast.cli.exits import INTERRUPTED, OK, USAGE
+from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
 from holdfast.cli.grammar import Root
 from holdfast.cli.output import report, report_text
+from holdfast.cli.streams import OutputLost, tell
 from holdfast.config import Settings
 from holdfast.errors import ConfigurationError
 
-COMMANDS: Final = (
-    *(node.serve, node.init, node.health),
-    *(secrets.get, secrets.set_, secrets.update, secrets.rollback, listing.list_, listing.versions),
-    *(lifecycle.delete, lifecycle.recover, lifecycle.purge),
-    *(access.grant, access.revoke, access.check, roles.explain, access.history, access.expiring),
-    *(roles.role, clients.client, vault.sync, vault.reconcile),
-)
+SECTIONS: Final = {
+    "Secrets": (
+        *(secrets.get, secrets.set_, secrets.update, listing.list_, listing.versions, secrets.rollback),
+        *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring),
+    ),
+    "Access": (
+        *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role),
+        *(access.history,),
+    ),
+    "Identities": (clients.client,),
+    "This installation": (node.init, node.serve, node.health, vault.sync, vault.reconcile),
+}
 
 cli = Root(
     "holdfast",
     help="Holdfast keeps secrets: served fast, authorised and on record, whatever fails underneath.\n\n"
     "Secrets go to stdout and come from stdin, a file or a hidden prompt; everything else goes to stderr.",
     context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
+    sections=SECTIONS,
 )
 click.version_option(package_name="holdfast")(cli)
-for _command in COMMANDS:
-    cli.add_command(_command)
 
 
 def main() -> None:
@@ -46,17 +51,24 @@ def run(args: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         report_text("interrupted", "Interrupted.", as_json=as_json, command=command)
         return INTERRUPTED
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return USAGE
+    except SystemExit:  # click's answer to a pipe that closed while it wrote help
+        return BROKEN_PIPE
     except click.ClickException as error:
-        report_text("usage", _usage(error), as_json=as_json, command=command)
-        return USAGE
+        return _refusal(error, as_json=as_json, command=command)
     except Exception as error:  # the last resort: a short text instead of a traceback
         return report(error, as_json=as_json, command=command, debug=_debugging())
     return result if isinstance(result, int) else OK
+
+
+def _refusal(error: click.ClickException, *, as_json: bool, command: str) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        tell(error.format_message())
+        return USAGE
+    if isinstance(error, OutputLost):
+        report_text("output_lost", error.message, as_json=as_json, command=command)
+        return OUTPUT_LOST
+    report_text("usage", _usage(error), as_json=as_json, command=command)
+    return USAGE
 
 
 def _usage(error: click.ClickException) -> str:

@@ -7,9 +7,10 @@ from typing import Final
 
 import click
 
-from holdfast.cli import exits, inputs, output
+from holdfast.cli import exits, inputs, output, reports
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
+from holdfast.cli.streams import write_text
 from holdfast.config import Settings
 from holdfast.config.environment import default_data_dir
 
@@ -59,7 +60,7 @@ def serve(workers: int) -> None:
         if as_json:
             output.write_document(facts)
         else:
-            click.echo(_STARTED.format(**facts, program=_program(settings)))
+            write_text(_STARTED.format(**facts, program=_program(settings)))
 
     uvloop.run(run(settings, on_started=started) if workers == 1 else supervise(settings, workers, on_started=started))
 
@@ -79,17 +80,20 @@ def init() -> None:
     if output.wants_json():
         output.write_document(facts)
     else:
-        click.echo(_READY.format(**facts), nl=False)
+        write_text(_READY.format(**facts))
 
 
 @click.command(cls=Command)
 def health() -> int:
-    """Show how this node and its backends are.
+    """Ask every backend how it is, and show what waits and what to do about it.
 
     Exit code 0 when all is well, 7 when a backend is down or something waits for a person.
     """
-    report = with_service(lambda service, caller: service.get_secret_health(context=caller))
-    output.write_report(report)
+    report = with_service(lambda service, caller: service.get_secret_health(probe=True, context=caller))
+    if output.wants_json():
+        output.write_document(report)
+    else:
+        output.write_lines(reports.health_lines(report))
     return exits.OK if report.healthy else exits.DEGRADED
 
 

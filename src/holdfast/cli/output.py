@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from holdfast.cli.exits import ending_of
+from holdfast.cli.streams import tell, width, write, write_text
 from holdfast.domain.audit import printable
 from holdfast.errors import ConfigurationError, HoldfastError
 
@@ -25,47 +26,44 @@ def wants_json() -> bool:
 
 def write_value(value: str) -> None:
     """Write a secret to stdout, byte for byte; a terminal gets a newline after it."""
-    stream = sys.stdout.buffer
-    stream.write(value.encode())
-    if sys.stdout.isatty():
-        stream.write(b"\n")
-    stream.flush()
+    at_terminal = sys.stdout is not None and sys.stdout.isatty()
+    write(value.encode() + (b"\n" if at_terminal else b""))
 
 
 def write_document(document: object) -> None:
     """Write one JSON document to stdout, in UTF-8 whatever the locale."""
-    stream = sys.stdout.buffer
-    stream.write(json.dumps(document, default=_plain, indent=2, ensure_ascii=False).encode() + b"\n")
-    stream.flush()
+    write(json.dumps(document, default=_plain, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write aligned columns to stdout: the same for people and for pipes, and nothing is cut off."""
+    write_lines(aligned(columns, rows))
+
+
+def aligned(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return the lines of a table."""
     table = [list(columns), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    widths = [max(map(width, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(_padded(row, widths)).rstrip() for row in table]
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines to stdout."""
+    write_text("".join(f"{line}\n" for line in lines))
 
 
 def write_report(report: Any) -> None:
     """Write a report to stdout, one fact on a line; as JSON where that was asked for."""
     if wants_json():
         write_document(report)
-        return
-    for label, value in _facts(report):
-        if isinstance(value, Iterable) and not isinstance(value, str):
-            items = [_inline(item) for item in value]
-            click.echo(f"{label}: {len(items) or 'none'}")
-            for item in items:
-                click.echo(f"  {item}")
-        else:
-            click.echo(f"{label}: {_cell(value)}")
+    else:
+        write_lines(line for label, value in _facts(report) for line in _fact(label, value))
 
 
 def say(message: str) -> None:
     """Tell the person something, on stderr; programs that asked for JSON are left in peace."""
     if not wants_json():
-        click.echo(_one_line(message), err=True)
+        tell(_one_line(message))
 
 
 def report(error: Exception, *, as_json: bool, command: str, debug: bool) -> int:
@@ -80,14 +78,14 @@ def report(error: Exception, *, as_json: bool, command: str, debug: bool) -> int
     text = "\n".join(map(_one_line, lines)) + (f" {ending.hint}" if ending.hint else "")
     report_text(code, text, as_json=as_json, command=command)
     if debug and not isinstance(error, HoldfastError):
-        click.echo("".join(traceback.format_exception(error)), err=True)
+        tell("".join(traceback.format_exception(error)))
     return ending.code
 
 
 def report_text(code: str, text: str, *, as_json: bool, command: str) -> None:
     """Write the text of an error to stderr."""
     document = json.dumps({"error": {"code": code, "message": text}})
-    click.echo(document if as_json else f"{command}: {text}", err=True)
+    tell(document if as_json else f"{command}: {text}")
 
 
 def moment(value: datetime) -> str:
@@ -97,6 +95,19 @@ def moment(value: datetime) -> str:
 
 def _facts(report: Any) -> list[tuple[str, Any]]:
     return [(each.name.replace("_", " "), getattr(report, each.name)) for each in dataclasses.fields(report)]
+
+
+def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [text + " " * (wide - width(text)) for text, wide in zip(row, widths, strict=True)]
+
+
+def _fact(label: str, value: object) -> Iterator[str]:
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        items = [_inline(item) for item in value]
+        yield f"{label}: {len(items) or 'none'}"
+        yield from (f"  {item}" for item in items)
+    else:
+        yield f"{label}: {_cell(value)}"
 
 
 def _inline(item: object) -> str:
@@ -134,6 +145,8 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
     return _one_line(moment(value) if isinstance(value, datetime) else str(value))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from holdfast.cli import output
+from holdfast.cli import output, reports
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
 
@@ -20,7 +20,7 @@ def sync() -> None:
 
 
 @click.command(cls=Command)
-@click.option("--retry", is_flag=True, help="Try parked changes again.")
+@click.option("--retry", is_flag=True, help="Replay now what waits, parked changes included.")
 @click.option("--discard", metavar="NAME", help="Give up the parked changes of a secret: the vault's state stands.")
 def reconcile(retry: bool, discard: str | None) -> None:
     """Show what waits for Key Vault or for a decision.
@@ -30,7 +30,10 @@ def reconcile(retry: bool, discard: str | None) -> None:
     report = with_service(
         lambda service, caller: service.reconcile(retry=retry, discard=discard, context=caller),
     )
-    output.write_report(report)
+    if output.wants_json():
+        output.write_document(reports.reconcile_document(report))
+    else:
+        output.write_lines(reports.reconcile_lines(report))
 
 
 @contextlib.contextmanager

@@ -457,9 +457,12 @@ class SecretsService:
         """Return the secrets that expire within ``days`` and those that have expired, soonest first."""
         return await self._use.reporter.expiring(_caller(context), valid_days(days))
 
-    async def get_secret_health(self, *, context: Context = None) -> HealthReport:
-        """Return totals, the state of every backend, what waits for Key Vault, and what to do about it."""
-        return await self._use.reporter.health(_caller(context))
+    async def get_secret_health(self, *, probe: bool = False, context: Context = None) -> HealthReport:
+        """Return totals, the state of every backend, what waits for Key Vault, and what to do about it.
+
+        Backends are reported as this node has lately found them; ``probe`` asks each of them first.
+        """
+        return await self._use.reporter.health(_caller(context), probe=valid_flag("probe", probe))
 
     async def list_nodes(self, *, context: Context = None) -> list[NodeRecord]:
         """Return the nodes that run on this database now, oldest first."""

@@ -1,8 +1,9 @@
 """Health, expiry and history: what a person wants to know about the secrets without seeing them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
@@ -61,6 +62,7 @@ class Reporter:
 
     Args:
         backends: looks at every backend, as this node sees it.
+        probe: asks every backend something; returns what is wrong with those that do not answer, by name.
     """
 
     def __init__(
@@ -75,10 +77,11 @@ class Reporter:
         nodes: NodeStore,
         clock: Clock,
         backends: Callable[[], Sequence[BackendHealth]],
+        probe: Callable[[], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes = journal, sync, nodes
-        self._clock, self._backends = clock, backends
+        self._clock, self._backends, self._probe = clock, backends, probe
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
@@ -111,7 +114,7 @@ class Reporter:
             await self._guard.record(authorized)
         return found
 
-    async def health(self, caller: Caller) -> HealthReport:
+    async def health(self, caller: Caller, *, probe: bool) -> HealthReport:
         """Totals, backends, what waits for Key Vault, and what to do about it.
 
         For those who may operate, list or audit all secrets: there is no name in it.
@@ -121,7 +124,8 @@ class Reporter:
         ) as authorized:
             totals = await self._reports.totals()
             journal, sync = await self._journal.status(), await self._sync.status()
-            backends = list(self._backends())
+            faults = await self._probe() if probe else {}
+            backends = [_with_fault(each, faults.get(each.name)) for each in self._backends()]
             await self._guard.record(authorized)
         advice = [
             *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),
@@ -147,6 +151,10 @@ class Reporter:
         )
 
 
+def _with_fault(backend: BackendHealth, fault: str | None) -> BackendHealth:
+    return backend if fault is None else replace(backend, healthy=False, detail=fault)
+
+
 def _advice_on_secrets(expired: int, expiring: int, without_policy: int) -> list[str]:
     advice = []
     if expired:
@@ -167,5 +175,14 @@ def _advice_on_replication(journal: JournalStatus, drifting: int) -> list[str]:
     return advice
 
 
+_WHILE_DOWN: Final = {
+    "postgresql": "changes are refused, and reads end with the lease on the grants. Bring it back first.",
+    "audit": "records are kept in the local log and shipped later. Bring PostgreSQL back, and keep the data folder.",
+    "redis": "only speed suffers. Check REDIS_URL and the server if it lasts.",
+    "keyvault": "the mirror answers, and changes are replayed when it is back. If it lasts, check the network, "
+    "the credential and its role on the vault.",
+}
+
+
 def _advice_on_backends(backends: Sequence[BackendHealth]) -> list[str]:
-    return [f"{b.name} is not healthy: {b.detail}" for b in backends if b.configured and not b.healthy]
+    return [f"{b.name} is down: {_WHILE_DOWN[b.name]}" for b in backends if b.configured and not b.healthy]

@@ -1,0 +1,118 @@
+"""Reports on the installation as a person reads them: the verdict first, what to do last."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from holdfast.cli import output
+
+if TYPE_CHECKING:  # the service takes long to import
+    from holdfast.domain.intent import Intent
+    from holdfast.ports import BackendHealth, Head
+    from holdfast.service.reconciliation import ReconcileReport
+    from holdfast.service.reports import HealthReport
+
+BACKEND_COLUMNS: Final = ("BACKEND", "STATE", "READS", "WRITES", "DETAIL")
+PARKED_COLUMNS: Final = ("NAME", "CHANGE", "VERSION", "SINCE", "ATTEMPTS", "REASON")
+DRIFTING_COLUMNS: Final = ("NAME", "DIFFERENCE", "VERSION", "LAST EQUAL")
+
+_PARKED_ADVICE: Final = (
+    "Parked changes: mend the cause and run `holdfast reconcile --retry`, or give up those of a secret with "
+    "`holdfast reconcile --discard NAME`, so that Key Vault's state of it stands."
+)
+_DRIFTING_ADVICE: Final = (
+    "Differences: the mirror goes on serving. Set a secret anew to bring it back to Key Vault, or delete it here."
+)
+
+
+def health_lines(report: "HealthReport") -> list[str]:
+    """A report on health as a person reads it: the verdict first, what to do last."""
+    compared = f"last compared {output.moment(report.last_sync)}" if report.last_sync else "not compared yet"
+    waiting = f"changes waiting for it: {report.open_intents}"
+    if report.oldest_intent_at:
+        waiting += f", the oldest since {output.moment(report.oldest_intent_at)}"
+    vault = f"{compared}; {waiting}; parked: {report.parked_intents}; secrets that differ: {report.drifting}"
+    standing_alone = not any(each.name == "keyvault" and each.configured for each in report.backends)
+    totals = (
+        f"{report.total_secrets}: {report.expired} expired, {report.expiring_soon} expire within 30 days, "
+        f"{report.without_rotation_policy} without rotation policy; {report.deleted} more deleted"
+    )
+    return [
+        f"Holdfast is {'well' if report.healthy else 'NOT well'}.",
+        "",
+        f"Secrets    {totals}",
+        f"Key Vault  {'none: this installation stands alone' if standing_alone else vault}",
+        "",
+        *output.aligned(BACKEND_COLUMNS, map(_backend_row, report.backends)),
+        *(["", "What to do:"] if report.recommendations else []),
+        *(f"  {advice}" for advice in report.recommendations),
+    ]
+
+
+def _backend_row(backend: "BackendHealth") -> tuple[object, ...]:
+    """A backend in ``BACKEND_COLUMNS``; reads and writes are the states of the circuit breakers."""
+    state = ("well" if backend.healthy else "DOWN") if backend.configured else "not configured"
+    breakers = backend.breakers or {}
+    return backend.name, state, breakers.get("read"), breakers.get("write"), backend.detail
+
+
+def reconcile_lines(report: "ReconcileReport") -> list[str]:
+    """What differs from Key Vault."""
+    advice = [
+        *([_PARKED_ADVICE] if report.parked else []),
+        *([_DRIFTING_ADVICE] if report.drifting else []),
+    ]
+    return [
+        *([f"Given up: {report.discarded}"] if report.discarded else []),
+        *([f"Tried again: {report.retried}"] if report.retried else []),
+        f"Waiting for Key Vault, replayed by themselves while a node runs: {report.open}",
+        f"Parked, because Key Vault refuses them: {len(report.parked)}",
+        *_table(PARKED_COLUMNS, [_parked_row(each) for each in report.parked]),
+        f"Secrets that differ from Key Vault: {len(report.drifting)}",
+        *_table(DRIFTING_COLUMNS, [_drifting_row(each) for each in report.drifting]),
+        *(["", "What to do:"] if advice else []),
+        *(f"  {each}" for each in advice),
+    ]
+
+
+def reconcile_document(report: "ReconcileReport") -> dict[str, Any]:
+    """The same for scripts."""
+    return {
+        "open": report.open,
+        "parked": [
+            {
+                "name": each.display_name,
+                "kind": each.kind,
+                "version": each.version,
+                "created_at": each.created_at,
+                "attempts": each.attempts,
+                "reason": each.last_error,
+            }
+            for each in report.parked
+        ],
+        "drifting": [
+            {
+                "name": each.display_name,
+                "difference": each.drift,
+                "version": each.version,
+                "verified_at": each.verified_at,
+            }
+            for each in report.drifting
+        ],
+        "conflicts": report.conflicts,
+        "retried": report.retried,
+        "discarded": report.discarded,
+    }
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> list[str]:
+    return [f"  {line}" for line in output.aligned(columns, rows)] if rows else []
+
+
+def _parked_row(intent: "Intent") -> tuple[object, ...]:
+    return (
+        *(intent.display_name, intent.kind, intent.version),
+        *(intent.created_at, intent.attempts, intent.last_error),
+    )
+
+
+def _drifting_row(head: "Head") -> tuple[object, ...]:
+    return head.display_name, head.drift, head.version, head.verified_at

@@ -1,0 +1,41 @@
+"""``sync``, ``reconcile`` and ``health`` in front of a vault that is well, away, stubborn and back."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from holdfast.domain.secret import Attributes
+from tests.cli.test_transcripts import HERE, KEY, play
+from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
+
+
+@pytest.mark.timeout(180)
+async def test_what_an_operator_sees_of_a_vault(database_url: str, tmp_path: Path) -> None:
+    async with ScriptedVault() as vault:
+        environ = {
+            "DATABASE_URL": database_url,
+            "FALLBACK_ENCRYPTION_KEY": KEY,
+            "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
+            "HOME": str(tmp_path),
+            "AZURE_KEYVAULT_URL": vault.url,
+            "AZURE_AUTHORITY_HOST": vault.url,
+            "AZURE_TENANT_ID": TENANT,
+            "AZURE_CLIENT_ID": CLIENT_ID,
+            "AZURE_CLIENT_SECRET": CLIENT_SECRET,
+            "HOLDFAST_KEYVAULT_CA": str(vault.ca_file),
+        }
+        for name in ("in-vault-1", "in-vault-2"):
+            vault.model.set(name, "c4n4ry", Attributes())
+
+        async def played(name: str) -> None:
+            await asyncio.to_thread(play, HERE / "vault" / name, environ)
+
+        await played("well.txt")
+        async with vault.refusing():
+            await played("away.txt")
+        await asyncio.sleep(1.1)  # the pause between attempts at replaying
+        vault.fail("set", times=20, status=400, code="BadParameter")
+        await played("stubborn.txt")
+        vault.heal()
+        await played("back.txt")
