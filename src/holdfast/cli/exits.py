@@ -32,6 +32,7 @@ ENDINGS: Final[dict[type[Exception], Ending]] = {
     errors.SecretNotFound: Ending(3, "`holdfast list` shows what is there, and with --deleted what can be recovered."),
     errors.VersionNotFound: Ending(3, "`holdfast versions NAME` shows what is there."),
     errors.AccessDenied: Ending(DENIED, "`holdfast grant` gives permissions."),
+    errors.PurgeProtected: Ending(DENIED, "`holdfast list --deleted` shows when it ends by itself."),
     errors.Unauthenticated: Ending(DENIED),
     errors.Conflict: Ending(5),
     errors.GenerationMismatch: Ending(5, "Look at `holdfast versions NAME`, and decide again."),
@@ -46,6 +47,7 @@ ENDINGS: Final[dict[type[Exception], Ending]] = {
     errors.ConfigurationError: Ending(9),
     errors.StartupError: Ending(9),
     errors.Rejected: Ending(10),
+    errors.RotationFailed: Ending(12, "Both credentials are kept, and the step is tried again by itself."),
 }
 
 MEANINGS: Final = {
@@ -61,6 +63,7 @@ MEANINGS: Final = {
     9: "the settings or the start of this node are at fault",
     10: "Key Vault rejects the request",
     OUTPUT_LOST: "done, but the answer could not be written",
+    12: "a step of a rotation failed; both credentials are kept",
     INTERRUPTED: "interrupted",
     BROKEN_PIPE: "done, but the reader of the output went away",
 }

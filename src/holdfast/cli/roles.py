@@ -80,7 +80,7 @@ def explain(name: str, user: str, permission: str, groups: tuple[str, ...]) -> i
     if output.wants_json():
         output.write_document(found)
     else:
-        click.echo(found.reason)
+        output.write_lines([found.reason])
         rows = [(each.rule, each.subject, each.pattern, each.expires_at, each.verdict) for each in found.considered]
         if rows:
             output.write_table(_CONSIDERED, rows)
