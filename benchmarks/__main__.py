@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,16 +14,26 @@ import uvloop
 from benchmarks import library, mirroring, outage, server
 from benchmarks.machine import facts
 from benchmarks.measuring import Comparison
+from benchmarks.processes import Server
 from benchmarks.run import FULL_SYNC, SMOKE, Run, Size
-from benchmarks.stage import make_vault, serving, staged
+from benchmarks.stage import Vault, make_vault, serving, staged
 from benchmarks.work import value_of
 
+_PARTS: dict[str, Callable[[Run, Vault, Server], Awaitable[None]]] = {
+    "server": server.measure,
+    "library": library.measure,
+    "outage": outage.measure,
+    "mirroring": mirroring.measure,
+}
 _COLUMNS = ("WHAT", "AGAINST", "RATIO", "LEAST", "MOST", "OURS/S", "THEIRS/S")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"what to measure, all by default: {', '.join(_PARTS)}"
+    )
     parser.add_argument("--smoke", action="store_true", help="the smallest size: shows that everything works")
     parser.add_argument(
         "--full", action="store_true", help=f"mirror up to {FULL_SYNC[1]:,} secrets, which takes minutes"
@@ -31,6 +41,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, help="rounds of each side")
     parser.add_argument("--json", action="store_true", help="write one JSON document")
     given = parser.parse_args(arguments)
+    if unknown := set(given.parts) - set(_PARTS):
+        parser.error(f"there is no part {', '.join(unknown)}: choose from {', '.join(_PARTS)}")
     size = SMOKE if given.smoke else Size()
     size = replace(size, synced=FULL_SYNC if given.full else size.synced, rounds=given.rounds or size.rounds)
     # A short path for sockets, which PostgreSQL's account may pass.
@@ -38,23 +50,21 @@ def main(arguments: Sequence[str]) -> None:
     folder.chmod(0o711)
     try:
         before = facts(folder)
-        run = uvloop.run(_measured(folder, size))
+        run = uvloop.run(_measured(folder, size, given.parts or _PARTS))
     finally:
         shutil.rmtree(folder)
     print(json.dumps(_document(before, run)) if given.json else _table(before, run))
 
 
-async def _measured(folder: Path, size: Size) -> Run:
+async def _measured(folder: Path, size: Size, parts: Collection[str]) -> Run:
     async with staged(folder) as stage:
         run = Run(stage, size, lambda text: print(text, file=sys.stderr, flush=True))
-        vault = await make_vault(
-            stage, "vault", {f"secret-{n:03}": value_of(f"value {n}") for n in range(size.secrets)}
-        )
+        values = {f"secret-{n:03}": value_of(f"value {n}") for n in range(size.secrets)}
+        vault = await make_vault(stage, "vault", values)
         async with serving(vault) as one:
-            await server.measure(run, vault, one)
-            await library.measure(run, vault, one)
-            await outage.measure(run, vault, one)
-        await mirroring.measure(run)
+            for name, measure in _PARTS.items():
+                if name in parts:
+                    await measure(run, vault, one)
         return run
 
 

@@ -14,7 +14,7 @@ from benchmarks.work import value_of
 from holdfast import create_secrets_service
 
 
-async def measure(run: Run) -> None:
+async def measure(run: Run, _vault: Vault, _server: Server) -> None:
     """Mirror a small vault again and again beside the SDK getting the same, then a large one once."""
     small, large = run.size.synced
     run.told(f"filling vaults with {small:,} and {large:,} secrets")
