@@ -20,7 +20,7 @@ def frame(*parts: bytes | None) -> bytes:
 
     Each part is ``00`` for None, or ``01``, its length in four bytes (big-endian), and the part itself.
     """
-    return b"".join(_ABSENT if part is None else _PRESENT + len(part).to_bytes(4, "big") + part for part in parts)
+    return b"".join([_ABSENT if part is None else _PRESENT + len(part).to_bytes(4, "big") + part for part in parts])
 
 
 def bind_place(place: Place) -> bytes:

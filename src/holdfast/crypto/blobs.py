@@ -41,13 +41,13 @@ class BlobSealer:
         self._key_id = bytes.fromhex(ring.primary.id)
         self._salt = os.urandom(_SALT_BYTES)
         self._sealed = 0
-        self._aead = lru_cache(_DERIVED_KEYS_KEPT)(self._derive)
+        self._keyed = lru_cache(_DERIVED_KEYS_KEPT)(self._derive)
 
     def seal(self, purpose: str, context: bytes, plaintext: bytes) -> bytes:
         """Seal a blob for a purpose and a context that must be repeated to open it."""
         header = _FORMAT + self._key_id + self._next_salt()
-        aead = self._aead(purpose, header)
-        nonce, ciphertext, tag = aead.seal(plaintext, _bind(header, purpose, context))
+        aead, bound = self._keyed(purpose, header)
+        nonce, ciphertext, tag = aead.seal(plaintext, bound + frame(context))
         return b"".join((header, nonce, ciphertext, tag))
 
     def open(self, purpose: str, context: bytes, blob: bytes) -> bytes:
@@ -60,12 +60,12 @@ class BlobSealer:
         if len(blob) < BLOB_OVERHEAD_BYTES or blob[:1] != _FORMAT:
             raise IntegrityFailure(f"A sealed blob ({purpose}) is too short or of an unknown format.")
         header = blob[:_NONCE_AT]
-        aead = self._aead(purpose, header)
+        aead, bound = self._keyed(purpose, header)
         return aead.open(
             blob[_NONCE_AT:_CIPHERTEXT_AT],
             blob[_CIPHERTEXT_AT:-TAG_BYTES],
             blob[-TAG_BYTES:],
-            _bind(header, purpose, context),
+            bound + frame(context),
         )
 
     def _next_salt(self) -> bytes:
@@ -74,10 +74,8 @@ class BlobSealer:
         self._sealed += 1
         return self._salt
 
-    def _derive(self, purpose: str, header: bytes) -> Aead:
+    def _derive(self, purpose: str, header: bytes) -> tuple[Aead, bytes]:
+        """The cipher for a purpose and a salt, and the associated data that all its blobs have in common."""
         key = self._ring.key(header[1:_SALT_AT].hex())
-        return Aead(derive(key.subkey(purpose), "blob", salt=header[_SALT_AT:]))
-
-
-def _bind(header: bytes, purpose: str, context: bytes) -> bytes:
-    return header + frame(purpose.encode(), context)
+        aead = Aead(derive(key.subkey(purpose), "blob", salt=header[_SALT_AT:]))
+        return aead, header + frame(purpose.encode())

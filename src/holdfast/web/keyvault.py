@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
 
 from holdfast.domain.policy import Caller
+from holdfast.domain.secret import Secret
 from holdfast.errors import (
     IntegrityFailure,
     InvalidInput,
@@ -60,6 +62,9 @@ class KeyVaultApi:
         self._admission = admission
         self._facts = facts
         self._skip_tokens = skip_tokens
+        self._vault_at = lru_cache(maxsize=64)(
+            lambda origin: wire.Vault(origin, facts.retention_days, facts.purge_protection)
+        )
         self._operations: _Operations = {
             Operation.SET: self._set,
             Operation.GET: self._get,
@@ -85,7 +90,8 @@ class KeyVaultApi:
     async def handle_get_latest(self, exchange: Exchange, name: str) -> Reply:
         """Answer ``GET /secrets/{name}``, for whoever has recognised it already."""
         caller = self._admission.caller(exchange)
-        return await self._get(Call(exchange, caller, parse_query(exchange.query), Route(Operation.GET, name)))
+        parse_query(exchange.query)
+        return self._disclosed(exchange, await self._secrets.get_secret(name, context=caller))
 
     def refuse(self, error: Exception, exchange: Exchange) -> Reply:
         """Return the answer to a request that failed; the unauthenticated are told how to log in."""
@@ -93,7 +99,7 @@ class KeyVaultApi:
         return refusal(error, exchange.request_id, challenge)
 
     def _vault(self, call: Call) -> wire.Vault:
-        return wire.Vault(call.exchange.origin, self._facts.retention_days, self._facts.purge_protection)
+        return self._vault_at(call.exchange.origin)
 
     async def _set(self, call: Call) -> Reply:
         request = parse_set(await call.exchange.body(MAX_BODY_BYTES))
@@ -116,7 +122,10 @@ class KeyVaultApi:
             secret = await self._secrets.get_secret(call.name, context=call.caller)
         else:
             secret = await self._secrets.get_secret_version(call.name, call.route.version, context=call.caller)
-        return Reply(HTTPStatus.OK, wire.secret_bundle(self._vault(call), secret), read_marks(secret))
+        return self._disclosed(call.exchange, secret)
+
+    def _disclosed(self, exchange: Exchange, secret: Secret) -> Reply:
+        return Reply(HTTPStatus.OK, wire.secret_bundle(self._vault_at(exchange.origin), secret), read_marks(secret))
 
     async def _update(self, call: Call) -> Reply:
         request = parse_update(await call.exchange.body(MAX_BODY_BYTES))

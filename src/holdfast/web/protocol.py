@@ -48,6 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._fed_bytes = 0
         self._refused = False
+        self._in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -69,6 +70,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused or self.transport is None:
             return
         super().data_received(data)
+        if self._in_head and self._head_timer is None and not self._refused:
+            # A head that arrives in one piece, as nearly all do, needs no timer.
+            self._await_head()
         if self._head_timer is not None:
             # The parser keeps an unfinished header to itself, so what it has been fed is counted.
             self._fed_bytes += len(data)
@@ -83,8 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._head_bytes = 0
-        if self._head_timer is None:
-            self._await_head()
+        self._in_head = True
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request line."""
@@ -100,6 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start answering."""
+        self._in_head = False
         self._stop_timer()
         self._fed_bytes = 0
         super().on_headers_complete()
