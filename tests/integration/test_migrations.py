@@ -9,7 +9,7 @@ import pytest
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import StartupError
 from holdfast.stores.postgres.database import Database
-from holdfast.stores.postgres.migrations import migrate, migrations
+from holdfast.stores.postgres.migrations import Migration, migrate, migrations
 from tests.support.catalog import contents_of, schema_of
 from tests.support.node import rows
 from tests.support.postgres import empty_database, execute
@@ -28,11 +28,11 @@ async def other_empty(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
         yield dsn
 
 
-async def migrated(dsn: str) -> None:
+async def migrated(dsn: str, *further: Migration) -> None:
     database = Database(dsn, max_connections=1)
     await database.open()
     try:
-        await migrate(database)
+        await migrate(database, [*migrations(), *further])
     finally:
         await database.close()
 
@@ -121,3 +121,9 @@ async def as_of(dsn: str, version: int) -> None:
             dsn,
             f"INSERT INTO holdfast_migrations VALUES ({migration.version}, '{migration.name}', '{migration.checksum}')",
         )
+
+
+async def test_a_step_that_takes_long_is_finished_and_waited_for(database_url: str) -> None:
+    slow = Migration(9999, "slow", "SELECT pg_sleep(5.5)")
+    await asyncio.gather(migrated(database_url, slow), migrated(database_url, slow))
+    assert await rows(database_url, "SELECT max(version) FROM holdfast_migrations") == [(slow.version,)]

@@ -21,6 +21,10 @@ KEEPS_OLDER_NODES: Final = "-- older nodes: go on"
 _LOCK: Final = 0x686F6C64  # "hold", the advisory lock of those who migrate
 
 
+_STEP_TIMEOUT_S: Final = 3600.0
+"""Seconds for one step, and for waiting while another node takes its steps: an audit trail may have many rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One ordered step of the schema."""
@@ -62,8 +66,9 @@ async def migrate(database: Database, steps: Sequence[Migration] | None = None) 
             that could not work with the new one. Nothing was written.
     """
     async with database.transaction() as connection:
-        await connection.execute("SET LOCAL lock_timeout = '4s'; SET LOCAL client_min_messages = 'warning'")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("SET LOCAL client_min_messages = 'warning'")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_STEP_TIMEOUT_S)
+        await connection.execute("SET LOCAL lock_timeout = '4s'")  # queries queue up behind a lock that is waited for
         # Not IF NOT EXISTS: that asks for the right to create even where there is nothing to be created.
         if await connection.fetchval("SELECT to_regclass('holdfast_migrations') IS NULL"):
             with starting("This role can make no tables here; let one start that may, or give it a schema of its own"):
@@ -119,7 +124,7 @@ async def _check_older_nodes(connection: Connection, pending: Sequence[Migration
 
 async def _apply(connection: Connection, migration: Migration) -> None:
     with starting(f"Migration {migration.version} cannot be applied"):
-        await connection.execute(migration.sql)
+        await connection.execute(migration.sql, timeout=_STEP_TIMEOUT_S)
     await connection.execute(
         "INSERT INTO holdfast_migrations (version, name, checksum) VALUES ($1, $2, $3)",
         migration.version,
