@@ -1,6 +1,7 @@
 """The outbox on a real PostgreSQL: order, leases, fences."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from holdfast.ports import Head, StoredVersion
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.ledger import PostgresLedger
+from holdfast.stores.postgres.queries import load
 
 LEASE = timedelta(minutes=1)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -239,3 +241,32 @@ def _version(name: str, number: int, attributes: Attributes) -> SecretVersion:
 
 def _moved(head: Head, version: SecretVersion) -> Head:
     return replace(head, version=version.version, version_id=version.version_id, vault_version_id=None)
+
+
+async def test_a_claim_does_not_walk_over_what_was_settled_before(outbox: Outbox) -> None:
+    head, _ = await outbox.create("one")
+    async with outbox.database.connection() as connection:
+        for state, count in (("done", 30_000), ("open", 3_000)):
+            await connection.execute(
+                "INSERT INTO secret_intents (id, incarnation, secret_name, display_name, kind, state) "
+                f"SELECT gen_random_uuid(), '{head.incarnation}', 's-' || n, 's', 'delete', '{state}' "
+                f"FROM generate_series(1, {count}) n"
+            )
+        await connection.execute("ANALYZE secret_intents")
+        plan = await connection.fetch("EXPLAIN ANALYZE " + load("journal")["claim"], 1, LEASE, None)
+    text = "\n".join(line[0] for line in plan)
+    assert "Index Scan using secret_intents_open" in text
+    assert sum(map(int, re.findall(r"Rows Removed by Filter: (\d+)", text))) < 10
+
+
+async def test_a_head_does_not_walk_over_its_history(outbox: Outbox) -> None:
+    head, _ = await outbox.create("one")
+    async with outbox.database.connection() as connection:
+        await connection.execute(f"UPDATE secrets_vault SET version = 3000 WHERE incarnation = '{head.incarnation}'")
+        await connection.execute(
+            "INSERT INTO secret_versions (incarnation, version, version_id, enabled, created_at, updated_at) "
+            f"SELECT '{head.incarnation}', n, md5(n::text), true, now(), now() FROM generate_series(1, 2999) n"
+        )
+        await connection.execute("ANALYZE secret_versions")
+        plan = await connection.fetch("EXPLAIN ANALYZE " + load("ledger")["current"], head.name)
+    assert "Rows Removed by Filter" not in "\n".join(line[0] for line in plan)

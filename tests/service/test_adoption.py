@@ -49,6 +49,21 @@ async def test_enabling_here_what_was_never_disclosed_fetches_its_value(world: W
     assert await world.values() == ["hidden"]
 
 
+async def test_enabling_here_what_was_never_disclosed_fetches_its_value_though_it_is_no_longer_current(
+    world: World,
+) -> None:
+    world.foreign_set("hidden", enabled=False)
+    await world.adopter.refresh(SECRET)
+    world.vault.down = True
+    await world.update(enabled=True)
+    world.vault.heal()
+    world.foreign_set("current")
+    await world.synced()
+    await world.replay()
+    await world.synced()
+    assert await world.values() == ["hidden", "current"]
+
+
 async def test_a_foreign_version_becomes_the_next_generation(world: World) -> None:
     await world.set("ours")
     world.foreign_set("theirs")

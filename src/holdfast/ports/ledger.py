@@ -1,6 +1,6 @@
 """Secrets at the commit point."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -151,6 +151,9 @@ class Ledger(Protocol):
 
     async def versions(self, name: SecretName) -> list[SecretVersion]:
         """All versions, oldest first; empty for an unknown name."""
+
+    async def undisclosed(self, head: Head) -> Collection[int]:
+        """The numbers of the versions whose value Key Vault never disclosed to us."""
 
     async def contents(self, name: SecretName) -> tuple[Head, list[StoredVersion]] | None:
         """The head and all versions with their seals, oldest first, as of one moment."""

@@ -1,6 +1,6 @@
 """What to do about a difference between the mirror and Key Vault, decided without doing it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,7 +24,7 @@ class Knowledge:
 
     ``intents``: those of ours that the markers in Key Vault name. ``echoes``: versions there that one of our intents
     made a second time, with the generation they repeat, None for one of a purged incarnation. ``last_written``: the
-    newest intent by generation. ``undisclosed``: the current version's value was never seen.
+    newest intent by generation. ``undisclosed``: the generations whose value was never seen.
     """
 
     head: Head
@@ -32,7 +32,7 @@ class Knowledge:
     intents: Mapping[UUID, Intent] = field(default_factory=dict)
     echoes: Mapping[str, int | None] = field(default_factory=dict)
     last_written: Mapping[int, UUID | None] = field(default_factory=dict)
-    undisclosed: bool = False
+    undisclosed: Collection[int] = ()
 
     @property
     def current(self) -> SecretVersion:
@@ -84,7 +84,7 @@ def differing(known: Knowledge, seen: Sighting) -> list[Pair]:
 def _differ(known: Knowledge, mine: SecretVersion, theirs: VaultVersion) -> bool:
     if own_attributes(mine.attributes) != own_attributes(theirs.attributes):
         return True
-    return known.undisclosed and mine.version == known.current.version and theirs.attributes.enabled
+    return mine.version in known.undisclosed and theirs.attributes.enabled
 
 
 def decide(known: Knowledge, seen: Sighting, now: datetime) -> Plan:

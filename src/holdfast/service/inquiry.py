@@ -44,12 +44,13 @@ class Inquiry:
             return None  # what Key Vault has under this name is of an earlier incarnation, and about to go
         if found is None:
             return await self._look_at_unknown(name)
-        head, stored = found
+        head = found[0]
         versions = await self._ledger.versions(name)
         seen = await sight(self._primary, name)
         if not seen.versions or not versions or (head.state is State.DELETED and head.open_intents):
             return Findings(before=head, seen=seen)
-        known = await self._learn(Knowledge(head=head, versions=versions, undisclosed=stored.sealed is None), seen)
+        undisclosed = await self._ledger.undisclosed(head)
+        known = await self._learn(Knowledge(head=head, versions=versions, undisclosed=undisclosed), seen)
         plan = decide(known, seen, self._clock.now())
         return Findings(before=head, seen=seen, plan=plan, values=await self._disclose(name, _wanted(known, plan)))
 
@@ -113,7 +114,7 @@ def _maker(intents: Mapping[UUID, Intent], version: VaultVersion) -> Intent | No
 
 def _wanted(known: Knowledge, plan: Plan) -> list[VaultVersion]:
     """The versions whose values the plan needs and the mirror may lack."""
-    unseen = [theirs for mine, theirs in plan.edits if not mine.enabled or known.undisclosed]
+    unseen = [theirs for mine, theirs in plan.edits if not mine.enabled or mine.version in known.undisclosed]
     return [*plan.adopt, *unseen]
 
 

@@ -75,6 +75,12 @@ class PostgresLedger:
         former = [version_of(version, name, current=False) for version in history]
         return [*former, version_of(row, name, current=True)]
 
+    async def undisclosed(self, head: Head) -> frozenset[int]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["undisclosed"], head.incarnation)
+        return frozenset(row["version"] for row in rows)
+
     async def contents(self, name: SecretName) -> tuple[Head, list[StoredVersion]] | None:
         """See the port."""
         async with self._snapshot() as connection:

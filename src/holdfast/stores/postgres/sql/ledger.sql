@@ -3,8 +3,7 @@ SELECT v.secret_name, v.display_name, v.incarnation, v.state, v.revision, v.vers
        v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift,
        (SELECT count(*) FROM secret_intents i
         WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
-       EXISTS (SELECT 1 FROM secret_versions h
-               WHERE h.incarnation = v.incarnation AND h.version >= v.version) AS contradicted
+       (SELECT max(h.version) FROM secret_versions h WHERE h.incarnation = v.incarnation) >= v.version AS contradicted
 FROM secrets_vault v WHERE v.secret_name = $1
 
 -- name: heads
@@ -17,15 +16,13 @@ FROM secrets_vault v WHERE v.secret_name = ANY($1::text[])
 -- name: lock
 SELECT v.*, (SELECT count(*) FROM secret_intents i
              WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
-       EXISTS (SELECT 1 FROM secret_versions h
-               WHERE h.incarnation = v.incarnation AND h.version >= v.version) AS contradicted
+       (SELECT max(h.version) FROM secret_versions h WHERE h.incarnation = v.incarnation) >= v.version AS contradicted
 FROM secrets_vault v WHERE v.secret_name = $1 FOR UPDATE OF v
 
 -- name: current
 SELECT v.*, (SELECT count(*) FROM secret_intents i
              WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
-       EXISTS (SELECT 1 FROM secret_versions h
-               WHERE h.incarnation = v.incarnation AND h.version >= v.version) AS contradicted
+       (SELECT max(h.version) FROM secret_versions h WHERE h.incarnation = v.incarnation) >= v.version AS contradicted
 FROM secrets_vault v WHERE v.secret_name = $1
 
 -- name: version_by_number
@@ -38,6 +35,11 @@ SELECT * FROM secret_versions WHERE incarnation = $1 AND version_id = $2
 SELECT version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
        vault_version_id
 FROM secret_versions WHERE incarnation = $1 ORDER BY version
+
+-- name: undisclosed
+SELECT version FROM secret_versions WHERE incarnation = $1 AND key_id IS NULL
+UNION ALL
+SELECT version FROM secrets_vault WHERE incarnation = $1 AND key_id IS NULL
 
 -- name: contents
 SELECT * FROM secret_versions WHERE incarnation = $1 ORDER BY version

@@ -83,6 +83,7 @@ CREATE TABLE secret_intents (
     settled_at      TIMESTAMPTZ
 );
 CREATE INDEX secret_intents_waiting ON secret_intents (secret_name, sequence) WHERE state IN ('open', 'parked');
+CREATE INDEX secret_intents_open ON secret_intents (sequence) WHERE state = 'open';
 CREATE INDEX secret_intents_by_version ON secret_intents (incarnation, version);
 CREATE INDEX secret_intents_purges ON secret_intents (secret_name) WHERE kind = 'purge';
 CREATE INDEX secret_intents_settled ON secret_intents (settled_at) WHERE state IN ('done', 'superseded');
