@@ -2,18 +2,20 @@
 
 import base64
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
 from holdfast.domain.audit import AuditRecord
+from holdfast.domain.leases import Leases
 from holdfast.domain.names import is_glob
 from holdfast.domain.policy import Permission
 from holdfast.domain.roles import Role
 from holdfast.ports import RuleKind, StoredRule
 
 SEALER = Envelope(KeyRing.from_settings(base64.b64encode(bytes(range(32, 64))).decode()))
+BOOK_LEASES = Leases(timedelta(days=1))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

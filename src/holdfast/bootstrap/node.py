@@ -40,12 +40,13 @@ from holdfast.service.reading import Reader, ReadPolicy
 from holdfast.service.reports import Reporter
 from holdfast.service.roles import RoleControl
 from holdfast.service.rules import Rules
+from holdfast.service.simulation import Simulator
 from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 from holdfast.stores.postgres.access import PostgresClients, PostgresReports
 from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
-from holdfast.stores.postgres.grants import PostgresGrants
+from holdfast.stores.postgres.grants import PostgresGrants, PostgresRequests
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.migrations import schema_version
@@ -108,7 +109,7 @@ class Parts:
         self._scrubber = PostgresScrubber(database)
         self.audit = AuditParts(settings, database, self.clock)
         self.trail = self.audit.trail
-        self.grants = PostgresGrants(database)
+        self.grants, self._requests = PostgresGrants(database), PostgresRequests(database)
         leases = Leases(settings.grant_lease, settings.grant_leases)
         self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, leases)
         self._clients = PostgresClients(database)
@@ -230,6 +231,7 @@ class Parts:
         return Authorisation(
             roles=RoleControl(guard=self.guard, rules=self.rules, clock=self.clock),
             explainer=Explainer(guard=self.guard, book=self.book, clock=self.clock),
+            simulator=Simulator(guard=self.guard, book=self.book, requests=self._requests, clock=self.clock),
         )
 
     def _reporter(self) -> Reporter:

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from holdfast.cli import access, clients, lifecycle, listing, node, roles, secrets, vault
+from holdfast.cli import access, clients, lifecycle, listing, node, roles, secrets, simulation, vault
 from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
 from holdfast.cli.grammar import Root
 from holdfast.cli.output import report, report_text
@@ -20,7 +20,7 @@ SECTIONS: Final = {
         *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring),
     ),
     "Access": (
-        *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role),
+        *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),
         *(access.history,),
     ),
     "Identities": (clients.client,),

@@ -4,7 +4,7 @@ Every method may raise ``BackendUnavailable`` when its backend does not answer; 
 """
 
 from holdfast.domain.sealed import Place, SealedValue
-from holdfast.ports.access import ClientRecord, ClientStore, GrantStore, KeyRegistry, RuleKind, StoredRule
+from holdfast.ports.access import ClientRecord, ClientStore, GrantStore, KeyRegistry, RequestLog, RuleKind, StoredRule
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
@@ -59,6 +59,7 @@ __all__ = [
     "NodeStore",
     "Place",
     "Reports",
+    "RequestLog",
     "Rotation",
     "RotationHandler",
     "RotationSchedule",

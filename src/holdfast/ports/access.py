@@ -3,13 +3,14 @@
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.policy import Grant, Permission
 from holdfast.domain.roles import ROLES, Role
+from holdfast.domain.simulation import RecordedRequest
 from holdfast.ports.sealing import unambiguous
 
 
@@ -44,7 +45,13 @@ class StoredRule:
     @property
     def name(self) -> str:
         """How explanations and the audit trail name it."""
-        return f"role:{self.terms[0]} on {self.pattern}" if self.kind is RuleKind.ROLE else f"grant:{self.id}"
+        return f"role:{self.terms[0]} on {self.pattern}" if self.kind is RuleKind.ROLE else f"grant:{self.id or 'new'}"
+
+    @property
+    def summary(self) -> str:
+        """For whom, what and until when: what the audit trail keeps of a change of it."""
+        until = f" until {self.expires_at.astimezone(UTC).isoformat()}" if self.expires_at else ""
+        return f"{self.subject}: {', '.join(sorted(self.terms)) or 'everything'}{until}"
 
     @property
     def outlived(self) -> bool:
@@ -83,6 +90,15 @@ class StoredRule:
             self.expires_at.astimezone(UTC).isoformat() if self.expires_at else "",
             str(self.incarnation or ""),
         )
+
+
+class RequestLog(Protocol):
+    """What was asked for, as the audit trail has it."""
+
+    async def recorded_requests(
+        self, since: timedelta, *, operations: Sequence[str], limit: int
+    ) -> list[RecordedRequest]:
+        """Kinds of allowed and refused requests of that time, the owning application's left out, newest first."""
 
 
 class GrantStore(Protocol):

@@ -1,21 +1,23 @@
 """The part of the facade that is about authorisation itself: ``service.access``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from holdfast.domain.explanation import Explanation
 from holdfast.domain.names import canonical_name
 from holdfast.domain.roles import RoleAssignment
+from holdfast.domain.simulation import RuleChange, SimulationReport
 from holdfast.service.callers import Context, authenticated
 from holdfast.service.explaining import Explainer
 from holdfast.service.roles import RoleControl
+from holdfast.service.simulation import Simulator
 
 
 class Authorisation:
     """Roles, and the reasons for decisions. Every method takes ``context``: who asks, as everywhere."""
 
-    def __init__(self, *, roles: RoleControl, explainer: Explainer) -> None:
-        self._roles, self._explainer = roles, explainer
+    def __init__(self, *, roles: RoleControl, explainer: Explainer, simulator: Simulator) -> None:
+        self._roles, self._explainer, self._simulator = roles, explainer, simulator
 
     async def assign_role(
         self,
@@ -52,3 +54,12 @@ class Authorisation:
         would vouch for. Nothing is said of whether the secret exists.
         """
         return await self._explainer.explain(authenticated(context), canonical_name(name), user_id, permission, groups)
+
+    async def simulate(
+        self, changes: Sequence[RuleChange], *, days: int = 7, context: Context = None
+    ) -> SimulationReport:
+        """Replay the requests of the last ``days`` days (1 to 90) as if the rules had been changed so.
+
+        Nothing is changed. Listings are left out: they show less, and break nothing.
+        """
+        return await self._simulator.simulate(authenticated(context), changes, days)

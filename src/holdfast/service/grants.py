@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from holdfast.domain.grantindex import GrantIndex, decide
@@ -129,6 +129,16 @@ class GrantBook:
     def find(self, caller: Caller, permission: Permission, name: str) -> Grant | None:
         """Return the grant by which the caller may do this now, lease or not: their own first, then their groups'."""
         return decide(self._indexes, caller, self._groups_of, permission, name, self._clock.now)
+
+    def decider(self, rules: Iterable[StoredRule]) -> Callable[[Caller, Permission, str], Grant | None]:
+        """Return how it would be decided if these were the rules, by the groups that are kept here."""
+        by_subject: dict[str, list[StoredRule]] = {}
+        for rule in rules:
+            by_subject.setdefault(rule.subject, []).append(rule)
+        indexes = {subject: _index(held) for subject, held in by_subject.items()}
+        return lambda caller, permission, name: decide(
+            indexes, caller, self._groups_of, permission, name, self._clock.now
+        )
 
     def allows_delegation(self, caller: Caller, wanted: Grant) -> bool:
         """Whether the caller may hand out ``wanted``: nobody grants more than they hold."""

@@ -133,7 +133,13 @@ class Guard:
         await self._audit.append(self.success(authorized, version=version, source=source, stale=stale))
 
     def success(
-        self, authorized: Authorized, *, version: int | None = None, source: str | None = None, stale: bool = False
+        self,
+        authorized: Authorized,
+        *,
+        version: int | None = None,
+        source: str | None = None,
+        stale: bool = False,
+        detail: str | None = None,
     ) -> AuditRecord:
         """The record of a success, for a transaction that stores it with the change itself."""
         return record_of(
@@ -145,6 +151,7 @@ class Guard:
             source=source,
             stale=stale,
             rule=authorized.rule or None,
+            detail=detail,
         )
 
     def failure(self, caller: Caller, operation: str, name: str, error: BaseException) -> AuditRecord:

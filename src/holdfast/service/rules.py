@@ -41,7 +41,7 @@ class Rules:
             self._guard.check_delegation(authorized, rule.grant())
             rule = replace(rule, incarnation=await self._store.incarnation(rule.pattern))
             rule = replace(rule, attestation=self._sealer.attest(rule.facts()))
-            number, epoch = await self._store.put(rule, self._guard.success(authorized))
+            number, epoch = await self._store.put(rule, self._guard.success(authorized, detail=rule.summary))
         await self._announce(epoch, rule.subject)
         return replace(rule, id=number)
 
@@ -54,7 +54,7 @@ class Rules:
         name = SecretName(rule.pattern)
         async with self._guard.operation(caller, Permission.GRANT, name, operation) as authorized:
             self._guard.check_withdrawal(authorized, rule.pattern)
-            removed, epoch = await self._store.remove(rule, self._guard.success(authorized))
+            removed, epoch = await self._store.remove(rule, self._guard.success(authorized, detail=rule.summary))
         await self._announce(epoch, rule.subject)
         return removed
 

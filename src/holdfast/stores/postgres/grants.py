@@ -1,14 +1,19 @@
 """Grants and role assignments at the commit point."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.domain.simulation import RecordedRequest
 from holdfast.ports import RuleKind, StoredRule
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
+
+REPLAY_TIMEOUT_S: Final = 60.0
+"""Seconds that the sum over recorded requests may take: months of them are many millions of rows."""
 
 
 class PostgresGrants:
@@ -61,6 +66,24 @@ class PostgresGrants:
             await put_record(connection, record)
         self._database.recorded()
         return bool(row["removed"]), row["epoch"]
+
+
+class PostgresRequests:
+    """Implements ``ports.RequestLog`` over ``secret_access_logs``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("grants")
+
+    async def recorded_requests(
+        self, since: timedelta, *, operations: Sequence[str], limit: int
+    ) -> list[RecordedRequest]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                self._sql["recorded_requests"], since, list(operations), limit, timeout=REPLAY_TIMEOUT_S
+            )
+        return [RecordedRequest(**dict(row)) for row in rows]
 
 
 def _rule_of(row: Mapping[str, Any]) -> StoredRule:

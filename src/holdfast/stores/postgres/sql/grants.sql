@@ -47,3 +47,12 @@ SELECT (SELECT count(*) FROM gone) AS removed, epoch, pg_notify('holdfast', 'rul
 WITH bumped AS (UPDATE access_epoch SET epoch = epoch + 1 RETURNING epoch),
      gone AS (DELETE FROM role_assignments USING bumped WHERE subject = $1 AND pattern = $2 AND role = $3 RETURNING 1)
 SELECT (SELECT count(*) FROM gone) AS removed, epoch, pg_notify('holdfast', 'rules:' || epoch || ':' || $1) FROM bumped
+
+-- name: recorded_requests
+SELECT user_id AS identity, operation, secret_name AS secret, success AS allowed, rule,
+       count(*) AS count, max(timestamp) AS last_seen
+FROM secret_access_logs
+WHERE timestamp > now() - $1::interval AND operation = ANY($2::text[]) AND auth_method IS DISTINCT FROM 'system'
+  AND (success OR error_code = 'access_denied')
+GROUP BY user_id, operation, secret_name, success, rule
+ORDER BY last_seen DESC LIMIT $3
