@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.domain.operations import SUFFICIENT
+from holdfast.domain.policy import Permission
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -73,6 +76,26 @@ def test_the_build_requirement_is_the_locked_one() -> None:
     required = re.search(r'requires = \["(hatchling==[\d.]+)"\]', (ROOT / "pyproject.toml").read_text())
     assert required is not None
     assert required[1] in (ROOT / "requirements" / "runtime.txt").read_text()
+
+
+def test_every_operation_of_the_guard_is_in_the_table_of_sufficient_permissions() -> None:
+    """What is missing in domain/operations.py would not be replayed by a simulation of other rules."""
+    found: dict[str, set[tuple[Permission, ...]]] = {}
+    for name, permissions in _guarded():
+        found.setdefault(name, set()).add(permissions)
+    del found["invalidate"]
+    assert {name: {SUFFICIENT.get(name, ())} for name in found} == found
+
+
+def _guarded() -> Iterator[tuple[str, tuple[Permission, ...]]]:
+    """Every call of ``guard.operation`` whose operation is written out there, with the permissions named there."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "operation":
+                texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
+                names = [each.attr for each in node.args if isinstance(each, ast.Attribute)]
+                if texts:
+                    yield str(texts[0]), tuple(Permission[name] for name in names if name in Permission.__members__)
 
 
 def _functions() -> Iterator[tuple[str, Function]]:

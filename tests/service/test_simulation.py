@@ -1,15 +1,9 @@
 """Recorded requests replayed against other rules."""
 
-import ast
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import holdfast
-from holdfast.domain.operations import SUFFICIENT
 from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.domain.roles import Role
 from holdfast.domain.simulation import Affected, RecordedRequest, RuleChange
@@ -23,8 +17,6 @@ from tests.domain.test_grants import GLOBS, NAMES, oracle
 from tests.support.clock import VirtualClock
 from tests.support.node import ALICE, BOB
 from tests.support.rules import BOOK_LEASES, SEALER, START, QuietFeed, QuietTrail, RulesInMemory, rule
-
-SOURCES = Path(holdfast.__file__).parent
 
 
 async def prepared(service: SecretsService) -> None:
@@ -183,23 +175,3 @@ async def test_a_replay_agrees_with_deciding_by_hand(
 
 def _touches(change: RuleChange, held: StoredRule) -> bool:
     return held.kind == "grant" and (held.pattern, held.subject) == (change.pattern, change.subject)
-
-
-def test_every_operation_of_the_guard_is_in_the_table_with_its_permissions() -> None:
-    """What is missing there would not be replayed."""
-    found: dict[str, set[tuple[Permission, ...]]] = {}
-    for name, permissions in _operations():
-        found.setdefault(name, set()).add(permissions)
-    del found["invalidate"]
-    assert {name: {tuple(SUFFICIENT.get(name, ()))} for name in found} == found
-
-
-def _operations() -> Iterator[tuple[str, tuple[Permission, ...]]]:
-    """Every call of ``guard.operation`` in the sources with an operation that is written out there."""
-    for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "operation":
-                texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
-                names = [each.attr for each in node.args if isinstance(each, ast.Attribute)]
-                if texts:
-                    yield str(texts[0]), tuple(Permission[name] for name in names if name in Permission.__members__)

@@ -19,6 +19,14 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "delete": (Permission.DELETE,),
     "recover": (Permission.RECOVER,),
     "purge": (Permission.PURGE,),
+    **dict.fromkeys(
+        (
+            *("rotate", "rotate.schedule", "rotate.approve", "rotate.promote", "rotate.retire"),
+            *("rotate.cancel", "rotate.resume", "rotate.due"),
+        ),
+        (Permission.ROTATE,),
+    ),
+    "rotation": (Permission.ROTATE, Permission.LIST),
     "grant": (Permission.GRANT,),
     "revoke": (Permission.GRANT,),
     "check": (Permission.GRANT,),
