@@ -30,7 +30,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "html": {"body": b"<html>sign in</html>", "content_type": "text/html"},
     "empty": {"body": b""},
     "a list": {"body": b"[]"},
-    "another secret": {"answer": lambda body: {**body, "id": body["id"].replace("/k/", "/other/")}},
+    "another secret": {"answer": lambda body: {**body, "id": body["id"].replace("/secrets/", "/secrets/other-")}},
     "no value": {"answer": lambda body: {key: value for key, value in body.items() if key != "value"}},
 }
 
