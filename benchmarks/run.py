@@ -1,10 +1,13 @@
 """One run: how much is done, and what came out of it."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.measuring import Comparison, Round, alternate, check
 from benchmarks.stage import Stage
+
+_PLACED_WITHIN_S = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,13 @@ class Run:
         self.results.append(Comparison(scenario=ours, against=theirs, our_rates=our_rates, their_rates=their_rates))
 
     async def check_record(self, dsn: str, user_id: str, operation: str, count: int) -> None:
-        """See that there is one record for each answer, and none besides."""
-        found = await self.stage.audited(dsn, user_id, operation)
+        """See that there is one record for each answer, and none besides.
+
+        Records that are committed with a change are durable before they have their place in the trail.
+        """
+        for _ in range(_PLACED_WITHIN_S):
+            found = await self.stage.audited(dsn, user_id, operation)
+            if found >= count:
+                break
+            await asyncio.sleep(1)
         check(found == count, f"{found} records of {operation!r} by {user_id!r} for {count} answers")
