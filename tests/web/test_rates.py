@@ -23,30 +23,33 @@ class Bucket:
     def __init__(self, per_second: int, burst: int) -> None:
         self.per_second, self.burst, self.tokens, self.at = per_second, burst, float(burst), 0.0
 
-    def take(self, now: float) -> float:
-        """0 when a token was there; otherwise the seconds until one is."""
+    def take(self, now: float, count: int) -> float:
+        """0 when the tokens were there; otherwise the seconds until they are."""
+        count = min(count, self.burst)
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.per_second)
         self.at = now
-        if self.tokens >= 1 - 1e-9:
-            self.tokens -= 1
+        if self.tokens >= count - 1e-9:
+            self.tokens -= count
             return 0.0
-        return (1 - self.tokens) / self.per_second
+        return (count - self.tokens) / self.per_second
 
 
 @given(
     per_second=st.integers(1, 50),
     burst=st.integers(1, 20),
-    steps=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 64)), max_size=80),
+    steps=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 64), st.integers(1, 30)), max_size=80),
 )
-def test_a_rate_is_a_token_bucket_for_each_identity(per_second: int, burst: int, steps: list[tuple[str, int]]) -> None:
+def test_a_rate_is_a_token_bucket_for_each_identity(
+    per_second: int, burst: int, steps: list[tuple[str, int, int]]
+) -> None:
     now = 0.0
     rates = Rates(per_second, burst, lambda: now)
     buckets = {name: Bucket(per_second, burst) for name in "ab"}
-    for name, sixtyfourths in steps:
+    for name, sixtyfourths, count in steps:
         now += sixtyfourths / 64
-        wait = buckets[name].take(now)
+        wait = buckets[name].take(now, count)
         try:
-            rates.take(name)
+            rates.take(name, count)
             taken = 0.0
         except RateLimited as error:
             taken = error.retry_after_s
@@ -78,3 +81,15 @@ async def test_i14_one_identity_may_ask_only_so_often_on_either_surface(stubbed:
     assert (await ask(app, stubbed.client, path, {"authorization": "Bearer x"}))[0] == 401
     clock.move(1)
     assert (await ask(app, stubbed.client, path, {}))[0] == 404
+
+
+async def test_i14_a_batch_counts_as_many_requests_as_it_has_items(stubbed: Stubbed) -> None:
+    stubbed.service.error = SecretNotFound("x")
+    clock = VirtualClock()
+    app = create_app(replace(stubbed.parts, rates=Rates(1, 5, clock.monotonic)))
+    for path, body in (("secrets:batch-get", {"items": [{"name": "a"}] * 3}), ("cache:warm", {"names": ["a"] * 3})):
+        raw = json.dumps(body).encode()
+        statuses = [(await ask(app, stubbed.client, f"/v1/{path}", {}, method="POST", body=raw))[0] for _ in range(2)]
+        assert statuses[1] == 429
+        assert statuses[0] != 429
+        clock.move(5)

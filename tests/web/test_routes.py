@@ -51,6 +51,7 @@ BODIES: dict[str, Any] = {
     "rollbackSecret": {"version": 1},
     "putGrant": {"pattern": "route", "user_id": "route-user", "permissions": ["get"]},
     "assignRole": {"subject": "route-user", "role": "reader", "pattern": "route"},
+    "explain": {"name": "route", "user_id": "route-user", "permission": "get"},
     "addClient": {"client_id": "route-client"},
     "warmCache": {"names": ["route"]},
     "invalidateCache": {"name": "route"},

@@ -1,14 +1,19 @@
 """Grants, clients and the record of who did what."""
 
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
+import msgspec
 from msgspec import Meta
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.domain.explanation import Explanation, Verdict
 from holdfast.domain.policy import Grant, Permission
 from holdfast.domain.roles import Role
-from holdfast.v1_wire.documents import Document, Identity, Moment, Pattern, Request
+from holdfast.v1_wire.documents import Document, Group, Identity, Moment, Name, Pattern, Request
+
+MAX_GROUPS: Final = 100
+"""Groups in one question."""
 
 
 class PutGrant(Request):
@@ -83,6 +88,52 @@ class Allowed(Document):
     """Whether something is allowed now."""
 
     allowed: bool
+
+
+class Explain(Request):
+    """May somebody do something to a secret, and why? ``groups``: those that a proof of identity would vouch for."""
+
+    name: Name
+    user_id: Identity
+    permission: Permission
+    groups: Annotated[list[Group], Meta(max_length=MAX_GROUPS)] = msgspec.field(default_factory=list)
+
+
+class ConsiderationDocument(Document):
+    """One rule that speaks of the identity or of a group of it, and what it says."""
+
+    rule: str
+    subject: str
+    pattern: str
+    permissions: list[Permission]
+    granted_by: str
+    expires_at: Moment | None
+    verdict: Verdict
+
+
+class ExplanationDocument(Document):
+    """A decision with its reasons. ``rule`` is the one that decides; null for a refusal.
+
+    ``considered`` are the nearest rules, the deciding one first. ``lease_s``: seconds for which a node that loses
+    PostgreSQL goes on deciding about this secret.
+    """
+
+    subject: str
+    permission: Permission
+    name: str
+    allowed: bool
+    rule: str | None
+    reason: str
+    considered: list[ConsiderationDocument]
+    lease_s: float
+
+    @classmethod
+    def of_explanation(cls, explanation: Explanation) -> Self:
+        """Return the document of an explanation."""
+        document = cls.of(explanation)
+        for each in document.considered:
+            each.permissions.sort()
+        return document
 
 
 class AddClient(Request):

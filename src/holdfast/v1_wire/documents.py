@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Generic, Self, TypeVar
 import msgspec
 
 from holdfast.domain.names import MAX_NAME_LENGTH
-from holdfast.domain.policy import MAX_IDENTITY_LENGTH
+from holdfast.domain.policy import GROUP_PREFIX, MAX_IDENTITY_LENGTH
 from holdfast.domain.validation import MAX_GENERATION
 from holdfast.errors import InvalidInput
 
@@ -25,6 +25,14 @@ Pattern = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z-]*\*?[0-9A-Za-z-]*$"
 """A name, or a glob with one ``*``."""
 
 Identity = Annotated[str, msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?$", min_length=1, max_length=MAX_IDENTITY_LENGTH)]
+"""Whom a rule is for: an identity, or ``group:`` and the name of a group."""
+
+Group = Annotated[
+    str,
+    msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?$", min_length=1, max_length=MAX_IDENTITY_LENGTH - len(GROUP_PREFIX)),
+]
+"""The name of a group, without ``group:``."""
+
 Version = Annotated[int, msgspec.Meta(ge=1, le=MAX_GENERATION)]
 VersionId = Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{32}$")]
 

@@ -24,6 +24,15 @@ class Admission:
         self._rates.take(caller.id)
         return caller
 
+    def charge(self, caller: Caller, count: int) -> None:
+        """Count the further parts of a request, which asks for as much as so many requests.
+
+        Raises:
+            RateLimited: this identity asks too often.
+        """
+        if count:
+            self._rates.take(caller.id, count)
+
     def challenge(self, exchange: Exchange) -> str | None:
         """Return the WWW-Authenticate header for Azure's clients; None where there is nothing to prove."""
         return self._identity.challenge(exchange)

@@ -71,6 +71,13 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         errors.IdempotencyMismatch: _CONFLICT,
         errors.SecretDeleted: Rendering(HTTPStatus.CONFLICT, "Conflict", "ObjectIsDeletedButRecoverable"),
         errors.TransitionPending: Rendering(HTTPStatus.CONFLICT, "Conflict", "ObjectIsBeingDeleted"),
+        errors.RotationInProgress: _CONFLICT,
+        errors.CredentialRetired: _CONFLICT,
+        errors.RotationFailed: Rendering(
+            HTTPStatus.BAD_GATEWAY,
+            "RotationFailed",
+            text="A step of the rotation failed. Both credentials are kept, and the step is tried again.",
+        ),
         errors.Rejected: _BAD,
         errors.IntegrityFailure: _INTERNAL,
         errors.KeyUnavailable: _INTERNAL,

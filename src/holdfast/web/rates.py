@@ -25,23 +25,23 @@ class Rates:
     """
 
     def __init__(self, per_second: int, burst: int, monotonic: Callable[[], float]) -> None:
-        self._interval, self._depth = 1 / per_second, burst / per_second
+        self._interval, self._depth, self._burst = 1 / per_second, burst / per_second, burst
         self._monotonic = monotonic
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, identity: str) -> None:
-        """Count one request.
+    def take(self, identity: str, count: int = 1) -> None:
+        """Count requests, or parts of one; what is more than a burst counts as one.
 
         Raises:
-            RateLimited: there is none left; the error says when there will be.
+            RateLimited: there are not as many left, and none is counted; the error says when there will be.
         """
-        now = self._monotonic()
-        full_at = max(self._full_at.pop(identity, now), now) + self._interval
-        wait = full_at - now - self._depth
+        now, cost = self._monotonic(), min(count, self._burst) * self._interval
+        before = max(self._full_at.pop(identity, now), now)
+        wait = before + cost - now - self._depth
         if wait > _ROUNDING:
-            self._keep(identity, full_at - self._interval)
+            self._keep(identity, before)
             raise RateLimited(f"This identity asks too often; ask again in {wait:.3f} s.", retry_after_s=wait)
-        self._keep(identity, full_at)
+        self._keep(identity, before + cost)
 
     def _keep(self, identity: str, full_at: float) -> None:
         self._full_at[identity] = full_at

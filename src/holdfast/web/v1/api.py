@@ -45,6 +45,7 @@ class V1Api:
             query=read(operation.query, _query(exchange.query), text=True),
             body=await _body(operation, exchange),
         )
+        self._admission.charge(caller, operation.cost(call.body) - 1)
         return _reply(operation, exchange, await operation.handle(call))
 
     def refuse(self, error: Exception, exchange: Exchange) -> Reply:

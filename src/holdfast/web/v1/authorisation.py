@@ -3,7 +3,7 @@
 from typing import Final
 
 from holdfast.domain.roles import Role, RoleAssignment
-from holdfast.v1_wire.access import AssignRole, Removed, RoleDocument
+from holdfast.v1_wire.access import AssignRole, Explain, ExplanationDocument, Removed, RoleDocument
 from holdfast.v1_wire.documents import Identity, Page, Pattern, Request
 from holdfast.web.v1.cursors import cut
 from holdfast.web.v1.operation import Answer, Call, Operation
@@ -40,6 +40,15 @@ async def unassign_role(call: Call) -> Answer:
     query: WhichRole = call.query
     removed = await call.service.access.unassign_role(query.subject, query.role, query.pattern, context=call.caller)
     return Answer(Removed(removed=removed))
+
+
+async def explain(call: Call) -> Answer:
+    """A decision with its reasons."""
+    body: Explain = call.body
+    found = await call.service.access.explain(
+        body.name, body.user_id, body.permission, groups=body.groups, context=call.caller
+    )
+    return Answer(ExplanationDocument.of_explanation(found))
 
 
 def _key(assignment: RoleAssignment) -> str:
@@ -79,5 +88,16 @@ OPERATIONS: Final = (
         handle=unassign_role,
         query=WhichRole,
         answer=Removed,
+    ),
+    Operation(
+        id="explain",
+        method="POST",
+        path="/v1/explain",
+        summary="Ask why an identity may do something to a secret now, or what the nearest rules lack",
+        needs="`audit` or `grant` on the secret",
+        tag="Access",
+        handle=explain,
+        body=Explain,
+        answer=ExplanationDocument,
     ),
 )

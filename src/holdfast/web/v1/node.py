@@ -88,6 +88,10 @@ async def discard_intents(call: Call) -> Answer:
     return _intents(await call.service.reconcile(discard=body.name, context=call.caller))
 
 
+def _names(body: WarmCache) -> int:
+    return len(body.names)
+
+
 def _intents(report: ReconcileReport) -> Answer:
     return Answer(
         IntentsDocument(
@@ -148,6 +152,7 @@ OPERATIONS: Final = (
         tag=_TAG,
         handle=warm_cache,
         body=WarmCache,
+        cost=_names,
         answer=Warmed,
     ),
     Operation(

@@ -55,12 +55,16 @@ class Call:
         return version_of(self.path["version"])
 
 
+def _one(_: object) -> int:
+    return 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One method on one path.
 
-    ``needs`` says in words which permission on what. ``errors``: those that are this operation's own, beside the ones
-    that every operation has. ``answer`` None: no body. ``request_headers``: the preconditions it heeds.
+    ``needs`` says in words which permission on what. ``cost``: as how many requests a body counts. ``answer`` None: no
+    body. ``errors``: those that are this operation's own, beside the ones that every operation has.
     """
 
     id: str
@@ -75,6 +79,7 @@ class Operation:
     query: type[Request] = NoQuery
     body: type[Request] | None = None
     body_limit: int = MAX_BODY_BYTES
+    cost: Callable[[Any], int] = _one
     preconditions: tuple[Precondition, ...] = ()
     response_headers: tuple[str, ...] = ()
     errors: tuple[type[HoldfastError], ...] = ()

@@ -132,6 +132,10 @@ async def _outcome(call: Call, item: BatchItem) -> BatchOutcome:
     return BatchOutcome(name=item.name, status=HTTPStatus.OK, secret=SecretDocument.of_secret(secret))
 
 
+def _items(body: BatchGet) -> int:
+    return len(body.items)
+
+
 def _secret(secret: Secret) -> Answer:
     return Answer(SecretDocument.of_secret(secret), (etag(secret.version),))
 
@@ -204,6 +208,7 @@ OPERATIONS: Final = (
         tag="Secrets",
         handle=batch_get,
         body=BatchGet,
+        cost=_items,
         answer=BatchOutcomes,
     ),
     Operation(
