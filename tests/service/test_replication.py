@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import State
-from holdfast.errors import BackendRefused, IntegrityFailure, Rejected, TransitionPending
+from holdfast.errors import BackendRefused, BackendUnavailable, IntegrityFailure, Rejected, TransitionPending
+from holdfast.service.applying import Attempt
 from holdfast.service.crashpoints import CRASH_POINTS
 from tests.support.vault_model import Phase
 from tests.support.world import SECRET, Crash, World
@@ -376,3 +378,42 @@ async def test_i5_a_purge_that_had_to_delete_first_waits_for_that_to_settle_howe
     await world.settle()
     world.clock.move(60)
     assert world.vault.model.phase(SECRET) is None
+
+
+async def test_a_change_that_was_never_sent_does_not_close_the_breaker(world: World) -> None:
+    world.vault.fail("set", BackendUnavailable("503"), times=5)
+    for number in range(5):
+        await world.set("one", name=SecretName(f"k{number}"))
+    assert world.primary.breakers["write"] == "open"
+    world.clock.move(61)
+    await world.make_due()
+    (intent,) = await world.journal.claim(limit=1, lease=timedelta(minutes=1))
+    too_late = Attempt(intent, until=world.clock.monotonic(), background=False)
+    with pytest.raises(TransitionPending):
+        await world.applier.apply(too_late)
+    assert world.primary.breakers["write"] == "open"
+
+
+async def test_a_node_that_stops_finishes_what_it_has_begun(world: World) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    put = world.vault.set
+
+    async def slow(*arguments: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return await put(*arguments)
+
+    world.vault.down = True
+    await world.set("one")
+    world.vault.heal()
+    world.clock.move(61)
+    await world.make_due()
+    world.vault.set = slow  # type: ignore[method-assign, assignment]  # the same, later
+    replay = asyncio.create_task(world.replicator.run())
+    await begun.wait()
+    replay.cancel()
+    await asyncio.wait({replay})
+    asyncio.get_running_loop().call_later(0.05, go_on.set)
+    await world.replicator.aclose()
+    assert await world.pending() == []
+    assert world.vault_values() == ["one"]

@@ -11,6 +11,7 @@ import pytest
 from holdfast.domain.secret import Attributes, Source
 from holdfast.errors import BackendUnavailable, SecretDisabled, SecretNotFound
 from holdfast.ports import CacheEntry
+from holdfast.service.reading import ReadPolicy
 from tests.support.node import Inside, audit, opened, within
 from tests.support.scripted_vault import ScriptedVault
 
@@ -162,6 +163,22 @@ async def test_i5_what_is_soft_deleted_in_key_vault_is_gone(node: Inside, script
     assert [found.name for found in await node.service.list_deleted_secrets()] == ["k"]
 
 
+async def test_i5_what_is_soft_deleted_in_key_vault_is_gone_while_postgresql_is_away_too(
+    node: Inside, scripted: ScriptedVault
+) -> None:
+    await node.service.set_secret("k", "v")
+    await node.service.get_secret("k")
+    await node.look()
+    node.parts.reader._policy = ReadPolicy(cache_ttl=timedelta(0), lease=timedelta(minutes=1))
+    node.parts.reader._mirror = Away()  # type: ignore[assignment]  # all that a read asks of it
+    assert (await node.service.get_secret("k")).value == "v"
+    scripted.model.delete("k")
+    with pytest.raises(SecretNotFound):
+        await node.service.get_secret("k")
+    scripted.model.reset()
+    assert (await node.service.get_secret("k")).source is Source.CACHE
+
+
 async def test_what_key_vault_merely_lacks_is_kept_and_reported(node: Inside, scripted: ScriptedVault) -> None:
     await node.service.set_secret("k", "v")
     scripted.model.reset()
@@ -297,3 +314,10 @@ class Lying:
         return True
 
     async def aclose(self) -> None: ...
+
+
+class Away:
+    """A mirror whose database does not answer."""
+
+    async def current(self, name: object) -> object:
+        raise BackendUnavailable("PostgreSQL did not answer")

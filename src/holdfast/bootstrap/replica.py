@@ -76,7 +76,8 @@ class Replica:
         return None
 
     async def aclose(self) -> None:
-        """Close connections and credentials."""
+        """Finish what is being sent, then close connections and credentials."""
+        await self.replicator.aclose()
         await self.vault.aclose()
 
 

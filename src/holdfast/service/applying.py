@@ -62,6 +62,10 @@ class Attempt:
         return self.intent.name
 
 
+class _LeaseOver(Exception):
+    """Nothing was sent. No ``HoldfastError``, which a breaker would take for an answer of the vault."""
+
+
 class Applier:
     """Brings intents into effect at Key Vault.
 
@@ -287,12 +291,15 @@ class Applier:
     async def _write(self, attempt: Attempt, change: Callable[[Vault], Awaitable[T]], *, creates: bool = False) -> T:
         def send(vault: Vault) -> Awaitable[T]:
             if self._clock.monotonic() >= attempt.until:
-                raise TransitionPending("The lease ran out before the change was sent")
+                raise _LeaseOver
             return change(vault)
 
         self.forget(attempt.intent.id)  # what is sent now begins to settle now, whatever was settling before
         self._crashpoint("sending")
-        answer = await self._primary.write(attempt.name, send, creates=creates, background=attempt.background)
+        try:
+            answer = await self._primary.write(attempt.name, send, creates=creates, background=attempt.background)
+        except _LeaseOver:
+            raise TransitionPending("The lease ran out before the change was sent") from None
         self._crashpoint("sent")
         return answer
 

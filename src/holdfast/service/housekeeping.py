@@ -22,6 +22,9 @@ _log: Final = logging.getLogger(__name__)
 INTERVAL_S: Final = 5.0
 """Seconds between rounds; soon enough that a shipped audit record is hardly missed."""
 
+FORGET_EVERY_S: Final = 3600.0
+"""Seconds between looks for what to forget: each passes over every settled intent that is still needed."""
+
 FORGET_AFTER: Final = timedelta(days=30)
 """How long settled intents are kept for inspection."""
 
@@ -80,6 +83,7 @@ class Housekeeping:
     ) -> None:
         self._ledger, self._guard, self._writer, self._clock = ledger, guard, writer, clock
         self._local, self._archive, self._take_in, self._scrubber = local, archive, take_in, scrubber
+        self._forget_at = float("-inf")
         self._steps = (
             self.ship_audit,
             self.chain_audit,
@@ -128,7 +132,10 @@ class Housekeeping:
             await self._writer.purge(authorized, retention_over=True)
 
     async def _forget(self) -> None:
-        await self._archive.forget(FORGET_AFTER)
+        now = self._clock.monotonic()
+        if now >= self._forget_at:
+            await self._archive.forget(FORGET_AFTER)
+            self._forget_at = now + FORGET_EVERY_S
 
     async def _scrub(self) -> None:
         if await self._scrubber.scrub():

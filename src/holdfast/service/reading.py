@@ -43,6 +43,9 @@ class VaultReader(Protocol):
     async def read_once(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
         """One attempt within the patience."""
 
+    async def is_deleted(self, name: SecretName) -> bool:
+        """Whether the vault confirms that the name is soft-deleted; one attempt within the patience."""
+
     async def read_patiently(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
         """The full retry policy."""
 
@@ -228,17 +231,31 @@ class Reader:
         if content is not None and self._fresh(content):
             return self._answer(name, content, Source.CACHE)
         if self._upstream is not None and name not in self._unsettled:
-            try:
-                seen = await self._upstream.vault.read_once(name)
-            except SecretDisabled:
-                raise
-            except HoldfastError as error:
-                _log.info("Neither PostgreSQL nor Key Vault tells about %s: %s", name, error)
-            else:
+            seen = await self._told_by_vault(self._upstream.vault, name)
+            if seen is not None:
                 return self._answer(name, self._unlisted(seen, content), Source.KEYVAULT)
         if content is None:
             raise cause
         return self._answer(name, content, Source.CACHE)
+
+    @staticmethod
+    async def _told_by_vault(vault: VaultReader, name: SecretName) -> VaultVersion | None:
+        """What Key Vault says; None if it does not answer, or merely lacks the secret.
+
+        Raises:
+            SecretDisabled: it is disabled there.
+            SecretNotFound: it is deleted there.
+        """
+        try:
+            return await vault.read_once(name)
+        except SecretDisabled:
+            raise
+        except SecretNotFound as missing:
+            if await _is_confirmed(vault, name):
+                raise not_found(name) from missing
+        except HoldfastError as error:
+            _log.info("Neither PostgreSQL nor Key Vault tells about %s: %s", name, error)
+        return None
 
     # --- what is remembered ---
 
@@ -290,3 +307,11 @@ class Reader:
             description=known.description if known else None,
             refuse_outside_validity=known.refuse_outside_validity if known else True,  # it may be what was asked for
         )
+
+
+async def _is_confirmed(vault: VaultReader, name: SecretName) -> bool:
+    """Whether Key Vault confirms a deletion; not if it does not answer any more."""
+    try:
+        return await vault.is_deleted(name)
+    except HoldfastError:
+        return False

@@ -133,7 +133,7 @@ class Replicator:
             claimed = await self._journal.claim(limit=1, lease=self._lease)
             if not claimed:
                 break
-            progress = await self._fly(claimed[0].name, self._advance(claimed[0], background=True))
+            progress = await asyncio.shield(self._fly(claimed[0].name, self._advance(claimed[0], background=True)))
             settled += progress is Progress.SETTLED
             self._healthy = self._healthy and progress is not Progress.AWAY
         return settled
