@@ -46,6 +46,10 @@ format: $(DEVELOPMENT) ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+.PHONY: docs
+docs: $(DEVELOPMENT) ## Write the tables of the documents anew, from the tables of the code
+	@$(BIN)/python -m tests.support.reference
+
 # One resolution for Python 3.11 to 3.13 on all platforms. No index is named here or in the result.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml --all-extras

@@ -1,0 +1,92 @@
+"""The tables of the documents, made from the tables that the code uses. ``make docs`` writes them.
+
+A table stands between ``<!-- NAME -->`` and ``<!-- end -->``.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from holdfast import errors
+from holdfast.cli.exits import MEANINGS, ending_of
+from holdfast.config import variables
+from holdfast.web.errors import rendering_of
+from holdfast.web.v1.problems import code_of, status_of
+
+ROOT: Final = Path(__file__).parents[2]
+
+_BLOCK: Final = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+MOST_USED: Final = (
+    *("AZURE_KEYVAULT_NAME", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
+    *("DATABASE_URL", "FALLBACK_ENCRYPTION_KEY", "REDIS_URL", "SECRET_CACHE_TTL"),
+    *("HOLDFAST_DATA_DIR", "HOLDFAST_HOST", "HOLDFAST_PORT"),
+)
+
+
+def settings(names: Sequence[str] = ()) -> str:
+    """Every setting, or some of them."""
+    rows = [
+        (f"`{each.name}`", each.meaning, each.default or "-") for each in variables() if not names or each.name in names
+    ]
+    return _table(("variable", "meaning", "default"), rows)
+
+
+def exit_codes() -> str:
+    """The exit codes of the command line."""
+    return _table(("code", "meaning"), [(str(code), meaning) for code, meaning in MEANINGS.items()])
+
+
+def kinds(kind: type[errors.HoldfastError] = errors.HoldfastError) -> Iterator[type[errors.HoldfastError]]:
+    """Every error of ``errors.py``, in the order of its tree, without the base."""
+    for child in kind.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from kinds(child)
+
+
+def error_codes() -> str:
+    """Every error, with what the command line and the two APIs make of it."""
+    columns = ("code", "class", "again?", "exit code", "Key Vault's API", "`/v1`", "what it says")
+    return _table(columns, [_error_row(kind) for kind in kinds()])
+
+
+TABLES: Final[Mapping[str, Callable[[], str]]] = {
+    "settings": settings,
+    "most-used-settings": lambda: settings(MOST_USED),
+    "exit-codes": exit_codes,
+    "error-codes": error_codes,
+}
+
+
+def with_tables(text: str) -> str:
+    """Return a document with its tables as they should be."""
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[3]}", text)
+
+
+def documents() -> list[Path]:
+    """All documents for people."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def _error_row(kind: type[errors.HoldfastError]) -> tuple[str, ...]:
+    error = kind.__new__(kind)
+    shown = rendering_of(error)
+    inner = f" {shown.inner_code}" if shown.inner_code else ""
+    meaning = (kind.__doc__ or "").split("\n")[0].replace("``", "`")
+    return (
+        *(f"`{code_of(error)}`", f"`{kind.__name__}`", "yes" if kind.retryable else "no"),
+        *(str(ending_of(error).code), f"{shown.status.value} {shown.code}{inner}", str(status_of(error).value)),
+        meaning,
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    for document in documents():
+        document.write_text(with_tables(document.read_text()))

@@ -1,0 +1,238 @@
+"""What the documents say is so: commands are run, examples executed, tables compared with the code's own."""
+
+import asyncio
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.exits import MEANINGS
+from holdfast.config import Settings, variables
+from holdfast.crypto.certificates import ensure_server_certificate
+from tests.cli.runner import holdfast
+from tests.cli.test_serve import serving
+from tests.cli.test_transcripts import KEY
+from tests.support.installation import installed
+from tests.support.reference import ROOT, documents, kinds, with_tables
+from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
+
+README = ROOT / "README.md"
+ERRORS = ROOT / "docs" / "errors.md"
+README_LIMIT_LINES = 150
+
+ELSEWHERE = {
+    "make run": "test_the_readme_shows_what_make_run_prints, below",
+    "make demo": "tests/examples/test_demo.py",
+    "curl": "tests/web/v1/test_docs.py",
+}
+"""Commands that another test runs."""
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+_NOT_A_SLUG = re.compile(r"[^\w\- ]")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a document."""
+
+    path: Path
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path.name}: {self.text.splitlines()[0][:40]}"
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """Each command of a console block, with what is shown below it."""
+        parts = re.split(r"^\$ ", self.text, flags=re.MULTILINE)
+        assert parts[0] == "", f"{self}: a console block begins with a command"
+        return [(command, shown) for command, _, shown in (part.partition("\n") for part in parts[1:])]
+
+
+def blocks(*languages: str) -> list[Block]:
+    found = [Block(path, *match) for path in documents() for match in _FENCE.findall(path.read_text())]
+    return [each for each in found if each.language in languages]
+
+
+# --- the shape of the documents ---
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for link in _LINK.findall(path.read_text()):
+        if "://" not in link:
+            target, _, anchor = link.partition("#")
+            found = path.parent / target if target else path
+            assert found.exists(), link
+            assert not anchor or anchor in _anchors(found), link
+
+
+def _anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {_NOT_A_SLUG.sub("", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_tables_are_those_of_the_code(path: Path) -> None:
+    assert path.read_text() == with_tables(path.read_text()), "`make docs` writes the tables anew"
+
+
+def test_every_kind_of_block_is_known() -> None:
+    languages = {block.language for block in blocks("", "bash", "sh", "console", "python", "text", "toml", "json")}
+    found = {match[0] for path in documents() for match in _FENCE.findall(path.read_text())}
+    assert found == languages
+    assert not blocks("", "bash", "sh"), "commands stand in console blocks, with a $ before each"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= README_LIMIT_LINES
+
+
+def test_every_setting_exit_code_and_error_is_documented() -> None:
+    operations, text = (ROOT / "docs" / "operations.md").read_text(), ERRORS.read_text()
+    assert [each.name for each in variables() if f"| `{each.name}` |" not in operations] == []
+    assert [code for code, meaning in MEANINGS.items() if f"| {code} | {meaning} |" not in text] == []
+    assert [kind.code for kind in kinds() if f"| `{kind.code}` |" not in text] == []
+
+
+def test_what_to_do_is_said_for_every_error() -> None:
+    steps = re.findall(r"^- ((?:\*\*\w+\*\*(?:, )?)+): ", ERRORS.read_text(), re.MULTILINE)
+    named = [code for step in steps for code in re.findall(r"\w+", step)]
+    assert sorted(named) == sorted(kind.code for kind in kinds())
+
+
+def test_what_the_promises_are_proven_by_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (I\d+) \| .+ \| (.+) \|$", text, re.MULTILINE)
+    assert [number for number, _ in rows] == [f"I{number}" for number in range(1, 17)]
+    for number, proof in rows:
+        files = re.findall(r"`(tests/[\w/]+\.py)`", proof)
+        assert files, number
+        assert [name for name in files if not (ROOT / name).is_file()] == [], number
+
+
+# --- commands ---
+
+
+def test_every_command_is_run_by_some_test() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for block in blocks("console"):
+        for command, _ in block.commands:
+            known = any(command == each or command.startswith(f"{each} ") for each in ELSEWHERE)
+            assert known or "holdfast" in shlex.split(command), f"{block}: nothing runs `{command}`"
+    named = {name for path in documents() for name in re.findall(r"`make ([a-z]+)`", path.read_text())}
+    assert named - targets == set()
+
+
+def _holdfast_blocks() -> Iterator[tuple[Path, list[tuple[str, str]]]]:
+    for path in documents():
+        commands = [each for block in blocks("console") if block.path == path for each in block.commands]
+        ours = [(command, shown) for command, shown in commands if "holdfast" in shlex.split(command)]
+        if ours:
+            yield path, ours
+
+
+@pytest.mark.parametrize(("path", "commands"), list(_holdfast_blocks()), ids=lambda each: getattr(each, "name", ""))
+async def test_commands_do_what_they_show(
+    path: Path, commands: list[tuple[str, str]], database_url: str, tmp_path: Path
+) -> None:
+    """In the order of the document, on one database, in front of a vault."""
+    async with ScriptedVault() as vault:
+        environ = {
+            "DATABASE_URL": database_url,
+            "FALLBACK_ENCRYPTION_KEY": KEY,
+            "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
+            "HOME": str(tmp_path),
+            "AZURE_KEYVAULT_URL": vault.url,
+            "AZURE_AUTHORITY_HOST": vault.url,
+            "AZURE_TENANT_ID": TENANT,
+            "AZURE_CLIENT_ID": CLIENT_ID,
+            "AZURE_CLIENT_SECRET": CLIENT_SECRET,
+            "HOLDFAST_KEYVAULT_CA": str(vault.ca_file),
+        }
+        for command, shown in commands:
+            stdin, _, ours = command.rpartition(" | ")
+            assert not stdin or stdin.startswith("echo ")
+            value = " ".join(shlex.split(stdin)[1:]) + "\n"
+            got = await asyncio.to_thread(holdfast, *shlex.split(ours)[1:], stdin=value.encode(), environ=environ)
+            assert got.code == 0, (path, command, got)
+            if shown.strip():
+                assert _alike(got.stdout + got.stderr) == _alike(shown), command
+
+
+def _alike(text: str) -> list[str]:
+    """Lines without what differs from run to run: moments, logins, the tier that answered."""
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "<time>", text)
+    text = re.sub(r"operator:\S+", "<operator>", text)
+    text = re.sub(r"\b(mirror|keyvault|cache)\b", "<tier>", text)
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+def test_the_readme_shows_what_make_run_prints(data_folder: Path) -> None:
+    (shown,) = (shown for block in blocks("console") for command, shown in block.commands if command == "make run")
+    environ = {"HOLDFAST_DATA_DIR": str(data_folder), "HOLDFAST_PORT": "0", "HOME": str(data_folder.parent)}
+    with serving(environ, as_json=False) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(len(shown.splitlines()))]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    printed = "".join(lines).replace(f"HOLDFAST_DATA_DIR={data_folder} ", "")
+    printed = printed.replace(str(data_folder), "/var/lib/holdfast").replace(" -c ", " .venv/bin/holdfast ")
+    assert _like_running(printed) == _like_running(shown)
+
+
+def _like_running(text: str) -> list[str]:
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8200", text)
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "<tenant>", text)
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+# --- Python ---
+
+
+def test_the_library_examples_run(database_url: str, tmp_path: Path) -> None:
+    found = [block for block in blocks("python") if "azure.identity" not in block.text]
+    assert found
+    for block in found:
+        done = subprocess.run(
+            [sys.executable, "-c", block.text],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path),
+                "DATABASE_URL": database_url,
+                "FALLBACK_ENCRYPTION_KEY": KEY,
+                "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, (str(block), done.stderr)
+        assert "sk_test_example" not in done.stdout + done.stderr
+
+
+async def test_the_azure_examples_run(database_url: str, tmp_path: Path) -> None:
+    found = [block for block in blocks("python") if "azure.identity" in block.text]
+    assert found
+    settings = Settings(database_url=database_url, encryption_key=KEY, data_dir=tmp_path / "data")
+    certificate = ensure_server_certificate(tmp_path / "tls", [], now=datetime.now(UTC))
+    async with installed(settings, certificate) as installation:
+        names = {"tenant_id": installation.tenant, "client_secret": await installation.register("my-app")}
+        for block in found:
+            text = block.text.replace("https://127.0.0.1:8200", installation.url)
+            text = text.replace("/var/lib/holdfast/tls/ca.pem", str(installation.ca_file))
+            assert text != block.text
+            await asyncio.to_thread(exec, compile(text, str(block), "exec"), dict(names))
+        secret = await installation.service.get_secret("db-password")
+        assert secret.value == "example"
