@@ -8,7 +8,7 @@ import click
 
 from holdfast.cli.exits import MEANINGS
 from holdfast.cli.inputs import NOT_IN_ARGUMENTS
-from holdfast.config import variables
+from holdfast.config import client_variables, variables
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,6 +74,8 @@ class Root(Group):
         """Write the two lists."""
         with formatter.section("Settings, from the environment"):
             formatter.write_dl([(each.name, _meaning(each.meaning, each.default)) for each in variables()])
+        with formatter.section("Settings of commands that talk to a server"):
+            formatter.write_dl([(each.name, each.meaning) for each in client_variables()])
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning in MEANINGS.items()])
 

@@ -19,6 +19,8 @@ NOT_IN_ARGUMENTS: Final = (
     "your shell would keep it in its history. Pipe it in (holdfast set NAME < file), or type it at the prompt."
 )
 
+MAX_TOKEN_BYTES: Final = 16 * 1024
+
 _DURATION: Final = re.compile(r"([0-9]{1,6})([mhdw])", re.ASCII)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from holdfast.cli import access, clients, lifecycle, listing, node, roles, secrets, simulation, vault
+from holdfast.cli import access, clients, lifecycle, listing, login, node, roles, secrets, simulation, vault
 from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
 from holdfast.cli.grammar import Root
 from holdfast.cli.output import report, report_text
@@ -24,6 +24,7 @@ SECTIONS: Final = {
         *(access.history,),
     ),
     "Identities": (clients.client,),
+    "A server": (login.login, login.logout),
     "This installation": (node.init, node.serve, node.health, vault.sync, vault.reconcile),
 }
 

@@ -9,7 +9,7 @@ import click
 
 from holdfast.cli import exits, inputs, output, reports
 from holdfast.cli.grammar import Command
-from holdfast.cli.session import with_service
+from holdfast.cli.session import with_local_service, with_service
 from holdfast.cli.streams import write_text
 from holdfast.config import Settings
 from holdfast.config.environment import default_data_dir
@@ -75,7 +75,7 @@ def init() -> None:
 
     settings = Settings.from_environ()
     certificate_files(settings)
-    with_service(lambda service, caller: service.get_secret_health(context=caller))
+    with_local_service(lambda service, caller: service.get_secret_health(context=caller))
     facts = {"data": str(settings.data_dir), "ca": _ca_file(settings), "key": _key(settings)}
     if output.wants_json():
         output.write_document(facts)

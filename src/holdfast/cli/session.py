@@ -4,10 +4,11 @@ import asyncio
 import logging
 import os
 import pwd
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.config import Settings
+from holdfast.config import ClientSettings, Settings
 from holdfast.domain.policy import OPERATOR_PREFIX, AuthMethod, Caller
+from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:  # importing the service takes most of a second, which `--help` does not have to spend
     from collections.abc import Awaitable, Callable
@@ -28,10 +29,30 @@ def operator() -> Caller:
 
 
 def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
-    """Run ``work`` on a service made from the environment, as the operator."""
-    settings = Settings.from_environ()
+    """Run ``work`` on the server that the environment names, or else in process, as the operator."""
+    settings, client = Settings.from_environ(), ClientSettings.from_environ()
     logging.basicConfig(level=logging.DEBUG if settings.log_level == "debug" else logging.WARNING)
+    if client.address is not None:
+        return asyncio.run(_with_server(client, work))
     return asyncio.run(_with_service(settings, work))
+
+
+def with_local_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
+    """Run ``work`` in process: it is for this machine alone.
+
+    Raises:
+        ConfigurationError: the environment names a server.
+    """
+    if ClientSettings.from_environ().address is not None:
+        raise ConfigurationError(["HOLDFAST_ADDR is set, and this command works on this machine only: unset it"])
+    return with_service(work)
+
+
+async def _with_server(client: ClientSettings, work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
+    from holdfast.client.service import connect  # noqa: PLC0415 - see above
+
+    async with connect(client) as service:
+        return await work(cast("SecretsService", service), operator())  # it has the same methods
 
 
 async def _with_service(settings: Settings, work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:

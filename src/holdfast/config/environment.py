@@ -37,10 +37,11 @@ def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
     data_home = environ.get("XDG_DATA_HOME", "")
     if Path(data_home).is_absolute():  # the XDG base directory specification: relative paths are to be ignored
         return Path(data_home) / "holdfast"
-    return _home(environ) / ".local" / "share" / "holdfast"
+    return home(environ) / ".local" / "share" / "holdfast"
 
 
-def _home(environ: Mapping[str, str]) -> Path:
+def home(environ: Mapping[str, str]) -> Path:
+    """The home folder of whoever runs this process."""
     home = environ.get("HOME", "")
     if Path(home).is_absolute():
         return Path(home)

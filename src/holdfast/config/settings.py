@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from holdfast.config import parsing
+from holdfast.config.client import client_variables
 from holdfast.config.environment import Variable, contradictions, default_data_dir, parse, unknown, variable
 from holdfast.errors import ConfigurationError
 
@@ -299,7 +300,7 @@ class Settings:
         environ = os.environ if environ is None else environ
         values, faults = parse(dict(_variables()), environ)
         faults += contradictions(environ.keys())
-        faults += unknown({each.name for each in variables()}, environ)
+        faults += unknown({each.name for each in (*variables(), *client_variables())}, environ)
         if faults:
             raise ConfigurationError(faults)
         return cls(**{"data_dir": default_data_dir(environ), **values})

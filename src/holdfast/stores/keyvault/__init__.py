@@ -5,7 +5,7 @@ from pathlib import Path
 from holdfast.errors import StartupError
 from holdfast.ports import Vault
 
-_EXTRA = frozenset({"aiohttp", "azure"})
+_EXTRA = frozenset({"azure"})
 
 
 def open_key_vault(

@@ -1,0 +1,1 @@
+"""A client of a running server: what the library offers, over its own API."""

@@ -1,0 +1,172 @@
+"""One connection to a server: requests go out as documents, answers come back as documents or as typed errors."""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+import msgspec
+
+from holdfast import errors
+from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Rejected, Throttled, Unauthenticated
+from holdfast.v1_wire.documents import Page
+from holdfast.v1_wire.problems import Problem
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 60.0
+"""Seconds for one request. A server waits up to 30 s for Key Vault where it alone holds a secret."""
+
+_MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+
+
+class Connection:
+    """Requests to the server at ``address``, in the name of whoever ``token`` proves.
+
+    Args:
+        ca_file: PEM file of the CA to trust instead of the system's.
+    """
+
+    def __init__(self, address: str, token: str, *, ca_file: Path | None = None) -> None:
+        self._address, self._token, self._ca_file = address.rstrip("/"), token, ca_file
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(ssl=_trust(self._ca_file))
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"Authorization": f"Bearer {self._token}", "User-Agent": "holdfast"},
+            timeout=aiohttp.ClientTimeout(total=PATIENCE_S),
+            auto_decompress=False,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        *,
+        query: Mapping[str, object] | None = None,
+        body: msgspec.Struct | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        """Make a request and return the document that answers it.
+
+        Raises:
+            HoldfastError: whatever the server refuses with, as the library itself would raise it.
+            BackendUnavailable: the server is out of reach, or did not answer as one.
+        """
+        raw = await self.send(method, path, query=query, body=body, headers=headers)
+        try:
+            return msgspec.json.decode(raw, type=answer)
+        except msgspec.DecodeError:
+            raise BackendUnavailable(f"{self._address} did not answer as a Holdfast of this release does") from None
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: msgspec.Struct | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Make a request and return the body of its answer; see ``call`` for what it raises."""
+        if self._session is None:
+            raise BackendUnavailable("The connection is not open: use `async with`.")
+        sent = {**(headers or {}), **({"Content-Type": "application/json"} if body is not None else {})}
+        try:
+            async with self._session.request(
+                method,
+                self._address + path,
+                params={name: str(value) for name, value in (query or {}).items() if value is not None},
+                data=None if body is None else msgspec.json.encode(body),
+                headers=sent,
+                allow_redirects=False,
+            ) as response:
+                raw, status = await _whole(response), response.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _unreachable(self._address, error) from None
+        if not 200 <= status < 300:
+            raise _refusal(self._address, status, raw)
+        return raw
+
+    async def items(
+        self, path: str, item: type[T], *, limit: int | None = None, query: Mapping[str, object] | None = None
+    ) -> AsyncIterator[T]:
+        """Yield what a listing has, page by page."""
+        cursor: str | None = None
+        while True:
+            asked = {**(query or {}), "limit": limit, "cursor": cursor}
+            page = await self.call("GET", path, Page[item], query=asked)  # type: ignore[valid-type]  # at run time only
+            for each in page.items:
+                yield each
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    raw = bytearray()
+    async for chunk in response.content.iter_any():
+        raw += chunk
+        if len(raw) > _MAX_ANSWER_BYTES:
+            raise aiohttp.ClientPayloadError
+    return bytes(raw)
+
+
+def path(template: str, **parameters: object) -> str:
+    """Return a path with its parameters encoded."""
+    return template.format(**{name: quote(str(value), safe="") for name, value in parameters.items()})
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
+    except (OSError, ssl.SSLError):
+        raise InvalidInput(f"HOLDFAST_CACERT: {ca_file} is no readable PEM file of a CA.", field="cacert") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _unreachable(address: str, error: Exception) -> HoldfastError:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return BackendUnavailable(
+            f"{address} shows a certificate that is not trusted here: name its CA file in HOLDFAST_CACERT."
+        )
+    if isinstance(error, aiohttp.InvalidURL):
+        return InvalidInput("HOLDFAST_ADDR is no address: write https://host[:port].", field="addr")
+    return BackendUnavailable(f"{address} cannot be reached ({type(error).__name__}): is the server running there?")
+
+
+_CLASSES: Final[Mapping[str, type[HoldfastError]]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type)
+    and issubclass(kind, HoldfastError)
+    and kind not in (HoldfastError, errors.ConfigurationError)
+}
+
+
+def _refusal(address: str, status: int, raw: bytes) -> HoldfastError:
+    try:
+        problem = msgspec.json.decode(raw, type=Problem)
+    except msgspec.DecodeError:
+        return BackendUnavailable(f"{urlsplit(address).netloc} answered {status} and not as a Holdfast does")
+    kind = _CLASSES.get(problem.code)
+    if kind is None:
+        kind = BackendUnavailable if problem.retryable else Unauthenticated if status == 401 else Rejected
+    if issubclass(kind, InvalidInput):
+        return kind(problem.detail, field=problem.field or None)
+    return Throttled(problem.detail) if issubclass(kind, Throttled) else kind(problem.detail)

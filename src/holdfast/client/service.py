@@ -1,0 +1,39 @@
+"""A server, with the methods that ``SecretsService`` has."""
+
+from types import TracebackType
+from typing import Self
+
+from holdfast.client.access import RemoteAccess
+from holdfast.client.connection import Connection
+from holdfast.client.installation import RemoteInstallation
+from holdfast.client.secrets import RemoteSecrets
+from holdfast.config import ClientSettings
+from holdfast.errors import ConfigurationError
+
+
+class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation):
+    """What a server offers to whoever the token proves. Open it with ``async with``."""
+
+    async def __aenter__(self) -> Self:
+        await self._connection.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._connection.__aexit__(kind, error, trace)
+
+
+def connect(settings: ClientSettings) -> RemoteService:
+    """Return the server of the settings, not yet connected.
+
+    Raises:
+        ConfigurationError: no address, or no token for it.
+    """
+    if settings.address is None:
+        raise ConfigurationError(["HOLDFAST_ADDR is missing: name the server, as https://host[:port]"])
+    if settings.token is None:
+        raise ConfigurationError(
+            [f"No token for {settings.address}: log in with `holdfast login`, or set HOLDFAST_TOKEN"]
+        )
+    return RemoteService(Connection(settings.address, settings.token, ca_file=settings.ca_file))

@@ -1,0 +1,126 @@
+"""The same commands against a running server: what they print is what they print on the machine itself."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
+from tests.cli.runner import holdfast
+from tests.cli.test_transcripts import HERE, play
+from tests.support.folders import short_folder
+from tests.support.installation import installed
+from tests.support.node import settings_for
+from tests.support.postgres import execute
+
+REMOTE = ["lifecycle.txt", "values.txt", "versions.txt"]
+
+
+@pytest.fixture(scope="module")
+def remote_certificate() -> Iterator[ServerCertificate]:
+    with short_folder() as folder:
+        yield ensure_server_certificate(folder / "tls", [], now=datetime.now(UTC))
+
+
+@contextmanager
+def serving(dsn: str, folder: Path, certificate: ServerCertificate) -> Iterator[dict[str, str]]:
+    """A server in a thread of its own, as commands block; yields the environment that leads to it."""
+    loop, ready, done = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    environ: dict[str, str] = {}
+
+    async def serve() -> None:
+        async with installed(settings_for(dsn, folder), certificate) as installation:
+            secret = await installation.register("operator:remote", ())
+            await installation.service.access.assign_role("operator:remote", "admin", "*")
+            client = await installation.client("operator:remote", secret)
+            environ.update(
+                HOLDFAST_ADDR=installation.url,
+                HOLDFAST_TOKEN=client.token or "",
+                HOLDFAST_CACERT=str(installation.ca_file),
+                HOME=str(folder),
+            )
+            ready.set()
+            await done.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield environ
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join(30)
+        loop.close()
+
+
+@pytest.mark.parametrize("name", REMOTE)
+def test_transcripts_are_the_same_from_afar(
+    name: str, database_url: str, tmp_path: Path, remote_certificate: ServerCertificate
+) -> None:
+    with serving(database_url, tmp_path, remote_certificate) as environ:
+        play(HERE / name, environ)
+
+
+def test_login_keeps_a_token_that_only_its_owner_reads(
+    database_url: str, tmp_path: Path, remote_certificate: ServerCertificate
+) -> None:
+    with serving(database_url, tmp_path, remote_certificate) as environ:
+        token, address = environ.pop("HOLDFAST_TOKEN"), environ["HOLDFAST_ADDR"]
+        refused = holdfast("list", environ=environ)
+        assert (refused.code, "holdfast login" in refused.stderr) == (9, True)
+        wrong = holdfast("login", stdin=b"hf_wrong", environ=environ)
+        assert wrong.code == 4
+        kept = holdfast("login", stdin=token.encode() + b"\n", environ=environ)
+        assert (kept.code, kept.stdout) == (0, "")
+        assert token not in kept.stderr
+        file = tmp_path / ".config" / "holdfast" / "logins.json"
+        assert file.stat().st_mode & 0o777 == 0o600
+        del environ["HOLDFAST_CACERT"]  # kept with the login
+        assert holdfast("set", "db", stdin=b"s3cret", environ=environ).code == 0
+        assert holdfast("get", "db", environ=environ).stdout == "s3cret"
+        file.chmod(0o644)
+        open_to_all = holdfast("get", "db", environ=environ)
+        assert (open_to_all.code, "chmod 600" in open_to_all.stderr) == (9, True)
+        file.chmod(0o600)
+        assert holdfast("logout", environ=environ).stderr == f"Logged out of {address}.\n"
+        assert holdfast("get", "db", environ=environ).code == 9
+
+
+def test_a_server_that_is_not_there_or_not_trusted_is_named(
+    database_url: str, tmp_path: Path, remote_certificate: ServerCertificate
+) -> None:
+    nowhere = {"HOLDFAST_ADDR": "https://127.0.0.1:1", "HOLDFAST_TOKEN": "x", "HOME": str(tmp_path)}
+    gone = holdfast("get", "db", environ=nowhere)
+    assert (gone.code, "https://127.0.0.1:1 cannot be reached" in gone.stderr) == (7, True)
+    with serving(database_url, tmp_path, remote_certificate) as environ:
+        del environ["HOLDFAST_CACERT"]
+        untrusted = holdfast("get", "db", environ=environ)
+        assert (untrusted.code, "HOLDFAST_CACERT" in untrusted.stderr) == (7, True)
+
+
+def test_what_is_for_the_machine_itself_says_so(tmp_path: Path) -> None:
+    environ = {"HOLDFAST_ADDR": "https://127.0.0.1:1", "HOLDFAST_DATA_DIR": str(tmp_path / "d"), "HOME": str(tmp_path)}
+    refused = holdfast("init", environ=environ)
+    assert (refused.code, "this machine only" in refused.stderr) == (9, True)
+
+
+def test_long_listings_come_whole(database_url: str, tmp_path: Path, remote_certificate: ServerCertificate) -> None:
+    with serving(database_url, tmp_path, remote_certificate) as environ:
+        assert holdfast("set", "seed", stdin=b"x", environ=environ).code == 0
+        asyncio.run(
+            execute(
+                database_url,
+                "INSERT INTO secrets_vault (secret_name, display_name, incarnation, state, revision, attestation, "
+                "version_id) SELECT lower(name), name, gen_random_uuid(), 'active', n, '', lpad(n::text, 32, '0') "
+                "FROM generate_series(1, 2500) n, LATERAL (SELECT 'S-' || lpad(n::text, 5, '0') AS name) named",
+            )
+        )
+        listed = holdfast("list", "--json", environ=environ)
+        assert listed.code == 0, listed.stderr
+        found = json.loads(listed.stdout)
+        assert len(found) == 2501
