@@ -158,10 +158,16 @@ class Ledger(Protocol):
     async def contents(self, name: SecretName) -> tuple[Head, list[StoredVersion]] | None:
         """The head and all versions with their seals, oldest first, as of one moment."""
 
+    async def names(self, state: State, *, after: SecretName | None = None, limit: int = 1000) -> list[SecretName]:
+        """Names of secrets in a state in name order, those after ``after``."""
+
     async def summaries(
         self, state: State, *, after: SecretName | None = None, limit: int = 1000
     ) -> list[SecretSummary]:
         """Secrets in a state in name order, those after ``after``."""
+
+    async def summaries_of(self, state: State, names: Sequence[SecretName]) -> list[SecretSummary]:
+        """Those of these secrets that are in a state, in name order."""
 
     async def overdue(self, now: datetime) -> list[SecretName]:
         """Some deleted secrets whose retention time is over, without open intents; longest first."""

@@ -62,7 +62,7 @@ class GrantBook:
                 await self._load()
             elif epoch > self._epoch:
                 _, found = await self._store.rules(subject)
-                self._know({**self._rules, subject: self._genuine(found)}, epoch)
+                self._know({**self._rules, subject: self._checked(subject, found)}, epoch)
 
     async def reached(self, epoch: int) -> None:
         """The commit point is at this epoch: read all rules anew if an announcement was missed."""
@@ -79,10 +79,7 @@ class GrantBook:
 
     async def _load(self) -> None:
         epoch, found = await self._store.rules()
-        by_subject: dict[str, list[StoredRule]] = {}
-        for rule in self._genuine(found):
-            by_subject.setdefault(rule.subject, []).append(rule)
-        self._know(by_subject, epoch)
+        self._know({subject: self._checked(subject, rules) for subject, rules in _by_subject(found).items()}, epoch)
 
     def _know(self, rules: dict[str, list[StoredRule]], epoch: int) -> None:
         known = self._indexes
@@ -93,8 +90,10 @@ class GrantBook:
         }
         self._rules, self._epoch = rules, epoch
 
-    def _genuine(self, found: list[StoredRule]) -> list[StoredRule]:
-        return [rule for rule in found if self._is_genuine(rule)]
+    def _checked(self, subject: str, found: list[StoredRule]) -> list[StoredRule]:
+        """Those rules of a subject that were made here; the very list that is known, if that is what was found."""
+        known = self._rules.get(subject)
+        return known if known == found else [rule for rule in found if self._is_genuine(rule)]
 
     def _is_genuine(self, rule: StoredRule) -> bool:
         try:
@@ -132,10 +131,7 @@ class GrantBook:
 
     def decider(self, rules: Iterable[StoredRule]) -> Callable[[Caller, Permission, str], Grant | None]:
         """Return how it would be decided if these were the rules, by the groups that are kept here."""
-        by_subject: dict[str, list[StoredRule]] = {}
-        for rule in rules:
-            by_subject.setdefault(rule.subject, []).append(rule)
-        indexes = {subject: _index(held) for subject, held in by_subject.items()}
+        indexes = {subject: _index(held) for subject, held in _by_subject(rules).items()}
         return lambda caller, permission, name: decide(
             indexes, caller, self._groups_of, permission, name, self._clock.now
         )
@@ -173,6 +169,13 @@ class GrantBook:
 
     def _subjects(self, caller: Caller) -> list[str]:
         return [caller.id, *map(group_subject, sorted(caller.groups | self._groups_of(caller.id)))]
+
+
+def _by_subject(rules: Iterable[StoredRule]) -> dict[str, list[StoredRule]]:
+    by_subject: dict[str, list[StoredRule]] = {}
+    for rule in rules:
+        by_subject.setdefault(rule.subject, []).append(rule)
+    return by_subject
 
 
 def _index(rules: list[StoredRule]) -> GrantIndex:

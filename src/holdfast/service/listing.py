@@ -1,17 +1,21 @@
 """What there is: secrets, versions, deleted secrets. Callers see what they may list, and no values."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.secret import DeletedSecret, SecretSummary, SecretVersion, State
 from holdfast.ports import Ledger
-from holdfast.service.guard import Authorized, Guard
+from holdfast.service.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.writing import deleted_secret
 
-_BATCHES = (50, 1000)
-"""The fewest and the most rows looked at per round trip while a listing is filtered by what the caller may see."""
+_AT_ONCE: Final = 1000
+"""Secrets read per round trip."""
+
+_LOOK: Final = 10_000
+"""Names looked at per round trip."""
 
 
 class Lister:
@@ -28,16 +32,36 @@ class Lister:
         """Up to ``limit`` secrets in a state, in name order, that the caller may list; on record as one operation."""
         operation = "list" if state is State.ACTIVE else "list_deleted"
         async with self._guard.listing(caller, operation) as authorized:
-            found: list[SecretSummary] = []
-            size = min(max(limit, _BATCHES[0]), _BATCHES[1])
-            while len(found) < limit:
-                batch = await self._ledger.summaries(state, after=after, limit=size)
-                found += [entry for entry in batch if self._guard.may(caller, Permission.LIST, entry.name)]
-                if len(batch) < size:
-                    break
-                after = batch[-1].name
+            everything = self._guard.may(caller, Permission.LIST, WHOLE_VAULT)
+            look = self._all if everything else self._some
+            found = await look(caller, state, after, limit)
             await self._guard.record(authorized)
-        return found[:limit]
+        return found
+
+    async def _all(self, caller: Caller, state: State, after: SecretName | None, limit: int) -> list[SecretSummary]:
+        """For a caller who may list everything: whole rows, in order."""
+        found: list[SecretSummary] = []
+        while len(found) < limit:
+            size = min(limit - len(found), _AT_ONCE)
+            page = await self._ledger.summaries(state, after=after, limit=size)
+            found += [entry for entry in page if self._guard.may(caller, Permission.LIST, entry.name)]
+            if len(page) < size:
+                break
+            after = page[-1].name
+        return found
+
+    async def _some(self, caller: Caller, state: State, after: SecretName | None, limit: int) -> list[SecretSummary]:
+        """For any other: names first, which cost little, and rows for those that the caller may list."""
+        found: list[SecretSummary] = []
+        while len(found) < limit:
+            names = await self._ledger.names(state, after=after, limit=_LOOK)
+            shown = [name for name in names if self._guard.may(caller, Permission.LIST, name)]
+            page = shown[: min(limit - len(found), _AT_ONCE)]
+            found += await self._ledger.summaries_of(state, page)
+            if len(page) == len(shown) and len(names) < _LOOK:
+                break
+            after = names[-1] if len(page) == len(shown) else page[-1]
+        return found
 
     async def versions(self, authorized: Authorized) -> list[SecretVersion]:
         """All versions of a secret, oldest first.

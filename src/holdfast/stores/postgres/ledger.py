@@ -91,12 +91,26 @@ class PostgresLedger:
         former = [stored_of(version, name, current=False) for version in history]
         return head_of(row), [*former, stored_of(row, name, current=True)]
 
+    async def names(self, state: State, *, after: SecretName | None = None, limit: int = 1000) -> list[SecretName]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["names"], state.value, after or "", limit)
+        return [row["secret_name"] for row in rows]
+
     async def summaries(
         self, state: State, *, after: SecretName | None = None, limit: int = 1000
     ) -> list[SecretSummary]:
         """See the port."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["summaries"], state.value, after or "", limit)
+        return [summary_of(row) for row in rows]
+
+    async def summaries_of(self, state: State, names: Sequence[SecretName]) -> list[SecretSummary]:
+        """See the port."""
+        if not names:
+            return []
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["summaries_of"], state.value, names)
         return [summary_of(row) for row in rows]
 
     async def overdue(self, now: datetime) -> list[SecretName]:

@@ -44,11 +44,20 @@ SELECT version FROM secrets_vault WHERE incarnation = $1 AND key_id IS NULL
 -- name: contents
 SELECT * FROM secret_versions WHERE incarnation = $1 ORDER BY version
 
+-- name: names
+SELECT secret_name FROM secrets_vault WHERE state = $1 AND secret_name > $2 ORDER BY secret_name LIMIT $3
+
 -- name: summaries
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
        version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
        vault_version_id
 FROM secrets_vault WHERE state = $1 AND secret_name > $2 ORDER BY secret_name LIMIT $3
+
+-- name: summaries_of
+SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
+       version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
+       vault_version_id
+FROM secrets_vault WHERE state = $1 AND secret_name = ANY($2::text[]) ORDER BY secret_name
 
 -- name: expiring
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
