@@ -52,6 +52,7 @@ BODIES: dict[str, Any] = {
     "putGrant": {"pattern": "route", "user_id": "route-user", "permissions": ["get"]},
     "assignRole": {"subject": "route-user", "role": "reader", "pattern": "route"},
     "explain": {"name": "route", "user_id": "route-user", "permission": "get"},
+    "simulate": {"changes": [{"kind": "revoke", "subject": "route-user", "pattern": "route"}]},
     "addClient": {"client_id": "route-client"},
     "warmCache": {"names": ["route"]},
     "invalidateCache": {"name": "route"},

@@ -10,10 +10,17 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.explanation import Explanation, Verdict
 from holdfast.domain.policy import Grant, Permission
 from holdfast.domain.roles import Role
+from holdfast.domain.simulation import ChangeKind, RuleChange
+from holdfast.errors import InvalidInput
 from holdfast.v1_wire.documents import Document, Group, Identity, Moment, Name, Pattern, Request
 
 MAX_GROUPS: Final = 100
 """Groups in one question."""
+
+MAX_CHANGES: Final = 100
+"""Changes in one simulation."""
+
+Permissions = Annotated[list[Permission], Meta(min_length=1, max_length=len(Permission))]
 
 
 class PutGrant(Request):
@@ -24,7 +31,7 @@ class PutGrant(Request):
 
     pattern: Pattern
     user_id: Identity
-    permissions: Annotated[list[Permission], Meta(min_length=1, max_length=len(Permission))]
+    permissions: Permissions
     expires_at: Moment | None = None
 
 
@@ -134,6 +141,75 @@ class ExplanationDocument(Document):
         for each in document.considered:
             each.permissions.sort()
         return document
+
+
+class RuleChangeDocument(Request):
+    """One imagined change of the rules: ``permissions`` belong to a grant, ``role`` to an assignment and its end."""
+
+    kind: ChangeKind
+    subject: Identity
+    pattern: Pattern
+    permissions: Permissions | None = None
+    role: Role | None = None
+
+    @classmethod
+    def of_change(cls, change: RuleChange) -> Self:
+        """Return the document of a change."""
+        return cls(
+            kind=change.kind,
+            subject=change.subject,
+            pattern=change.pattern,
+            permissions=sorted(change.permissions) or None,
+            role=change.role,
+        )
+
+    def change(self) -> RuleChange:
+        """Return the change.
+
+        Raises:
+            InvalidInput: it lacks what its kind needs, or the subject or pattern is none.
+        """
+        if self.kind is ChangeKind.GRANT:
+            return RuleChange.grant(self.pattern, self.subject, self.permissions or ())
+        if self.kind is ChangeKind.REVOKE:
+            return RuleChange.revoke(self.pattern, self.subject)
+        if self.role is None:
+            raise InvalidInput(f"role is missing: {self.kind} needs one.", field="role")
+        make = RuleChange.assign if self.kind is ChangeKind.ASSIGN else RuleChange.unassign
+        return make(self.subject, self.role, self.pattern)
+
+
+class Simulate(Request):
+    """Changes of the rules, to be tried on the requests of the last days. Nothing is changed."""
+
+    changes: Annotated[list[RuleChangeDocument], Meta(min_length=1, max_length=MAX_CHANGES)]
+    days: Annotated[int, Meta(ge=1, le=90)] = 7
+
+
+class AffectedDocument(Document):
+    """Requests that would fare differently. ``rule``: what allows them now, or would allow them then."""
+
+    identity: str
+    operation: str
+    secret: str
+    count: int
+    last_seen: Moment
+    rule: str | None
+
+
+class SimulationDocument(Document):
+    """What a replay showed: what breaks, what opens, what today's rules refuse already, which changes change nothing.
+
+    ``truncated``: there were more kinds of requests than are replayed; the newest were.
+    """
+
+    days: int
+    requests: int
+    breaks: list[AffectedDocument]
+    opens: list[AffectedDocument]
+    refused_already: list[AffectedDocument]
+    without_effect: list[str]
+    truncated: bool
 
 
 class AddClient(Request):

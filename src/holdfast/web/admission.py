@@ -12,7 +12,7 @@ class Admission:
     def __init__(self, identity: Identity, rates: Rates) -> None:
         self._identity, self._rates = identity, rates
 
-    def caller(self, exchange: Exchange) -> Caller:
+    async def caller(self, exchange: Exchange) -> Caller:
         """Return the caller of a request.
 
         Raises:

@@ -82,14 +82,14 @@ class KeyVaultApi:
 
     async def handle(self, exchange: Exchange) -> Reply:
         """Answer any request."""
-        caller = self._admission.caller(exchange)
+        caller = await self._admission.caller(exchange)
         found = route(exchange.method, exchange.raw_path)
         call = Call(exchange, caller, parse_query(exchange.query), found)
         return await self._operations[found.operation](call)
 
     async def handle_get_latest(self, exchange: Exchange, name: str) -> Reply:
         """Answer ``GET /secrets/{name}``, for whoever has recognised it already."""
-        caller = self._admission.caller(exchange)
+        caller = await self._admission.caller(exchange)
         parse_query(exchange.query)
         return self._disclosed(exchange, await self._secrets.get_secret(name, context=caller))
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.https import Client
 from tests.support.installation import Installation
+from tests.support.node import within
 from tests.web.v1.test_secrets import everything, made, refused
 
 
@@ -84,6 +85,28 @@ async def test_a_role_is_given_shown_explained_and_taken(installation: Installat
     refused(await reader.request("GET", "/v1/secrets/acc-role"), 403, "access_denied")
     assert (await vault.request("POST", "/v1/explain", question)).json["allowed"] is False
     refused(await reader.request("POST", "/v1/explain", {**question, "user_id": "app"}), 403, "access_denied")
+
+
+async def test_a_change_of_rules_is_tried_before_it_is_made(installation: Installation, vault: Client) -> None:
+    await made(vault, "acc-tried")
+    reader = await installation.client("acc-tried-user", await installation.register("acc-tried-user", ["get"]))
+    assert (await reader.request("GET", "/v1/secrets/acc-tried")).status == 200
+    change = {"kind": "revoke", "subject": "acc-tried-user", "pattern": "*"}
+    same = {"kind": "assign", "subject": "acc-tried-user", "pattern": "acc-*", "role": "reader"}
+
+    async def replayed() -> Any:
+        return (await vault.request("POST", "/v1/simulate", {"changes": [change], "days": 1})).json["breaks"]
+
+    async def is_broken() -> bool:
+        return any(each["identity"] == "acc-tried-user" for each in await replayed())
+
+    await within(10, is_broken)
+    both = await vault.request("POST", "/v1/simulate", {"changes": [change, same]})
+    assert not [each for each in both.json["breaks"] if each["secret"] == "acc-tried"]
+    assert (await reader.request("GET", "/v1/secrets/acc-tried")).status == 200
+    for wrong in ({**same, "role": None}, {**change, "kind": "grant"}, {**change, "pattern": "a_b"}):
+        answer = await vault.request("POST", "/v1/simulate", {"changes": [wrong]})
+        assert (answer.status, answer.problem["code"]) == (400, "invalid_input")
 
 
 async def test_case_18_to_20_no_permission_implies_another(installation: Installation, vault: Client) -> None:

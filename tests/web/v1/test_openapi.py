@@ -27,6 +27,7 @@ BEYOND_THE_SCHEMA = {
     "rollbackSecret": "a precondition holds or does not",
     "putGrant": "a grant ends in the future",
     "listRoles": "a cursor is one that was given out",
+    "simulate": "a change has what its kind needs",
     "assignRole": "a role ends in the future",
     "batchGetSecrets": "1.0 is an integer to a schema, and not to us",
     "restoreSecret": "a backup is one that was taken",

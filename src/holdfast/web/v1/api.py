@@ -32,7 +32,7 @@ class V1Api:
     async def handle(self, exchange: Exchange) -> Reply:
         """Answer any request."""
         exchange.request_id = _request_id(exchange)
-        caller = self._admission.caller(exchange)
+        caller = await self._admission.caller(exchange)
         found = self._table.find(exchange.raw_path)
         operation = found.operation(exchange.method)
         call = Call(

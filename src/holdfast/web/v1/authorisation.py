@@ -3,7 +3,15 @@
 from typing import Final
 
 from holdfast.domain.roles import Role, RoleAssignment
-from holdfast.v1_wire.access import AssignRole, Explain, ExplanationDocument, Removed, RoleDocument
+from holdfast.v1_wire.access import (
+    AssignRole,
+    Explain,
+    ExplanationDocument,
+    Removed,
+    RoleDocument,
+    Simulate,
+    SimulationDocument,
+)
 from holdfast.v1_wire.documents import Identity, Page, Pattern, Request
 from holdfast.web.v1.cursors import cut
 from holdfast.web.v1.operation import Answer, Call, Operation
@@ -49,6 +57,15 @@ async def explain(call: Call) -> Answer:
         body.name, body.user_id, body.permission, groups=body.groups, context=call.caller
     )
     return Answer(ExplanationDocument.of_explanation(found))
+
+
+async def simulate(call: Call) -> Answer:
+    """What a change of the rules would break."""
+    body: Simulate = call.body
+    changes = [each.change() for each in body.changes]
+    return Answer(
+        SimulationDocument.of(await call.service.access.simulate(changes, days=body.days, context=call.caller))
+    )
 
 
 def _key(assignment: RoleAssignment) -> str:
@@ -99,5 +116,16 @@ OPERATIONS: Final = (
         handle=explain,
         body=Explain,
         answer=ExplanationDocument,
+    ),
+    Operation(
+        id="simulate",
+        method="POST",
+        path="/v1/simulate",
+        summary="Replay the requests of the last days as if the rules were others, and see what breaks",
+        needs="`audit` or `grant` on `*`",
+        tag="Access",
+        handle=simulate,
+        body=Simulate,
+        answer=SimulationDocument,
     ),
 )
