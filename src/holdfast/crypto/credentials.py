@@ -33,6 +33,7 @@ def verify_client_secret(secret: str, kept: bytes | None) -> None:
     Raises:
         Unauthenticated: it is not the client's secret.
     """
-    matches = hmac.compare_digest(hash_client_secret(secret), _NOBODY if kept is None else kept)
+    presented = secret if isinstance(secret, str) else ""
+    matches = hmac.compare_digest(hash_client_secret(presented), _NOBODY if kept is None else kept)
     if kept is None or not matches:
         raise Unauthenticated("Client id or client secret is wrong.")

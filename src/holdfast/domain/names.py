@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Iterable
 from typing import Final, NewType
 
 from holdfast.errors import InvalidInput
@@ -25,10 +26,23 @@ def canonical_name(raw: object) -> SecretName:
     """
     if isinstance(raw, str) and _NAME.fullmatch(raw):
         return SecretName(raw.lower())
+    if not isinstance(raw, str):
+        raise InvalidInput(f"Secret name must be text (str), not {type(raw).__name__}.", field="name")
     raise InvalidInput(
         f"Secret name {_shown(raw)} is not valid: use 1 to {MAX_NAME_LENGTH} characters out of 0-9, a-z, A-Z and '-'.",
         field="name",
     )
+
+
+def canonical_names(raw: object) -> list[SecretName]:
+    """Return several names in their canonical form.
+
+    Raises:
+        InvalidInput: one of them is no name, or it is one text instead of several.
+    """
+    if isinstance(raw, str | bytes) or not isinstance(raw, Iterable):
+        raise InvalidInput(f"names must be a list of secret names, not {type(raw).__name__}.", field="names")
+    return [canonical_name(name) for name in raw]
 
 
 def canonical_pattern(raw: object) -> str:

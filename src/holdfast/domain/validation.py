@@ -58,8 +58,8 @@ def valid_tags(raw: object, *, for_vault: bool) -> dict[str, str]:
     if len(raw) > limit:
         raise _wrong("tags", f"has {len(raw)} entries and the limit is {limit}; remove some")
     for key, value in raw.items():
-        _check_text("tags", key, 1, MAX_TAG_LENGTH, "every key must be")
-        _check_text("tags", value, 0, MAX_TAG_LENGTH, "every value must be")
+        _check_text("tags", key, 1, MAX_TAG_LENGTH, "has a key that is not")
+        _check_text("tags", value, 0, MAX_TAG_LENGTH, "has a value that is not")
         if for_vault and key.lower() == MARKER_TAG:
             raise _wrong("tags", f"must not have the key {MARKER_TAG!r}: Holdfast marks its writes with it; rename it")
     return dict(raw)

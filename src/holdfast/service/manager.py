@@ -9,7 +9,7 @@ from typing import Self
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.changes import KEEP, Keep
-from holdfast.domain.names import canonical_name
+from holdfast.domain.names import canonical_name, canonical_names
 from holdfast.domain.policy import Caller, Grant, Permission
 from holdfast.domain.rotation import RotationResult
 from holdfast.domain.secret import (
@@ -512,13 +512,13 @@ class SecretsService:
         state of it stands.
         """
         name = canonical_name(discard) if discard is not None else None
-        return await self._use.vault.reconcile(_caller(context), retry=retry, discard=name)
+        return await self._use.vault.reconcile(_caller(context), retry=valid_flag("retry", retry), discard=name)
 
     # --- caches ---
 
     async def warm_cache(self, names: Iterable[str], *, context: Context = None) -> int:
         """Read secrets into the caches ahead of need; returns how many could be."""
-        return await self._use.caches.warm(_caller(context), [canonical_name(name) for name in names])
+        return await self._use.caches.warm(_caller(context), canonical_names(names))
 
     async def invalidate_cache(self, name: str | None = None, *, context: Context = None) -> None:
         """Let the next read of a secret ask Key Vault, on every node; without a name, empty this node's caches."""
