@@ -1,11 +1,17 @@
 """The audit trail of a node: sequencer, sinks, search."""
 
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from holdfast.config import Settings
-from holdfast.ports import Clock
+from holdfast.crypto.signing import Signer
+from holdfast.ports import Clock, Sealer
+from holdfast.service.audit import Audit
 from holdfast.service.auditing import AuditTrail
+from holdfast.service.checkpoints import Checkpointer, SigningKey
+from holdfast.service.guard import Guard
 from holdfast.stores.postgres.audit import PostgresAuditSink
+from holdfast.stores.postgres.checkpoints import PostgresCheckpoints
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.trail import PostgresTrail
 from holdfast.stores.spool import AuditSpool
@@ -17,11 +23,29 @@ _SPOOL: Final = "audit"
 class AuditParts:
     """The adapters and use cases of the audit trail, wired."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+    def __init__(self, settings: Settings, database: Database, sealer: Sealer, clock: Clock) -> None:
         self.archive, self.spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
         self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock)
         self.search = PostgresTrail(database)
+        self._checkpoints = PostgresCheckpoints(database)
+        self._key = SigningKey(self._checkpoints, sealer, Signer)
+        self.checkpointer = Checkpointer(self._checkpoints, self._key, clock)
         database.recorded = self.trail.take_in
+
+    def use_cases(self, guard: Guard) -> Audit:
+        """What ``service.audit`` offers."""
+        return Audit(
+            guard=guard,
+            trail=self.search,
+            checkpoints=self._checkpoints,
+            checkpointer=self.checkpointer,
+            key=self._key,
+            take_in=self.trail.take_in,
+        )
+
+    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What has to go on beside serving."""
+        return {"checkpoints": self.checkpointer.run()}
 
     async def close(self) -> None:
         """Return when every record has its place; the database must still be there."""

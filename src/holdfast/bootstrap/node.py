@@ -107,7 +107,7 @@ class Parts:
         self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
         self.nodes = PostgresNodes(database)
         self._scrubber = PostgresScrubber(database)
-        self.audit = AuditParts(settings, database, self.clock)
+        self.audit = AuditParts(settings, database, self.sealer, self.clock)
         self.trail = self.audit.trail
         self.grants, self._requests = PostgresGrants(database), PostgresRequests(database)
         leases = Leases(settings.grant_lease, settings.grant_leases)
@@ -206,6 +206,7 @@ class Parts:
             authorisation=self._authorisation(),
             clients=self.client_book,
             reporter=self._reporter(),
+            audit=self.audit.use_cases(self.guard),
             backup=self._backup(),
             caches=self._cache_control(),
             rotations=self.rotation.rotations,
@@ -291,6 +292,7 @@ class Parts:
             "housekeeping": housekeeping.run(),
             "presence": presence.run(),
             **self.rotation.background(),
+            **self.audit.background(),
             **(self.replica.background() if self.replica else {}),
         }
 

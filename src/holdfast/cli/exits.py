@@ -10,6 +10,7 @@ UNEXPECTED: Final = 1
 USAGE: Final = 2
 DENIED: Final = 4
 DEGRADED: Final = 7
+INTEGRITY: Final = 8
 OUTPUT_LOST: Final = 11
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""
@@ -59,7 +60,7 @@ MEANINGS: Final = {
     5: "conflict: the present state forbids it",
     6: "the secret is disabled or outside its validity",
     DEGRADED: "a backend is unavailable; later the same command may work",
-    8: "integrity: stored bytes or keys are wrong",
+    INTEGRITY: "integrity: stored bytes or keys are wrong",
     9: "the settings or the start of this node are at fault",
     10: "Key Vault rejects the request",
     OUTPUT_LOST: "done, but the answer could not be written",

@@ -41,6 +41,15 @@ def moment(text: str) -> datetime:
     return parsed
 
 
+def past(text: str) -> datetime:
+    """Return the moment that ``text`` names: RFC 3339 with a zone, or a duration before now."""
+    found = moment(text)
+    if not _DURATION.fullmatch(text):
+        return found
+    now = datetime.now(UTC)
+    return now - (found - now)
+
+
 def tag(text: str) -> tuple[str, str]:
     """Return the key and the value of ``key=value``; the value may contain further ``=``."""
     key, equals, value = text.partition("=")

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from holdfast.cli import access, clients, lifecycle, listing, login, node, roles, secrets, simulation, vault
+from holdfast.cli import access, audit, clients, lifecycle, listing, login, node, roles, secrets, simulation, vault
 from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
 from holdfast.cli.grammar import Root
 from holdfast.cli.output import report, report_text
@@ -21,7 +21,7 @@ SECTIONS: Final = {
     ),
     "Access": (
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),
-        *(access.history,),
+        *(access.history, audit.audit),
     ),
     "Identities": (clients.client,),
     "A server": (login.login, login.logout),

@@ -1,5 +1,6 @@
 """What goes on record. Never a value, nor anything computed from one."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -37,6 +38,42 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     user_agent: str | None = None
     request_id: str | None = None
     detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """Which records are wanted: all that fit everything that is given. ``since`` is included, ``until`` is not.
+
+    ``cursor``: what a page named as where it goes on.
+    """
+
+    name: str | None = None
+    user_id: str | None = None
+    operation: str | None = None
+    success: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+    def fits(self, record: AuditRecord) -> bool:
+        """Whether a record is wanted, wherever the cursor stands."""
+        return (
+            self.name in (None, record.name)
+            and self.user_id in (None, record.user_id)
+            and self.operation in (None, record.operation)
+            and self.success in (None, record.success)
+            and (self.since is None or record.timestamp >= self.since)
+            and (self.until is None or record.timestamp < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """Some records, newest first. ``next_cursor`` asks for those that follow; None: there are none."""
+
+    records: tuple[AuditRecord, ...]
+    next_cursor: str | None = None
 
 
 def record_of(

@@ -25,8 +25,9 @@ GENESIS: Final = bytes(32)
 OPEN: Final = "audit.open"
 """The operation that begins every chain; its detail names the last known head of the same writer."""
 
-_HASH_MEMBER: Final = b',"hash":"'
-_TAIL: Final = len(_HASH_MEMBER) + 64 + len(b'"}')
+HASH_MEMBER: Final = b',"hash":"'
+TAIL_BYTES: Final = len(HASH_MEMBER) + 64 + len(b'"}\n')
+"""The end of a line from its hash member on, with the line end."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -105,16 +106,41 @@ def parse_line(line: bytes) -> Entry:
     Raises:
         IntegrityFailure: it is no such line.
     """
-    body, tail = line[:-_TAIL] + b"}", line[-_TAIL:]
+    body, tail = line[: 1 - TAIL_BYTES] + b"}", line[1 - TAIL_BYTES :]
     try:
         found = _decode(line)
         digest = bytes.fromhex(found.hash)
     except (msgspec.DecodeError, ValueError):
         raise IntegrityFailure("This is no line of an audit trail") from None
-    if len(digest) != len(GENESIS) or tail != b'%b%b"}' % (_HASH_MEMBER, found.hash.encode()):
+    if len(digest) != len(GENESIS) or tail != b'%b%b"}' % (HASH_MEMBER, found.hash.encode()):
         raise IntegrityFailure("This is no line of an audit trail: its hash is not its last member")
     record = AuditRecord(**{name: getattr(found, name) for name in _FACTS})
     return Entry(ChainId(found.writer, found.boot), found.seq, record, digest, body)
+
+
+class _Place(msgspec.Struct, frozen=True):
+    writer: UUID
+    boot: int
+    seq: int
+
+
+_decode_place: Final = msgspec.json.Decoder(_Place).decode
+
+
+def parse_place(line: bytes) -> tuple[ChainId, int]:
+    """Return only where a line belongs; nothing else of it is looked at.
+
+    Raises:
+        IntegrityFailure: it does not begin as such a line does.
+    """
+    try:
+        found = _decode_place(line)
+    except (msgspec.DecodeError, ValueError):
+        raise IntegrityFailure("this is no line of an audit trail") from None
+    chain = ChainId(found.writer, found.boot)
+    if not line.startswith(b"%b%d," % (prefix_of(chain), found.seq)):
+        raise IntegrityFailure("this is no line of an audit trail: its place is not what it begins with")
+    return chain, found.seq
 
 
 def follows(previous: bytes, entry: Entry) -> bool:

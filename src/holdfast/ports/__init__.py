@@ -8,7 +8,6 @@ from holdfast.ports.access import ClientRecord, ClientStore, GrantStore, KeyRegi
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
-    AuditSearch,
     AuditSink,
     BackendHealth,
     ChainHead,
@@ -30,6 +29,7 @@ from holdfast.ports.rotation import (
     RotationStore,
 )
 from holdfast.ports.sealing import Sealer
+from holdfast.ports.trail import AuditSearch, CheckpointStore, Outlet, Signing, StreamState, StreamStore
 from holdfast.ports.vault import Vault, VaultVersion
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Cache",
     "CacheEntry",
     "ChainHead",
+    "CheckpointStore",
     "ClientRecord",
     "ClientStore",
     "Clock",
@@ -57,6 +58,7 @@ __all__ = [
     "LedgerTransaction",
     "NodeRecord",
     "NodeStore",
+    "Outlet",
     "Place",
     "Reports",
     "RequestLog",
@@ -67,8 +69,11 @@ __all__ = [
     "RuleKind",
     "SealedValue",
     "Sealer",
+    "Signing",
     "StoredRule",
     "StoredVersion",
+    "StreamState",
+    "StreamStore",
     "SyncLease",
     "SyncState",
     "SyncStatus",

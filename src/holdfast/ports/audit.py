@@ -7,7 +7,6 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.chain import Entry
-from holdfast.domain.names import SecretName
 
 
 class AuditLog(Protocol):
@@ -56,13 +55,6 @@ class AuditArchive(AuditSink, Protocol):
 
     async def last_head(self, writer: UUID) -> ChainHead | None:
         """The end of a writer's newest chain."""
-
-
-class AuditSearch(Protocol):
-    """Finds records, wherever they are at this moment: in a chain already, or not yet."""
-
-    async def history(self, name: SecretName, limit: int) -> list[AuditRecord]:
-        """The newest records of a secret, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

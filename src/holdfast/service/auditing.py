@@ -8,6 +8,7 @@ out of reach records go to the local log, and are shipped when it is back.
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +29,9 @@ COOL_DOWN_S: Final = 1.0
 TAKEN_AT_ONCE: Final = 500
 """Records that were committed with their change and get their places in one transaction."""
 
+GIVEN_UP_AFTER: Final = timedelta(hours=1)
+"""A chain that had no record for this long gets no more, so that it need not be watched for ever."""
+
 _SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 
 
@@ -42,7 +46,7 @@ class AuditTrail:
         self._writer_id, self._first, self._local, self._clock = writer, first, local, clock
         self._chain: Chain | None = None
         self._opening: AuditRecord | None = None
-        self._boot = 0
+        self._boot, self._used_at = 0, clock.now()
         self._records: list[AuditRecord] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._outbox_waits = False
@@ -164,8 +168,11 @@ class AuditTrail:
 
     async def _open_chain(self) -> Chain:
         """The chain of this boot; a new one at the start, and wherever it is not certain how the former ends."""
+        now = self._clock.now()
+        if now - self._used_at > GIVEN_UP_AFTER:
+            self._chain = None
+        self._used_at = now
         if self._chain is None:
-            now = self._clock.now()
             self._boot = max(self._boot + 1, round(now.timestamp() * 1_000_000))
             self._chain = Chain(ChainId(self._writer_id, self._boot))
             self._opening = record_of(_SYSTEM, OPEN, "*", now, detail=await self._former_end())

@@ -35,6 +35,7 @@ from holdfast.domain.validation import (
 from holdfast.errors import StartupError
 from holdfast.ports import BackendHealth, ClientRecord, NodeRecord, RotationHandler
 from holdfast.service.access import AccessControl
+from holdfast.service.audit import Audit
 from holdfast.service.authorisation import Authorisation
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
@@ -70,6 +71,7 @@ class UseCases:
     access: AccessControl
     authorisation: Authorisation
     reporter: Reporter
+    audit: Audit
     clients: ClientBook
     backup: Backup
     caches: CacheControl
@@ -128,6 +130,11 @@ class SecretsService:
         if self._started is None:
             raise StartupError("The service is not running: call `await service.initialize()` first, or `async with`.")
         return self._started
+
+    @property
+    def audit(self) -> Audit:
+        """The audit trail: search, export, checkpoints."""
+        return self._use.audit
 
     # --- reading ---
 

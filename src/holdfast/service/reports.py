@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from holdfast.domain.audit import AuditRecord
+from holdfast.domain.audit import AuditQuery, AuditRecord
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.ports import (
@@ -86,9 +86,9 @@ class Reporter:
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
         async with self._guard.operation(caller, Permission.AUDIT, name, "history", Permission.GRANT) as authorized:
-            records = await self._audit.history(name, limit)
+            found = await self._audit.search(AuditQuery(name=name, limit=limit))
             await self._guard.record(authorized)
-        return records
+        return list(found.records)
 
     async def nodes(self, caller: Caller) -> list[NodeRecord]:
         """The nodes that run now, oldest first, each with its own view of the backends."""

@@ -60,6 +60,7 @@ class PostgresAuditSink:
             rows = await connection.fetch(self._sql["present"], *chain, entries[0].seq, entries[-1].seq)
             present = {row["seq"] for row in rows}
             await _copy(connection, [entry for entry in entries if entry.seq not in present])
+            await connection.execute(self._sql["reopen"], *chain)
 
     async def take_in(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
         """See the port."""

@@ -1,17 +1,27 @@
 """Looking into the audit trail."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
-from holdfast.domain.audit import AuditRecord
-from holdfast.domain.names import SecretName
+from holdfast.domain.audit import AuditPage, AuditQuery, AuditRecord
+from holdfast.domain.chain import ChainId, Entry, entry_of
+from holdfast.errors import InvalidInput
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
 
 _decode: Final = msgspec.json.Decoder(AuditRecord).decode
 _COLUMN_OF: Final = {name: name for name in AuditRecord.__struct_fields__} | {"name": "secret_name"}
+_CURSOR: Final = re.compile(r"(\d{1,17})-(\d{1,18})", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ALWAYS: Final = datetime(9999, 12, 31, tzinfo=UTC)
+_MAX_ID: Final = 2**63 - 1
+
+ENTRIES_AT_ONCE: Final = 5000
+"""Rows of an export that are in memory at the same time."""
 
 
 class PostgresTrail:
@@ -21,14 +31,78 @@ class PostgresTrail:
         self._database = database
         self._sql = load("audit")
 
-    async def history(self, name: SecretName, limit: int) -> list[AuditRecord]:
+    async def search(self, query: AuditQuery) -> AuditPage:
+        """See the port.
+
+        Raises:
+            InvalidInput: the cursor is none that a page named.
+        """
+        way = "by_secret" if query.name is not None else "by_user" if query.user_id is not None else "by_time"
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql[way], *_arguments(query))
+        placed = [row for row in rows if row["waiting"] is None]
+        waiting = [record for row in rows if row["waiting"] and query.fits(record := _decode(row["waiting"]))]
+        more = len(placed) > query.limit
+        found = [record_in(row) for row in placed[: query.limit]]
+        return AuditPage(
+            records=tuple(sorted([*waiting, *found], key=lambda record: record.timestamp, reverse=True)),
+            next_cursor=_cursor(placed[query.limit - 1]) if more else None,
+        )
+
+    async def export(self, since: datetime | None, until: datetime | None) -> AsyncIterator[Sequence[Entry]]:
         """See the port."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(self._sql["of_secret"], name, limit)
-        found = [_decode(row["waiting"]) if row["waiting"] else record_in(row) for row in rows]
-        return sorted(found, key=lambda record: record.timestamp, reverse=True)[:limit]
+            stretches = await connection.fetch(self._sql["stretches"], since or _EPOCH, until or _ALWAYS)
+        for stretch in stretches:
+            after = stretch["first"]
+            while after <= stretch["last"]:
+                async with self._database.connection() as connection:
+                    rows = await connection.fetch(
+                        self._sql["stretch"],
+                        stretch["writer"],
+                        stretch["boot"],
+                        after,
+                        stretch["last"],
+                        ENTRIES_AT_ONCE,
+                    )
+                if not rows:
+                    break
+                yield list(map(entry_in, rows))
+                after = rows[-1]["seq"] + 1
 
 
 def record_in(row: Mapping[str, Any]) -> AuditRecord:
     """The record that a row of ``secret_access_logs`` holds."""
     return AuditRecord(**{name: row[column] for name, column in _COLUMN_OF.items()})
+
+
+def entry_in(row: Mapping[str, Any]) -> Entry:
+    """The record that a row holds, at its place in its chain."""
+    return entry_of(ChainId(row["writer"], row["boot"]), row["seq"], record_in(row), row["hash"])
+
+
+def _arguments(query: AuditQuery) -> tuple[Any, ...]:
+    before, before_id = _position(query.cursor) if query.cursor is not None else (_ALWAYS, _MAX_ID)
+    return (
+        query.name,
+        query.user_id,
+        query.since or _EPOCH,
+        query.until or _ALWAYS,
+        before,
+        before_id,
+        query.operation,
+        query.success,
+        query.limit + 1,
+        query.cursor is None,
+    )
+
+
+def _cursor(row: Mapping[str, Any]) -> str:
+    return f"{(row['timestamp'] - _EPOCH) // timedelta(microseconds=1)}-{row['id']}"
+
+
+def _position(cursor: str) -> tuple[datetime, int]:
+    parts = _CURSOR.fullmatch(cursor)
+    if parts is None:
+        raise InvalidInput("cursor must be one that a page before named as its next.", field="cursor")
+    return _EPOCH + timedelta(microseconds=int(parts[1])), int(parts[2])

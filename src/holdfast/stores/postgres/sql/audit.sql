@@ -21,8 +21,42 @@ WHERE c.writer = $1 ORDER BY c.boot DESC LIMIT 1
 -- name: partitions
 SELECT audit_partitions()
 
--- name: of_secret
+-- name: by_secret
 (SELECT *, NULL::jsonb AS waiting FROM secret_access_logs
- WHERE secret_name = $1 ORDER BY timestamp DESC, id DESC LIMIT $2)
+ WHERE secret_name = $1 AND ($2::text IS NULL OR user_id = $2)
+   AND timestamp >= $3 AND timestamp < $4 AND (timestamp, id) < ($5, $6)
+   AND ($7::text IS NULL OR operation = $7) AND ($8::boolean IS NULL OR success = $8)
+ ORDER BY timestamp DESC, id DESC LIMIT $9)
 UNION ALL
-SELECT (NULL::secret_access_logs).*, record FROM audit_outbox WHERE record ->> 'name' = $1
+(SELECT (NULL::secret_access_logs).*, record FROM audit_outbox
+ WHERE $10 AND ($1::text IS NULL OR record ->> 'name' = $1) ORDER BY id DESC LIMIT 1000)
+
+-- name: by_user
+(SELECT *, NULL::jsonb AS waiting FROM secret_access_logs
+ WHERE user_id = $2 AND ($1::text IS NULL OR secret_name = $1)
+   AND timestamp >= $3 AND timestamp < $4 AND (timestamp, id) < ($5, $6)
+   AND ($7::text IS NULL OR operation = $7) AND ($8::boolean IS NULL OR success = $8)
+ ORDER BY timestamp DESC, id DESC LIMIT $9)
+UNION ALL
+(SELECT (NULL::secret_access_logs).*, record FROM audit_outbox
+ WHERE $10 AND ($1::text IS NULL OR record ->> 'name' = $1) ORDER BY id DESC LIMIT 1000)
+
+-- name: by_time
+(SELECT *, NULL::jsonb AS waiting FROM secret_access_logs
+ WHERE ($1::text IS NULL OR secret_name = $1) AND ($2::text IS NULL OR user_id = $2)
+   AND timestamp >= $3 AND timestamp < $4 AND (timestamp, id) < ($5, $6)
+   AND ($7::text IS NULL OR operation = $7) AND ($8::boolean IS NULL OR success = $8)
+ ORDER BY timestamp DESC, id DESC LIMIT $9)
+UNION ALL
+(SELECT (NULL::secret_access_logs).*, record FROM audit_outbox
+ WHERE $10 AND ($1::text IS NULL OR record ->> 'name' = $1) ORDER BY id DESC LIMIT 1000)
+
+-- name: stretches
+SELECT writer, boot, min(seq) AS first, max(seq) AS last FROM secret_access_logs
+WHERE timestamp >= $1 AND timestamp < $2 GROUP BY writer, boot ORDER BY writer, boot
+
+-- name: stretch
+SELECT * FROM secret_access_logs WHERE writer = $1 AND boot = $2 AND seq BETWEEN $3 AND $4 ORDER BY seq LIMIT $5
+
+-- name: reopen
+UPDATE audit_chains SET settled = false WHERE writer = $1 AND boot = $2 AND settled

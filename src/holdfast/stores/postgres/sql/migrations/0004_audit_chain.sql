@@ -81,6 +81,7 @@ CREATE TABLE audit_chains (
     boot       BIGINT NOT NULL,
     opened_at  TIMESTAMPTZ NOT NULL,
     signed_seq BIGINT NOT NULL DEFAULT 0,
+    signed_at  TIMESTAMPTZ,
     settled    BOOLEAN NOT NULL DEFAULT false,
     PRIMARY KEY (writer, boot)
 );

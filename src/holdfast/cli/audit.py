@@ -1,0 +1,152 @@
+"""Commands on the audit trail: look into it, take it away, check it."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import click
+
+from holdfast.cli import exits, inputs, output, streams, tables
+from holdfast.cli.grammar import Command, Group
+from holdfast.cli.session import with_local_service
+from holdfast.domain.verification import Verdict, verify
+from holdfast.errors import InvalidInput
+
+_COLUMNS: Final = ("TIME", "WHO", "OPERATION", "NAME", "VERSION", "SOURCE", "RESULT", "ADDRESS", "RULE")
+_FILE: Final = click.Path(path_type=Path)
+
+since_option = click.option("--since", type=inputs.past, metavar="WHEN", help="2027-01-31T00:00Z, or 7d ago as 7d.")
+until_option = click.option("--until", type=inputs.past, metavar="WHEN", help="The same; not included.")
+
+
+@click.group(cls=Group)
+def audit() -> None:
+    """Look into the audit trail, export it, and check an export without trusting anybody."""
+
+
+@audit.command(cls=Command)
+@click.option("--secret", "name", metavar="NAME", help="About this secret.")
+@click.option("--identity", "user_id", metavar="USER", help="By this identity.")
+@click.option("--operation", metavar="OPERATION", help="Such as get, set or login.")
+@click.option("--outcome", type=click.Choice(["ok", "failed"]), help="Done, or refused or failed.")
+@since_option
+@until_option
+@click.option("--limit", type=inputs.whole(1, 1000), default="50", show_default=True, metavar="N")
+@click.option("--cursor", metavar="CURSOR", help="Go on where an earlier page ended.")
+def search(
+    name: str | None,
+    user_id: str | None,
+    operation: str | None,
+    outcome: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    cursor: str | None,
+) -> None:
+    """Show who did what, newest first, refusals included."""
+    page = with_local_service(
+        lambda service, caller: service.audit.search(
+            name=name,
+            user_id=user_id,
+            operation=operation,
+            success=None if outcome is None else outcome == "ok",
+            since=since,
+            until=until,
+            limit=limit,
+            cursor=cursor,
+            context=caller,
+        )
+    )
+    if output.wants_json():
+        output.write_document(page)
+        return
+    rows = [
+        (r.timestamp, r.user_id, r.operation, r.name, r.version, r.source, r.error_code or "ok", r.ip_address, r.rule)
+        for r in page.records
+    ]
+    output.write_table(_COLUMNS, rows)
+    if page.next_cursor:
+        output.say(f"There is more: --cursor {page.next_cursor}")
+
+
+@audit.command(cls=Command)
+@since_option
+@until_option
+@click.option("--csv", "as_csv", is_flag=True, help="For a spreadsheet; cannot be verified.")
+def export(since: datetime | None, until: datetime | None, as_csv: bool) -> None:
+    """Write every record to stdout, a line of JSON each, to be checked with `holdfast audit verify`.
+
+    With --since or --until, of every chain the stretch that holds all records of that time.
+    """
+
+    async def write(records: AsyncIterator[bytes]) -> None:
+        async for lines in records:
+            streams.write(lines)
+
+    form = tables.csv_lines if as_csv else tables.json_lines
+    with_local_service(
+        lambda service, caller: write(form(service.audit.export(since=since, until=until, context=caller)))
+    )
+
+
+@audit.command(cls=Command)
+def checkpoints() -> None:
+    """Write all checkpoints to stdout, a line each."""
+
+    async def write(lines: AsyncIterator[bytes]) -> None:
+        async for line in lines:
+            streams.write(line + b"\n")
+
+    with_local_service(lambda service, caller: write(service.audit.checkpoints(context=caller)))
+
+
+@audit.command(cls=Command)
+def key() -> None:
+    """Write the public key that checkpoints are signed with. Keep it where nobody can exchange it."""
+    from holdfast.crypto.signing import key_line  # noqa: PLC0415 - takes long to import
+
+    found = with_local_service(lambda service, caller: service.audit.public_keys(context=caller))
+    output.write_lines(map(key_line, found))
+
+
+@audit.command("verify", cls=Command)
+@click.argument("export_file", type=_FILE, metavar="EXPORT")
+@click.option("--checkpoints", "checkpoint_file", type=_FILE, required=True, metavar="FILE", help="All of them.")
+@click.option("--key", "key_file", type=_FILE, required=True, metavar="FILE", help="From `holdfast audit key`.")
+@click.option("--up-to", type=inputs.whole(0, 10**12), metavar="N", help="Leave checkpoints after N aside.")
+@click.option("--partial", is_flag=True, help="The export was made with --since or --until.")
+def verify_(export_file: Path, checkpoint_file: Path, key_file: Path, up_to: int | None, partial: bool) -> int:
+    """Check an export by checkpoints and a public key. Needs nothing else: no database, no settings, no network.
+
+    Checkpoints made after the export also cover records that it cannot have: take them before it, or give --up-to.
+
+    Exit code 8 when anything is wrong; the first line then names the first bad record.
+    """
+    from holdfast.crypto.signing import KeyFile  # noqa: PLC0415 - takes long to import
+
+    with _opened(key_file, "--key") as file:
+        keys = KeyFile.parse(file.read(1_000_000).decode("ascii", "replace"))
+    with _opened(export_file, "EXPORT") as records, _opened(checkpoint_file, "--checkpoints") as lines:
+        verdict = verify(records, lines, keys.signed, partial=partial, up_to=up_to)
+    _tell(verdict)
+    return exits.OK if verdict.intact else exits.INTEGRITY
+
+
+def _tell(verdict: Verdict) -> None:
+    if output.wants_json():
+        output.write_document(verdict)
+        return
+    lines = [str(problem) for problem in verdict.problems]
+    if verdict.problem_count > len(lines):
+        lines.append(f"… and {verdict.problem_count - len(lines)} more")
+    ending = "Intact" if verdict.intact else f"NOT INTACT, {verdict.problem_count} problems"
+    counts = f"{verdict.records} records in {verdict.chains} chains, {verdict.proven} of them under"
+    output.write_lines([*lines, f"{ending}: {counts} {verdict.checkpoints} checkpoints."])
+
+
+def _opened(path: Path, what: str) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InvalidInput(f"{what} cannot be read: {error.strerror}. Name a readable file.", field=what) from None

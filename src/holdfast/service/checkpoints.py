@@ -1,0 +1,93 @@
+"""Signing, every few seconds, where the chains of the audit trail end: nobody can rewrite them unnoticed after that."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from holdfast.domain.checkpoint import (
+    NO_PREVIOUS,
+    Checkpoint,
+    Head,
+    digest_of,
+    line_of,
+    parse_checkpoint,
+    signed_bytes,
+)
+from holdfast.errors import HoldfastError
+from holdfast.ports import CheckpointStore, Clock, Sealer, Signing
+
+_log: Final = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 2.0
+"""Seconds between checkpoints, as long as there is anything new."""
+
+_PURPOSE: Final = "audit-key"
+
+
+class SigningKey:
+    """The installation's key for checkpoints: made once, kept sealed under the key ring, the same on every node."""
+
+    def __init__(self, store: CheckpointStore, sealer: Sealer, new: Callable[[bytes | None], Signing]) -> None:
+        self._store, self._sealer, self._new = store, sealer, new
+        self._signing: Signing | None = None
+
+    async def get(self) -> Signing:
+        """Return the key.
+
+        Raises:
+            KeyUnavailable: the ring lacks the key it is sealed under.
+            IntegrityFailure: the stored one was changed.
+        """
+        if self._signing is None:
+            if not await self._store.keys():
+                fresh = self._new(None)
+                sealed = self._sealer.seal_bytes(_PURPOSE, fresh.public_key, fresh.seed)
+                await self._store.add_key(fresh.key_id, fresh.public_key, sealed)
+            public_key, sealed = (await self._store.keys())[0]
+            self._signing = self._new(self._sealer.open_bytes(_PURPOSE, public_key, sealed))
+        return self._signing
+
+    async def public_keys(self) -> list[bytes]:
+        """All public keys that checkpoints of this installation may be signed with."""
+        signing = await self.get()
+        stored = [public_key for public_key, _ in await self._store.keys()]
+        return stored if signing.public_key in stored else [signing.public_key, *stored]
+
+
+class Checkpointer:
+    """Runs beside the service on every node; one at a time makes the next checkpoint."""
+
+    def __init__(self, store: CheckpointStore, key: SigningKey, clock: Clock) -> None:
+        self._store, self._key, self._clock = store, key, clock
+
+    async def run(self) -> None:
+        """Make checkpoints until cancelled."""
+        while True:
+            try:
+                await self.make()
+            except HoldfastError as error:
+                _log.info("The next checkpoint waits: %s", error)
+            except Exception:
+                _log.exception("A checkpoint failed")
+            await self._clock.sleep(INTERVAL_S)
+
+    async def make(self) -> bool:
+        """Make a checkpoint if there is anything to sign; returns whether it did."""
+        signing = await self._key.get()
+
+        def checkpoint(before: bytes | None, heads: Sequence[Head], records: int) -> bytes:
+            return self.signed(signing, before, tuple(heads), records)
+
+        return await self._store.extend(checkpoint) is not None
+
+    def signed(self, signing: Signing, before: bytes | None, heads: tuple[Head, ...], records: int) -> bytes:
+        """Return the line of the checkpoint that follows the one before."""
+        body = Checkpoint(
+            checkpoint=parse_checkpoint(before)[0].checkpoint + 1 if before else 1,
+            time=self._clock.now(),
+            key=signing.key_id,
+            previous=digest_of(before) if before else NO_PREVIOUS,
+            records=records,
+            heads=heads,
+        ).body()
+        return line_of(body, signing.sign(signed_bytes(body)))

@@ -1,0 +1,54 @@
+"""Checkpoints of the audit trail, and the keys that sign them."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from holdfast.domain.checkpoint import Head
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.queries import load
+
+SETTLED_AFTER: Final = timedelta(hours=2)
+"""A chain without a new record for this long is looked at no more: its writer gives it up after one hour."""
+
+
+class PostgresCheckpoints:
+    """Implements ``ports.CheckpointStore``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("checkpoints")
+
+    async def extend(self, make: Callable[[bytes | None, Sequence[Head], int], bytes]) -> bytes | None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            if not await connection.fetchval(self._sql["lock"]):
+                return None
+            rows = await connection.fetch(self._sql["heads"])
+            if not rows:
+                await connection.execute(self._sql["settle"], SETTLED_AFTER)
+                return None
+            last: str | None = await connection.fetchval(self._sql["last"])
+            heads = [Head(writer=row["writer"], boot=row["boot"], seq=row["seq"], hash=row["hash"]) for row in rows]
+            line = make(last.encode() if last else None, heads, sum(row["records"] for row in rows))
+            await connection.execute(self._sql["store"], line.decode())
+            columns = ([head.writer for head in heads], [head.boot for head in heads], [head.seq for head in heads])
+            await connection.execute(self._sql["sign"], *columns)
+        return line
+
+    async def lines(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["lines"], after, limit)
+        return [(row["number"], row["line"].encode()) for row in rows]
+
+    async def keys(self) -> list[tuple[bytes, bytes]]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["keys"])
+        return [(row["public_key"], row["sealed_key"]) for row in rows]
+
+    async def add_key(self, key_id: str, public_key: bytes, sealed_key: bytes) -> None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            await connection.execute(self._sql["add_key"], key_id, public_key, sealed_key)

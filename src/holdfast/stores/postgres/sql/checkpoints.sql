@@ -1,0 +1,41 @@
+-- name: lock
+SELECT pg_try_advisory_xact_lock(1751215719)
+
+-- name: last
+SELECT line FROM audit_checkpoints ORDER BY number DESC LIMIT 1
+
+-- name: heads
+SELECT c.writer, c.boot, h.seq, encode(h.hash, 'hex') AS hash, h.seq - c.signed_seq AS records FROM audit_chains c
+CROSS JOIN LATERAL (
+    SELECT seq, hash FROM (
+        SELECT seq, hash, seq - row_number() OVER (ORDER BY seq) AS island FROM secret_access_logs l
+        WHERE l.writer = c.writer AND l.boot = c.boot AND l.seq > c.signed_seq ORDER BY seq LIMIT 200000) AS fresh
+    WHERE island = c.signed_seq ORDER BY seq DESC LIMIT 1) AS h
+WHERE NOT c.settled ORDER BY c.writer, c.boot
+
+-- name: store
+INSERT INTO audit_checkpoints (number, line) SELECT coalesce(max(number), 0) + 1, $1 FROM audit_checkpoints
+
+-- name: sign
+UPDATE audit_chains c SET signed_seq = h.seq, signed_at = now()
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS h (writer, boot, seq)
+WHERE c.writer = h.writer AND c.boot = h.boot
+
+-- name: settle
+UPDATE audit_chains SET settled = true WHERE NOT settled AND signed_at < now() - $1::interval
+
+-- name: lines
+SELECT number, line FROM audit_checkpoints WHERE number > $1 ORDER BY number LIMIT $2
+
+-- name: keys
+SELECT public_key, sealed_key FROM audit_keys ORDER BY created_at, key_id
+
+-- name: add_key
+WITH alone AS (SELECT pg_advisory_xact_lock(1751215720))
+INSERT INTO audit_keys (key_id, public_key, sealed_key) SELECT $1, $2, $3 FROM alone
+WHERE NOT EXISTS (SELECT 1 FROM audit_keys)
+
+-- name: oldest_partition
+SELECT c.relname AS name, to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month' AS ends
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'secret_access_logs'::regclass AND c.relname ~ '_[0-9]{6}$' ORDER BY 1 LIMIT 1

@@ -1,0 +1,74 @@
+"""The trail, taken away with one command each, and checked with nothing but files."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.cli.runner import Outcome, holdfast
+from tests.cli.test_transcripts import KEY
+
+
+@pytest.fixture
+def environ(database_url: str, tmp_path: Path) -> Mapping[str, str]:
+    return {
+        "DATABASE_URL": database_url,
+        "FALLBACK_ENCRYPTION_KEY": KEY,
+        "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
+        "HOME": str(tmp_path),
+    }
+
+
+class Taken:
+    """Files as an auditor has them; ``check`` verifies them with no settings at all."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self.records, self.checkpoints, self.key = folder / "trail", folder / "checkpoints", folder / "key"
+        for file, command in ((self.key, "key"), (self.checkpoints, "checkpoints"), (self.records, "export")):
+            outcome = holdfast("audit", command, environ=environ)
+            assert outcome.code == 0, outcome
+            file.write_text(outcome.stdout)
+
+    def check(self, *more: str) -> Outcome:
+        return holdfast(
+            *("audit", "verify", str(self.records), *more),
+            *("--checkpoints", str(self.checkpoints), "--key", str(self.key)),
+        )
+
+
+def test_i9_an_export_is_checked_offline_and_the_first_bad_record_named(
+    environ: Mapping[str, str], tmp_path: Path
+) -> None:
+    holdfast("set", "db", stdin=b"c4n4ry", environ=environ)
+    for _ in range(3):
+        holdfast("get", "db", environ=environ)
+    taken = Taken(tmp_path, environ)
+    good = taken.check()
+    assert good.code == 0, good
+    assert good.stdout.startswith("Intact: ")
+    assert "c4n4ry" not in taken.records.read_text()
+    lines = taken.records.read_text().splitlines(keepends=True)
+    taken.records.write_text("".join(line.replace('"operation":"get"', '"operation":"set"') for line in lines))
+    bad = taken.check()
+    assert bad.code == 8
+    first, *_, last = bad.stdout.splitlines()
+    at = next(number for number, line in enumerate(lines, 1) if '"operation":"get"' in line)
+    assert first.startswith("writer ")
+    assert first.endswith(f"seq 2: altered: its hash does not fit (line {at})")
+    assert last.startswith("NOT INTACT, ")
+    assert '"problem_count": ' in taken.check("--json").stdout
+    taken.records.write_text("".join(lines[1:]))
+    assert taken.check().code == 8
+    assert taken.check("--partial").code == 0
+    assert taken.check("--up-to", "0").code == 8, "a chain that lacks its beginning needs no checkpoint to be missed"
+
+
+def test_a_spreadsheet_runs_nothing_of_what_others_wrote(environ: Mapping[str, str]) -> None:
+    holdfast("set", "db", stdin=b"v", environ=environ)
+    holdfast("grant", "db", "=cmd|' /C calc'!A0", "get", environ=environ)
+    holdfast("check", "db", "@SUM(1)", "get", environ=environ)
+    outcome = holdfast("audit", "export", "--csv", environ=environ)
+    rows = list(csv.DictReader(outcome.stdout.splitlines()))
+    assert {row["operation"] for row in rows} >= {"audit.open", "set", "grant", "audit.export"}
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
