@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdfast.domain.secret import Attributes, Source
-from holdfast.errors import BackendUnavailable, SecretDisabled, SecretNotFound
+from holdfast.errors import BackendUnavailable, InvalidInput, SecretDisabled, SecretNotFound
 from holdfast.ports import CacheEntry
 from holdfast.service.reading import ReadPolicy
 from tests.support.node import Inside, audit, opened, within
@@ -203,6 +203,31 @@ async def test_a_secret_that_key_vault_waits_for_is_never_read_there(node: Insid
     assert scripted.calls["get"] == 0
     health = await node.service.get_secret_health()
     assert (health.open_intents, health.parked_intents) == (1, 0)
+
+
+async def test_what_key_vault_would_refuse_is_refused_at_once(node: Inside, scripted: ScriptedVault) -> None:
+    scripted.model.set("k", "theirs", Attributes(tags={str(number): "" for number in range(15)}))
+    assert (await node.service.get_secret("k")).value == "theirs"
+    await node.service.set_secret("k", "ours")
+    with pytest.raises(InvalidInput, match="tags"):
+        await node.service.rollback_secret("k", 1)
+    blob = await node.service.backup_secret("k")
+    await node.service.delete_secret("k")
+    await node.service.purge_secret("k")
+    with pytest.raises(InvalidInput, match="tags"):
+        await node.service.restore_secret(blob)
+    assert (await node.service.get_secret_health()).parked_intents == 0
+
+
+async def test_a_secret_of_dates_that_make_no_sense_can_be_disabled(node: Inside, scripted: ScriptedVault) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    scripted.model.set("k", "theirs", Attributes(not_before=moment, expires_at=moment))
+    await node.service.get_secret("k")
+    await node.service.update_secret("k", enabled=False)
+    with pytest.raises(SecretDisabled):
+        await node.service.get_secret("k")
+    with pytest.raises(InvalidInput, match="later than not_before"):
+        await node.service.update_secret("k", expires_at=moment)
 
 
 async def test_deleted_here_while_key_vault_is_away_is_gone_when_it_is_back(

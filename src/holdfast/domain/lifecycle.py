@@ -54,7 +54,7 @@ def _refusal(state: State | None, event: Event, name: str) -> HoldfastError:
     if state is State.DELETED and event is Event.SET:
         return SecretDeleted(f"Secret {name!r} is deleted but recoverable: recover or purge it before using the name.")
     if event in (Event.RECOVER, Event.PURGE):
-        return SecretNotFound(f"Secret not found among the deleted: {name!r}. Only a deleted secret can be {event}d.")
+        return SecretNotFound(f"Secret not found among the deleted: {name!r}. There is nothing to {event}.")
     return not_found(name)
 
 

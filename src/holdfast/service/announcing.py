@@ -6,6 +6,7 @@ from uuid import UUID
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretVersion
+from holdfast.domain.validation import valid_tags
 from holdfast.ports import Head, LedgerTransaction
 from holdfast.service.coherence import Coherence
 
@@ -35,8 +36,14 @@ class Announcer:
         kind: IntentKind,
         version: SecretVersion | None = None,
     ) -> None:
-        """Write down what Key Vault must learn of, in the transaction of the change."""
+        """Write down what Key Vault must learn of, in the transaction of the change.
+
+        Raises:
+            InvalidInput: Key Vault would refuse it. That can only be with content that was not made here.
+        """
         if self._pusher is not None:
+            if kind is IntentKind.SET and version is not None:
+                valid_tags(version.attributes.tags, for_vault=True)
             await tx.add_intent(intent_id, head, kind, version)
 
     async def announce(self, name: SecretName, revision: int, intent_id: UUID | None) -> bool:
