@@ -20,6 +20,9 @@ BACKLOG: Final = 1024
 KEEP_ALIVE_S: Final = 75
 """Seconds that an idle connection is kept; longer than clients keep theirs, so that they close first."""
 
+HANDSHAKE_PATIENCE_S: Final = 10.0
+"""Seconds for a TLS handshake. Until it is through a connection is in no other count, and holds a descriptor."""
+
 FINISH_S: Final = 10
 """Seconds for requests in progress to end when the server stops."""
 
@@ -110,10 +113,24 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept connections and say so."""
-        await super().startup(sockets)
+        """Begin to accept connections and say so: as uvicorn does it, with less patience for handshakes."""
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._connection,
+                sock=listener,
+                ssl=self.config.ssl,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=HANDSHAKE_PATIENCE_S,
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
         if self._on_started is not None:
             self._on_started(self._url)
+
+    def _connection(self) -> BoundedProtocol:
+        return BoundedProtocol(config=self.config, server_state=self.server_state, app_state={})
 
     def _stop_gently(self) -> None:
         if self._drain.begun:
