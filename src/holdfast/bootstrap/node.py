@@ -35,6 +35,7 @@ from holdfast.service.housekeeping import Housekeeping
 from holdfast.service.listing import Lister
 from holdfast.service.manager import UseCases
 from holdfast.service.mirror import Mirror
+from holdfast.service.outages import Outages
 from holdfast.service.presence import Presence
 from holdfast.service.reading import Reader, ReadPolicy
 from holdfast.service.reports import Reporter
@@ -124,6 +125,7 @@ class Parts:
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
+        self.backends = Outages(self._look, self.clock.now)
         self.rotation = open_rotations(
             settings,
             database,
@@ -244,6 +246,7 @@ class Parts:
             journal=self.journal,
             sync=self.sync_state,
             nodes=self.nodes,
+            rotations=self.rotation.store,
             clock=self.clock,
             backends=self.backends,
             probe=self.probe,
@@ -296,8 +299,8 @@ class Parts:
             **(self.replica.background() if self.replica else {}),
         }
 
-    def backends(self) -> Sequence[BackendHealth]:
-        """Every backend as this node sees it."""
+    def _look(self) -> Sequence[BackendHealth]:
+        """Every backend as this node sees it now."""
         degraded = self.trail.degraded
         detail = "records go to the local log and are shipped later" if degraded else ""
         vault, shared = self.replica, self.shared

@@ -6,7 +6,20 @@ from typing import Final
 
 import click
 
-from holdfast.cli import access, audit, clients, lifecycle, listing, login, node, roles, secrets, simulation, vault
+from holdfast.cli import (
+    access,
+    audit,
+    clients,
+    completion,
+    lifecycle,
+    listing,
+    login,
+    node,
+    roles,
+    secrets,
+    simulation,
+    vault,
+)
 from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
 from holdfast.cli.grammar import Root
 from holdfast.cli.output import report, report_text
@@ -24,8 +37,8 @@ SECTIONS: Final = {
         *(access.history, audit.audit),
     ),
     "Identities": (clients.client,),
-    "A server": (login.login, login.logout),
-    "This installation": (node.init, node.serve, node.health, vault.sync, vault.reconcile),
+    "A server": (login.login, login.logout, completion.completion),
+    "This installation": (node.init, node.serve, node.status, node.health, vault.sync, vault.reconcile),
 }
 
 cli = Root(

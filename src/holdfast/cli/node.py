@@ -3,7 +3,7 @@
 import logging
 import shlex
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +13,14 @@ from holdfast.cli.session import with_local_service, with_service
 from holdfast.cli.streams import write_text
 from holdfast.config import Settings
 from holdfast.config.environment import default_data_dir
+
+if TYPE_CHECKING:  # the service takes long to import
+    from collections.abc import Sequence
+
+    from holdfast.domain.policy import Caller
+    from holdfast.ports import NodeRecord
+    from holdfast.service.manager import SecretsService
+    from holdfast.service.reports import HealthReport
 
 _STARTED: Final = """\
 Holdfast is running; Ctrl-C stops it.
@@ -94,6 +102,25 @@ def health() -> int:
         output.write_document(report)
     else:
         output.write_lines(reports.health_lines(report))
+    return exits.OK if report.healthy else exits.DEGRADED
+
+
+@click.command(cls=Command)
+def status() -> int:
+    """Show the whole installation on one screen: backends, what waits, rotations, and the nodes that serve.
+
+    Exit code 0 when all is well, 7 when a backend is down or something waits for a person.
+    """
+
+    async def work(service: "SecretsService", caller: "Caller") -> "tuple[HealthReport, Sequence[NodeRecord]]":
+        nodes = await service.list_nodes(context=caller)
+        return await service.get_secret_health(probe=True, context=caller), nodes
+
+    report, nodes = with_service(work)
+    if output.wants_json():
+        output.write_document(reports.status_document(report, nodes))
+    else:
+        output.write_lines(reports.status_lines(report, nodes))
     return exits.OK if report.healthy else exits.DEGRADED
 
 

@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.cli import output
 
 if TYPE_CHECKING:  # the service takes long to import
+    from collections.abc import Sequence
+
     from holdfast.domain.intent import Intent
-    from holdfast.ports import BackendHealth, Head
+    from holdfast.ports import BackendHealth, Head, NodeRecord
     from holdfast.service.reconciliation import ReconcileReport
     from holdfast.service.reports import HealthReport
 
-BACKEND_COLUMNS: Final = ("BACKEND", "STATE", "READS", "WRITES", "DETAIL")
+BACKEND_COLUMNS: Final = ("BACKEND", "STATE", "SINCE", "READS", "WRITES", "DETAIL")
+NODE_COLUMNS: Final = ("NODE", "RELEASE", "SCHEMA", "UP SINCE", "HEARD OF", "TROUBLE")
 PARKED_COLUMNS: Final = ("NAME", "CHANGE", "VERSION", "SINCE", "ATTEMPTS", "REASON")
 DRIFTING_COLUMNS: Final = ("NAME", "DIFFERENCE", "VERSION", "LAST EQUAL")
 
@@ -51,7 +54,25 @@ def _backend_row(backend: "BackendHealth") -> tuple[object, ...]:
     """A backend in ``BACKEND_COLUMNS``; reads and writes are the states of the circuit breakers."""
     state = ("well" if backend.healthy else "DOWN") if backend.configured else "not configured"
     breakers = backend.breakers or {}
-    return backend.name, state, breakers.get("read"), breakers.get("write"), backend.detail
+    return backend.name, state, backend.down_since, breakers.get("read"), breakers.get("write"), backend.detail
+
+
+def status_lines(report: "HealthReport", nodes: "Sequence[NodeRecord]") -> list[str]:
+    """Everything on one screen: the installation, and each node with what it has trouble with."""
+    checked = f"last looked at {output.moment(report.last_rotation_check)}" if report.last_rotation_check else "never"
+    rotations = f"{report.overdue_rotations} overdue, {report.failing_rotations} of them failing; {checked}"
+    running = output.aligned(NODE_COLUMNS, map(_node_row, nodes)) if nodes else ["No node serves at the moment."]
+    return [*health_lines(report), "", f"Rotations  {rotations}", "", *running]
+
+
+def status_document(report: "HealthReport", nodes: "Sequence[NodeRecord]") -> dict[str, Any]:
+    """The same for scripts."""
+    return {"health": report, "nodes": list(nodes)}
+
+
+def _node_row(node: "NodeRecord") -> tuple[object, ...]:
+    trouble = ", ".join(each.name for each in node.backends if each.configured and not each.healthy)
+    return node.name, node.release, node.schema_version, node.started_at, node.seen_at, trouble or "none"
 
 
 def reconcile_lines(report: "ReconcileReport") -> list[str]:

@@ -26,9 +26,10 @@ class RemoteInstallation:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def get_secret_health(self, *, context: object = None) -> HealthReport:
+    async def get_secret_health(self, *, probe: bool = False, context: object = None) -> HealthReport:
         """Return totals, the state of every backend, and what to do about it."""
-        return (await self._connection.call("GET", "/v1/health", HealthDocument)).to(HealthReport)
+        query = {"probe": "true" if probe else "false"}
+        return (await self._connection.call("GET", "/v1/health", HealthDocument, query=query)).to(HealthReport)
 
     async def list_nodes(self, *, context: object = None) -> list[NodeRecord]:
         """Return the nodes that run now."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -79,10 +80,14 @@ class Reports(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendHealth:
-    """One backend as this node sees it. ``breakers`` maps "read" and "write" to closed, open or half-open."""
+    """One backend as this node sees it.
+
+    ``breakers`` maps "read" and "write" to closed, open or half-open. ``down_since``: when it was first seen unhealthy.
+    """
 
     name: str
     configured: bool
     healthy: bool
     detail: str = ""
     breakers: Mapping[str, str] | None = None
+    down_since: datetime | None = None

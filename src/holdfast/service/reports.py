@@ -18,6 +18,8 @@ from holdfast.ports import (
     NodeRecord,
     NodeStore,
     Reports,
+    RotationSchedule,
+    RotationStore,
     SyncState,
 )
 from holdfast.service.guard import WHOLE_VAULT, Guard
@@ -49,6 +51,8 @@ class HealthReport:
     deleted: int
     drifting: int
     last_rotation_check: datetime | None
+    overdue_rotations: int
+    failing_rotations: int
     last_sync: datetime | None
     open_intents: int
     parked_intents: int
@@ -75,12 +79,13 @@ class Reporter:
         journal: Journal,
         sync: SyncState,
         nodes: NodeStore,
+        rotations: RotationStore,
         clock: Clock,
         backends: Callable[[], Sequence[BackendHealth]],
         probe: Callable[[], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
-        self._journal, self._sync, self._nodes = journal, sync, nodes
+        self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
@@ -124,12 +129,14 @@ class Reporter:
         ) as authorized:
             totals = await self._reports.totals()
             journal, sync = await self._journal.status(), await self._sync.status()
+            overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
             faults = await self._probe() if probe else {}
             backends = [_with_fault(each, faults.get(each.name)) for each in self._backends()]
             await self._guard.record(authorized)
         advice = [
             *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),
             *_advice_on_replication(journal, totals.drifting),
+            *_advice_on_rotations(overdue),
             *_advice_on_backends(backends),
         ]
         well = all(backend.healthy for backend in backends if backend.configured)
@@ -141,7 +148,9 @@ class Reporter:
             without_rotation_policy=totals.without_rotation_policy,
             deleted=totals.deleted,
             drifting=totals.drifting,
-            last_rotation_check=None,
+            last_rotation_check=checked,
+            overdue_rotations=len(overdue),
+            failing_rotations=sum(each.failures > 0 for each in overdue),
             last_sync=sync.last_finished_at,
             open_intents=journal.open,
             parked_intents=journal.parked,
@@ -163,6 +172,17 @@ def _advice_on_secrets(expired: int, expiring: int, without_policy: int) -> list
         advice.append(f"{expiring} secret(s) expire within 30 days: `holdfast expiring` names them.")
     if without_policy:
         advice.append(f"{without_policy} secret(s) have no rotation policy: give them one with set or update.")
+    return advice
+
+
+def _advice_on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:
+    advice = []
+    failing = sum(each.failures > 0 for each in overdue)
+    asking = sum(each.requested_at is not None and each.approved_by is None for each in overdue)
+    if failing:
+        advice.append(f"{failing} rotation(s) that are due fail: `holdfast rotation list` says why.")
+    if asking:
+        advice.append(f"{asking} rotation(s) that are due ask for approval: `holdfast rotation list` names them.")
     return advice
 
 

@@ -20,6 +20,7 @@ class BackendDocument(Document):
     healthy: bool
     detail: str
     breakers: dict[str, str] | None
+    down_since: Moment | None
 
 
 class HealthDocument(Document):
@@ -33,6 +34,8 @@ class HealthDocument(Document):
     deleted: int
     drifting: int
     last_rotation_check: Moment | None
+    overdue_rotations: int
+    failing_rotations: int
     last_sync: Moment | None
     open_intents: int
     parked_intents: int

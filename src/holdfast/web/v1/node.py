@@ -8,7 +8,7 @@ from msgspec import Meta
 from holdfast.errors import Conflict
 from holdfast.service.reconciliation import ReconcileReport
 from holdfast.service.reports import ExpiringSecret
-from holdfast.v1_wire.documents import Page
+from holdfast.v1_wire.documents import Page, Request
 from holdfast.v1_wire.node import (
     DiscardIntents,
     DriftDocument,
@@ -34,9 +34,16 @@ class PagedExpiring(Paged):
     days: Annotated[int, Meta(ge=0, le=3_650, description="How many days ahead to look.")] = 30
 
 
+class HowClosely(Request):
+    """Whether to ask every backend now, rather than say how it was when it was last needed."""
+
+    probe: bool = False
+
+
 async def health(call: Call) -> Answer:
     """The state of everything."""
-    return Answer(HealthDocument.of(await call.service.get_secret_health(context=call.caller)))
+    probe: bool = call.query.probe
+    return Answer(HealthDocument.of(await call.service.get_secret_health(probe=probe, context=call.caller)))
 
 
 async def nodes(call: Call) -> Answer:
@@ -120,6 +127,7 @@ OPERATIONS: Final = (
         needs="`list` on `*`",
         tag=_TAG,
         handle=health,
+        query=HowClosely,
         answer=HealthDocument,
     ),
     Operation(

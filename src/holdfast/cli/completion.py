@@ -1,0 +1,28 @@
+"""Completion for shells."""
+
+from typing import Final
+
+import click
+from click.shell_completion import get_completion_class
+
+from holdfast.cli import inputs
+from holdfast.cli.grammar import Command
+from holdfast.cli.streams import write_text
+
+SHELLS: Final = ("bash", "zsh", "fish")
+
+_VARIABLE: Final = "_HOLDFAST_COMPLETE"
+
+
+@click.command(cls=Command)
+@click.argument("shell", type=inputs.one_of(*SHELLS), metavar="|".join(SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print what a shell has to load to complete commands and options.
+
+    For bash: eval "$(holdfast completion bash)"
+    """
+    made = get_completion_class(shell)
+    root = ctx.find_root()
+    if made is not None:
+        write_text(made(root.command, {}, root.info_name or "holdfast", _VARIABLE).source() + "\n")
