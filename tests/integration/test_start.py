@@ -9,7 +9,7 @@ import pytest
 from holdfast import create_secrets_service
 from holdfast.config import Settings
 from holdfast.crypto.keyring import generate_key
-from holdfast.errors import ConfigurationError, StartupError
+from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
 from holdfast.stores.postgres.migrations import migrations
 from holdfast.web.compose import create_server_app
 from tests.cli.runner import holdfast
@@ -220,3 +220,26 @@ async def test_a_server_on_the_applications_pool_makes_no_key_of_its_own(databas
             with pytest.raises(ConfigurationError, match="FALLBACK_ENCRYPTION_KEY"):
                 create_server_app(service, Settings(data_dir=tmp_path / "data"))
     assert not (tmp_path / "data" / "encryption.key").exists()
+
+
+async def test_a_password_that_is_changed_under_a_running_node_is_an_outage(database_url: str, tmp_path: Path) -> None:
+    """Reads go on from what is remembered, changes are refused as retryable, and the right password ends it."""
+    await execute(database_url, "CREATE ROLE tenant LOGIN SUPERUSER PASSWORD 'first'")
+    dsn = database_url.replace(database_url.partition("//")[2].partition("@")[0], "tenant:first")
+    try:
+        async with create_secrets_service(settings_for(dsn, tmp_path), background=False) as service:
+            await service.set_secret("k", "v")
+            assert (await service.get_secret("k")).value == "v"
+            await execute(
+                database_url,
+                "ALTER ROLE tenant PASSWORD 'second'",
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tenant'",
+            )
+            assert (await service.get_secret("k")).value == "v"
+            with pytest.raises(BackendUnavailable) as refusal:
+                await service.set_secret("k", "w")
+            assert refusal.value.retryable
+            await execute(database_url, "ALTER ROLE tenant PASSWORD 'first'")
+            assert (await service.set_secret("k", "w")).version == 2
+    finally:
+        await execute(database_url, "DROP ROLE tenant")

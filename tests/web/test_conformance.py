@@ -456,6 +456,15 @@ async def test_79_to_81_a_backup_brings_everything_back(vault: Client) -> None:
     assert (restored["tags"], restored["attributes"]) == (old["tags"], old["attributes"])
 
 
+async def test_81_a_restored_secret_has_its_name_in_the_casing_of_its_first_set(vault: Client) -> None:
+    new = (await put(vault, "a81-MixedCase")).json
+    blob = (await vault.request("POST", f"/secrets/a81-mixedcase/backup{V}")).json["value"]
+    await vault.request("DELETE", f"/secrets/a81-mixedcase{V}")
+    await vault.request("DELETE", f"/deletedsecrets/a81-mixedcase{V}")
+    assert (await vault.request("POST", f"/secrets/restore{V}", {"value": blob})).json["id"] == new["id"]
+    assert (await bundle(vault, "/secrets/a81-mixedcase"))["id"] == new["id"]
+
+
 async def test_82_and_83_bad_backups(vault: Client) -> None:
     await put(vault, "a82")
     blob = (await vault.request("POST", f"/secrets/a82/backup{V}")).json["value"]

@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, Final
@@ -21,6 +21,7 @@ from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
 from holdfast.ports import BackendHealth
 from holdfast.resilience.singleflight import SingleFlight
+from holdfast.resilience.tasks import stopped
 from holdfast.service.access import AccessControl
 from holdfast.service.announcing import Announcer
 from holdfast.service.authorisation import Authorisation
@@ -85,14 +86,7 @@ class Node:
 
 
 def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(work, name=name)
-
-    async def stop() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(stop)
+    stack.push_async_callback(stopped, asyncio.create_task(work, name=name))
 
 
 class Parts:

@@ -101,7 +101,8 @@ class SecretVersion:
     """One version of a secret, without its value.
 
     ``version`` is the generation (1, 2, 3 …); ``version_id`` is 32 hex digits, stable for ever;
-    ``vault_version_id`` is the id Key Vault gave it, once it is there.
+    ``vault_version_id`` is the id Key Vault gave it, once it is there. ``display_name``, where it is told, is the
+    name in the casing of its first set.
     """
 
     name: SecretName
@@ -113,6 +114,7 @@ class SecretVersion:
     created_by: str | None = None
     vault_version_id: str | None = None
     current: bool = False
+    display_name: str = ""
 
     @property
     def enabled(self) -> bool:
@@ -145,6 +147,8 @@ class Secret:
 
     ``source`` is the tier that answered; ``as_of`` the moment its content was last known to be current;
     ``stale`` says that this is longer ago than the cache TTL because the primary could not confirm it.
+    ``version`` is 0, which no version ever has, where nobody can tell it: PostgreSQL is away, and the version was made
+    in Key Vault and not read here before. ``version_id`` is Key Vault's id of it then.
     """
 
     name: SecretName

@@ -131,7 +131,7 @@ class Backup:
                 await self._announcer.journal(tx, intents[-1], head, IntentKind.SET, version.version)
             await tx.record(self._guard.success(authorized, version=head.version))
         await self._announcer.announce(head.name, head.revision, intents[-1])
-        return stored[-1].version
+        return replace(stored[-1].version, display_name=head.display_name)
 
     def _pack(self, head: Head, stored: StoredVersion) -> _Version:
         version, attributes = stored.version, stored.version.attributes

@@ -286,8 +286,13 @@ class Reader:
         return answer(name, content, source, now, stale=stale, refuse_outside_validity=refuse)
 
     def _unlisted(self, seen: VaultVersion, known: Content | None) -> Content:
-        """What Key Vault says, when PostgreSQL cannot tell its version number: the marker's, or 0 for unknown."""
-        number = seen.marker.version if seen.marker else 0
+        """What Key Vault says, when PostgreSQL cannot tell its version number: the marker's, or 0 for unknown.
+
+        A version without a marker was made there; it may be the one that was adopted and is remembered.
+        """
+        value = seen.value.reveal() if seen.value else ""
+        adopted = known is not None and (known.created_at, known.value) == (seen.created_at, value)
+        number = seen.marker.version if seen.marker else known.version if known and adopted else 0
         same = known is not None and known.version == number
         now = self._clock.now()
         attributes = seen.attributes
@@ -295,7 +300,7 @@ class Reader:
             display_name=seen.name,
             version=number,
             version_id=known.version_id if known and same else seen.vault_version_id,
-            value=seen.value.reveal() if seen.value else "",
+            value=value,
             created_at=seen.created_at,
             updated_at=seen.updated_at,
             checked_at=now,

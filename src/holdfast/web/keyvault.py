@@ -197,7 +197,9 @@ class KeyVaultApi:
             version = await self._secrets.restore_secret(blob, context=call.caller)
         except (IntegrityFailure, KeyUnavailable, InvalidInput):
             raise MalformedBackup("Backup blob is corrupt.", field="value") from None
-        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), version.name, version))
+        return Reply(
+            HTTPStatus.OK, wire.version_bundle(self._vault(call), version.display_name or version.name, version)
+        )
 
     def _position(self, call: Call, listing: str) -> str | None:
         token = call.query.skip_token

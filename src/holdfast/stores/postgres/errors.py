@@ -1,5 +1,6 @@
 """asyncpg's errors as ours, at the border."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,7 +39,21 @@ def translating() -> Iterator[None]:
     try:
         yield
     except _AWAY as error:
+        if (cancelled := _cancellation_behind(error)) is not None:
+            raise cancelled from None
         raise BackendUnavailable(f"PostgreSQL did not answer ({type(error).__name__}); try again") from error
+
+
+def _cancellation_behind(error: BaseException) -> asyncio.CancelledError | None:
+    """The cancellation during which a dead connection could not be given back; that error must not take its place.
+
+    A ``TimeoutError`` ends the search: it began with a cancellation too, but with one of its own.
+    """
+    while not isinstance(error, TimeoutError) and error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, asyncio.CancelledError):
+            return error
+    return None
 
 
 @contextmanager

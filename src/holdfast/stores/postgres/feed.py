@@ -7,10 +7,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import asyncpg
+
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import FeedListener
 from holdfast.resilience.clock import SystemClock
+from holdfast.resilience.tasks import stopped
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.queries import load
 
@@ -63,9 +66,7 @@ class PostgresFeed:
     async def stop(self) -> None:
         """Stop listening."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await stopped(self._task)
 
     async def _run(self, listener: FeedListener, started: asyncio.Event) -> None:
         while True:
@@ -96,7 +97,8 @@ class PostgresFeed:
                 await self._next(connection, inbox, listener)
         finally:
             if not connection.is_closed():
-                await connection.remove_listener(CHANNEL, receive)
+                with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError, TimeoutError):  # the end of it
+                    await connection.remove_listener(CHANNEL, receive)
 
     async def _next(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
         """Deliver the next announcement, or ask for a sign of life when that is due, however busy the channel is."""
