@@ -185,7 +185,7 @@ def test_the_readme_shows_what_make_run_prints(data_folder: Path) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(len(shown.splitlines()))]
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        assert process.communicate(timeout=30)[1] == "Holdfast has stopped.\n"
     printed = "".join(lines).replace(f"HOLDFAST_DATA_DIR={data_folder} ", "")
     printed = printed.replace(str(data_folder), "/var/lib/holdfast").replace(" -c ", " .venv/bin/holdfast ")
     assert _like_running(printed) == _like_running(shown)

@@ -58,6 +58,6 @@ def test_serve_says_where_it_is_and_stops_when_told_to(number: signal.Signals, d
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
         assert process.returncode == 0
-        assert "Traceback" not in err
+        assert err == ""
         assert "c4n4ry" not in out + err
     assert not (data_folder / "postgres" / "postmaster.pid").exists()

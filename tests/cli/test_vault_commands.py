@@ -6,8 +6,17 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.secret import Attributes
+from tests.cli.terminal import Terminal
 from tests.cli.test_transcripts import HERE, KEY, play
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
+
+
+def _watch_a_sync(environ: dict[str, str]) -> None:
+    with Terminal("sync", environ=environ) as terminal:
+        terminal.wait_for("Compared 2 secrets with Key Vault, took over 0 changes")
+        code, out = terminal.end()
+    assert code == 0
+    assert out.startswith("seen: 2\n")
 
 
 @pytest.mark.timeout(180)
@@ -32,6 +41,7 @@ async def test_what_an_operator_sees_of_a_vault(database_url: str, tmp_path: Pat
             await asyncio.to_thread(play, HERE / "vault" / name, environ)
 
         await played("well.txt")
+        await asyncio.to_thread(_watch_a_sync, environ)
         async with vault.refusing():
             await played("away.txt")
         await asyncio.sleep(1.1)  # the pause between attempts at replaying

@@ -61,6 +61,8 @@ def serve(workers: int) -> None:
 
     settings = Settings.from_environ()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if settings.log_level == "info":
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its greetings are for people who run uvicorn
     as_json = output.wants_json()
 
     def started(url: str, tenant: str) -> None:
@@ -71,6 +73,7 @@ def serve(workers: int) -> None:
             write_text(_STARTED.format(**facts, program=_program(settings)))
 
     uvloop.run(run(settings, on_started=started) if workers == 1 else supervise(settings, workers, on_started=started))
+    output.say("Holdfast has stopped.")
 
 
 @click.command(cls=Command)

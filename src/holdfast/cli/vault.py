@@ -3,12 +3,16 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import click
 
 from holdfast.cli import output, reports
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
+
+Progress: TypeAlias = Callable[[int, int, int], None]
+"""Told (secrets compared, secrets seen so far, changes taken over)."""
 
 
 @click.command(cls=Command)
@@ -37,14 +41,14 @@ def reconcile(retry: bool, discard: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int, int], None] | None]:
-    """A bar on stderr that is moved by (compared, seen so far, taken over); nothing where nobody watches."""
+def _progress() -> Iterator[Progress | None]:
+    """A line on stderr that says how far it is; nothing where nobody watches. How many there are, nobody knows yet."""
     if not sys.stderr.isatty() or output.wants_json():
         yield None
         return
     from rich.console import Console  # noqa: PLC0415 - slow to import, and seldom needed
-    from rich.progress import Progress  # noqa: PLC0415
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Secrets", total=None)
-        yield lambda compared, seen, _taken_over: bar.update(task, completed=compared, total=seen)
+    with Console(stderr=True).status("Asking Key Vault for its secrets") as status:
+        yield lambda compared, _seen, taken_over: status.update(
+            f"Compared {compared:,} secrets with Key Vault, took over {taken_over:,} changes"
+        )

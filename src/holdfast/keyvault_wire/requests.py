@@ -135,9 +135,9 @@ def _text(body: dict[str, Any], member: str) -> str | None:
     return None if found is None else _checked_text(found, member)
 
 
-def _checked_text(found: object, field: str) -> str:
+def _checked_text(found: object, field: str, subject: str | None = None) -> str:
     if not isinstance(found, str):
-        raise InvalidInput(f"{field} must be a JSON string.", field=field)
+        raise InvalidInput(f"{subject or field} must be a JSON string.", field=field)
     if not _is_unicode(found):
         raise InvalidInput(f"{field} holds half of a surrogate pair, which is not text.", field=field)
     return found
@@ -157,7 +157,9 @@ def _tags(body: dict[str, Any]) -> dict[str, str] | None:
         return None
     if not isinstance(found, dict):
         raise InvalidInput("tags must be a JSON object of strings.", field="tags")
-    return {_checked_text(key, "tags"): _checked_text(value, "tags") for key, value in found.items()}
+    return {
+        _checked_text(key, "tags"): _checked_text(value, "tags", "every value of tags") for key, value in found.items()
+    }
 
 
 def _flag(attributes: dict[str, Any], member: str) -> bool | None:
