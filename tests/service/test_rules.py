@@ -159,6 +159,9 @@ async def test_rules_that_holdfast_did_not_make_count_for_nothing(
         assert not any([await service.check_access("k", "mallory", each) for each in Permission])
         everybody = [each.user_id for each in await service.list_grants()]
         assert "mallory" not in everybody + [each.subject for each in await service.access.list_roles()]
+        health = await service.get_secret_health()
+        assert not health.healthy
+        assert any("not made by Holdfast" in advice for advice in health.recommendations)
     assert any("ALARM" in record.message and "mallory" in record.message for record in caplog.records)
 
 

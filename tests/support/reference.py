@@ -11,6 +11,9 @@ from typing import Final
 from holdfast import errors
 from holdfast.cli.exits import MEANINGS, ending_of
 from holdfast.config import variables
+from holdfast.domain.operations import SUFFICIENT
+from holdfast.domain.policy import Permission
+from holdfast.domain.roles import ROLES, Role
 from holdfast.web.errors import rendering_of
 from holdfast.web.v1.problems import code_of, status_of
 
@@ -52,11 +55,28 @@ def error_codes() -> str:
     return _table(columns, [_error_row(kind) for kind in kinds()])
 
 
+def permissions() -> str:
+    """Every permission, with the operations, as the audit trail names them, for which it suffices."""
+    rows = [
+        (f"`{each}`", ", ".join(f"`{name}`" for name, enough in SUFFICIENT.items() if each in enough))
+        for each in Permission
+    ]
+    return _table(("permission", "suffices for"), rows)
+
+
+def roles() -> str:
+    """Every role as the set of its permissions."""
+    rows = [(f"`{role}`", *("yes" if each in ROLES[role] else "-" for each in Permission)) for role in Role]
+    return _table(("role", *(f"`{each}`" for each in Permission)), rows)
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "most-used-settings": lambda: settings(MOST_USED),
     "exit-codes": exit_codes,
     "error-codes": error_codes,
+    "permissions": permissions,
+    "roles": roles,
 }
 
 

@@ -244,6 +244,7 @@ class Parts:
             clock=self.clock,
             backends=self.backends,
             probe=self.probe,
+            ignored_rules=self.book.ignored,
         )
 
     def _backup(self) -> Backup:

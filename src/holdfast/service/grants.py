@@ -45,6 +45,7 @@ class GrantBook:
         self._leases, self._groups_of = leases, groups_of
         self._rules: dict[str, list[StoredRule]] = {}
         self._indexes: dict[str, GrantIndex] = {}
+        self._ignored: dict[str, int] = {}
         self._epoch = -1
         self._loading = asyncio.Lock()
 
@@ -79,6 +80,7 @@ class GrantBook:
 
     async def _load(self) -> None:
         epoch, found = await self._store.rules()
+        self._ignored.clear()
         self._know({subject: self._checked(subject, rules) for subject, rules in _by_subject(found).items()}, epoch)
 
     def _know(self, rules: dict[str, list[StoredRule]], epoch: int) -> None:
@@ -92,8 +94,10 @@ class GrantBook:
 
     def _checked(self, subject: str, found: list[StoredRule]) -> list[StoredRule]:
         """Those rules of a subject that were made here; the very list that is known, if that is what was found."""
-        known = self._rules.get(subject)
-        return known if known == found else [rule for rule in found if self._is_genuine(rule)]
+        known = self._rules.get(subject, [])
+        genuine = known if known == found else [rule for rule in found if self._is_genuine(rule)]
+        self._ignored[subject] = len(found) - len(genuine)
+        return genuine
 
     def _is_genuine(self, rule: StoredRule) -> bool:
         try:
@@ -102,6 +106,10 @@ class GrantBook:
             _log.error("ALARM: %s for %s was not made by Holdfast and is ignored: %s", rule.name, rule.subject, error)
             return False
         return True
+
+    def ignored(self) -> int:
+        """How many rules in the database are ignored because Holdfast did not make them."""
+        return sum(self._ignored.values())
 
     def rules(self) -> Iterator[StoredRule]:
         """All genuine rules, expired and outlived ones among them."""

@@ -67,6 +67,7 @@ class Reporter:
     Args:
         backends: looks at every backend, as this node sees it.
         probe: asks every backend something; returns what is wrong with those that do not answer, by name.
+        ignored_rules: counts the rules in the database that Holdfast did not make.
     """
 
     def __init__(
@@ -83,10 +84,12 @@ class Reporter:
         clock: Clock,
         backends: Callable[[], Sequence[BackendHealth]],
         probe: Callable[[], Awaitable[Mapping[str, str]]],
+        ignored_rules: Callable[[], int],
     ) -> None:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
+        self._ignored_rules = ignored_rules
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
@@ -132,16 +135,18 @@ class Reporter:
             overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
             faults = await self._probe() if probe else {}
             backends = [_with_fault(each, faults.get(each.name)) for each in self._backends()]
+            ignored = self._ignored_rules()
             await self._guard.record(authorized)
         advice = [
             *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),
             *_advice_on_replication(journal, totals.drifting),
             *_advice_on_rotations(overdue),
             *_advice_on_backends(backends),
+            *_advice_on_rules(ignored),
         ]
         well = all(backend.healthy for backend in backends if backend.configured)
         return HealthReport(
-            healthy=well and journal.parked == 0 and totals.drifting == 0,
+            healthy=well and journal.parked == 0 and totals.drifting == 0 and ignored == 0,
             total_secrets=totals.total,
             expiring_soon=totals.expiring_soon,
             expired=totals.expired,
@@ -202,6 +207,15 @@ _WHILE_DOWN: Final = {
     "keyvault": "the mirror answers, and changes are replayed when it is back. If it lasts, check the network, "
     "the credential and its role on the vault.",
 }
+
+
+def _advice_on_rules(ignored: int) -> list[str]:
+    if not ignored:
+        return []
+    return [
+        f"{ignored} rule(s) in the database were not made by Holdfast and are ignored; the log names them: find out who "
+        "wrote them, and delete them."
+    ]
 
 
 def _advice_on_backends(backends: Sequence[BackendHealth]) -> list[str]:
