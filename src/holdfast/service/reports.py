@@ -210,12 +210,8 @@ _WHILE_DOWN: Final = {
 
 
 def _advice_on_rules(ignored: int) -> list[str]:
-    if not ignored:
-        return []
-    return [
-        f"{ignored} rule(s) in the database were not made by Holdfast and are ignored; the log names them: find out who "
-        "wrote them, and delete them."
-    ]
+    mend = "the log names them; find out who wrote them, and delete them"
+    return [f"{ignored} rule(s) were not made by Holdfast and are ignored: {mend}."] if ignored else []
 
 
 def _advice_on_backends(backends: Sequence[BackendHealth]) -> list[str]:
