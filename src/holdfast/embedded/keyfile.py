@@ -35,6 +35,7 @@ def _make(path: Path) -> None:
     if path.exists():
         return
     draft = path.with_suffix(f".{os.getpid()}.new")
+    draft.unlink(missing_ok=True)  # of a start that was killed and had the same process id, as in a container
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(generate_key() + "\n")

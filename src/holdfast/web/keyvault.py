@@ -195,7 +195,11 @@ class KeyVaultApi:
         blob = parse_restore(await call.exchange.body(MAX_RESTORE_BYTES))
         try:
             version = await self._secrets.restore_secret(blob, context=call.caller)
-        except (IntegrityFailure, KeyUnavailable, InvalidInput):
+        except InvalidInput as error:
+            if error.field != "backup":  # it opens, and holds what this vault does not take
+                raise
+            raise MalformedBackup("Backup blob is corrupt.", field="value") from None
+        except (IntegrityFailure, KeyUnavailable):
             raise MalformedBackup("Backup blob is corrupt.", field="value") from None
         return Reply(
             HTTPStatus.OK, wire.version_bundle(self._vault(call), version.display_name or version.name, version)
