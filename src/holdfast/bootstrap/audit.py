@@ -5,14 +5,17 @@ from typing import Any, Final
 
 from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
+from holdfast.outlets import open_outlet
 from holdfast.ports import Clock, Sealer
 from holdfast.service.audit import Audit
 from holdfast.service.auditing import AuditTrail
 from holdfast.service.checkpoints import Checkpointer, SigningKey
 from holdfast.service.guard import Guard
+from holdfast.service.streaming import CHECKPOINTS, RECORDS, Stream, Streamer
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.checkpoints import PostgresCheckpoints
 from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.streams import PostgresStreams
 from holdfast.stores.postgres.trail import PostgresTrail
 from holdfast.stores.spool import AuditSpool
 
@@ -29,7 +32,9 @@ class AuditParts:
         self.search = PostgresTrail(database)
         self._checkpoints = PostgresCheckpoints(database)
         self._key = SigningKey(self._checkpoints, sealer, Signer)
-        self.checkpointer = Checkpointer(self._checkpoints, self._key, clock)
+        self.checkpointer = Checkpointer(self._checkpoints, self._key, clock, settings.audit_retention)
+        self._streams = PostgresStreams(database)
+        self.streamer = Streamer(_streams(settings), self._streams, clock)
         database.recorded = self.trail.take_in
 
     def use_cases(self, guard: Guard) -> Audit:
@@ -40,15 +45,28 @@ class AuditParts:
             checkpoints=self._checkpoints,
             checkpointer=self.checkpointer,
             key=self._key,
+            streams=self._streams,
+            streamer=self.streamer,
             take_in=self.trail.take_in,
         )
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What has to go on beside serving."""
-        return {"checkpoints": self.checkpointer.run()}
+        return {
+            "checkpoints": self.checkpointer.run(),
+            "retention": self.checkpointer.run_retention(),
+            "streams": self.streamer.run(),
+        }
 
     async def close(self) -> None:
         """Return when every record has its place; the database must still be there."""
         await self.trail.aclose()
         self.spool.close()
         self.spool.forget_writer()
+
+
+def _streams(settings: Settings) -> list[Stream]:
+    return [
+        *(Stream(RECORDS, open_outlet(place)) for place in settings.audit_streams),
+        *(Stream(CHECKPOINTS, open_outlet(place)) for place in settings.audit_checkpoints),
+    ]

@@ -14,6 +14,7 @@ from holdfast.domain.verification import Verdict, verify
 from holdfast.errors import InvalidInput
 
 _COLUMNS: Final = ("TIME", "WHO", "OPERATION", "NAME", "VERSION", "SOURCE", "RESULT", "ADDRESS", "RULE")
+_STREAMS: Final = ("STREAM", "DELIVERED", "WAITING", "LAST", "FAILED", "ERROR")
 _FILE: Final = click.Path(path_type=Path)
 
 since_option = click.option("--since", type=inputs.past, metavar="WHEN", help="2027-01-31T00:00Z, or 7d ago as 7d.")
@@ -108,6 +109,21 @@ def key() -> None:
 
     found = with_local_service(lambda service, caller: service.audit.public_keys(context=caller))
     output.write_lines(map(key_line, found))
+
+
+@audit.command(cls=Command)
+def stream() -> int:
+    """Show where records and checkpoints are sent to, and how that goes.
+
+    Exit code 7 when any of it fails.
+    """
+    found = with_local_service(lambda service, caller: service.audit.streams(context=caller))
+    if output.wants_json():
+        output.write_document(found)
+    else:
+        rows = [(s.name, s.delivered, s.waiting, s.delivered_at, s.failed_at, s.last_error) for s in found]
+        output.write_table(_STREAMS, rows)
+    return exits.DEGRADED if any(each.failed_at for each in found) else exits.OK
 
 
 @audit.command("verify", cls=Command)

@@ -68,6 +68,12 @@ def leases(low: int, high: int) -> Callable[[str], tuple[tuple[str, timedelta], 
     return parse
 
 
+def days(low: int, high: int) -> Callable[[str], timedelta]:
+    """A duration in whole days within bounds, both included."""
+    parse = number(low, high, " of days")
+    return lambda raw: timedelta(days=parse(raw))
+
+
 def milliseconds(low: int, high: int) -> Callable[[str], timedelta]:
     """A duration in whole milliseconds within bounds, both included."""
     parse = number(low, high, " of milliseconds")
@@ -177,6 +183,30 @@ def origin(raw: str) -> str:
 def authority(raw: str) -> str:
     """An origin; the scheme may be missing, as in the Azure SDK's own constants."""
     return origin(raw if "://" in raw else f"https://{raw}")
+
+
+def places(raw: str) -> tuple[str, ...]:
+    """Places that lines can be sent to, separated by commas."""
+    return tuple(_place(part.strip()) for part in raw.split(","))
+
+
+def _place(raw: str) -> str:
+    kind, _, rest = raw.partition(":")
+    if raw == "stdout":
+        return raw
+    if kind in {"file", "syslog+unix"}:
+        return f"{kind}:{_path(rest)}"
+    url = _split(raw)
+    if url is None or kind not in {"syslog", "syslog+tcp", "https", "http"} or not url.hostname:
+        raise ValueError(
+            "must be file:/path, stdout, syslog://host:port, syslog+tcp://host:port, syslog+unix:/path or https://…."
+        )
+    if kind == "http" and url.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise ValueError("must use https:// for a webhook that is not on this machine.")
+    if "@" in url.netloc:
+        raise ValueError("must not contain a user name or password.")
+    _check_ports(url.netloc)
+    return raw
 
 
 def database_url(raw: str) -> str:

@@ -39,7 +39,9 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "client.add": (Permission.GRANT,),
     "client.remove": (Permission.GRANT,),
     "client.list": (Permission.GRANT,),
-    **dict.fromkeys(("audit.search", "audit.export", "audit.checkpoints", "audit.key"), (Permission.AUDIT,)),
+    **dict.fromkeys(
+        ("audit.search", "audit.export", "audit.checkpoints", "audit.key", "audit.streams"), (Permission.AUDIT,)
+    ),
     "history": (Permission.AUDIT, Permission.GRANT),
     "health": (Permission.OPERATE, Permission.LIST, Permission.AUDIT),
     "nodes": (Permission.OPERATE,),

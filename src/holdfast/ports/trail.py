@@ -8,7 +8,7 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditPage, AuditQuery
 from holdfast.domain.chain import Entry
-from holdfast.domain.checkpoint import Head
+from holdfast.domain.checkpoint import Head, Pruned
 
 
 class AuditSearch(Protocol):
@@ -31,6 +31,13 @@ class CheckpointStore(Protocol):
         """Add the next checkpoint, if any chain has grown and nobody else is at it; returns its line.
 
         ``make`` is given the line before, the heads of the chains that grew, without a gap, and by how many records.
+        """
+
+    async def prune(self, keep: timedelta, make: Callable[[bytes | None, Sequence[Pruned]], bytes]) -> bytes | None:
+        """Drop the oldest partition, if everything in it is older than ``keep``, signed, and delivered to all streams.
+
+        ``make`` is given the line before and what is dropped; the checkpoint that says so is stored in the same
+        transaction. Returns its line; None if there was nothing to drop, or somebody else is at it.
         """
 
     async def lines(self, after: int, limit: int) -> list[tuple[int, bytes]]:

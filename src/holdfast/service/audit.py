@@ -10,9 +10,10 @@ from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.policy import AccessContext, Caller, Permission, caller_of
 from holdfast.domain.validation import valid_history_limit
 from holdfast.errors import InvalidInput
-from holdfast.ports import AuditSearch, CheckpointStore
+from holdfast.ports import AuditSearch, CheckpointStore, StreamState, StreamStore
 from holdfast.service.checkpoints import Checkpointer, SigningKey
 from holdfast.service.guard import WHOLE_VAULT, Guard
+from holdfast.service.streaming import Streamer
 
 Context: TypeAlias = AccessContext | Caller | None
 
@@ -34,9 +35,12 @@ class Audit:
         checkpoints: CheckpointStore,
         checkpointer: Checkpointer,
         key: SigningKey,
+        streams: StreamStore,
+        streamer: Streamer,
         take_in: Callable[[], None],
     ) -> None:
         self._guard, self._trail, self._take_in = guard, trail, take_in
+        self._streams, self._streamer = streams, streamer
         self._checkpoints, self._checkpointer, self._key = checkpoints, checkpointer, key
 
     async def search(
@@ -107,6 +111,14 @@ class Audit:
             keys = await self._key.public_keys()
             await self._guard.record(authorized)
         return keys
+
+    async def streams(self, *, context: Context = None) -> list[StreamState]:
+        """Return how the streams of the settings are doing: what they delivered, what waits, what ails them."""
+        caller = _caller(context)
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.streams") as authorized:
+            found = await self._streams.states([(each.name, each.kind) for each in self._streamer.streams])
+            await self._guard.record(authorized)
+        return found
 
 
 def _caller(context: Context) -> Caller:

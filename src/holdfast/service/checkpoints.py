@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from holdfast.domain.checkpoint import (
     NO_PREVIOUS,
     Checkpoint,
     Head,
+    Pruned,
     digest_of,
     line_of,
     parse_checkpoint,
@@ -20,6 +22,9 @@ _log: Final = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 2.0
 """Seconds between checkpoints, as long as there is anything new."""
+
+RETENTION_INTERVAL_S: Final = 3600.0
+"""Seconds between looks for records that need not be kept any longer."""
 
 _PURPOSE: Final = "audit-key"
 
@@ -55,10 +60,16 @@ class SigningKey:
 
 
 class Checkpointer:
-    """Runs beside the service on every node; one at a time makes the next checkpoint."""
+    """Runs beside the service on every node; one at a time makes the next checkpoint.
 
-    def __init__(self, store: CheckpointStore, key: SigningKey, clock: Clock) -> None:
-        self._store, self._key, self._clock = store, key, clock
+    Args:
+        retention: how long records are kept at least; None: for ever.
+    """
+
+    def __init__(
+        self, store: CheckpointStore, key: SigningKey, clock: Clock, retention: timedelta | None = None
+    ) -> None:
+        self._store, self._key, self._clock, self._retention = store, key, clock, retention
 
     async def run(self) -> None:
         """Make checkpoints until cancelled."""
@@ -71,17 +82,48 @@ class Checkpointer:
                 _log.exception("A checkpoint failed")
             await self._clock.sleep(INTERVAL_S)
 
+    async def run_retention(self) -> None:
+        """Drop what need not be kept any longer, until cancelled."""
+        while self._retention is not None:
+            try:
+                while await self.prune(self._retention):
+                    pass
+            except HoldfastError as error:
+                _log.info("The end of audit records waits: %s", error)
+            except Exception:
+                _log.exception("Audit records could not be dropped")
+            await self._clock.sleep(RETENTION_INTERVAL_S)
+
     async def make(self) -> bool:
         """Make a checkpoint if there is anything to sign; returns whether it did."""
         signing = await self._key.get()
 
         def checkpoint(before: bytes | None, heads: Sequence[Head], records: int) -> bytes:
-            return self.signed(signing, before, tuple(heads), records)
+            return self._signed(signing, before, records=records, heads=tuple(heads))
 
         return await self._store.extend(checkpoint) is not None
 
-    def signed(self, signing: Signing, before: bytes | None, heads: tuple[Head, ...], records: int) -> bytes:
-        """Return the line of the checkpoint that follows the one before."""
+    async def prune(self, keep: timedelta) -> bool:
+        """Drop the oldest records, behind a checkpoint that names them; returns whether there were any to drop."""
+        signing = await self._key.get()
+
+        def checkpoint(before: bytes | None, pruned: Sequence[Pruned]) -> bytes:
+            return self._signed(signing, before, pruned=tuple(pruned))
+
+        line = await self._store.prune(keep, checkpoint)
+        if line is not None:
+            _log.info("Audit records older than %s were dropped; checkpoint says which", keep)
+        return line is not None
+
+    def _signed(
+        self,
+        signing: Signing,
+        before: bytes | None,
+        *,
+        records: int = 0,
+        heads: tuple[Head, ...] = (),
+        pruned: tuple[Pruned, ...] = (),
+    ) -> bytes:
         body = Checkpoint(
             checkpoint=parse_checkpoint(before)[0].checkpoint + 1 if before else 1,
             time=self._clock.now(),
@@ -89,5 +131,6 @@ class Checkpointer:
             previous=digest_of(before) if before else NO_PREVIOUS,
             records=records,
             heads=heads,
+            pruned=pruned,
         ).body()
         return line_of(body, signing.sign(signed_bytes(body)))

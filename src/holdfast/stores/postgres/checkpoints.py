@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from holdfast.domain.checkpoint import Head
+from holdfast.domain.checkpoint import Head, Pruned
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
 
@@ -34,6 +34,21 @@ class PostgresCheckpoints:
             await connection.execute(self._sql["store"], line.decode())
             columns = ([head.writer for head in heads], [head.boot for head in heads], [head.seq for head in heads])
             await connection.execute(self._sql["sign"], *columns)
+        return line
+
+    async def prune(self, keep: timedelta, make: Callable[[bytes | None, Sequence[Pruned]], bytes]) -> bytes | None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            if not await connection.fetchval(self._sql["lock"]):
+                return None
+            partition = await connection.fetchval(self._sql["prunable"], keep)
+            if partition is None:
+                return None
+            pruned = [Pruned(**row) for row in await connection.fetch(self._sql["runs"], partition)]
+            last: str | None = await connection.fetchval(self._sql["last"])
+            line = make(last.encode() if last else None, pruned)
+            await connection.execute(self._sql["store"], line.decode())
+            await connection.execute(self._sql["drop"], partition)
         return line
 
     async def lines(self, after: int, limit: int) -> list[tuple[int, bytes]]:

@@ -35,7 +35,11 @@ WITH alone AS (SELECT pg_advisory_xact_lock(1751215720))
 INSERT INTO audit_keys (key_id, public_key, sealed_key) SELECT $1, $2, $3 FROM alone
 WHERE NOT EXISTS (SELECT 1 FROM audit_keys)
 
--- name: oldest_partition
-SELECT c.relname AS name, to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month' AS ends
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'secret_access_logs'::regclass AND c.relname ~ '_[0-9]{6}$' ORDER BY 1 LIMIT 1
+-- name: prunable
+SELECT audit_prunable(now() - $1::interval)
+
+-- name: runs
+SELECT writer, boot, first, last, hash FROM audit_runs($1)
+
+-- name: drop
+SELECT audit_drop($1)

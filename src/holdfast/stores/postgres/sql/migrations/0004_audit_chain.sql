@@ -129,3 +129,59 @@ CREATE TABLE audit_stream_cursors (
     seq    BIGINT NOT NULL,
     PRIMARY KEY (stream, writer, boot)
 );
+
+-- The oldest partition, if everything in it is older than a moment, signed, and delivered to all streams of records.
+CREATE FUNCTION audit_prunable(before TIMESTAMPTZ) RETURNS TEXT LANGUAGE plpgsql AS $$
+DECLARE
+    partition TEXT;
+    ends TIMESTAMPTZ;
+    held BOOLEAN;
+BEGIN
+    SELECT c.relname, (to_date(right(c.relname, 6), 'YYYYMM') + interval '1 month') AT TIME ZONE 'UTC'
+    INTO partition, ends
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'secret_access_logs'::regclass AND c.relname ~ '_[0-9]{6}$' ORDER BY 1 LIMIT 1;
+    IF EXISTS (SELECT 1 FROM secret_access_logs_past) THEN
+        partition := 'secret_access_logs_past';
+        ends := ends - interval '1 month';
+    END IF;
+    IF ends > before THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT EXISTS (
+        SELECT 1 FROM (SELECT writer, boot, max(seq) AS seq FROM %I GROUP BY writer, boot) AS p
+        LEFT JOIN audit_chains c USING (writer, boot)
+        WHERE p.seq > coalesce(c.signed_seq, 0) OR EXISTS (
+            SELECT 1 FROM audit_streams s LEFT JOIN audit_stream_cursors u
+                ON u.stream = s.name AND u.writer = p.writer AND u.boot = p.boot
+            WHERE s.name LIKE ''records %%'' AND p.seq > coalesce(u.seq, 0)))', partition) INTO held;
+    RETURN CASE WHEN NOT held THEN partition END;
+END $$;
+
+-- The unbroken runs of records in a partition, each with the hash of its last.
+CREATE FUNCTION audit_runs(partition TEXT)
+RETURNS TABLE (writer UUID, boot BIGINT, first BIGINT, last BIGINT, hash TEXT) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('
+        SELECT r.writer, r.boot, r.first, r.last, encode(l.hash, ''hex'') FROM (
+            SELECT n.writer, n.boot, min(seq) AS first, max(seq) AS last FROM (
+                SELECT p.writer, p.boot, seq, seq - row_number() OVER (PARTITION BY p.writer, p.boot ORDER BY seq)
+                    AS island FROM %1$I p) AS n
+            GROUP BY n.writer, n.boot, island) AS r
+        JOIN %1$I l ON l.writer = r.writer AND l.boot = r.boot AND l.seq = r.last
+        ORDER BY r.writer, r.boot, r.first', partition);
+END $$;
+
+-- Drops a partition; earlier times go into the one of all earlier times again, which is empty by then.
+CREATE FUNCTION audit_drop(partition TEXT) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF partition = 'secret_access_logs_past' THEN
+        TRUNCATE secret_access_logs_past;
+        RETURN;
+    END IF;
+    EXECUTE format('DROP TABLE %I', partition);
+    DROP TABLE secret_access_logs_past;
+    EXECUTE format('CREATE TABLE secret_access_logs_past PARTITION OF secret_access_logs '
+        'FOR VALUES FROM (MINVALUE) TO (%L)',
+        (to_date(right(partition, 6), 'YYYYMM') + interval '1 month')::date::text || ' 00:00:00+00');
+END $$;

@@ -1,0 +1,96 @@
+"""Sending the audit trail and its checkpoints elsewhere, at least once, on tasks of their own."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+from holdfast.errors import HoldfastError
+from holdfast.ports import Clock, Outlet, StreamStore
+
+_log: Final = logging.getLogger(__name__)
+
+RECORDS: Final = "records"
+CHECKPOINTS: Final = "checkpoints"
+
+INTERVAL_S: Final = 1.0
+"""Seconds between looks for something new."""
+
+MAX_PAUSE_S: Final = 60.0
+"""How long a stream that fails is left alone at most."""
+
+LEASE: Final = timedelta(seconds=30)
+"""How long one node alone delivers to a stream; longer than one delivery can take."""
+
+AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is sent (RECORDS or CHECKPOINTS), and where to."""
+
+    kind: str
+    outlet: Outlet
+
+    @property
+    def name(self) -> str:
+        """Its name in the database."""
+        return f"{self.kind} to {self.outlet.name}"
+
+
+class Streamer:
+    """Delivers to all streams; each goes on by itself, whatever ails the others."""
+
+    def __init__(self, streams: Sequence[Stream], store: StreamStore, clock: Clock) -> None:
+        self.streams, self._store, self._clock = streams, store, clock
+        self._holder = uuid4()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for stream in self.streams:
+                group.create_task(self._run(stream), name=stream.name)
+
+    async def _run(self, stream: Stream) -> None:
+        pause = INTERVAL_S
+        while True:
+            try:
+                if await self._store.lead(stream.name, self._holder, LEASE) and await self.deliver(stream):
+                    pause = 0.0
+                else:
+                    pause = INTERVAL_S
+            except HoldfastError as error:
+                pause = min(max(pause, INTERVAL_S) * 2, MAX_PAUSE_S)
+                await self._note(stream, error)
+            except Exception:
+                pause = MAX_PAUSE_S
+                _log.exception("A stream of the audit trail failed: %s", stream.name)
+            await self._clock.sleep(pause)
+
+    async def deliver(self, stream: Stream) -> bool:
+        """Deliver what is next, if anything is; returns whether it was.
+
+        Raises:
+            BackendUnavailable: it may or may not have arrived; it is sent again.
+        """
+        if stream.kind == CHECKPOINTS:
+            checkpoints = await self._store.next_checkpoints(stream.name, AT_ONCE)
+            if checkpoints:
+                await stream.outlet.send([line for _, line in checkpoints])
+                await self._store.delivered_checkpoint(stream.name, self._holder, checkpoints[-1][0])
+            return bool(checkpoints)
+        entries = await self._store.next(stream.name, AT_ONCE)
+        if entries:
+            await stream.outlet.send([entry.line() for entry in entries])
+            await self._store.delivered(stream.name, self._holder, entries)
+        return bool(entries)
+
+    async def _note(self, stream: Stream, error: HoldfastError) -> None:
+        _log.warning("A stream of the audit trail waits: %s: %s", stream.name, error)
+        try:
+            await self._store.failed(stream.name, str(error))
+        except HoldfastError:  # PostgreSQL is what fails; the log has it
+            return
