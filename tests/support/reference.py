@@ -14,6 +14,8 @@ from holdfast.config import variables
 from holdfast.domain.operations import SUFFICIENT
 from holdfast.domain.policy import Permission
 from holdfast.domain.roles import ROLES, Role
+from holdfast.keyvault_wire import requests, routes
+from holdfast.web import limits
 from holdfast.web.errors import rendering_of
 from holdfast.web.v1.problems import code_of, status_of
 
@@ -70,6 +72,22 @@ def roles() -> str:
     return _table(("role", *(f"`{each}`" for each in Permission)), rows)
 
 
+def request_errors() -> str:
+    """Every error of the server's own: about requests, not about secrets."""
+    kinds_of_requests = (
+        kind
+        for module in (routes, requests, limits)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, errors.HoldfastError) and kind.__module__ == module.__name__
+    )
+    found = sorted((kind.__new__(kind) for kind in kinds_of_requests), key=lambda error: (status_of(error), error.code))
+    rows = [
+        (f"`{error.code}`", str(status_of(error).value), "yes" if error.retryable else "no", _meaning(type(error)))
+        for error in found
+    ]
+    return _table(("code", "status", "again?", "what it says"), rows)
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "most-used-settings": lambda: settings(MOST_USED),
@@ -77,6 +95,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "error-codes": error_codes,
     "permissions": permissions,
     "roles": roles,
+    "request-errors": request_errors,
 }
 
 
@@ -94,12 +113,15 @@ def _error_row(kind: type[errors.HoldfastError]) -> tuple[str, ...]:
     error = kind.__new__(kind)
     shown = rendering_of(error)
     inner = f" {shown.inner_code}" if shown.inner_code else ""
-    meaning = (kind.__doc__ or "").split("\n")[0].replace("``", "`")
     return (
         *(f"`{code_of(error)}`", f"`{kind.__name__}`", "yes" if kind.retryable else "no"),
         *(str(ending_of(error).code), f"{shown.status.value} {shown.code}{inner}", str(status_of(error).value)),
-        meaning,
+        _meaning(kind),
     )
+
+
+def _meaning(kind: type[errors.HoldfastError]) -> str:
+    return (kind.__doc__ or "").split("\n")[0].replace("``", "`")
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

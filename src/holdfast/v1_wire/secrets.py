@@ -52,6 +52,11 @@ class RotationPolicyDocument(Request):
     notify_days_before: Annotated[int, Meta(ge=0, le=MAX_INTERVAL_DAYS)] = 14
     auto_rotate: bool = False
 
+    @classmethod
+    def of_policy(cls, policy: RotationPolicy) -> Self:
+        """Return the document of a policy."""
+        return msgspec.convert(policy, cls, from_attributes=True)
+
     def policy(self) -> RotationPolicy:
         """Return the policy."""
         return msgspec.convert(self, RotationPolicy, from_attributes=True)

@@ -1,4 +1,4 @@
-"""What is written of the API is so: the examples run, the table is the code's, and the page is self-contained."""
+"""What is written of the API is so: the examples run, and the page is self-contained."""
 
 import asyncio
 import json
@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.web.v1.problems import code_of, status_of
 from tests.support.https import Client
 from tests.support.installation import Installation
 from tests.web.conftest import Stubbed
-from tests.web.v1.test_problems import kinds
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 ANYTHING = "…"
@@ -50,14 +48,6 @@ def _shows(shown: Any, full: Any) -> bool:
     if isinstance(shown, list):
         return len(shown) == len(full) and all(map(_shows, shown, full))
     return bool(shown == full)
-
-
-def test_the_guides_table_of_errors_is_the_codes() -> None:
-    listed = re.findall(r"^\| `(\w+)` \| (\d{3}) \| (yes|no) \|$", GUIDE, re.MULTILINE)
-    errors = {code_of(error): error for error in (kind.__new__(kind) for kind in kinds())}
-    in_code = {(code, str(status_of(each).value), "yes" if each.retryable else "no") for code, each in errors.items()}
-    assert set(listed) == {*in_code, ("internal", "500", "no")}
-    assert len(listed) == len(set(listed))
 
 
 async def test_the_page_loads_nothing_from_elsewhere(stubbed: Stubbed) -> None:

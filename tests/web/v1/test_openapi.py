@@ -11,7 +11,7 @@ from tests.support.https import Client
 from tests.support.installation import Installation
 from tests.web.conftest import Stubbed
 
-EXAMPLES = "12"
+EXAMPLES = "10"
 """Per operation and phase: about two thousand requests in all."""
 
 BEYOND_THE_SCHEMA = {
@@ -27,6 +27,8 @@ BEYOND_THE_SCHEMA = {
     "rollbackSecret": "a precondition holds or does not",
     "putGrant": "a grant ends in the future",
     "listRoles": "a cursor is one that was given out",
+    "rotateSecret": "somebody knows how to rotate it",
+    "scheduleRotation": "1.0 is an integer to a schema, and not to us",
     "simulate": "a change has what its kind needs",
     "assignRole": "a role ends in the future",
     "batchGetSecrets": "1.0 is an integer to a schema, and not to us",

@@ -71,7 +71,17 @@ async def test_case_22_permissions_are_of_the_list(vault: Client) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("own-name%2F", "own-name%00", "own-name;x", "own-name%20", "..%2fown-name", "own-name%C0%AF", "%FF", "_"),
+        *(
+            "own-name%2F",
+            "own-name%00",
+            "own-name;x",
+            "own-name%20",
+            "..%2fown-name",
+            "own-name%C0%AF",
+            "%FF",
+            "_",
+            "own%0Aname",
+        ),
         *("a.b", "a_b", "a" * 128, "%F0%9F%94%91", "%E2%80%AEabc", "own%252Dname"),
     ],
 )
@@ -83,13 +93,19 @@ async def test_case_13_and_14_a_name_that_is_none_is_refused(vault: Client, path
     "path",
     [
         *("/v1/", "/v1/secrets/", "/v1//secrets", "/v1/secrets//own-name", "/v1/secrets/own-name/", "/v1/Secrets"),
-        *("/v1/%73ecrets", "/%76%31/secrets", "/v1/../v1/secrets", "/v1/secrets/a/../b", "/v1/secrets/a/versions/1/x"),
+        *("/v1/%73ecrets", "/v1/../v1/secrets", "/v1/secrets/a/../b", "/v1/secrets/a/versions/1/x"),
         *("/v1/secrets%2Fown-name", "/v1/x?next=/healthz"),
     ],
 )
 async def test_case_11_a_path_is_matched_to_the_letter(vault: Client, stubbed: Stubbed, path: str) -> None:
     refused(await vault.request("GET", path), 404, "no_such_path")
     refused(await stubbed.anonymous.request("GET", path), 401, "unauthenticated")
+
+
+async def test_the_other_spellings_of_v1_are_not_ours(vault: Client) -> None:
+    for path in ("/%76%31/secrets", "/V1/secrets", "/v1"):
+        answer = await vault.request("GET", f"{path}?api-version=7.4")
+        assert (answer.status, answer.codes) == (404, ("NotFound", None))
 
 
 async def test_case_12_and_13_spellings_of_a_name_are_one_secret(installation: Installation, vault: Client) -> None:

@@ -2,9 +2,9 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final, Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, Meta
 
 from holdfast.domain.secret import Secret, WriteResult
 from holdfast.errors import (
@@ -16,7 +16,7 @@ from holdfast.errors import (
     SecretUnusable,
     VersionNotFound,
 )
-from holdfast.v1_wire.documents import Page
+from holdfast.v1_wire.documents import Page, Request
 from holdfast.v1_wire.secrets import (
     BatchGet,
     BatchItem,
@@ -41,6 +41,15 @@ _AT_ONCE: Final = 16
 """Items of a batch read at the same time: enough to hide latency, few enough to leave connections for others."""
 
 
+class WhichStage(Request):
+    """Which of the versions that a rotation leaves behind."""
+
+    stage: Annotated[
+        Literal["current", "previous"],
+        Meta(description="`previous`: what a rotation replaced, while its credential still works at the target."),
+    ] = "current"
+
+
 async def list_secrets(call: Call) -> Answer:
     """A page of the secrets that the caller may list."""
     size = call.query.limit
@@ -51,7 +60,7 @@ async def list_secrets(call: Call) -> Answer:
 
 async def get_secret(call: Call) -> Answer:
     """The current version with its value."""
-    return _secret(await call.service.get_secret(call.name, context=call.caller))
+    return _secret(await call.service.get_secret(call.name, stage=call.query.stage, context=call.caller))
 
 
 async def set_secret(call: Call) -> Answer:
@@ -168,6 +177,7 @@ OPERATIONS: Final = (
         needs="`get` on the secret",
         tag="Secrets",
         handle=get_secret,
+        query=WhichStage,
         answer=SecretDocument,
         response_headers=("ETag",),
         errors=_READS,

@@ -8,12 +8,13 @@ from urllib.parse import unquote_to_bytes
 
 from holdfast.errors import InvalidInput
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
-from holdfast.web.v1 import access, authorisation, lifecycle, node, secrets
+from holdfast.web.v1 import access, authorisation, lifecycle, node, rotation, secrets
 from holdfast.web.v1.operation import Operation
 
 OPERATIONS: Final = (
     *secrets.OPERATIONS,
     *lifecycle.OPERATIONS,
+    *rotation.OPERATIONS,
     *access.OPERATIONS,
     *authorisation.OPERATIONS,
     *node.OPERATIONS,
