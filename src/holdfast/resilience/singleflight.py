@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from holdfast.errors import BackendUnavailable
+
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
@@ -22,11 +24,22 @@ class SingleFlight(Generic[K, T]):
         return len(self._flights)
 
     async def do(self, key: K, call: Callable[[], Awaitable[T]]) -> T:
-        """Return what the call under way for ``key`` returns or raise what it raises; begin one if there is none."""
+        """Return what the call under way for ``key`` returns or raise what it raises; begin one if there is none.
+
+        Raises:
+            BackendUnavailable: ``aclose`` ended the call. That is not the caller's own cancellation, and does not look
+                like it.
+        """
         flight = self._flights.get(key)
         if flight is None:
             flight = self._begin(key, call)
-        return await asyncio.shield(flight)
+        try:
+            return await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if flight.cancelled() and caller is not None and not caller.cancelling():
+                raise BackendUnavailable("This node is closing; ask another one, or again once it is back.") from None
+            raise
 
     def forget(self, key: K) -> None:
         """Let the next caller begin anew: what is under way may have seen too old a state."""
