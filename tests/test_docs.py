@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.exits import MEANINGS
-from holdfast.config import Settings, variables
+from holdfast.config import Settings, client_variables, variables
 from holdfast.crypto.certificates import ensure_server_certificate
 from tests.cli.runner import holdfast
 from tests.cli.test_serve import serving
@@ -100,7 +100,7 @@ def test_the_readme_is_short() -> None:
 
 def test_every_setting_exit_code_and_error_is_documented() -> None:
     operations, text = (ROOT / "docs" / "operations.md").read_text(), ERRORS.read_text()
-    assert [each.name for each in variables() if f"| `{each.name}` |" not in operations] == []
+    assert [each.name for each in (*variables(), *client_variables()) if f"| `{each.name}` |" not in operations] == []
     assert [code for code, meaning in MEANINGS.items() if f"| {code} | {meaning} |" not in text] == []
     assert [kind.code for kind in kinds() if f"| `{kind.code}` |" not in text] == []
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from holdfast import errors
 from holdfast.cli.exits import MEANINGS, ending_of
-from holdfast.config import variables
+from holdfast.config import client_variables, variables
 from holdfast.domain.operations import SUFFICIENT
 from holdfast.domain.policy import Permission
 from holdfast.domain.roles import ROLES, Role
@@ -36,6 +36,11 @@ def settings(names: Sequence[str] = ()) -> str:
         (f"`{each.name}`", each.meaning, each.default or "-") for each in variables() if not names or each.name in names
     ]
     return _table(("variable", "meaning", "default"), rows)
+
+
+def client_settings() -> str:
+    """The settings of commands that talk to a server."""
+    return _table(("variable", "meaning"), [(f"`{each.name}`", each.meaning) for each in client_variables()])
 
 
 def exit_codes() -> str:
@@ -91,6 +96,7 @@ def request_errors() -> str:
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "most-used-settings": lambda: settings(MOST_USED),
+    "client-settings": client_settings,
     "exit-codes": exit_codes,
     "error-codes": error_codes,
     "permissions": permissions,

@@ -105,7 +105,10 @@ def _pending(steps: Sequence[Migration], applied: dict[int, str]) -> list[Migrat
         )
     changed = [version for version, checksum in applied.items() if known[version].checksum != checksum]
     if changed:
-        raise StartupError(f"Migration {changed[0]} differs from the one applied here: was this installation modified?")
+        raise StartupError(
+            f"Migration {changed[0]} differs from the one that this database was made with: was this installation "
+            "modified? Install the release that made it, or a newer one; this one changes nothing."
+        )
     return [migration for version, migration in sorted(known.items()) if version not in applied]
 
 
