@@ -17,6 +17,7 @@ import pytest
 from holdfast.cli.exits import MEANINGS
 from holdfast.config import Settings, client_variables, variables
 from holdfast.crypto.certificates import ensure_server_certificate
+from holdfast.domain.policy import Permission
 from tests.cli.runner import holdfast
 from tests.cli.test_serve import serving
 from tests.cli.test_transcripts import KEY
@@ -103,6 +104,13 @@ def test_every_setting_exit_code_and_error_is_documented() -> None:
     assert [each.name for each in (*variables(), *client_variables()) if f"| `{each.name}` |" not in operations] == []
     assert [code for code, meaning in MEANINGS.items() if f"| {code} | {meaning} |" not in text] == []
     assert [kind.code for kind in kinds() if f"| `{kind.code}` |" not in text] == []
+
+
+def test_every_permission_is_explained() -> None:
+    text = (ROOT / "docs" / "authorisation.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \| to |^\| `(operate)` \| over ", text, re.MULTILINE) == [
+        ("", each) if each == "operate" else (each, "") for each in Permission
+    ]
 
 
 def test_what_to_do_is_said_for_every_error() -> None:

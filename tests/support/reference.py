@@ -11,7 +11,6 @@ from typing import Final
 from holdfast import errors
 from holdfast.cli.exits import MEANINGS, ending_of
 from holdfast.config import client_variables, variables
-from holdfast.domain.operations import SUFFICIENT
 from holdfast.domain.policy import Permission
 from holdfast.domain.roles import ROLES, Role
 from holdfast.keyvault_wire import requests, routes
@@ -62,15 +61,6 @@ def error_codes() -> str:
     return _table(columns, [_error_row(kind) for kind in kinds()])
 
 
-def permissions() -> str:
-    """Every permission, with the operations, as the audit trail names them, for which it suffices."""
-    rows = [
-        (f"`{each}`", ", ".join(f"`{name}`" for name, enough in SUFFICIENT.items() if each in enough))
-        for each in Permission
-    ]
-    return _table(("permission", "suffices for"), rows)
-
-
 def roles() -> str:
     """Every role as the set of its permissions."""
     rows = [(f"`{role}`", *("yes" if each in ROLES[role] else "-" for each in Permission)) for role in Role]
@@ -99,7 +89,6 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "client-settings": client_settings,
     "exit-codes": exit_codes,
     "error-codes": error_codes,
-    "permissions": permissions,
     "roles": roles,
     "request-errors": request_errors,
 }

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from holdfast.domain.names import covers, matches
@@ -190,7 +191,9 @@ def parse_permissions(raw: Iterable[object]) -> frozenset[Permission]:
     """
     if not isinstance(raw, Iterable):
         raise InvalidInput(f"permissions must be a list of {', '.join(Permission)}.", field="permissions")
-    names = [raw] if isinstance(raw, str) else list(raw)
+    names = [raw] if isinstance(raw, str) else list(islice(raw, len(Permission) + 1))
+    if len(names) > len(Permission):
+        raise InvalidInput(f"permissions names more than there are: at most {len(Permission)}.", field="permissions")
     unknown = [name for name in names if not isinstance(name, str) or name not in set(Permission)]
     if unknown or not names:
         what = f"{unknown[0]!r:.40} is not a permission" if unknown else "permissions is empty"
