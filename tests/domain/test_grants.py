@@ -102,8 +102,21 @@ def test_a_pattern_that_covers_another_covers_all_its_names(outer: str, inner: s
         assert all(matches(outer, name) for name in ALL_NAMES if matches(inner, name))
 
 
-@settings(max_examples=600, deadline=None)
-@given(st.lists(GRANTS, max_size=8), GRANTS)
+DELEGATED = st.builds(
+    Grant,
+    user_id=st.just("alice"),
+    pattern=st.sampled_from(["*", "a*", "*b", "a*b", "ab*", "a", "ab", "b"]),
+    permissions=st.sampled_from([{Permission.GET}, {Permission.GRANT}, {Permission.GET, Permission.GRANT}]).map(
+        frozenset
+    ),
+    granted_by=st.just("root"),
+    expires_at=st.sampled_from(MOMENTS),
+)
+"""Few enough that much of what is wanted is nearly held."""
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(DELEGATED, max_size=5), DELEGATED)
 def test_what_may_be_handed_out_is_held_on_every_name_and_until_its_end(held: list[Grant], wanted: Grant) -> None:
     if not may_delegate(held, wanted, NOW):
         return
