@@ -8,6 +8,8 @@
     │   └── PurgeProtected         no grant would help before the retention time is over
     ├── SecretNotFound             no such secret or version
     │   └── VersionNotFound
+    ├── IdentityNotFound           no such identity
+    ├── TokenNotFound              no API token of this id
     ├── SecretUnusable             the secret exists; its state refuses disclosure
     │   ├── SecretDisabled
     │   └── SecretOutsideValidity  expired or not yet valid, and the policy refuses those
@@ -92,6 +94,18 @@ class VersionNotFound(SecretNotFound):
     """The secret exists; this version of it does not."""
 
     code = "version_not_found"
+
+
+class IdentityNotFound(HoldfastError):
+    """Nothing is kept about an identity of this name."""
+
+    code = "identity_not_found"
+
+
+class TokenNotFound(HoldfastError):
+    """No API token has this id."""
+
+    code = "token_not_found"
 
 
 class SecretUnusable(HoldfastError):

@@ -35,9 +35,9 @@ def serving(dsn: str, folder: Path, certificate: ServerCertificate) -> Iterator[
 
     async def serve() -> None:
         async with installed(settings_for(dsn, folder), certificate) as installation:
-            secret = await installation.register("operator:remote", ())
-            await installation.service.access.assign_role("operator:remote", "admin", "*")
-            client = await installation.client("operator:remote", secret)
+            secret = await installation.register("remote", ())
+            await installation.service.access.assign_role("remote", "admin", "*")
+            client = await installation.client("remote", secret)
             environ.update(
                 HOLDFAST_ADDR=installation.url,
                 HOLDFAST_TOKEN=client.token or "",

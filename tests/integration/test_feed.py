@@ -14,7 +14,7 @@ from holdfast.stores.postgres.feed import LIVE_WITHIN_S, PostgresFeed
 
 
 class Busy:
-    """A listener that takes its time over clients. ``told`` collects the secrets it heard of."""
+    """A listener that takes its time over identities. ``told`` collects the secrets it heard of."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -28,7 +28,7 @@ class Busy:
 
     async def rules_reached(self, epoch: int) -> None: ...
 
-    async def client_changed(self, client_id: str) -> None:
+    async def identity_changed(self, client_id: str) -> None:
         await asyncio.sleep(0.1)
 
 
@@ -46,7 +46,7 @@ async def test_i3_a_feed_that_is_behind_is_not_live(database: Database) -> None:
     try:
         async with database.connection() as connection:
             await connection.execute(
-                "SELECT pg_notify('holdfast', 'clients:' || n) FROM generate_series(1, 25) n;"
+                "SELECT pg_notify('holdfast', 'identity:' || n) FROM generate_series(1, 25) n;"
                 "SELECT pg_notify('holdfast', 'secret:api-key:7')"
             )
         committed_at = time.monotonic()

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+from holdfast.auth.bearers import ProvenToken
 from holdfast.domain.policy import Caller
 from holdfast.errors import Unauthenticated
 
@@ -22,6 +23,25 @@ class Failing:
             raise self.error
 
         return fail
+
+
+class NoIdentities:
+    """Knows nobody. ``refused``: how many refusals were put on record."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+
+    def prove_token(self, token: str, *, ip_address: str | None = None) -> ProvenToken:
+        raise Unauthenticated("The access token is not good here.")
+
+    def groups_of(self, identity: str) -> frozenset[str]:
+        return frozenset()
+
+    def is_disabled(self, identity: str) -> bool:
+        return False
+
+    async def record_refusal(self, caller: Caller, error: Unauthenticated) -> None:
+        self.refused += 1
 
 
 class OneClient:

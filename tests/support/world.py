@@ -19,8 +19,8 @@ from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.adoption import Adopter
 from holdfast.service.announcing import Announcer
 from holdfast.service.applying import Applier
-from holdfast.service.clients import ClientBook
 from holdfast.service.coherence import Coherence
+from holdfast.service.directory import Directory
 from holdfast.service.grants import GrantBook
 from holdfast.service.guard import Guard
 from holdfast.service.mirror import Mirror
@@ -30,8 +30,8 @@ from holdfast.service.reconciliation import Reconciler
 from holdfast.service.replication import Replicator
 from holdfast.service.sync import VaultSync
 from holdfast.service.writing import NewVersion, Revision, Writer
-from holdfast.stores.postgres.access import PostgresClients
 from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.identities import PostgresIdentities
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.sync_state import PostgresSyncState
@@ -131,7 +131,13 @@ class World:
             clock=self.clock,
             guard=self.guard,
             announcer=Announcer(
-                Coherence(cache, None, SingleFlight(), grants, ClientBook(PostgresClients(self.database))),
+                Coherence(
+                    cache,
+                    None,
+                    SingleFlight(),
+                    grants,
+                    Directory(PostgresIdentities(self.database, self.sealer), self.sealer, self.clock),
+                ),
                 self.replicator,
             ),
             retention_days=90,

@@ -7,7 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from holdfast.auth.bearers import Bearers
 from holdfast.auth.clients import ClientTokens
+from holdfast.auth.limiter import GuessLimits
 from holdfast.auth.resource import Audience
 from holdfast.config import Settings
 from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
@@ -25,7 +27,7 @@ from tests.support.https import Client
 from tests.support.installation import Installation, installed
 from tests.support.postgres import fresh_database
 from tests.support.server import running
-from tests.support.stubs import Failing, OneClient
+from tests.support.stubs import Failing, NoIdentities, OneClient
 
 TENANT = "6f9b1f6e-0f0a-5a51-8d7e-3b0c7a1d2e4f"
 SECRET = "the-right-secret"
@@ -59,18 +61,20 @@ async def stubbed_server(certificate: ServerCertificate) -> AsyncIterator[Stubbe
     signer = TokenSigner(KeyRing(RingKey(bytes(32))), clock.now)
     tokens = ClientTokens(clients, signer, Audience("https://kv.example"), TENANT, clock)
 
+    limits = GuessLimits(clock.monotonic)
+
     def backends() -> Any:
         raise service.error or AssertionError
 
     parts = Parts(
         secrets=cast("Any", service),
         backends=backends,
-        tokens=tokens,
+        bearers=Bearers(tokens, NoIdentities(), limits),
+        limits=limits,
         skip_tokens=SkipTokens(bytes(32)),
         cursors=Cursors(bytes(32)),
         rates=Rates(1_000_000, 1_000_000, clock.monotonic),
         facts=VaultFacts(retention_days=90, purge_protection=False),
-        clock=clock,
     )
     async with running(create_app(parts), certificate) as port:
         anonymous = Client(port, certificate.ca_file)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from holdfast.bootstrap.audit import AuditParts
+from holdfast.bootstrap.identities import IdentityParts, open_directory
 from holdfast.bootstrap.replica import Replica, open_replica
 from holdfast.bootstrap.rotation import open_rotations
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
@@ -27,7 +28,6 @@ from holdfast.service.announcing import Announcer
 from holdfast.service.authorisation import Authorisation
 from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
-from holdfast.service.clients import ClientBook
 from holdfast.service.coherence import Coherence
 from holdfast.service.explaining import Explainer
 from holdfast.service.grants import GrantBook
@@ -45,7 +45,7 @@ from holdfast.service.rules import Rules
 from holdfast.service.simulation import Simulator
 from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
-from holdfast.stores.postgres.access import PostgresClients, PostgresReports
+from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
 from holdfast.stores.postgres.grants import PostgresGrants, PostgresRequests
@@ -106,19 +106,19 @@ class Parts:
         self.trail = self.audit.trail
         self.grants, self._requests = PostgresGrants(database), PostgresRequests(database)
         leases = Leases(settings.grant_lease, settings.grant_leases)
-        self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, leases)
-        self._clients = PostgresClients(database)
-        self.client_book = ClientBook(self._clients)
+        self.directory = open_directory(database, self.sealer, self.clock)
+        self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, leases, self.directory.groups_of)
         self.guard = Guard(self.book, self.trail, self.clock)
         self._lease = timedelta(seconds=leases.longest)
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
         self.shared = self._shared()
         self._flights: SingleFlight[Any, Any] = SingleFlight()
-        self.coherence = Coherence(self.local, self.shared, self._flights, self.book, self.client_book)
+        self.coherence = Coherence(self.local, self.shared, self._flights, self.book, self.directory)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
+        self.identities = self._identities(database)
         self.backends = Outages(self._look, self.clock.now)
         self.rotation = open_rotations(
             settings,
@@ -155,6 +155,17 @@ class Parts:
             store=self.grants,
             sealer=self.sealer,
             clock=self.clock,
+            announce=self.coherence.rules_changed,
+        )
+
+    def _identities(self, database: Database) -> IdentityParts:
+        return IdentityParts(
+            database,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            book=self.book,
+            directory=self.directory,
             announce=self.coherence.rules_changed,
         )
 
@@ -200,7 +211,10 @@ class Parts:
             lister=Lister(self.ledger, self.guard, self.reader.discover),
             access=self._access(),
             authorisation=self._authorisation(),
-            clients=self.client_book,
+            directory=self.directory,
+            identities=self.identities.identities,
+            tokens=self.identities.tokens,
+            clients=self.identities.clients,
             reporter=self._reporter(),
             audit=self.audit.use_cases(self.guard),
             backup=self._backup(),
@@ -212,6 +226,7 @@ class Parts:
             for_vault=replica is not None,
             tenant=str(self._installation.tenant),
             own_database=self._own_database,
+            clock=self.clock,
         )
 
     def _access(self) -> AccessControl:
@@ -219,8 +234,6 @@ class Parts:
             guard=self.guard,
             book=self.book,
             rules=self.rules,
-            clients=self._clients,
-            client_book=self.client_book,
             clock=self.clock,
         )
 
@@ -289,6 +302,7 @@ class Parts:
         return {
             "housekeeping": housekeeping.run(),
             "presence": presence.run(),
+            "token uses": self.identities.tokens.note_uses(),
             **self.rotation.background(),
             **self.audit.background(),
             **(self.replica.background() if self.replica else {}),

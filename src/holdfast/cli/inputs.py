@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import click
 
@@ -50,6 +51,17 @@ def past(text: str) -> datetime:
     return now - (found - now)
 
 
+def duration(text: str) -> timedelta:
+    """Return the duration that ``text`` names, such as 90d, 12h or 30m."""
+    found = _DURATION.fullmatch(text)
+    try:
+        if found:
+            return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except OverflowError:
+        pass
+    raise click.BadParameter("must be a duration such as 90d, 12h or 30m.")
+
+
 def tag(text: str) -> tuple[str, str]:
     """Return the key and the value of ``key=value``; the value may contain further ``=``."""
     key, equals, value = text.partition("=")
@@ -65,6 +77,14 @@ def version(text: str) -> int | str:
     if re.fullmatch(r"[0-9a-fA-F]{32}", text, re.ASCII):
         return text
     raise click.BadParameter("must be a number such as 3, or an id of 32 hex digits.")
+
+
+def uuid(text: str) -> UUID:
+    """Return an id as listings show it."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise click.BadParameter("must be an id as the list shows it, such as 7f0c1ee4-….") from None
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:

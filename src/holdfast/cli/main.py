@@ -11,6 +11,7 @@ from holdfast.cli import (
     audit,
     clients,
     completion,
+    identities,
     lifecycle,
     listing,
     login,
@@ -18,6 +19,7 @@ from holdfast.cli import (
     roles,
     secrets,
     simulation,
+    tokens,
     vault,
 )
 from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
@@ -36,7 +38,7 @@ SECTIONS: Final = {
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),
         *(access.history, audit.audit),
     ),
-    "Identities": (clients.client,),
+    "Identities": (identities.identity, tokens.token, clients.client, identities.admin),
     "A server": (login.login, login.logout, completion.completion),
     "This installation": (node.init, node.serve, node.status, node.health, vault.sync, vault.reconcile),
 }

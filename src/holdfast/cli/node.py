@@ -38,6 +38,13 @@ Three commands to try, in another terminal:
   {program} health
 """
 
+_FIRST: Final = """\
+The token of `admin`, who may do everything. It is shown only now and kept as a hash: store it safely.
+
+  {token}
+
+"""
+
 _READY: Final = """\
 Holdfast is ready in {data}. Next: holdfast serve
 Clients trust {ca}
@@ -56,7 +63,7 @@ def serve(workers: int) -> None:
     """
     import uvloop  # noqa: PLC0415 - the server takes long to import
 
-    from holdfast.web.run import run  # noqa: PLC0415
+    from holdfast.web.run import Serving, run  # noqa: PLC0415
     from holdfast.web.supervisor import supervise  # noqa: PLC0415
 
     settings = Settings.from_environ()
@@ -65,12 +72,12 @@ def serve(workers: int) -> None:
         logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its greetings are for people who run uvicorn
     as_json = output.wants_json()
 
-    def started(url: str, tenant: str) -> None:
-        facts = {"url": url, "ca": _ca_file(settings), "store": _store(settings), "tenant": tenant}
+    def started(serving: Serving) -> None:
+        facts = {"url": serving.url, "ca": _ca_file(settings), "store": _store(settings), "tenant": serving.tenant}
         if as_json:
-            output.write_document(facts)
+            output.write_document(facts | _admin(serving.admin_token))
         else:
-            write_text(_STARTED.format(**facts, program=_program(settings)))
+            write_text(_STARTED.format(**facts, program=_program(settings)) + _first(serving.admin_token))
 
     uvloop.run(run(settings, on_started=started) if workers == 1 else supervise(settings, workers, on_started=started))
     output.say("Holdfast has stopped.")
@@ -80,18 +87,19 @@ def serve(workers: int) -> None:
 def init() -> None:
     """Make everything a node needs, and say what to back up.
 
-    That is the data folder, the encryption key, the private CA and the database schema. What is there stays.
+    That is the data folder, the encryption key, the private CA, the database schema and the identity `admin`, whose
+    token is printed this once. What is there stays.
     """
     from holdfast.web.run import certificate_files  # noqa: PLC0415 - the server takes long to import
 
     settings = Settings.from_environ()
     certificate_files(settings)
-    with_local_service(lambda service, caller: service.get_secret_health(context=caller))
+    admin = with_local_service(lambda service, _: service.identities.bootstrap())
     facts = {"data": str(settings.data_dir), "ca": _ca_file(settings), "key": _key(settings)}
     if output.wants_json():
-        output.write_document(facts)
+        output.write_document(facts | _admin(admin.token if admin else None))
     else:
-        write_text(_READY.format(**facts))
+        write_text(_READY.format(**facts) + _first(admin.token if admin else None))
 
 
 @click.command(cls=Command)
@@ -125,6 +133,14 @@ def status() -> int:
     else:
         output.write_lines(reports.status_lines(report, nodes))
     return exits.OK if report.healthy else exits.DEGRADED
+
+
+def _admin(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"admin_token": token}
+
+
+def _first(token: str | None) -> str:
+    return "" if token is None else "\n" + _FIRST.format(token=token)
 
 
 def _program(settings: Settings) -> str:

@@ -36,9 +36,14 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "role.unassign": (Permission.GRANT,),
     "role.list": (Permission.GRANT, Permission.AUDIT),
     "list_grants": (Permission.GRANT, Permission.AUDIT),
-    "client.add": (Permission.GRANT,),
-    "client.remove": (Permission.GRANT,),
-    "client.list": (Permission.GRANT,),
+    **dict.fromkeys(
+        (
+            *("client.add", "client.remove", "client.list", "token.create"),
+            *("identity.add", "identity.list", "identity.disable", "identity.enable", "identity.remove"),
+            *("identity.groups", "admin.bootstrap", "admin.reset"),
+        ),
+        (Permission.GRANT,),
+    ),
     **dict.fromkeys(
         ("audit.search", "audit.export", "audit.checkpoints", "audit.key", "audit.streams"), (Permission.AUDIT,)
     ),
@@ -49,4 +54,5 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "reconcile": (Permission.OPERATE,),
 }
 """By the name in the audit trail. Listings are not here: each of their entries is decided on its own. Neither is
-``invalidate``, for which one secret needs another permission than all of them."""
+``invalidate``, for which one secret needs another permission than all of them, nor what owners do to their own
+tokens, for which they need none."""

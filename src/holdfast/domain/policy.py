@@ -73,7 +73,8 @@ class AccessContext:
 class Caller:
     """An authenticated identity. ``is_system`` marks the application that owns the service itself.
 
-    ``groups``: names, without ``GROUP_PREFIX``, that the proof of identity vouched for.
+    ``groups``: names, without ``GROUP_PREFIX``, that the proof of identity vouched for. ``credential``: the id of the
+    API token that was the proof, if one was.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Caller:
     request_id: str | None = None
     groups: frozenset[str] = frozenset()
     method: AuthMethod = AuthMethod.CONTEXT
+    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Every method may raise ``BackendUnavailable`` when its backend does not answer; 
 """
 
 from holdfast.domain.sealed import Place, SealedValue
-from holdfast.ports.access import ClientRecord, ClientStore, GrantStore, KeyRegistry, RequestLog, RuleKind, StoredRule
+from holdfast.ports.access import GrantStore, KeyRegistry, RequestLog, RuleKind, StoredRule
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
@@ -17,6 +17,16 @@ from holdfast.ports.audit import (
 from holdfast.ports.caching import Cache, CacheEntry
 from holdfast.ports.clock import Clock
 from holdfast.ports.feed import Feed, FeedListener
+from holdfast.ports.identities import (
+    ClientRecord,
+    ClientStore,
+    IdentityRecord,
+    IdentityStore,
+    Standing,
+    StoredToken,
+    TokenRecord,
+    TokenStore,
+)
 from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
 from holdfast.ports.nodes import NodeRecord, NodeStore
@@ -51,6 +61,8 @@ __all__ = [
     "GrantStore",
     "HandlerLookup",
     "Head",
+    "IdentityRecord",
+    "IdentityStore",
     "Journal",
     "JournalStatus",
     "KeyRegistry",
@@ -70,13 +82,17 @@ __all__ = [
     "SealedValue",
     "Sealer",
     "Signing",
+    "Standing",
     "StoredRule",
+    "StoredToken",
     "StoredVersion",
     "StreamState",
     "StreamStore",
     "SyncLease",
     "SyncState",
     "SyncStatus",
+    "TokenRecord",
+    "TokenStore",
     "Vault",
     "VaultTotals",
     "VaultVersion",

@@ -1,4 +1,4 @@
-"""Grants, clients and keys at the commit point."""
+"""Grants and keys at the commit point."""
 
 import enum
 from collections.abc import Mapping, Sequence
@@ -121,35 +121,6 @@ class GrantStore(Protocol):
 
         Returns whether there was one (the record is kept either way) and the epoch.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientRecord:
-    """A client of the token endpoint, without its secret."""
-
-    client_id: str
-    created_at: datetime
-    created_by: str
-
-
-class ClientStore(Protocol):
-    """Client ids with their secrets, kept as hashes only."""
-
-    async def add(self, client_id: str, secret_hash: bytes, created_by: str, record: AuditRecord) -> None:
-        """Insert a client.
-
-        Raises:
-            Conflict: the id is taken.
-        """
-
-    async def secret_hash(self, client_id: str) -> bytes | None:
-        """Return the hash of an active client's secret."""
-
-    async def remove(self, client_id: str, record: AuditRecord) -> bool:
-        """Remove a client; False if there was none."""
-
-    async def list(self) -> Sequence[ClientRecord]:
-        """Every client, by id."""
 
 
 class KeyRegistry(Protocol):

@@ -23,8 +23,8 @@ class FeedListener(Protocol):
     async def rules_reached(self, epoch: int) -> None:
         """The epoch of all rules as it is now: another one than the last announced means that news was lost."""
 
-    async def client_changed(self, client_id: str) -> None:
-        """A client was added or removed."""
+    async def identity_changed(self, name: str) -> None:
+        """An identity, its groups, tokens or client secret were changed."""
 
 
 class Feed(Protocol):

@@ -1,13 +1,10 @@
-"""Who may do what: grants and clients, and the questions about them."""
+"""Who may do what: grants, and the questions about them."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from holdfast.crypto.credentials import hash_client_secret, new_client_secret, verify_client_secret
 from holdfast.domain.names import SecretName, canonical_pattern
 from holdfast.domain.policy import (
-    NOBODY,
-    AuthMethod,
     Caller,
     Grant,
     Permission,
@@ -16,9 +13,7 @@ from holdfast.domain.policy import (
     parse_permissions,
 )
 from holdfast.domain.validation import valid_future
-from holdfast.errors import InvalidInput
-from holdfast.ports import ClientRecord, ClientStore, Clock, RuleKind, StoredRule
-from holdfast.service.clients import ClientBook
+from holdfast.ports import Clock, RuleKind, StoredRule
 from holdfast.service.grants import GrantBook
 from holdfast.service.guard import WHOLE_VAULT, Guard
 from holdfast.service.rules import Rules, granter
@@ -33,12 +28,9 @@ class AccessControl:
         guard: Guard,
         book: GrantBook,
         rules: Rules,
-        clients: ClientStore,
-        client_book: ClientBook,
         clock: Clock,
     ) -> None:
-        self._guard, self._book, self._rules = guard, book, rules
-        self._clients, self._client_book, self._clock = clients, client_book, clock
+        self._guard, self._book, self._rules, self._clock = guard, book, rules, clock
 
     async def grant(
         self,
@@ -99,46 +91,3 @@ class AccessControl:
             found = await self._rules.in_force(RuleKind.GRANT)
             await self._guard.record(authorized)
         return [rule.grant() for rule in found]
-
-    async def add_client(self, caller: Caller, client_id: str) -> str:
-        """Make a client and return its secret, which is shown this once.
-
-        Raises:
-            Conflict: the id is taken.
-        """
-        identity = canonical_identity(client_id)
-        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.add") as authorized:
-            secret = new_client_secret()
-            stored = hash_client_secret(secret)
-            await self._clients.add(identity, stored, caller.id, self._guard.success(authorized))
-        await self._client_book.load()
-        return secret
-
-    async def remove_client(self, caller: Caller, client_id: str) -> bool:
-        """Remove a client: its tokens stop working. Its grants stay, for a client of the same id."""
-        identity = canonical_identity(client_id)
-        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.remove") as authorized:
-            removed = await self._clients.remove(identity, self._guard.success(authorized))
-        await self._client_book.load()
-        return removed
-
-    async def list_clients(self, caller: Caller) -> list[ClientRecord]:
-        """All clients, without their secrets."""
-        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.list") as authorized:
-            found = list(await self._clients.list())
-            await self._guard.record(authorized)
-        return found
-
-    async def authenticate(self, client_id: str, client_secret: str, ip_address: str | None) -> Caller:
-        """Return the caller that a client id and its secret prove; both outcomes are on record.
-
-        Raises:
-            Unauthenticated: unknown id or wrong secret; the work done is the same.
-        """
-        try:
-            caller = Caller(canonical_identity(client_id), ip_address=ip_address, method=AuthMethod.CLIENT)
-        except InvalidInput:
-            caller = Caller(NOBODY, ip_address=ip_address, method=AuthMethod.CLIENT)
-        async with self._guard.login(caller):
-            verify_client_secret(client_secret, await self._clients.secret_hash(caller.id))
-        return caller

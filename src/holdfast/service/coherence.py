@@ -9,7 +9,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Secret
 from holdfast.ports import Cache
 from holdfast.resilience.singleflight import SingleFlight
-from holdfast.service.clients import ClientBook
+from holdfast.service.directory import Directory
 from holdfast.service.grants import GrantBook
 
 Flights = SingleFlight[SecretName, Secret]
@@ -79,13 +79,13 @@ class Absences:
 
 
 class Coherence:
-    """Implements ``ports.FeedListener`` over the caches, the loads under way, the grants and the clients."""
+    """Implements ``ports.FeedListener`` over the caches, the loads under way, the grants and the identities."""
 
     def __init__(
-        self, local: Cache, shared: Cache | None, flights: Flights, grants: GrantBook, clients: ClientBook
+        self, local: Cache, shared: Cache | None, flights: Flights, grants: GrantBook, directory: Directory
     ) -> None:
         self._local, self._shared, self._flights = local, shared, flights
-        self._grants, self._clients = grants, clients
+        self._grants, self._directory = grants, directory
         self.unsettled = Unsettled()
         self.absences = Absences(time.monotonic)
 
@@ -93,7 +93,7 @@ class Coherence:
         """See the port."""
         await self._local.clear()
         await self._grants.load()
-        await self._clients.load()
+        await self._directory.load()
 
     async def secret_changed(self, name: SecretName, revision: int) -> None:
         """See the port."""
@@ -121,6 +121,6 @@ class Coherence:
         """See the port."""
         await self._grants.reached(epoch)
 
-    async def client_changed(self, client_id: str) -> None:
+    async def identity_changed(self, name: str) -> None:
         """See the port."""
-        await self._clients.load()
+        await self._directory.load(name)

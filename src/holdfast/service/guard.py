@@ -84,6 +84,24 @@ class Guard:
             raise
         await self._audit.append(record_of(caller, "login", WHOLE_VAULT, self._clock.now()))
 
+    @asynccontextmanager
+    async def own(self, caller: Caller, operation: str) -> AsyncIterator[Authorized]:
+        """Let callers do something to their own identity, for which they need no grant. No secret is within reach.
+
+        Raises:
+            LeaseExpired: what is known here is too old to act on.
+        """
+        try:
+            self._grants.check_lease(WHOLE_VAULT)
+            yield Authorized(caller, Permission.LIST, WHOLE_VAULT, operation, _MINT)
+        except (Exception, asyncio.CancelledError) as error:
+            await self._audit.append(self.failure(caller, operation, WHOLE_VAULT, error))
+            raise
+
+    async def record_refusal(self, caller: Caller, error: BaseException) -> None:
+        """Put a proof of identity that does not hold on record, before whoever tried it is told."""
+        await self._audit.append(self.failure(caller, "login", WHOLE_VAULT, error))
+
     def _authorize(
         self, caller: Caller, sufficient: tuple[Permission, ...], name: SecretName, operation: str
     ) -> Authorized:

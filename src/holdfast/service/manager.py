@@ -32,8 +32,8 @@ from holdfast.domain.validation import (
     valid_stage,
     valid_version,
 )
-from holdfast.errors import StartupError
-from holdfast.ports import BackendHealth, ClientRecord, NodeRecord, RotationHandler
+from holdfast.errors import StartupError, Unauthenticated
+from holdfast.ports import BackendHealth, ClientRecord, Clock, NodeRecord, RotationHandler
 from holdfast.service.access import AccessControl
 from holdfast.service.audit import Audit
 from holdfast.service.authorisation import Authorisation
@@ -41,9 +41,11 @@ from holdfast.service.backup import Backup
 from holdfast.service.caching import CacheControl
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
-from holdfast.service.clients import ClientBook
+from holdfast.service.clients import Clients
+from holdfast.service.directory import Directory, ProvenToken
 from holdfast.service.guard import Guard
 from holdfast.service.handlers import Generate, Handlers
+from holdfast.service.identities import Identities
 from holdfast.service.listing import Lister, as_deleted
 from holdfast.service.mirroring import Progress, SyncReport
 from holdfast.service.reading import Reader
@@ -52,6 +54,7 @@ from holdfast.service.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.requests import SetRequest, UpdateRequest
 from holdfast.service.rotationcontrol import RotationControl
 from holdfast.service.rotations import Rotations
+from holdfast.service.tokens import Tokens
 from holdfast.service.vaultcontrol import VaultControl
 from holdfast.service.writing import Writer
 
@@ -72,7 +75,10 @@ class UseCases:
     authorisation: Authorisation
     reporter: Reporter
     audit: Audit
-    clients: ClientBook
+    directory: Directory
+    identities: Identities
+    tokens: Tokens
+    clients: Clients
     backup: Backup
     caches: CacheControl
     rotations: Rotations
@@ -82,6 +88,7 @@ class UseCases:
     for_vault: bool
     tenant: str
     own_database: bool
+    clock: Clock
 
 
 class SecretsService:
@@ -432,15 +439,15 @@ class SecretsService:
 
     async def add_client(self, client_id: str, *, context: Context = None) -> str:
         """Make a client of the server and return its secret, which is shown this once."""
-        return await self._use.access.add_client(_caller(context), client_id)
+        return await self._use.clients.add(_caller(context), client_id)
 
     async def remove_client(self, client_id: str, *, context: Context = None) -> bool:
         """Remove a client; False if there was none."""
-        return await self._use.access.remove_client(_caller(context), client_id)
+        return await self._use.clients.remove(_caller(context), client_id)
 
     async def list_clients(self, *, context: Context = None) -> list[ClientRecord]:
         """Return all clients, without their secrets."""
-        return await self._use.access.list_clients(_caller(context))
+        return await self._use.clients.list(_caller(context))
 
     async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None = None) -> Caller:
         """Return the caller that a client id and secret prove.
@@ -448,11 +455,47 @@ class SecretsService:
         Raises:
             Unauthenticated: they prove nobody.
         """
-        return await self._use.access.authenticate(client_id, client_secret, ip_address)
+        return await self._use.clients.authenticate(client_id, client_secret, ip_address)
 
     def client_since(self, client_id: str) -> datetime | None:
         """When a client was made, as far as this node knows (at most a second old); None if there is none."""
         return self._use.clients.since(client_id)
+
+    # --- identities ---
+
+    @property
+    def identities(self) -> Identities:
+        """What may be done with identities and their groups."""
+        return self._use.identities
+
+    @property
+    def tokens(self) -> Tokens:
+        """What may be done with API tokens."""
+        return self._use.tokens
+
+    def prove_token(self, token: str, *, ip_address: str | None = None) -> ProvenToken:
+        """Return whose API token this is, from memory. How long that may be acted on without PostgreSQL, grants say.
+
+        Raises:
+            Unauthenticated: it is not good here.
+        """
+        return self._use.directory.prove(token, ip_address)
+
+    def groups_of(self, identity: str) -> frozenset[str]:
+        """The groups, kept here, that an identity is a member of; from memory."""
+        return self._use.directory.groups_of(identity)
+
+    def is_disabled(self, identity: str) -> bool:
+        """Whether an identity has been disabled; from memory."""
+        return self._use.directory.is_disabled(identity)
+
+    async def record_refusal(self, caller: Caller, error: Unauthenticated) -> None:
+        """Put a proof of identity that does not hold on record, before whoever tried it is told."""
+        await self._use.guard.record_refusal(caller, error)
+
+    def now(self) -> datetime:
+        """The present moment by PostgreSQL's clock."""
+        return self._use.clock.now()
 
     # --- health ---
 

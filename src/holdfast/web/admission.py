@@ -16,11 +16,11 @@ class Admission:
         """Return the caller of a request.
 
         Raises:
-            InvalidInput: no valid Host header.
-            Unauthenticated: no token, not exactly one, or one that does not hold here.
+            InvalidInput: no valid Host header, several Authorization headers, or a token in the URL.
+            Unauthenticated: no token, or one that does not hold here.
             RateLimited: this identity asks too often.
         """
-        caller = self._identity.caller(exchange)
+        caller = await self._identity.caller(exchange)
         self._rates.take(caller.id)
         return caller
 

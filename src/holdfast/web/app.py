@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from holdfast.auth.clients import ClientTokens
-from holdfast.auth.limiter import FailureLimiter
+from holdfast.auth.bearers import Bearers
+from holdfast.auth.limiter import GuessLimits
 from holdfast.keyvault_wire.paging import SkipTokens
-from holdfast.ports import Clock
 from holdfast.service.manager import SecretsService
 from holdfast.web import oauth
 from holdfast.web.admission import Admission
@@ -32,12 +31,12 @@ class Parts:
 
     secrets: SecretsService
     backends: Backends
-    tokens: ClientTokens
+    bearers: Bearers
+    limits: GuessLimits
     skip_tokens: SkipTokens
     cursors: Cursors
     rates: Rates
     facts: VaultFacts
-    clock: Clock
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -48,7 +47,7 @@ def create_app(parts: Parts) -> ASGIApp:
 
 def surfaces(parts: Parts) -> tuple[KeyVaultApi, V1Api]:
     """Return Key Vault's API and our own, behind one admission."""
-    admission = Admission(Identity(parts.tokens), parts.rates)
+    admission = Admission(Identity(parts.bearers), parts.rates)
     return (
         KeyVaultApi(parts.secrets, admission, parts.facts, parts.skip_tokens),
         V1Api(parts.secrets, admission, parts.cursors),
@@ -77,8 +76,7 @@ def _health(parts: Parts) -> list[BaseRoute]:
 
 
 def _oauth(parts: Parts) -> list[BaseRoute]:
-    limiter = FailureLimiter(parts.clock.monotonic)
-    server = oauth.OAuthServer(parts.tokens, limiter)
+    server = oauth.OAuthServer(parts.bearers.clients, parts.limits)
     configuration, keys = Endpoint(server.configuration, oauth.refuse), Endpoint(server.keys, oauth.refuse)
     return [
         Route("/{tenant}/oauth2/v2.0/token", Endpoint(server.token, oauth.refuse), methods=["POST"]),

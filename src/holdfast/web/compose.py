@@ -1,8 +1,11 @@
 """The server of a service: everything it needs, from the settings and the key ring."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from holdfast.auth.bearers import Bearers
 from holdfast.auth.clients import ClientTokens
+from holdfast.auth.limiter import GuessLimits
 from holdfast.auth.resource import Audience
 from holdfast.bootstrap.storage import key_ring
 from holdfast.config import Settings
@@ -39,15 +42,28 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
         service.check_ready()
         return service.backends()
 
-    ring, clock = key_ring(settings, own_database=service.own_database), SystemClock()
+    ring, clock = key_ring(settings, own_database=service.own_database), ServiceClock(service)
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
+    clients = ClientTokens(service, signer, audience, service.tenant, clock)
+    limits = GuessLimits(clock.monotonic)
     return Parts(
         secrets=service,
         backends=backends,
-        tokens=ClientTokens(service, signer, audience, service.tenant, clock),
+        bearers=Bearers(clients, service, limits),
+        limits=limits,
         skip_tokens=SkipTokens(ring.primary.subkey("skip-token")),
         cursors=Cursors(ring.primary.subkey("v1-cursor")),
         rates=Rates(settings.rate_limit, settings.rate_burst, clock.monotonic),
         facts=VaultFacts(settings.retention_days, settings.purge_protection),
-        clock=clock,
     )
+
+
+class ServiceClock(SystemClock):
+    """What tokens are checked by: PostgreSQL's clock, so that no node is late or early by itself."""
+
+    def __init__(self, service: SecretsService) -> None:
+        self._service = service
+
+    def now(self) -> datetime:
+        """The present moment in UTC."""
+        return self._service.now()

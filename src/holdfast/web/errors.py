@@ -63,6 +63,8 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         errors.AccessDenied: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "ForbiddenByRbac"),
         errors.SecretNotFound: _NOT_FOUND,
         errors.VersionNotFound: _NOT_FOUND,
+        errors.IdentityNotFound: Rendering(HTTPStatus.NOT_FOUND, "IdentityNotFound"),
+        errors.TokenNotFound: Rendering(HTTPStatus.NOT_FOUND, "TokenNotFound"),
         errors.SecretUnusable: Rendering(HTTPStatus.FORBIDDEN, "Forbidden"),
         errors.SecretDisabled: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "SecretDisabled"),
         errors.SecretOutsideValidity: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "SecretOutsideValidity"),

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import ipaddress
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,7 +11,8 @@ from urllib.parse import parse_qsl, unquote_plus
 import msgspec
 
 from holdfast.auth.clients import ClientTokens
-from holdfast.auth.limiter import FailureLimiter
+from holdfast.auth.limiter import GuessLimits, source_of
+from holdfast.domain.policy import MAX_IDENTITY_LENGTH
 from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Unauthenticated
 from holdfast.web.errors import refusal, retry_after
 from holdfast.web.exchange import Exchange, RawHeaders, Reply
@@ -47,15 +47,15 @@ class _Credentials:
 class OAuthServer:
     """The token endpoint, the discovery document and the keys of one tenant."""
 
-    def __init__(self, tokens: ClientTokens, limiter: FailureLimiter) -> None:
+    def __init__(self, tokens: ClientTokens, limits: GuessLimits) -> None:
         self._tokens = tokens
-        self._limiter = limiter
+        self._limits = limits
 
     async def token(self, exchange: Exchange) -> Reply:
         """Exchange a client id and secret for a token."""
         self._check_tenant(exchange)
-        source = _source(exchange.peer)
-        wait_s = self._limiter.retry_after_s(source)
+        source = source_of(exchange.peer)
+        wait_s = self._limits.logins.retry_after_s(source)
         if wait_s:
             raise _busy(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong credentials from this address; wait.", wait_s)
         form = _form(exchange, await exchange.body(MAX_TOKEN_REQUEST_BYTES))
@@ -67,8 +67,7 @@ class OAuthServer:
                 credentials.client_id, credentials.client_secret, resource, exchange.host, ip_address=exchange.peer
             )
         except Unauthenticated as error:
-            self._limiter.failed(source)
-            raise _invalid_client(exchange) from error
+            raise self._wrong(exchange, source, credentials.client_id) from error
         except InvalidInput as error:
             raise OAuthError("invalid_scope", str(error)) from error
         seconds = int(issued.lifetime.total_seconds())
@@ -79,6 +78,16 @@ class OAuthServer:
             "access_token": issued.token,
         }
         return Reply(HTTPStatus.OK, _encode(answer))
+
+    def _wrong(self, exchange: Exchange, source: str, client_id: str) -> OAuthError:
+        """Count a wrong secret, and refuse it. One identity is one counter, in whatever letters it is written."""
+        identity = client_id.strip().casefold()[:MAX_IDENTITY_LENGTH]
+        self._limits.logins.failed(source)
+        wait_s = self._limits.identities.retry_after_s(identity)
+        if wait_s:
+            return _busy(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong secrets for this client; wait.", wait_s)
+        self._limits.identities.failed(identity)
+        return _invalid_client(exchange)
 
     async def configuration(self, exchange: Exchange) -> Reply:
         """Return the OpenID discovery document."""
@@ -179,12 +188,3 @@ def _invalid_client(exchange: Exchange) -> OAuthError:
 
 def _busy(status: HTTPStatus, text: str, wait_s: float | None = None) -> OAuthError:
     return OAuthError("temporarily_unavailable", text, status, (retry_after(wait_s),))
-
-
-def _source(peer: str | None) -> str:
-    """Who is counted as one guesser: an IPv4 address, or the /64 that one IPv6 customer has to himself."""
-    try:
-        address = ipaddress.ip_address(peer or "")
-    except ValueError:
-        return peer or ""
-    return peer or "" if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))

@@ -3,6 +3,7 @@
 import gc
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,14 +16,27 @@ from holdfast.web.compose import create_server_app
 from holdfast.web.draining import Drain
 from holdfast.web.server import listen, serve
 
-OnServing: TypeAlias = Callable[[str, str], None]
-"""Called with the server's URL and tenant id once it takes connections."""
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that takes connections. ``admin_token``: the only token of the first identity, to be shown once."""
+
+    url: str
+    tenant: str
+    admin_token: str | None = field(default=None, repr=False)
+
+
+OnServing: TypeAlias = Callable[[Serving], None]
+"""Called once the server takes connections."""
+
+OnFirstStart = Callable[[str], None]
+"""Is given the only token of the first identity, to be shown once."""
 
 
 async def run(
     settings: Settings, *, listener: socket.socket | None = None, on_started: OnServing | None = None
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT. Where there is no identity yet, ``admin`` is made.
 
     ``listener``: a bound socket that this process shares with other workers; by default one of its own.
 
@@ -37,9 +51,11 @@ async def run(
         gc.collect()
         gc.freeze()
         if on_started is not None:
-            on_started(url, service.tenant)
+            on_started(Serving(url, service.tenant, token))
 
     async with create_secrets_service(settings) as service:
+        first = await service.identities.bootstrap()
+        token = first.token if first else None
         await serve(
             create_server_app(service, settings, drain),
             listener or listen(settings.host, settings.port),

@@ -17,7 +17,7 @@ from typing import Final
 
 from holdfast.config import Settings
 from holdfast.errors import StartupError
-from holdfast.web.run import OnServing, certificate_files
+from holdfast.web.run import OnServing, Serving, certificate_files
 from holdfast.web.server import BACKLOG, FINISH_S, listen, url_of
 
 _log: Final = logging.getLogger(__name__)
@@ -49,17 +49,22 @@ class Supervisor:
         self._farewell = signal.SIGTERM
         self._replacing = asyncio.Lock()
 
-    async def run(self, on_started: Callable[[str], None]) -> None:
-        """Start all workers, tell the tenant they serve, and keep them running until told to stop.
+    async def run(self, on_started: Callable[[str, str | None], None]) -> None:
+        """Start all workers, tell the tenant they serve (and the token that the first one made, if any).
+
+        Keeps them running until told to stop.
 
         Raises:
             StartupError: a first worker does not start.
         """
         try:
             with self._signals():
-                tenant = await self._add()  # alone, so that one process makes the database and says what is wrong
+                (
+                    tenant,
+                    token,
+                ) = await self._add()  # alone, so that one process makes the database and says what is wrong
                 await self._all(self._add() for _ in range(1, self._count))
-                on_started(tenant)
+                on_started(tenant, token)
                 await self._stopping.wait()
         finally:
             self._stopping.set()
@@ -82,15 +87,16 @@ class Supervisor:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _add(self) -> str:
-        process, tenant = await self._spawn()
+    async def _add(self) -> tuple[str, str | None]:
+        process, said = await self._spawn()
         worker = _Worker(process)
         self._workers.append(worker)
         self._keep(self._watch(worker))
-        return tenant
+        tenant, _, token = said.partition(" ")
+        return tenant, token or None
 
     async def _spawn(self) -> tuple[asyncio.subprocess.Process, str]:
-        """Start a process; return it with its tenant once it accepts connections."""
+        """Start a process; return it with what it says once it accepts connections."""
         theirs, ours = os.pipe()
         descriptors = (self._listener.fileno(), ours, self._lifeline)
         command = (sys.executable, "-m", "holdfast.web.worker", *map(str, descriptors))
@@ -99,8 +105,8 @@ class Supervisor:
         finally:
             os.close(ours)
         async with _reading(theirs) as ready:
-            if tenant := (await ready.read()).decode():
-                return process, tenant
+            if said := (await ready.read()).decode():
+                return process, said
         code = await process.wait()
         raise StartupError(f"A worker ended with exit code {code} before it could serve; what it said stands above.")
 
@@ -170,7 +176,7 @@ async def supervise(settings: Settings, count: int, *, on_started: OnServing) ->
     with contextlib.closing(listen(settings.host, settings.port)) as listener:
         listener.listen(BACKLOG)
         supervisor = Supervisor(listener, count, settings.drain.total_seconds())
-        await supervisor.run(lambda tenant: on_started(url_of(listener), tenant))
+        await supervisor.run(lambda tenant, token: on_started(Serving(url_of(listener), tenant, token)))
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,8 @@
 """One of several server processes on one listening socket: ``python -m holdfast.web.worker LISTENER READY LIFELINE``.
 
 The three are file descriptors that the supervisor leaves open: the bound socket, a pipe on which the worker says its
-tenant once it accepts connections, and a pipe whose end means that the supervisor is gone.
+tenant once it accepts connections (and, the very first one, the token it made), and a pipe whose end means that the
+supervisor is gone.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import uvloop
 
 from holdfast.config import Settings
 from holdfast.errors import HoldfastError
-from holdfast.web.run import run
+from holdfast.web.run import Serving, run
 
 FAILED_TO_START: Final = 9
 """The exit code of a node whose settings or start are at fault, as the command line has it."""
@@ -38,8 +39,8 @@ def main(arguments: list[str]) -> int:
 
 
 async def _serve(settings: Settings, listener: int, ready: int, lifeline: int) -> None:
-    def started(_url: str, tenant: str) -> None:
-        os.write(ready, tenant.encode())
+    def started(serving: Serving) -> None:
+        os.write(ready, f"{serving.tenant} {serving.admin_token or ''}".encode())
         os.close(ready)
 
     def orphaned() -> None:

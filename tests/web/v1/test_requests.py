@@ -187,4 +187,4 @@ async def test_case_3_a_token_comes_once_and_in_its_header(stubbed: Stubbed) -> 
     query = await stubbed.anonymous.request("GET", f"{NAME}?access_token={token}")
     refused(query, 401, "unauthenticated")
     twice = await stubbed.client.request("GET", NAME, headers={"authorization": f"Bearer {token}"})
-    refused(twice, 401, "unauthenticated")
+    refused(twice, 400, "invalid_input", "authorization")

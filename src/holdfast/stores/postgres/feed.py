@@ -134,8 +134,8 @@ async def _deliver(payload: str, listener: FeedListener) -> None:
     elif kind == "rules":
         epoch, _, subject = rest.partition(":")
         await listener.rules_changed(int(epoch), subject or None)
-    elif kind == "clients":
-        await listener.client_changed(rest)
+    elif kind == "identity":
+        await listener.identity_changed(rest)
 
 
 class DatabaseClock(SystemClock):

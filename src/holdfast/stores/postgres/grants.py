@@ -8,12 +8,28 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.simulation import RecordedRequest
 from holdfast.ports import RuleKind, StoredRule
-from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
 
 REPLAY_TIMEOUT_S: Final = 60.0
 """Seconds that the sum over recorded requests may take: months of them are many millions of rows."""
+
+
+async def put_rule(connection: Connection, rule: StoredRule) -> Mapping[str, Any]:
+    """Insert or replace a rule in a transaction; returns its ``id`` and the ``epoch``."""
+    row: Mapping[str, Any] = await connection.fetchrow(
+        load("grants")[f"put_{rule.kind}"],
+        rule.subject,
+        rule.pattern,
+        list(rule.terms) if rule.kind is RuleKind.GRANT else rule.terms[0],
+        rule.granted_by,
+        rule.granted_at,
+        rule.expires_at,
+        rule.incarnation,
+        rule.attestation,
+    )
+    return row
 
 
 class PostgresGrants:
@@ -41,19 +57,8 @@ class PostgresGrants:
 
     async def put(self, rule: StoredRule, record: AuditRecord) -> tuple[int, int]:
         """See the port."""
-        terms = list(rule.terms) if rule.kind is RuleKind.GRANT else rule.terms[0]
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(
-                self._sql[f"put_{rule.kind}"],
-                rule.subject,
-                rule.pattern,
-                terms,
-                rule.granted_by,
-                rule.granted_at,
-                rule.expires_at,
-                rule.incarnation,
-                rule.attestation,
-            )
+            row = await put_rule(connection, rule)
             await put_record(connection, record)
         self._database.recorded()
         return row["id"], row["epoch"]

@@ -1,15 +1,3 @@
--- name: add_client
-INSERT INTO clients (client_id, secret_hash, created_by) VALUES ($1, $2, $3)
-ON CONFLICT (client_id) DO NOTHING RETURNING pg_notify('holdfast', 'clients:' || client_id)
-
--- name: client_hash
-SELECT secret_hash FROM clients WHERE client_id = $1
-
--- name: remove_client
-DELETE FROM clients WHERE client_id = $1 RETURNING pg_notify('holdfast', 'clients:' || client_id)
-
--- name: clients
-SELECT client_id, created_at, created_by FROM clients ORDER BY client_id
 
 -- name: has_keys
 SELECT to_regclass('encryption_keys') IS NOT NULL

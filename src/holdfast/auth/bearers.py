@@ -1,0 +1,91 @@
+"""From a bearer token of any kind to who it proves."""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import UUID
+
+from holdfast.auth.clients import ClientTokens
+from holdfast.auth.limiter import GuessLimits, source_of
+from holdfast.crypto.api_tokens import API_TOKEN_PREFIX
+from holdfast.domain.policy import NOBODY, AuthMethod, Caller
+from holdfast.errors import Throttled, Unauthenticated
+
+
+class ProvenToken(Protocol):
+    """Whose API token it is, and which one."""
+
+    @property
+    def identity(self) -> str:
+        """The canonical identity."""
+
+    @property
+    def id(self) -> UUID:
+        """The token's id."""
+
+
+class Identities(Protocol):
+    """The identities that this installation knows; all but ``record_refusal`` answers from memory."""
+
+    def prove_token(self, token: str, *, ip_address: str | None = None) -> ProvenToken:
+        """Return whose API token this is.
+
+        Raises:
+            Unauthenticated: it is not good here.
+        """
+
+    def groups_of(self, identity: str) -> frozenset[str]:
+        """The groups, kept here, that an identity is a member of."""
+
+    def is_disabled(self, identity: str) -> bool:
+        """Whether an identity has been disabled."""
+
+    async def record_refusal(self, caller: Caller, error: Unauthenticated) -> None:
+        """Put a refusal on record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An identity, the groups it is a member of, and how it was proven."""
+
+    identity: str
+    method: AuthMethod
+    groups: frozenset[str] = frozenset()
+    credential: str | None = None
+
+
+_NOBODY: Final = Caller(NOBODY)
+
+
+class Bearers:
+    """Takes API tokens and the tokens of clients, each recognised by its shape."""
+
+    def __init__(self, clients: ClientTokens, identities: Identities, limits: GuessLimits) -> None:
+        self.clients = clients
+        self._identities = identities
+        self._limits = limits
+
+    async def prove(self, token: str, host: str, asker: Caller = _NOBODY) -> Proof:
+        """Return whom a token proves to the server at ``host``; ``asker`` is who is on record when it proves nobody.
+
+        Raises:
+            Unauthenticated: nobody. That is on record.
+            Throttled: nobody, once too often from this source. A right token is never refused so.
+        """
+        try:
+            return self._proof(token, host, asker)
+        except Unauthenticated as error:
+            source = source_of(asker.ip_address)
+            wait_s = self._limits.bearers.retry_after_s(source)
+            if wait_s:
+                raise Throttled("Too many wrong tokens from this address.", retry_after_s=wait_s) from error
+            self._limits.bearers.failed(source)
+            await self._identities.record_refusal(asker, error)
+            raise
+
+    def _proof(self, token: str, host: str, asker: Caller) -> Proof:
+        if token.startswith(API_TOKEN_PREFIX):
+            proven = self._identities.prove_token(token, ip_address=asker.ip_address)
+            groups = self._identities.groups_of(proven.identity)
+            return Proof(proven.identity, AuthMethod.TOKEN, groups, str(proven.id))
+        client = self.clients.authenticate(token, host)
+        return Proof(client, AuthMethod.CLIENT, self._identities.groups_of(client))

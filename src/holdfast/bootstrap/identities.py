@@ -1,0 +1,58 @@
+"""The use cases on identities, wired."""
+
+from collections.abc import Awaitable, Callable
+
+from holdfast.ports import Clock, Sealer
+from holdfast.service.clients import Clients
+from holdfast.service.directory import Directory
+from holdfast.service.grants import GrantBook
+from holdfast.service.guard import Guard
+from holdfast.service.identities import Identities
+from holdfast.service.minting import Minting
+from holdfast.service.tokens import Tokens
+from holdfast.stores.postgres.clients import PostgresClients
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.identities import PostgresIdentities
+from holdfast.stores.postgres.tokens import PostgresTokens
+
+
+def open_directory(database: Database, sealer: Sealer, clock: Clock) -> Directory:
+    """Return what a node knows of identities, still empty."""
+    return Directory(PostgresIdentities(database, sealer), sealer, clock)
+
+
+class IdentityParts:
+    """Identities, tokens and clients of a node.
+
+    Args:
+        announce: tells this node of a change of one subject's rules and of its epoch.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        sealer: Sealer,
+        clock: Clock,
+        guard: Guard,
+        book: GrantBook,
+        directory: Directory,
+        announce: Callable[[int, str | None], Awaitable[None]],
+    ) -> None:
+        minting = Minting(guard, book, clock)
+        self.tokens = Tokens(
+            guard=guard, minting=minting, directory=directory, store=PostgresTokens(database, sealer), clock=clock
+        )
+        self.identities = Identities(
+            guard=guard,
+            minting=minting,
+            directory=directory,
+            store=PostgresIdentities(database, sealer),
+            sealer=sealer,
+            tokens=self.tokens,
+            announce=announce,
+            clock=clock,
+        )
+        self.clients = Clients(
+            guard=guard, minting=minting, directory=directory, store=PostgresClients(database, sealer)
+        )

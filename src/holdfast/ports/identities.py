@@ -1,0 +1,204 @@
+"""Identities and what they prove themselves with, at the commit point. Every change announces itself to all nodes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.identities import IdentityKind, Network
+from holdfast.ports.access import StoredRule
+from holdfast.ports.sealing import unambiguous
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRecord:
+    """A client of the token endpoint, without its secret."""
+
+    client_id: str
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityRecord:
+    """An identity, without what it proves itself with. ``tokens``: how many of its tokens are good now."""
+
+    name: str
+    kind: IdentityKind
+    created_by: str
+    created_at: datetime
+    disabled_at: datetime | None = None
+    groups: tuple[str, ...] = ()
+    has_client_secret: bool = False
+    has_totp: bool = False
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRecord:
+    """An API token, without the token. ``expires_at`` moves with renewals, at most up to ``max_expires_at``."""
+
+    id: UUID
+    identity: str
+    created_by: str
+    created_at: datetime
+    lifetime: timedelta
+    expires_at: datetime
+    max_expires_at: datetime
+    description: str | None = None
+    networks: tuple[Network, ...] = ()
+    renewals: int = 0
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredToken:
+    """An API token as it is stored: by its hash, for one life of its identity."""
+
+    record: TokenRecord
+    hash: bytes
+    incarnation: UUID
+    attestation: str = ""
+
+    def facts(self) -> bytes:
+        """The facts whose editing would change who is let in, as unambiguous bytes for ``Sealer.attest``."""
+        record = self.record
+        return unambiguous(
+            "token",
+            str(record.id),
+            self.hash.hex(),
+            record.identity,
+            str(self.incarnation),
+            str(len(record.networks)),
+            *map(str, record.networks),
+            str(record.lifetime),
+            record.expires_at.astimezone(UTC).isoformat(),
+            record.max_expires_at.astimezone(UTC).isoformat(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What every node knows of an identity.
+
+    ``incarnation``: the life of the name. ``client_hash``, ``client_since``: its client secret and since when it has
+    it, if it has one. ``totp``: the sealed secret of its second factor, once confirmed.
+    """
+
+    name: str
+    incarnation: UUID
+    disabled: bool
+    groups: frozenset[str]
+    client_hash: bytes | None = None
+    client_since: datetime | None = None
+    totp: bytes | None = None
+    attestation: str = ""
+
+    def facts(self) -> bytes:
+        """The facts whose editing would change who is let in, as unambiguous bytes for ``Sealer.attest``."""
+        return unambiguous(
+            "identity",
+            self.name,
+            str(self.incarnation),
+            "disabled" if self.disabled else "enabled",
+            (self.client_hash or b"").hex(),
+            self.client_since.astimezone(UTC).isoformat() if self.client_since else "",
+            (self.totp or b"").hex(),
+            *sorted(self.groups),
+        )
+
+
+class IdentityStore(Protocol):
+    """Identities and their groups. Changes raise ``IntegrityFailure`` for one that was edited behind our back."""
+
+    async def standings(self, name: str | None = None) -> list[Standing]:
+        """What nodes have to know of all identities, or of one."""
+
+    async def live_tokens(self, identity: str | None = None) -> list[StoredToken]:
+        """The tokens, of all identities or of one, that are neither revoked nor expired."""
+
+    async def list(self) -> list[IdentityRecord]:
+        """Every identity, by name."""
+
+    async def add(self, name: str, kind: IdentityKind, created_by: str, record: AuditRecord) -> None:
+        """Insert an identity.
+
+        Raises:
+            Conflict: the name is taken, or differs from a taken one by the case of letters only.
+        """
+
+    async def set_disabled(self, name: str, record: AuditRecord, *, disabled: bool) -> bool:
+        """Disable or enable an identity; False if there is none."""
+
+    async def remove(self, name: str, record: AuditRecord) -> tuple[bool, int]:
+        """Remove an identity with its credentials, its places in groups and the rules for it.
+
+        Returns whether there was one, and the epoch of the rules.
+        """
+
+    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, record: AuditRecord) -> bool:
+        """Make an identity a member of exactly these groups; False if there is no such identity."""
+
+    async def establish(
+        self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord
+    ) -> int | None:
+        """Insert the very first identity with a token and a rule for it; returns the epoch of the rules.
+
+        None, and nothing done, if there is an identity already.
+        """
+
+    async def reset(self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord) -> int:
+        """Put an identity anew in the place of the one of its name, with this token as its only credential and this
+        rule beside those it had; returns the epoch of the rules.
+        """
+
+
+class TokenStore(Protocol):
+    """API tokens, kept as hashes only."""
+
+    async def add(self, token: TokenRecord, token_hash: bytes, record: AuditRecord) -> None:
+        """Insert a token.
+
+        Raises:
+            IdentityNotFound: there is no such identity.
+            Conflict: it is disabled.
+        """
+
+    async def get(self, token_id: UUID) -> TokenRecord | None:
+        """Return a token by its id."""
+
+    async def list(self, identity: str | None) -> Sequence[TokenRecord]:
+        """The tokens of one identity, or all, newest first; ended ones for as long as they are kept."""
+
+    async def renew(self, token_id: UUID, expires_at: datetime, record: AuditRecord) -> TokenRecord | None:
+        """Move the end of a good token, at most to its very end; None if it is no longer good.
+
+        Raises:
+            IntegrityFailure: it was edited behind our back.
+        """
+
+    async def revoke(self, token_id: UUID, record: AuditRecord) -> bool:
+        """Revoke a token; False if it was revoked before."""
+
+    async def touch(self, used: Mapping[UUID, datetime]) -> None:
+        """Note when tokens were last used."""
+
+
+class ClientStore(Protocol):
+    """Client secrets, kept as hashes only: one at most for each identity, under its name."""
+
+    async def add(self, client_id: str, secret_hash: bytes, created_by: str, record: AuditRecord) -> None:
+        """Insert a client, and the identity of that name if there is none.
+
+        Raises:
+            Conflict: the id is taken.
+        """
+
+    async def remove(self, client_id: str, record: AuditRecord) -> bool:
+        """Remove a client; False if there was none. The identity stays."""
+
+    async def list(self) -> Sequence[ClientRecord]:
+        """Every client, by id."""

@@ -1,0 +1,139 @@
+"""The identities this node knows, in memory: what a token proves costs no round trip."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from holdfast.crypto.api_tokens import hash_api_token
+from holdfast.domain.identities import is_within
+from holdfast.errors import IntegrityFailure, KeyUnavailable, Unauthenticated
+from holdfast.ports import Clock, IdentityStore, Sealer, Standing, StoredToken, TokenRecord
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenToken:
+    """What an API token proves: whose it is, and which one it is."""
+
+    identity: str
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    standing: Standing
+    tokens: tuple[StoredToken, ...] = field(repr=False)
+
+
+class Directory:
+    """A snapshot of all genuine identities with their groups and tokens, renewed by announcements."""
+
+    def __init__(self, store: IdentityStore, sealer: Sealer, clock: Clock) -> None:
+        self._store, self._sealer, self._clock = store, sealer, clock
+        self._known: dict[str, _Known] = {}
+        self._tokens: dict[bytes, TokenRecord] = {}
+        self._used: dict[UUID, datetime] = {}
+        self._loading = asyncio.Lock()
+
+    # --- the snapshot ---
+
+    async def load(self, name: str | None = None) -> None:
+        """Read one identity, or all, anew. One reading at a time: an older one never comes last."""
+        async with self._loading:
+            found = await self._read(name)
+            if name is None:
+                self._known, self._tokens = found, dict(_usable(found.values()))
+            else:
+                self._replace(name, found.get(name))
+
+    async def _read(self, name: str | None) -> dict[str, _Known]:
+        # Tokens first: one that is made in between is announced, one whose identity is gone is not looked at.
+        tokens: defaultdict[str, list[StoredToken]] = defaultdict(list)
+        for token in await self._store.live_tokens(name):
+            if self._is_genuine(token, f"Token {token.record.id} of {token.record.identity!r}"):
+                tokens[token.record.identity].append(token)
+        standings = await self._store.standings(name)
+        return {
+            each.name: _Known(
+                each, tuple(token for token in tokens[each.name] if token.incarnation == each.incarnation)
+            )
+            for each in standings
+            if self._is_genuine(each, f"Identity {each.name!r}")
+        }
+
+    def _is_genuine(self, row: Standing | StoredToken, what: str) -> bool:
+        try:
+            self._sealer.verify(row.facts(), row.attestation)
+        except (IntegrityFailure, KeyUnavailable) as error:
+            _log.error("ALARM: %s was not made by Holdfast as it stands, and is not let in: %s", what, error)
+            return False
+        return True
+
+    def _replace(self, name: str, known: _Known | None) -> None:
+        former = self._known.pop(name, None)
+        for token in former.tokens if former else ():
+            self._tokens.pop(token.hash, None)
+        if known is not None:
+            self._known[name] = known
+            self._tokens.update(_usable((known,)))
+
+    # --- what it is asked ---
+
+    def find(self, name: str) -> Standing | None:
+        """An identity, disabled or not."""
+        known = self._known.get(name)
+        return known.standing if known else None
+
+    def enabled(self, name: str) -> Standing | None:
+        """An identity that is not disabled."""
+        standing = self.find(name)
+        return None if standing is None or standing.disabled else standing
+
+    def groups_of(self, name: str) -> frozenset[str]:
+        """The groups, kept here, that an identity is a member of."""
+        standing = self.find(name)
+        return standing.groups if standing else frozenset()
+
+    def is_disabled(self, name: str) -> bool:
+        """Whether an identity has been disabled; one that nothing is kept about has not."""
+        standing = self.find(name)
+        return standing is not None and standing.disabled
+
+    def prove(self, token: str, ip_address: str | None) -> ProvenToken:
+        """Return whose token this is, and note that it was used.
+
+        Raises:
+            Unauthenticated: unknown, expired, revoked, of a disabled identity, or not from where it may be used; the
+                text is the same for all of these.
+        """
+        token_hash, now = hash_api_token(token), self._clock.now()
+        record = self._tokens.get(token_hash)
+        if record is not None and now >= record.expires_at:
+            self._tokens.pop(token_hash)  # for good: a clock that is set back revives nothing
+            record = None
+        if record is None or not _may_be_used_from(record, ip_address):
+            raise Unauthenticated("The access token is not good here: unknown, expired, revoked, or from elsewhere.")
+        self._used[record.id] = now
+        return ProvenToken(record.identity, record.id)
+
+    def take_used(self) -> dict[UUID, datetime]:
+        """Return when which tokens were used since the last call; never more than there are tokens."""
+        used, self._used = self._used, {}
+        return used
+
+
+def _may_be_used_from(token: TokenRecord, ip_address: str | None) -> bool:
+    return not token.networks or is_within(ip_address, token.networks)
+
+
+def _usable(found: Iterable[_Known]) -> Iterable[tuple[bytes, TokenRecord]]:
+    for known in found:
+        if not known.standing.disabled:
+            for token in known.tokens:
+                yield token.hash, token.record

@@ -1,0 +1,166 @@
+"""Identities at the commit point. Each row is attested: what was edited behind our back is not built upon."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.identities import IdentityKind
+from holdfast.errors import Conflict
+from holdfast.ports import IdentityRecord, Sealer, Standing, StoredRule, StoredToken, TokenRecord
+from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.grants import put_rule
+from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.tokens import insert_token, stored_token_of
+
+
+@asynccontextmanager
+async def changing(connection: Connection, sealer: Sealer, name: str) -> AsyncIterator[Standing | None]:
+    """Let an identity be changed in a transaction: locked, genuine before, attested and announced after.
+
+    None: there is no such identity.
+
+    Raises:
+        IntegrityFailure: it was edited behind our back; it can only be removed.
+    """
+    sql = load("identities")
+    if not await connection.fetch(sql["lock_identity"], name):
+        yield None
+        return
+    standing = await standing_in(connection, name)
+    sealer.verify(standing.facts(), standing.attestation)
+    yield standing
+    await attest(connection, sealer, name)
+
+
+async def attest(connection: Connection, sealer: Sealer, name: str) -> None:
+    """Attest an identity as it stands in this transaction."""
+    standing = await standing_in(connection, name)
+    await connection.execute(load("identities")["attest_identity"], name, sealer.attest(standing.facts()))
+
+
+async def standing_in(connection: Connection, name: str) -> Standing:
+    """Return an identity that is there, as this transaction sees it."""
+    return _standing_of(await connection.fetchrow(load("identities")["standings"], name))
+
+
+class PostgresIdentities:
+    """Implements ``ports.IdentityStore`` over ``identities``, ``identity_groups`` and ``api_tokens``."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database, self._sealer = database, sealer
+        self._sql = load("identities")
+
+    async def standings(self, name: str | None = None) -> list[Standing]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return [_standing_of(row) for row in await connection.fetch(self._sql["standings"], name)]
+
+    async def live_tokens(self, identity: str | None = None) -> list[StoredToken]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return [stored_token_of(row) for row in await connection.fetch(self._sql["live_tokens"], identity)]
+
+    async def list(self) -> list[IdentityRecord]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return [_identity_of(row) for row in await connection.fetch(self._sql["identities"])]
+
+    async def add(self, name: str, kind: IdentityKind, created_by: str, record: AuditRecord) -> None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            if not await connection.fetch(self._sql["add_identity"], name, kind.value, created_by):
+                raise Conflict(f"Identity {name!r} exists already, in these or other letters; choose another name.")
+            await attest(connection, self._sealer, name)
+            await put_record(connection, record)
+        self._database.recorded()
+
+    async def set_disabled(self, name: str, record: AuditRecord, *, disabled: bool) -> bool:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            async with changing(connection, self._sealer, name) as found:
+                await connection.execute(self._sql["set_disabled"], name, disabled)
+            await put_record(connection, record)
+        self._database.recorded()
+        return found is not None
+
+    async def remove(self, name: str, record: AuditRecord) -> tuple[bool, int]:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            epoch: int = await connection.fetchval(self._sql["remove_rules"], name)
+            removed = await connection.fetch(self._sql["remove_identity"], name)
+            await put_record(connection, record)
+        self._database.recorded()
+        return bool(removed), epoch
+
+    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, record: AuditRecord) -> bool:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            async with changing(connection, self._sealer, name) as found:
+                if found is not None:
+                    await connection.execute(self._sql["leave_groups"], name, list(groups))
+                    await connection.execute(self._sql["join_groups"], name, list(groups), set_by)
+            await put_record(connection, record)
+        self._database.recorded()
+        return found is not None
+
+    async def establish(
+        self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord
+    ) -> int | None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            await connection.execute(self._sql["lock_identities"])
+            if await connection.fetchval(self._sql["any_identity"]):
+                return None
+            epoch = await self._put_with_token(connection, token, token_hash, rule, record)
+        self._database.recorded()
+        return epoch
+
+    async def reset(self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord) -> int:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            await connection.fetch(self._sql["remove_identity"], token.identity)
+            epoch = await self._put_with_token(connection, token, token_hash, rule, record)
+        self._database.recorded()
+        return epoch
+
+    async def _put_with_token(
+        self, connection: Connection, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord
+    ) -> int:
+        epoch: int = (await put_rule(connection, rule))["epoch"]
+        name = token.identity
+        if not await connection.fetch(self._sql["add_identity"], name, IdentityKind.PERSON.value, token.created_by):
+            raise Conflict(f"An identity of the name {name!r} in other letters exists; remove it first.")
+        await attest(connection, self._sealer, name)
+        standing = await standing_in(connection, name)
+        await insert_token(connection, self._sealer, token, token_hash, standing.incarnation)
+        await put_record(connection, record)
+        return epoch
+
+
+def _standing_of(row: Mapping[str, Any]) -> Standing:
+    return Standing(
+        name=row["name"],
+        incarnation=row["incarnation"],
+        disabled=row["disabled"],
+        groups=frozenset(row["groups"]),
+        client_hash=row["client_hash"],
+        client_since=row["client_since"],
+        totp=row["totp"],
+        attestation=row["attestation"],
+    )
+
+
+def _identity_of(row: Mapping[str, Any]) -> IdentityRecord:
+    return IdentityRecord(
+        name=row["name"],
+        kind=IdentityKind(row["kind"]),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        disabled_at=row["disabled_at"],
+        groups=tuple(row["groups"]),
+        has_client_secret=row["has_client"],
+        has_totp=row["totp_confirmed_at"] is not None,
+        tokens=row["tokens"],
+    )

@@ -1,0 +1,93 @@
+-- name: standings
+SELECT i.name, i.incarnation, i.disabled_at IS NOT NULL AS disabled, i.attestation,
+       c.secret_hash AS client_hash, c.created_at AS client_since,
+       CASE WHEN i.totp_confirmed_at IS NOT NULL THEN i.totp_secret END AS totp,
+       ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name) AS groups
+FROM identities i LEFT JOIN clients c ON c.client_id = i.name
+WHERE $1::text IS NULL OR i.name = $1
+
+-- name: live_tokens
+SELECT t.*, i.incarnation FROM api_tokens t JOIN identities i ON i.name = t.identity_name
+WHERE t.revoked_at IS NULL AND t.expires_at > now() AND ($1::text IS NULL OR t.identity_name = $1)
+
+-- name: identities
+SELECT i.*, c.client_id IS NOT NULL AS has_client,
+       ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name ORDER BY group_name) AS groups,
+       (SELECT count(*) FROM api_tokens
+        WHERE identity_name = i.name AND revoked_at IS NULL AND expires_at > now()) AS tokens
+FROM identities i LEFT JOIN clients c ON c.client_id = i.name ORDER BY i.name
+
+-- name: lock_identities
+LOCK TABLE identities IN SHARE ROW EXCLUSIVE MODE
+
+-- name: any_identity
+SELECT EXISTS (SELECT 1 FROM identities)
+
+-- name: add_identity
+INSERT INTO identities (name, kind, created_by) SELECT $1::text, $2, $3
+WHERE NOT EXISTS (SELECT 1 FROM identities WHERE lower(name) = lower($1))
+ON CONFLICT DO NOTHING RETURNING pg_notify('holdfast', 'identity:' || name)
+
+-- name: set_disabled
+UPDATE identities SET disabled_at = CASE WHEN $2 THEN COALESCE(disabled_at, now()) END WHERE name = $1
+RETURNING pg_notify('holdfast', 'identity:' || name)
+
+-- name: remove_identity
+DELETE FROM identities WHERE name = $1 RETURNING pg_notify('holdfast', 'identity:' || name)
+
+-- name: remove_rules
+WITH bumped AS (UPDATE access_epoch SET epoch = epoch + 1 RETURNING epoch),
+     grants AS (DELETE FROM secret_access_control USING bumped WHERE user_id = $1),
+     roles AS (DELETE FROM role_assignments USING bumped WHERE subject = $1)
+SELECT epoch, pg_notify('holdfast', 'rules:' || epoch || ':' || $1) FROM bumped
+
+-- name: attest_identity
+UPDATE identities SET attestation = $2 WHERE name = $1
+
+-- name: lock_identity
+SELECT pg_notify('holdfast', 'identity:' || name) FROM identities WHERE name = $1 FOR UPDATE
+
+-- name: leave_groups
+DELETE FROM identity_groups WHERE identity_name = $1 AND NOT group_name = ANY ($2::text[])
+
+-- name: join_groups
+INSERT INTO identity_groups (identity_name, group_name, added_by) SELECT $1, unnest($2::text[]), $3
+ON CONFLICT DO NOTHING
+
+-- name: add_token
+INSERT INTO api_tokens (id, token_hash, identity_name, description, networks, created_by, created_at, lifetime_s,
+                        expires_at, max_expires_at, attestation)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: token
+SELECT * FROM api_tokens WHERE id = $1
+
+-- name: tokens
+SELECT * FROM api_tokens WHERE $1::text IS NULL OR identity_name = $1 ORDER BY created_at DESC, id
+
+-- name: lock_token
+SELECT t.*, i.incarnation FROM api_tokens t JOIN identities i ON i.name = t.identity_name
+WHERE t.id = $1 AND t.revoked_at IS NULL AND t.expires_at > now() FOR UPDATE OF t
+
+-- name: renew_token
+UPDATE api_tokens SET expires_at = $2, attestation = $3, renewals = renewals + 1 WHERE id = $1
+RETURNING *, pg_notify('holdfast', 'identity:' || identity_name)
+
+-- name: revoke_token
+UPDATE api_tokens SET revoked_at = now(), attestation = '' WHERE id = $1 AND revoked_at IS NULL
+RETURNING pg_notify('holdfast', 'identity:' || identity_name)
+
+-- name: touch_tokens
+UPDATE api_tokens t SET last_used_at = u.at
+FROM unnest($1::uuid[], $2::timestamptz[]) AS u (id, at)
+WHERE t.id = u.id AND (t.last_used_at IS NULL OR t.last_used_at < u.at)
+
+-- name: add_client
+INSERT INTO clients (client_id, secret_hash, created_by) VALUES ($1, $2, $3)
+ON CONFLICT (client_id) DO NOTHING RETURNING pg_notify('holdfast', 'identity:' || client_id)
+
+-- name: remove_client
+DELETE FROM clients WHERE client_id = $1 RETURNING pg_notify('holdfast', 'identity:' || client_id)
+
+-- name: clients
+SELECT client_id, created_at, created_by FROM clients ORDER BY client_id

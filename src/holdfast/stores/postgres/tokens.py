@@ -1,0 +1,122 @@
+"""API tokens at the commit point."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
+from uuid import UUID
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.errors import Conflict, IdentityNotFound
+from holdfast.ports import Sealer, StoredToken, TokenRecord
+from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.queries import load
+
+
+async def insert_token(
+    connection: Connection, sealer: Sealer, token: TokenRecord, token_hash: bytes, incarnation: UUID
+) -> None:
+    """Insert a token, for this life of its identity, in a transaction; whoever does so announces the identity."""
+    stored = StoredToken(record=token, hash=token_hash, incarnation=incarnation)
+    await connection.execute(
+        load("identities")["add_token"],
+        token.id,
+        token_hash,
+        token.identity,
+        token.description,
+        list(map(str, token.networks)),
+        token.created_by,
+        token.created_at,
+        int(token.lifetime.total_seconds()),
+        token.expires_at,
+        token.max_expires_at,
+        sealer.attest(stored.facts()),
+    )
+
+
+class PostgresTokens:
+    """Implements ``ports.TokenStore`` over ``api_tokens``."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database, self._sealer = database, sealer
+        self._sql = load("identities")
+
+    async def add(self, token: TokenRecord, token_hash: bytes, record: AuditRecord) -> None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            await connection.fetch(self._sql["lock_identity"], token.identity)
+            rows = await connection.fetch(self._sql["standings"], token.identity)
+            if not rows:
+                raise IdentityNotFound(f"There is no identity {token.identity!r}; add it first.")
+            if rows[0]["disabled"]:
+                raise Conflict(f"Identity {token.identity!r} is disabled; enable it first.")
+            await insert_token(connection, self._sealer, token, token_hash, rows[0]["incarnation"])
+            await put_record(connection, record)
+        self._database.recorded()
+
+    async def get(self, token_id: UUID) -> TokenRecord | None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(self._sql["token"], token_id)
+        return _token_of(row) if row else None
+
+    async def list(self, identity: str | None) -> list[TokenRecord]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return [_token_of(row) for row in await connection.fetch(self._sql["tokens"], identity)]
+
+    async def renew(self, token_id: UUID, expires_at: datetime, record: AuditRecord) -> TokenRecord | None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(self._sql["lock_token"], token_id)
+            if row is None:
+                return None
+            stored = stored_token_of(row)
+            self._sealer.verify(stored.facts(), stored.attestation)
+            until = max(stored.record.expires_at, min(expires_at, stored.record.max_expires_at))
+            renewed = replace(stored, record=replace(stored.record, expires_at=until))
+            row = await connection.fetchrow(
+                self._sql["renew_token"], token_id, until, self._sealer.attest(renewed.facts())
+            )
+            await put_record(connection, record)
+        self._database.recorded()
+        return _token_of(row)
+
+    async def revoke(self, token_id: UUID, record: AuditRecord) -> bool:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            revoked = await connection.fetch(self._sql["revoke_token"], token_id)
+            await put_record(connection, record)
+        self._database.recorded()
+        return bool(revoked)
+
+    async def touch(self, used: Mapping[UUID, datetime]) -> None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            await connection.execute(self._sql["touch_tokens"], list(used), list(used.values()))
+
+
+def stored_token_of(row: Mapping[str, Any]) -> StoredToken:
+    """Return a token with what it is found and attested by."""
+    return StoredToken(
+        record=_token_of(row), hash=row["token_hash"], incarnation=row["incarnation"], attestation=row["attestation"]
+    )
+
+
+def _token_of(row: Mapping[str, Any]) -> TokenRecord:
+    return TokenRecord(
+        id=row["id"],
+        identity=row["identity_name"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        lifetime=timedelta(seconds=row["lifetime_s"]),
+        expires_at=row["expires_at"],
+        max_expires_at=row["max_expires_at"],
+        description=row["description"],
+        networks=tuple(map(ip_network, row["networks"])),
+        renewals=row["renewals"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+    )

@@ -1,0 +1,58 @@
+"""Tokens from the command line work on the server, are shown once, and are logged nowhere."""
+
+import json
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.cli.runner import holdfast
+from tests.cli.test_serve import facts_of, serving
+
+
+def status(facts: dict[str, str], token: str) -> int:
+    context = ssl.create_default_context(cafile=facts["ca"])
+    asked = urllib.request.Request(
+        f"{facts['url']}/secrets/db?api-version=7.4", headers={"Authorization": f"Bearer {token}"}
+    )
+    try:
+        with urllib.request.urlopen(asked, context=context, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def stop(process: subprocess.Popen[str]) -> str:
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    return out + err
+
+
+@pytest.mark.parametrize("first", ["serve", "init"])
+def test_the_first_start_shows_the_admin_token_once(first: str, data_folder: Path) -> None:
+    environ = {"HOLDFAST_DATA_DIR": str(data_folder), "HOLDFAST_PORT": "0", "HOME": str(data_folder.parent)}
+    told = json.loads(holdfast("init", "--json", environ=environ).stdout) if first == "init" else {}
+    with serving({**environ, "HOLDFAST_LOG_LEVEL": "debug"}) as process:
+        facts = facts_of(process)
+        assert ("admin_token" in facts) == (first == "serve")
+        token = {**told, **facts}["admin_token"]
+        assert token.startswith("hf_")
+        assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+        assert status(facts, token) == 200
+        reset = json.loads(holdfast("admin", "reset", "--json", environ=environ).stdout)["token"]
+        assert status(facts, reset) == 200
+        assert status(facts, token) == 401
+        assert holdfast("identity", "add", "app", environ=environ).code == 0
+        made = holdfast("token", "create", "app", environ=environ).stdout
+        assert status(facts, made) == 403
+        assert holdfast("grant", "db", "app", "get", environ=environ).code == 0
+        assert status(facts, made) == 200
+        written = stop(process)
+    assert not any(each[3:] in written for each in (token, reset, made))
+    again = holdfast("init", environ=environ)
+    assert "hf_" not in again.stdout + again.stderr
