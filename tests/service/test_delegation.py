@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -12,7 +11,6 @@ from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.roles import Role
 from holdfast.errors import AccessDenied, InvalidInput
 from holdfast.service.access import AccessControl
-from holdfast.service.clients import ClientBook
 from holdfast.service.grants import GrantBook
 from holdfast.service.guard import Guard
 from holdfast.service.roles import RoleControl
@@ -49,14 +47,11 @@ class Office:
             clock=self.clock,
             announce=self.book.changed,
         )
-        unused: Any = None
         self.roles = RoleControl(guard=guard, rules=rules, clock=self.clock)
         self.access = AccessControl(
             guard=guard,
             book=self.book,
             rules=rules,
-            clients=unused,
-            client_book=ClientBook(unused),
             clock=self.clock,
         )
 
