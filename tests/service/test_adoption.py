@@ -155,6 +155,7 @@ async def test_i5_a_deletion_in_key_vault_is_honoured_and_so_is_its_recovery(wor
     assert deleted is not None
     assert (deleted.state, deleted.incarnation) == (State.DELETED, incarnation)
     assert deleted.scheduled_purge_at is not None
+    world.clock.move(61)  # before that, it may merely be behind
     world.vault.model.recover(SECRET)
     living = await world.adopter.refresh(SECRET)
     assert living is not None
@@ -314,6 +315,7 @@ async def test_one_node_leads_at_a_time_and_a_lost_lead_ends_nothing_of_its_succ
 async def test_a_secret_recovered_in_key_vault_is_found_by_the_sync(world: World) -> None:
     await world.set("one")
     await world.delete()
+    world.clock.move(61)
     world.vault.model.recover(SECRET)
     assert world.vault.model.phase(SECRET) is Phase.ACTIVE
     report = await world.synced()
@@ -324,3 +326,18 @@ async def _let_a_minute_pass(world: World) -> None:
     """As if the last look had been a minute after the last change."""
     async with world.database.connection() as connection:
         await connection.execute("UPDATE secrets_vault SET verified_at = vault_updated_at + interval '1 minute'")
+
+
+async def test_i5_a_replica_that_is_behind_does_not_bring_a_deleted_secret_back(world: World) -> None:
+    await world.set("one")
+    await world.delete()
+    world.vault.model.recover(SECRET)  # as a replica shows it that has yet to hear of the deletion
+    await world.synced()
+    assert (await world.head()).state is State.DELETED
+    world.vault.model.delete(SECRET)
+    world.clock.move(120)
+    await world.synced()
+    assert (await world.head()).state is State.DELETED
+    world.vault.model.recover(SECRET)
+    await world.synced()
+    assert (await world.head()).state is State.ACTIVE

@@ -14,6 +14,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretSettings, State
 from holdfast.errors import TransitionPending
 from holdfast.ports import Clock, Head, Journal, Ledger, LedgerTransaction, Sealer, VaultVersion
+from holdfast.service.comparison import SETTLING
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.inquiry import Findings, Inquiry, is_unchanged
 from holdfast.service.primary import Primary
@@ -94,13 +95,17 @@ class Adopter:
 
     async def _take_live(self, takeover: Takeover, findings: Findings) -> None:
         if takeover.head.state is State.DELETED:
-            if takeover.head.open_intents:
+            if takeover.head.open_intents or self._may_be_behind(takeover.head):
                 return
             await takeover.set_state(State.ACTIVE, self._retention)
         await takeover.carry_out(findings.plan, findings.values)
         self.conflicts += findings.plan.reassert
         if not takeover.head.open_intents:
             await takeover.confirm(findings.seen.newest)
+
+    def _may_be_behind(self, deleted: Head) -> bool:
+        """Whether Key Vault may merely go on showing what was deleted a moment ago."""
+        return deleted.deleted_at is not None and self._clock.now() - deleted.deleted_at <= SETTLING
 
     async def _take_absence(self, takeover: Takeover, seen: Sighting) -> None:
         if seen.deleted:
