@@ -56,6 +56,9 @@ def test_every_variable_is_read() -> None:
             "HOLDFAST_GRANT_LEASES": "Payments-*=5, public=900",
             "HOLDFAST_SYNC_INTERVAL": "30",
             "HOLDFAST_RETENTION_DAYS": "7",
+            "HOLDFAST_AUDIT_STREAMS": "file:/var/log/holdfast, stdout, syslog://log.example, syslog+tcp://[::1]:601",
+            "HOLDFAST_AUDIT_CHECKPOINTS": "syslog+unix:/dev/log,https://hook.example/x?y,http://localhost:9/",
+            "HOLDFAST_AUDIT_RETENTION": "400",
             "HOLDFAST_REFUSE_OUTSIDE_VALIDITY": "TRUE",
             "HOLDFAST_PURGE_PROTECTION": "yes",
             "HOLDFAST_LOG_LEVEL": "Debug",
@@ -87,6 +90,9 @@ def test_every_variable_is_read() -> None:
         grant_leases=(("payments-*", timedelta(seconds=5)), ("public", timedelta(seconds=900))),
         sync_interval=timedelta(seconds=30),
         retention_days=7,
+        audit_streams=("file:/var/log/holdfast", "stdout", "syslog://log.example", "syslog+tcp://[::1]:601"),
+        audit_checkpoints=("syslog+unix:/dev/log", "https://hook.example/x?y", "http://localhost:9/"),
+        audit_retention=timedelta(days=400),
         refuse_outside_validity=True,
         purge_protection=True,
         log_level="debug",
@@ -235,8 +241,31 @@ def _settings_or_fault(environ: dict[str, str]) -> str:
         return str(error)
 
 
+@pytest.mark.parametrize(
+    ("place", "mend"),
+    [
+        ("c4n4ry", "must be file:/path, stdout,"),
+        ("file:relative", "must be an absolute path"),
+        ("http://hook.example/", "must use https://"),
+        ("https://user:c4n4ry@hook.example/", "must not contain a user name"),
+        ("syslog://log.example:0", "has a port that is not"),
+        ("ftp://log.example", "must be file:/path, stdout,"),
+    ],
+)
+def test_a_wrong_place_for_records(place: str, mend: str) -> None:
+    (fault,) = faults({"HOLDFAST_AUDIT_STREAMS": place})
+    assert mend in fault
+    assert "c4n4ry" not in fault
+
+
 def test_repr_masks_every_secret() -> None:
-    secrets = {"AZURE_CLIENT_SECRET": "c4n4ry", "REDIS_URL": "redis://:c4n4ry@cache", "HOLDFAST_DECRYPTION_KEYS": KEY}
+    secrets = {
+        "AZURE_CLIENT_SECRET": "c4n4ry",
+        "REDIS_URL": "redis://:c4n4ry@cache",
+        "HOLDFAST_DECRYPTION_KEYS": KEY,
+        "HOLDFAST_AUDIT_STREAMS": "https://siem.example/c4n4ry",
+        "HOLDFAST_AUDIT_CHECKPOINTS": "https://siem.example/c4n4ry",
+    }
     settings = Settings.from_environ({**DATABASE, **secrets, "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"})
     assert repr(settings).count("=*****") == sum(variable.secret for variable in variables())
     assert "c4n4ry" not in repr(settings)

@@ -64,6 +64,10 @@ class Connection:
         self._writer.write(raw)
         await self._writer.drain()
 
+    def abort(self) -> None:
+        """Go away without a word."""
+        self._writer.transport.abort()
+
     async def response(self, *, to: str = "GET") -> Response:
         """Read one response."""
         async with asyncio.timeout(_PATIENCE_S):

@@ -1,20 +1,29 @@
 """The one door: who passes has been authorised, and the passage is on record."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import InitVar, dataclass
 from typing import Final, final
 
+import msgspec
+
 from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Grant, Permission
-from holdfast.errors import AccessDenied
+from holdfast.errors import AccessDenied, HoldfastError
 from holdfast.ports import AuditLog, Clock
+from holdfast.service.delivery import pass_on
 from holdfast.service.grants import GrantBook
 
 WHOLE_VAULT: Final = SecretName("*")
 """The name under which operations on no one secret are recorded."""
+
+BREAK_OFF: Final = "break_off"
+"""The error code of the record that stands beside a success whose answer may not have arrived."""
+
+_log: Final = logging.getLogger(__name__)
 
 _MINT: Final = object()
 
@@ -160,7 +169,7 @@ class Guard:
         detail: str | None = None,
     ) -> AuditRecord:
         """The record of a success, for a transaction that stores it with the change itself."""
-        return record_of(
+        record = record_of(
             authorized.caller,
             authorized.operation,
             authorized.name,
@@ -171,6 +180,24 @@ class Guard:
             rule=authorized.rule or None,
             detail=detail,
         )
+        pass_on(record, self._note_break_off)
+        return record
+
+    async def _note_break_off(self, record: AuditRecord) -> None:
+        """Record beside a success that its answer may not have arrived."""
+        try:
+            await self._audit.append(
+                msgspec.structs.replace(
+                    record,
+                    timestamp=self._clock.now(),
+                    success=False,
+                    error_code=BREAK_OFF,
+                    error_message="The connection broke before the whole answer was handed over",
+                    detail="disclosed=unknown",
+                )
+            )
+        except HoldfastError as error:
+            _log.warning("An answer that broke off is not on record: %s", error)
 
     def failure(self, caller: Caller, operation: str, name: str, error: BaseException) -> AuditRecord:
         """The record of a failure or refusal."""

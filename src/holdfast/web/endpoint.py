@@ -1,7 +1,9 @@
 """The frame around every handler: an exchange goes in, a reply or the right refusal comes out."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from holdfast.service.delivery import begin_answer, broken_off
 from holdfast.web.errors import refusal
 from holdfast.web.exchange import Exchange, Reply, Scope, Send
 from holdfast.web.limits import Receive
@@ -28,8 +30,11 @@ class Endpoint:
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer an exchange that somebody has begun to look at."""
+        passed = begin_answer()
         try:
             reply = await self._handle(exchange)
         except Exception as error:
             reply = self._refuse(error, exchange)
         await exchange.send(reply)
+        if passed:
+            exchange.watch(partial(broken_off, passed))

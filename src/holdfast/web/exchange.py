@@ -9,7 +9,7 @@ from typing import Any, Final
 from holdfast.auth.resource import canonical_host
 from holdfast.errors import InvalidInput
 from holdfast.web.limits import Receive, read_body
-from holdfast.web.whole import WHOLE, WriteWhole
+from holdfast.web.whole import DELIVERY, WHOLE, Watch, WriteWhole
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -66,6 +66,7 @@ class Exchange:
         self._send = send
         extensions = scope.get("extensions")
         self._write_whole: WriteWhole | None = extensions.get(WHOLE) if extensions else None
+        self._watch: Watch | None = extensions.get(DELIVERY) if extensions else None
 
     @property
     def host(self) -> str:
@@ -123,6 +124,11 @@ class Exchange:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": reply.body or b""})
+
+    def watch(self, lost: Callable[[], None]) -> None:
+        """After ``send``: call ``lost`` if the connection breaks, or broke, before all of the answer is handed over."""
+        if self._watch is not None:
+            self._watch(lost)
 
     def _echo(self) -> RawHeaders:
         given = self.headers.get(b"x-ms-client-request-id")

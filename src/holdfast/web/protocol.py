@@ -6,16 +6,17 @@ pinned; ``tests/web/test_raw_http.py`` holds it to what is promised here.
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 import uvicorn.server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from holdfast.keyvault_wire.responses import error_body
 from holdfast.web.draining import Drain
-from holdfast.web.whole import WHOLE, write_whole
+from holdfast.web.whole import DELIVERY, WHOLE, write_whole
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Request line and headers together."""
@@ -50,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = False
         self._in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take a connection, unless there are too many."""
@@ -62,6 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        lost, self._lost = self._lost, None
+        if lost is not None and exc is not None:
+            lost()
         if self.transport is not None:
             super().connection_lost(exc)
 
@@ -86,6 +91,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
+        if self._lost is not None and self.transport.get_write_buffer_size() == 0:
+            self._lost = None
         self._head_bytes = 0
         self._in_head = True
 
@@ -109,7 +116,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.server_state.drain.begun:
             self.cycle.keep_alive = False
-        self.scope["extensions"] = {WHOLE: partial(write_whole, self.cycle)}  # type: ignore[dict-item]  # our own
+        self.scope["extensions"] = {  # our own, of which uvicorn's types know nothing
+            WHOLE: partial(write_whole, self.cycle),  # type: ignore[dict-item]
+            DELIVERY: partial(self._watch, self.cycle),  # type: ignore[dict-item]
+        }
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not proper HTTP, in JSON like every other refusal, and close."""
@@ -134,6 +144,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().shutdown()
         if self.transport.is_closing():
             self.loop.call_later(GOODBYE_PATIENCE_S, self.transport.abort)
+
+    def _watch(self, cycle: RequestResponseCycle, lost: Callable[[], None]) -> None:
+        if cycle.disconnected:
+            lost()
+        elif self.transport.get_write_buffer_size() > 0:
+            self._lost = lost
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

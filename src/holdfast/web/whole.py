@@ -13,6 +13,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 WHOLE: Final = "holdfast.whole"
 """The ASGI extension under which the protocol offers it."""
 
+DELIVERY: Final = "holdfast.delivery"
+"""The ASGI extension under which the protocol tells whether an answer could be handed over to the system."""
+
+Watch = Callable[[Callable[[], None]], None]
+"""Takes what to call if it cannot."""
+
 WriteWhole = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], bool]
 """Status, headers and body; False when the answer has to go over ASGI."""
 
