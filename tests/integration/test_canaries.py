@@ -196,6 +196,7 @@ async def _server(sweep: Sweep, installation: Installation) -> None:
     for answer in good[:2]:  # these bodies hold the value, for whom it belongs to
         sweep.saw("answers", answer.headers)
     await _bad_requests(sweep, client, Client(client.port, client.ca_file), installation.tenant, secret)
+    await _own_api(sweep, client)
 
 
 async def _bad_requests(sweep: Sweep, client: Client, anonymous: Client, tenant: str, secret: str) -> None:
@@ -238,6 +239,31 @@ async def _bad_requests(sweep: Sweep, client: Client, anonymous: Client, tenant:
     assert [number for number, answer in enumerate(answers) if not 400 <= answer.status < 500] == []
     for answer in answers:
         sweep.saw("error bodies", answer.body, answer.headers)
+
+
+async def _own_api(sweep: Sweep, client: Client) -> None:
+    """The same through our own API: refusals of every kind, and answers that are about a secret without its value."""
+    marked = sweep.mark("value through our own API", canary(AWKWARD))
+    own = "/v1/secrets/own"
+    assert (await client.request("PUT", own, {"value": marked})).status == 200
+    assert (await client.request("GET", own)).json["value"] == marked
+    refusals = [
+        *[await client.request("PUT", own, body) for body in _bad_bodies(marked)],
+        await client.request("PUT", own, {"value": marked, marked: 1}),
+        await client.request("PUT", own, {"value": marked}, {"If-Match": quote(marked)}),
+        await client.request("PUT", own, {"value": marked}, {"Idempotency-Key": quote(marked) * 9}),
+        await client.request("PUT", f"{own}?{quote(marked)}=1", {"value": marked}),
+        await client.request("PATCH", own, {"value": marked, "enabled": marked}),
+        await client.request("POST", "/v1/secrets:restore", {"backup": marked}),
+        await client.request("POST", "/v1/roles", {"value": marked}),
+        await client.request("PUT", "/v1/nowhere", {"value": marked}),
+    ]
+    assert [number for number, answer in enumerate(refusals) if not 400 <= answer.status < 500] == []
+    for answer in refusals:
+        sweep.saw("error bodies", answer.body, answer.headers)
+    for path in (f"{own}/versions", f"{own}/history", "/v1/secrets", "/v1/health", "/v1/nodes", "/v1/intents"):
+        answer = await client.request("GET", path)
+        sweep.saw("answers", answer.body, answer.headers)
 
 
 def _bad_bodies(marked: str) -> list[Any]:
