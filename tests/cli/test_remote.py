@@ -18,7 +18,7 @@ from tests.support.installation import installed
 from tests.support.node import settings_for
 from tests.support.postgres import execute
 
-REMOTE = ["lifecycle.txt", "values.txt", "versions.txt"]
+REMOTE = ["explain.txt", "lifecycle.txt", "simulate.txt", "values.txt", "versions.txt"]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,26 @@ def test_transcripts_are_the_same_from_afar(
 ) -> None:
     with serving(database_url, tmp_path, remote_certificate) as environ:
         play(HERE / name, environ)
+
+
+def test_roles_are_given_and_taken_from_afar(
+    database_url: str, tmp_path: Path, remote_certificate: ServerCertificate
+) -> None:
+    with serving(database_url, tmp_path, remote_certificate) as environ:
+        assert holdfast("role", "assign", "app", "reader", "pay-*", "--expires", "1d", environ=environ).code == 0
+        listed = holdfast("role", "list", "--json", environ=environ)
+        found = {each["subject"]: each for each in json.loads(listed.stdout)}
+        assert (found["app"]["role"], found["app"]["pattern"], found["app"]["granted_by"]) == (
+            "reader",
+            "pay-*",
+            "remote",
+        )
+        assert holdfast("check", "pay-db", "app", "get", environ=environ).code == 0
+        removed = holdfast("role", "remove", "app", "reader", "pay-*", environ=environ)
+        assert (removed.code, removed.stderr) == (0, "Removed.\n")
+        assert holdfast("check", "pay-db", "app", "get", environ=environ).code == 4
+        wrong = holdfast("role", "assign", "app", "wizard", "*", environ=environ)
+        assert (wrong.code, "not a role" in wrong.stderr) == (2, True)
 
 
 def test_login_keeps_a_token_that_only_its_owner_reads(

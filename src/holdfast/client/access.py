@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from holdfast.client.authorisation import RemoteAuthorisation
 from holdfast.client.connection import Connection, path
 from holdfast.client.listings import MAX_PAGE
 from holdfast.domain.audit import AuditRecord
@@ -26,6 +27,11 @@ class RemoteAccess:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @property
+    def access(self) -> RemoteAuthorisation:
+        """Roles, and why somebody may do something or not."""
+        return RemoteAuthorisation(self._connection)
 
     async def grant_access(
         self,
