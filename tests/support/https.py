@@ -76,8 +76,18 @@ class Connection:
                 (name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in head[1:-2])
             )
             length = next((int(value) for name, value in headers if name == "content-length"), 0)
-            body = b"" if to == "HEAD" else await self._reader.readexactly(length)
+            if ("transfer-encoding", "chunked") in headers:
+                body = await self._chunks()
+            else:
+                body = b"" if to == "HEAD" else await self._reader.readexactly(length)
         return Response(int(head[0].split()[1]), headers, body)
+
+    async def _chunks(self) -> bytes:
+        body = bytearray()
+        while size := int((await self._reader.readuntil(b"\r\n")), 16):
+            body += (await self._reader.readexactly(size + 2))[:-2]
+        await self._reader.readexactly(2)
+        return bytes(body)
 
     async def ended(self) -> bool:
         """Whether the server closes the connection without sending more."""

@@ -1,11 +1,13 @@
 """What all documents have in common: how they are read, checked and kept from showing themselves."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Final, Generic, Self, TypeVar
 
 import msgspec
+from msgspec import inspect
 
 from holdfast.domain.names import MAX_NAME_LENGTH
 from holdfast.domain.policy import GROUP_PREFIX, MAX_IDENTITY_LENGTH
@@ -81,9 +83,51 @@ def read(kind: type[D], given: Mapping[str, Any], *, text: bool = False) -> D:
         InvalidInput: it does not fit. Neither its values nor its unknown names are repeated: they may be secrets.
     """
     try:
-        return msgspec.convert(dict(given), kind, strict=not text)
+        return msgspec.convert(_typed(kind, given) if text else dict(given), kind)
     except msgspec.ValidationError as error:
         raise _refused(str(error), kind) from None
+
+
+def _typed(kind: type[msgspec.Struct], given: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a query as JSON would have them: numbers and booleans where the type wants some."""
+    return {name: _READERS.get(_kinds(kind).get(name), str)(value) for name, value in given.items()}
+
+
+@cache
+def _kinds(kind: type[msgspec.Struct]) -> Mapping[str, type[inspect.Type]]:
+    """Of which kind each member is that is no text."""
+    return {
+        field.name: each
+        for field in msgspec.structs.fields(kind)
+        for each in map(type, _parts(inspect.type_info(field.type)))
+        if each in _READERS
+    }
+
+
+def _parts(info: inspect.Type) -> Iterator[inspect.Type]:
+    """The types that a type allows, without what is said about them."""
+    if isinstance(info, inspect.UnionType):
+        for each in info.types:
+            yield from _parts(each)
+    elif isinstance(info, inspect.Metadata):
+        yield from _parts(info.type)
+    else:
+        yield info
+
+
+def _number(text: str) -> int | str:
+    return int(text) if _NUMBER.fullmatch(text) else text
+
+
+def _boolean(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text, text)
+
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_READERS: Final[Mapping[type[inspect.Type] | None, Callable[[str], Any]]] = {
+    inspect.IntType: _number,
+    inspect.BoolType: _boolean,
+}
 
 
 def _refused(message: str, kind: type[msgspec.Struct]) -> InvalidInput:

@@ -1,7 +1,9 @@
 """One request and its answer, over plain ASGI."""
 
+import asyncio
+import logging
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -10,6 +12,8 @@ from holdfast.auth.resource import canonical_host
 from holdfast.errors import InvalidInput
 from holdfast.web.limits import Receive, read_body
 from holdfast.web.whole import DELIVERY, WHOLE, Watch, WriteWhole
+
+_log: Final = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -43,13 +47,17 @@ _SINGLE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status, a body (None: no body at all), JSON unless said otherwise, and headers beside the usual ones."""
+    """A status, a body (None: no body at all), JSON unless said otherwise, and headers beside the usual ones.
+
+    ``more``: what follows the body, part by part. When it breaks off, so does the answer, and the client can tell.
+    """
 
     status: int
     body: bytes | None
     headers: RawHeaders = ()
     close: bool = False
     content_type: bytes = JSON
+    more: AsyncIterator[bytes] | None = None
 
 
 class Exchange:
@@ -114,6 +122,9 @@ class Exchange:
     async def send(self, reply: Reply) -> None:
         """Answer."""
         headers = [*_ALWAYS, (b"x-ms-request-id", self.request_id.encode()), *self._echo(), *reply.headers]
+        if reply.more is not None:
+            await self._stream(reply, reply.more, headers)
+            return
         if reply.body is not None:
             headers += ((b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body)))
             if not reply.close and self._write_whole and self._write_whole(reply.status, headers, reply.body):
@@ -129,6 +140,27 @@ class Exchange:
         """After ``send``: call ``lost`` if the connection breaks, or broke, before all of the answer is handed over."""
         if self._watch is not None:
             self._watch(lost)
+
+    async def _stream(self, reply: Reply, parts: AsyncIterator[bytes], headers: list[tuple[bytes, bytes]]) -> None:
+        """Send parts for as long as there are any and somebody listens. An answer without an end says it broke off."""
+        headers.append((b"content-type", reply.content_type))
+        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": reply.body or b"", "more_body": True})
+        leaving = asyncio.ensure_future(self._left())
+        try:
+            async for part in parts:
+                if leaving.done():
+                    return
+                await self._send({"type": "http.response.body", "body": part, "more_body": True})
+            await self._send({"type": "http.response.body", "body": b""})
+        except Exception as error:
+            _log.warning("request %s: the answer breaks off: %s", self.request_id, type(error).__name__)
+        finally:
+            leaving.cancel()
+
+    async def _left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     def _echo(self) -> RawHeaders:
         given = self.headers.get(b"x-ms-client-request-id")

@@ -29,6 +29,7 @@ BEYOND_THE_SCHEMA = {
     "listRoles": "a cursor is one that was given out",
     "rotateSecret": "somebody knows how to rotate it",
     "scheduleRotation": "1.0 is an integer to a schema, and not to us",
+    "searchAudit": "a cursor is one that was given out",
     "simulate": "a change has what its kind needs",
     "assignRole": "a role ends in the future",
     "batchGetSecrets": "1.0 is an integer to a schema, and not to us",

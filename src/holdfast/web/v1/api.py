@@ -12,7 +12,7 @@ from holdfast.web.admission import Admission
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.limits import UnsupportedMediaType
 from holdfast.web.v1.cursors import Cursors
-from holdfast.web.v1.operation import Answer, Call, Operation, encode
+from holdfast.web.v1.operation import LINES_TYPE, Answer, Call, Operation, encode
 from holdfast.web.v1.problems import refuse
 from holdfast.web.v1.table import OPERATIONS, Table
 
@@ -54,8 +54,11 @@ class V1Api:
 
 
 def _reply(operation: Operation, exchange: Exchange, answer: Answer) -> Reply:
+    headers = (*answer.headers, (b"x-request-id", exchange.request_id.encode()))
+    if answer.lines is not None:
+        return Reply(operation.status, None, headers, content_type=LINES_TYPE.encode(), more=answer.lines)
     body = None if operation.answer is None else encode(answer.document)
-    return Reply(operation.status, body, (*answer.headers, (b"x-request-id", exchange.request_id.encode())))
+    return Reply(operation.status, body, headers)
 
 
 def _request_id(exchange: Exchange) -> str:

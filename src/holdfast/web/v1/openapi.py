@@ -12,7 +12,7 @@ from holdfast.v1_wire.documents import Identity, Name, Request, Version, Version
 from holdfast.v1_wire.problems import MEDIA_TYPE, Problem
 from holdfast.web import limits
 from holdfast.web.v1.api import REQUEST_ID
-from holdfast.web.v1.operation import Operation
+from holdfast.web.v1.operation import LINES, LINES_TYPE, Operation
 from holdfast.web.v1.preconditions import MEANINGS
 from holdfast.web.v1.problems import code_of, status_of
 
@@ -83,7 +83,8 @@ class _Schemas:
     """The JSON Schemas of every type that operations name."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
-        types = [Problem, *(kind for op in operations for kind in (op.query, op.body, op.answer) if kind is not None)]
+        kinds = (kind for op in operations for kind in (op.query, op.body, op.answer))
+        types = [Problem, *(kind for kind in kinds if kind is not None and kind is not LINES)]
         wanted = {repr(kind): kind for kind in types}
         shown, self.components = msgspec.json.schema_components(wanted.values(), ref_template=_REF)
         self._shown = dict(zip(wanted, shown, strict=True))
@@ -144,7 +145,9 @@ def _parameter(name: str, place: str, schema: Json, *, required: bool, meaning: 
 
 def _success(operation: Operation, schemas: _Schemas) -> Json:
     shown: Json = {"description": operation.status.phrase, "headers": _answered(operation.response_headers)}
-    if operation.answer is not None:
+    if operation.answer is LINES:
+        shown["content"] = {LINES_TYPE: {"schema": {"type": "string"}}}
+    elif operation.answer is not None:
         shown["content"] = {"application/json": {"schema": schemas.of(operation.answer)}}
     return shown
 

@@ -1,6 +1,6 @@
 """What an operation of the API is, and what its handler gets and gives."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,16 +19,23 @@ from holdfast.web.v1.preconditions import Precondition
 SOMEBODY: Final = "a login; shows what the caller may list"
 
 
+LINES: Final = object()
+"""The answer of an operation that may be too long for one document."""
+
+LINES_TYPE: Final = "application/x-ndjson"
+
+
 class NoQuery(Request):
     """No query parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A document, and headers beside the usual ones."""
+    """A document, or lines of text, and headers beside the usual ones."""
 
     document: object = None
     headers: RawHeaders = ()
+    lines: AsyncIterator[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +70,9 @@ def _one(_: object) -> int:
 class Operation:
     """One method on one path.
 
-    ``needs`` says in words which permission on what. ``cost``: as how many requests a body counts. ``answer`` None: no
-    body. ``errors``: those that are this operation's own, beside the ones that every operation has.
+    ``needs`` says in words which permission on what. ``cost``: as how many requests a body counts. ``answer``: the type
+    of the document; None: no body; ``LINES``: text, a line at a time. ``errors``: those that are this operation's own,
+    beside the ones that every operation has.
     """
 
     id: str
