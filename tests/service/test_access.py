@@ -14,7 +14,7 @@ import pytest
 from holdfast.domain.audit import record_of
 from holdfast.domain.leases import Leases
 from holdfast.domain.policy import AccessContext, Caller, Permission
-from holdfast.errors import AccessDenied, HoldfastError, InvalidInput
+from holdfast.errors import AccessDenied, HoldfastError, InvalidInput, VersionNotFound
 from holdfast.ports import RuleKind, StoredRule
 from holdfast.service.grants import GrantBook
 from holdfast.service.manager import SecretsService
@@ -286,6 +286,26 @@ async def test_i6_a_revoked_grant_ends_here_at_once_and_elsewhere_within_a_secon
             await within(1, denied_there)
             with pytest.raises(AccessDenied):
                 await there.get_secret("k", context=ALICE)
+
+
+async def test_a_version_of_another_secret_is_none_of_this_one(service: SecretsService) -> None:
+    await service.set_secret("mine", "v")
+    other = await service.set_secret("theirs", "secret")
+    await service.grant_access("mine", "alice", ["get"])
+    with pytest.raises(VersionNotFound):
+        await service.get_secret_version("mine", other.version_id, context=ALICE)
+
+
+async def test_who_may_set_or_rotate_is_shown_no_value(service: SecretsService) -> None:
+    await service.set_secret("k", "v4lue")
+    await service.grant_access("k", "alice", ["set", "rotate", "list"])
+    written = await service.set_secret("k", "n3w", context=ALICE)
+    back = await service.rollback_secret("k", 1, context=ALICE)
+    listed = await service.list_secret_versions("k", context=ALICE)
+    assert not any(value in repr((written, back, listed)) for value in ("v4lue", "n3w"))
+    for call in (service.get_secret, service.backup_secret):
+        with pytest.raises(AccessDenied):
+            await call("k", context=ALICE)
 
 
 async def test_unknown_and_forbidden_look_alike(service: SecretsService) -> None:
