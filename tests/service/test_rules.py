@@ -13,6 +13,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.domain.roles import ROLES, Role
 from holdfast.errors import AccessDenied, InvalidInput
+from holdfast.ports import StoredRule
 from holdfast.service.grants import OWNER, GrantBook
 from holdfast.service.manager import SecretsService
 from tests.support.clock import VirtualClock
@@ -263,3 +264,37 @@ async def test_missed_announcements_are_noticed_by_the_epoch(database_url: str, 
     async with opened(database_url, tmp_path) as inside:
         await inside.service.grant_access("k", "alice", ["get"])
         assert inside.parts.book._epoch == 1
+
+
+class CountingRules(RulesInMemory):
+    """A grant store that counts how often it is read."""
+
+    readings = 0
+
+    async def rules(self, subject: str | None = None) -> tuple[int, list[StoredRule]]:
+        self.readings += 1
+        return await super().rules(subject)
+
+
+async def test_many_announcements_are_one_reading() -> None:
+    store = CountingRules(*(rule(f"user-{number}", Role.READER, "*") for number in range(5)))
+    book = book_of(store)
+    await book.load()
+    store.stored.clear()
+    store.epoch = 100
+    for epoch in range(1, 101):
+        await book.changed(epoch, None)
+    await book.reached(100)
+    assert store.readings == 2
+    assert list(book.rules()) == []
+
+
+async def test_a_database_that_was_set_back_is_followed() -> None:
+    store = RulesInMemory(rule("alice", Role.READER, "*"))
+    store.epoch = 100
+    book = book_of(store)
+    await book.load()
+    store.stored.clear()
+    store.epoch = 50
+    await book.reached(50)
+    assert book.rule(Caller("alice"), Permission.GET, "k") is None

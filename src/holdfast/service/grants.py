@@ -59,9 +59,11 @@ class GrantBook:
     async def changed(self, epoch: int, subject: str | None) -> None:
         """The rules of one subject, or of any with None, were changed by the commit of this epoch."""
         async with self._loading:
+            if epoch <= self._epoch:
+                return  # a reading that began later has it already
             if subject is None or epoch > self._epoch + 1:
                 await self._load()
-            elif epoch > self._epoch:
+            else:
                 _, found = await self._store.rules(subject)
                 self._know({**self._rules, subject: self._checked(subject, found)}, epoch)
 
