@@ -54,10 +54,20 @@ BODIES: dict[str, Any] = {
     "assignRole": {"subject": "route-user", "role": "reader", "pattern": "route"},
     "explain": {"name": "route", "user_id": "route-user", "permission": "get"},
     "simulate": {"changes": [{"kind": "revoke", "subject": "route-user", "pattern": "route"}]},
+    "addIdentity": {"name": "route-new"},
+    "setGroups": {"groups": ["route-group"]},
+    "createToken": {"identity": "route-user"},
     "addClient": {"client_id": "route-client"},
     "warmCache": {"names": ["route"]},
     "invalidateCache": {"name": "route"},
     "discardIntents": {"name": "route"},
+}
+PARAMETERS = {
+    "name": "route",
+    "version": "1",
+    "client_id": "route-client",
+    "identity": "route-user",
+    "token_id": "7b7b5b7e-0000-4000-8000-000000000000",
 }
 QUERIES = {
     "deleteGrant": "?pattern=route&user_id=route-user",
@@ -83,7 +93,7 @@ def requests(backup: str = "") -> Iterator[Request]:
         body = {"value": backup} if kind is VaultOperation.RESTORE else given
         yield Request(kind, method, target, body, kind in {VaultOperation.LIST, VaultOperation.LIST_DELETED})
     for operation in OPERATIONS:
-        path = operation.path.format(name="route", version="1", client_id="route-client")
+        path = operation.path.format(**PARAMETERS)
         body = BODIES.get(operation.id, {} if operation.body else None)
         if operation.id == "restoreSecret":
             body = {"backup": backup}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -24,6 +25,8 @@ _PATH_PARAMETERS: Final[Mapping[str, tuple[Any, str]]] = {
     "name": (Name, "A secret's name; case is not significant."),
     "version": (Version | VersionId, "A version: its number, or its id of 32 hex digits."),
     "client_id": (Identity, "A client's id."),
+    "identity": (Identity, "An identity's name."),
+    "token_id": (UUID, "A token's id, which is not the token."),
 }
 
 ALWAYS: Final[tuple[type[errors.HoldfastError], ...]] = (

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from holdfast.errors import InvalidInput
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
-from holdfast.web.v1 import access, audit, authorisation, lifecycle, node, rotation, secrets
+from holdfast.web.v1 import access, audit, authorisation, identities, lifecycle, node, rotation, secrets
 from holdfast.web.v1.operation import Operation
 
 OPERATIONS: Final = (
@@ -17,6 +17,7 @@ OPERATIONS: Final = (
     *rotation.OPERATIONS,
     *access.OPERATIONS,
     *authorisation.OPERATIONS,
+    *identities.OPERATIONS,
     *audit.OPERATIONS,
     *node.OPERATIONS,
 )
