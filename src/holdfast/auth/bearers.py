@@ -6,6 +6,7 @@ from uuid import UUID
 
 from holdfast.auth.clients import ClientTokens
 from holdfast.auth.limiter import GuessLimits, source_of
+from holdfast.auth.oidc import Issuers
 from holdfast.crypto.api_tokens import API_TOKEN_PREFIX
 from holdfast.domain.policy import NOBODY, AuthMethod, Caller
 from holdfast.errors import Throttled, Unauthenticated
@@ -57,11 +58,13 @@ _NOBODY: Final = Caller(NOBODY)
 
 
 class Bearers:
-    """Takes API tokens and the tokens of clients, each recognised by its shape."""
+    """Takes API tokens, tokens of trusted issuers and those of clients, each recognised by its shape."""
 
-    def __init__(self, clients: ClientTokens, identities: Identities, limits: GuessLimits) -> None:
+    def __init__(
+        self, clients: ClientTokens, identities: Identities, limits: GuessLimits, issuers: Issuers | None = None
+    ) -> None:
         self.clients = clients
-        self._identities = identities
+        self._identities, self._issuers = identities, issuers
         self._limits = limits
 
     async def prove(self, token: str, host: str, asker: Caller = _NOBODY) -> Proof:
@@ -70,9 +73,10 @@ class Bearers:
         Raises:
             Unauthenticated: nobody. That is on record.
             Throttled: nobody, once too often from this source. A right token is never refused so.
+            BackendUnavailable: the keys of the token's issuer are not to be had.
         """
         try:
-            return self._proof(token, host, asker)
+            return await self._proof(token, host, asker)
         except Unauthenticated as error:
             source = source_of(asker.ip_address)
             wait_s = self._limits.bearers.retry_after_s(source)
@@ -82,10 +86,17 @@ class Bearers:
             await self._identities.record_refusal(asker, error)
             raise
 
-    def _proof(self, token: str, host: str, asker: Caller) -> Proof:
+    async def _proof(self, token: str, host: str, asker: Caller) -> Proof:
         if token.startswith(API_TOKEN_PREFIX):
             proven = self._identities.prove_token(token, ip_address=asker.ip_address)
             groups = self._identities.groups_of(proven.identity)
             return Proof(proven.identity, AuthMethod.TOKEN, groups, str(proven.id))
+        if self._issuers is not None and (found := self._issuers.of(token)) is not None:
+            issuer, said = found
+            vouched = await issuer.vouch(token, said)
+            if self._identities.is_disabled(vouched.identity):
+                raise Unauthenticated("This identity is disabled here.")
+            groups = vouched.groups | self._identities.groups_of(vouched.identity)
+            return Proof(vouched.identity, AuthMethod.OIDC, groups)
         client = self.clients.authenticate(token, host)
         return Proof(client, AuthMethod.CLIENT, self._identities.groups_of(client))

@@ -212,6 +212,14 @@ class Settings:
             default="10000",
         ),
     )
+    oidc_issuers: Path | None = field(
+        default=None,
+        metadata=variable(
+            "HOLDFAST_OIDC_ISSUERS",
+            "TOML file of the OpenID Connect issuers whose tokens are taken.",
+            parsing.file,
+        ),
+    )
     read_patience: timedelta = field(
         default=timedelta(milliseconds=750),
         metadata=variable(

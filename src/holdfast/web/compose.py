@@ -6,9 +6,11 @@ from datetime import datetime
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.clients import ClientTokens
 from holdfast.auth.limiter import GuessLimits
+from holdfast.auth.oidc import Issuers
 from holdfast.auth.resource import Audience
 from holdfast.bootstrap.storage import key_ring
 from holdfast.config import Settings
+from holdfast.config.issuers import load_issuers
 from holdfast.crypto.tokens import TokenSigner
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.ports import BackendHealth
@@ -46,10 +48,11 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
     clients = ClientTokens(service, signer, audience, service.tenant, clock)
     limits = GuessLimits(clock.monotonic)
+    issuers = Issuers(load_issuers(settings.oidc_issuers), clock) if settings.oidc_issuers else None
     return Parts(
         secrets=service,
         backends=backends,
-        bearers=Bearers(clients, service, limits),
+        bearers=Bearers(clients, service, limits, issuers),
         limits=limits,
         skip_tokens=SkipTokens(ring.primary.subkey("skip-token")),
         cursors=Cursors(ring.primary.subkey("v1-cursor")),

@@ -1,0 +1,102 @@
+"""An issuer's keys: fetched when needed, renewed in time, kept while the issuer is down."""
+
+import asyncio
+import logging
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from holdfast.auth.fetching import fetch_json
+from holdfast.config.issuers import IssuerSettings
+from holdfast.crypto.foreign_tokens import PublicKeys
+from holdfast.errors import BackendUnavailable
+from holdfast.ports import Clock
+
+_log: Final = logging.getLogger(__name__)
+
+RENEW_AFTER_S: Final = 900.0
+"""Age at which keys are renewed beside serving: a key that the issuer has withdrawn is believed no longer than that."""
+
+KEEP_S: Final = 86_400.0
+"""Age up to which keys are used although the issuer cannot be reached."""
+
+UNKNOWN_KEY_PAUSE_S: Final = 10.0
+"""Seconds between fetches, however many unknown key ids are tried on us."""
+
+
+class Fetch(Protocol):
+    """Gets a JSON document."""
+
+    async def __call__(self, url: str) -> Any:
+        """Return it.
+
+        Raises:
+            BackendUnavailable: it cannot be had.
+        """
+
+
+class KeySource:
+    """The keys of one issuer."""
+
+    def __init__(self, settings: IssuerSettings, clock: Clock, fetch: Fetch | None = None) -> None:
+        self._settings, self._clock = settings, clock
+        self._fetch_document = fetch or self._fetch_pinned
+        self._keys: PublicKeys | None = None
+        self._fetched_at = self._tried_at = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
+
+    def knows(self, key_id: str) -> bool:
+        """Whether the key is one of the issuer's, as far as this node has been told."""
+        return self._keys is not None and self._age_s() < KEEP_S and key_id in self._keys
+
+    async def keys(self, key_id: str) -> PublicKeys:
+        """Return the issuer's keys, renewed if this one is not among them.
+
+        Raises:
+            BackendUnavailable: there are none, and the issuer cannot be reached.
+        """
+        now = self._clock.monotonic()
+        if not self.knows(key_id):
+            if now - self._tried_at >= UNKNOWN_KEY_PAUSE_S or self._fetching is not None:
+                await asyncio.shield(self._begin())
+        elif self._age_s() >= RENEW_AFTER_S and now - self._tried_at >= UNKNOWN_KEY_PAUSE_S:
+            self._begin()
+        if self._keys is None or self._age_s() >= KEEP_S:
+            raise BackendUnavailable(f"The keys of issuer {self._settings.name!r} cannot be fetched; try again.")
+        return self._keys
+
+    def _age_s(self) -> float:
+        return self._clock.monotonic() - self._fetched_at
+
+    def _begin(self) -> asyncio.Task[None]:
+        """Fetch, once for all who wait."""
+        if self._fetching is None:
+            self._tried_at = self._clock.monotonic()
+            self._fetching = asyncio.create_task(self._renew(), name=f"keys of {self._settings.name}")
+        return self._fetching
+
+    async def _renew(self) -> None:
+        try:
+            self._keys = PublicKeys.parse(await self._fetch_document(await self._address()))
+            self._fetched_at = self._clock.monotonic()
+        except (BackendUnavailable, ValueError) as error:
+            _log.warning("The keys of issuer %s are not renewed: %s", self._settings.name, error)
+        finally:
+            self._fetching = None
+
+    async def _address(self) -> str:
+        """Where the keys are; the discovery document may only name the issuer's own host."""
+        settings = self._settings
+        if settings.jwks_uri is not None:
+            return settings.jwks_uri
+        document = await self._fetch_document(settings.issuer.rstrip("/") + "/.well-known/openid-configuration")
+        address = document.get("jwks_uri") if isinstance(document, dict) else None
+        if not isinstance(address, str) or document.get("issuer") != settings.issuer:
+            raise ValueError("its discovery document is not its own")
+        if urlsplit(address)[:2] != urlsplit(settings.issuer)[:2]:
+            raise ValueError(
+                "its discovery document names another host for the keys; configure jwks_uri if that is right"
+            )
+        return address
+
+    async def _fetch_pinned(self, url: str) -> Any:
+        return await fetch_json(url, self._settings.ca_file, self._settings.bearer_token_file)

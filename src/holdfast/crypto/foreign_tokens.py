@@ -1,0 +1,115 @@
+"""Tokens that others sign: JSON Web Tokens (RFC 7519) checked against their JSON Web Key Sets (RFC 7517).
+
+What a token says about keys and algorithms is never followed: both come from the caller's configuration.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from holdfast.errors import Unauthenticated
+
+MAX_KEYS: Final = 100
+MAX_KEY_ID: Final = 256
+MIN_RSA_BITS: Final = 2048
+_CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
+_ONLY_THE_SIGNATURE: Final[Any] = {"verify_signature": True} | {
+    f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "iss", "aud", "sub", "jti")
+}
+_MALFORMED: Final = (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """What a token says before anything of it is proven."""
+
+    issuer: str
+    algorithm: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """An issuer's keys that may sign, by key id."""
+
+    keys: Mapping[str, Any] = field(repr=False)
+
+    def __contains__(self, key_id: str) -> bool:
+        return key_id in self.keys
+
+    @classmethod
+    def parse(cls, document: object) -> "PublicKeys":
+        """Return the usable keys of a JSON Web Key Set: public, asymmetric, for signatures, and with an id.
+
+        Raises:
+            ValueError: it is no key set, or has none.
+        """
+        given = document.get("keys") if isinstance(document, dict) else None
+        if not isinstance(given, list) or len(given) > MAX_KEYS:
+            raise ValueError("not a JSON Web Key Set")
+        keys = {each["kid"]: key for each in given if (key := _public_key(each)) is not None}
+        if not keys:
+            raise ValueError("a JSON Web Key Set without a usable key")
+        return cls(keys)
+
+    def claims(self, token: str, unverified: Unverified, allowed: Set[str]) -> Mapping[str, Any]:
+        """Return the claims of a token that one of these keys has signed with an allowed algorithm.
+
+        Raises:
+            Unauthenticated: none has.
+        """
+        key = self.keys.get(unverified.key_id)
+        if key is None or unverified.algorithm not in allowed or not _fits(key, unverified.algorithm):
+            raise not_signed()
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token, key, algorithms=[unverified.algorithm], options=_ONLY_THE_SIGNATURE
+            )
+        except _MALFORMED:
+            raise not_signed() from None
+        return claims
+
+
+def peek(token: str) -> Unverified | None:
+    """Return what a token says of itself; None for what is no such token."""
+    try:
+        header = jwt.get_unverified_header(token)
+        issuer = jwt.decode(token, options={"verify_signature": False})["iss"]
+        parts = (issuer, header["alg"], header["kid"])
+    except _MALFORMED:
+        return None
+    if "crit" in header or not all(isinstance(part, str) for part in parts) or len(parts[2]) > MAX_KEY_ID:
+        return None
+    return Unverified(*parts)
+
+
+def not_signed() -> Unauthenticated:
+    """The one refusal of every token whose signature does not hold."""
+    return Unauthenticated("The access token is not one that a trusted issuer signed.")
+
+
+def _public_key(jwk: object) -> Any:
+    if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str) or len(jwk["kid"]) > MAX_KEY_ID:
+        return None
+    if jwk.get("use", "sig") != "sig" or jwk.get("kty") not in {"RSA", "EC", "OKP"} or "d" in jwk:
+        return None
+    try:
+        key = jwt.PyJWK.from_dict(jwk).key
+    except _MALFORMED:
+        return None
+    strong = not isinstance(key, RSAPublicKey) or key.key_size >= MIN_RSA_BITS
+    return key if strong else None
+
+
+def _fits(key: Any, algorithm: str) -> bool:
+    """Whether a key is of the algorithm's kind: a public key must never be taken for a shared secret."""
+    if isinstance(key, RSAPublicKey):
+        return algorithm[:2] in {"RS", "PS"}
+    if isinstance(key, EllipticCurvePublicKey):
+        return _CURVES.get(algorithm) == key.curve.name
+    return isinstance(key, Ed25519PublicKey) and algorithm == "EdDSA"
