@@ -228,5 +228,16 @@ async def test_records_made_before_there_were_chains_get_a_place(database_url: s
     )
 
 
+async def test_a_chain_that_was_idle_for_long_gets_no_more_records(inside: Inside, database_url: str) -> None:
+    await inside.service.set_secret("k", "v")
+    await inside.service.get_secret("k")
+    inside.parts.trail._used_at -= timedelta(hours=1, seconds=1)
+    await inside.service.get_secret("k")
+    chains = await stored(database_url)
+    assert [len(chains[chain]) for chain in sorted(chains)] == [3, 2]
+    for entries in chains.values():
+        check(entries)
+
+
 async def _count(dsn: str, number: int) -> bool:
     return await fetch(dsn, "SELECT count(*) FROM secret_access_logs") == number

@@ -10,8 +10,10 @@ import asyncpg
 import pytest
 
 from holdfast.crypto.signing import KeyFile, key_line
+from holdfast.domain.audit import record_of
 from holdfast.domain.chain import parse_line
 from holdfast.domain.checkpoint import parse_checkpoint
+from holdfast.domain.policy import Caller
 from holdfast.domain.verification import Verdict, verify
 from holdfast.errors import AccessDenied, InvalidInput
 from holdfast.service.manager import SecretsService
@@ -143,6 +145,24 @@ async def test_a_part_of_the_trail_can_be_taken_by_time(inside: Inside) -> None:
     assert parse_line(lines[0].line()) == lines[0]
     with pytest.raises(InvalidInput, match="time zone"):
         await service.audit.search(since=datetime(2026, 1, 1))  # noqa: DTZ001 - the point of it
+
+
+async def test_i9_a_chain_that_nobody_watches_any_more_is_watched_again_when_more_of_it_arrives(
+    inside: Inside, database_url: str
+) -> None:
+    checkpointer = inside.parts.audit.checkpointer
+    await inside.service.set_secret("k", "v")
+    await inside.service.get_secret("k")
+    assert await checkpointer.make()
+    await execute(database_url, "UPDATE audit_chains SET signed_at = now() - interval '3 hours'")
+    assert not await checkpointer.make()
+    assert await fetch(database_url, "SELECT settled FROM audit_chains") is True
+    chain = inside.parts.trail._chain
+    assert chain is not None
+    record = record_of(Caller("alice"), "get", "k", datetime.now(UTC))
+    await inside.parts.audit.archive.write_once(chain.extend([record]))  # shipped late, from a local log
+    assert await checkpointer.make()
+    assert await fetch(database_url, "SELECT signed_seq FROM audit_chains") == 4
 
 
 # --- search ---

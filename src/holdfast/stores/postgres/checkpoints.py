@@ -7,6 +7,7 @@ from typing import Final
 from holdfast.domain.checkpoint import Head, Pruned
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.trail import LONG_S
 
 SETTLED_AFTER: Final = timedelta(hours=2)
 """A chain without a new record for this long is looked at no more: its writer gives it up after one hour."""
@@ -41,10 +42,11 @@ class PostgresCheckpoints:
         async with self._database.transaction() as connection:
             if not await connection.fetchval(self._sql["lock"]):
                 return None
-            partition = await connection.fetchval(self._sql["prunable"], keep)
+            await connection.execute(self._sql["be_brief"])  # records wait behind whoever waits to drop a table
+            partition = await connection.fetchval(self._sql["prunable"], keep, timeout=LONG_S)
             if partition is None:
                 return None
-            pruned = [Pruned(**row) for row in await connection.fetch(self._sql["runs"], partition)]
+            pruned = [Pruned(**row) for row in await connection.fetch(self._sql["runs"], partition, timeout=LONG_S)]
             last: str | None = await connection.fetchval(self._sql["last"])
             line = make(last.encode() if last else None, pruned)
             await connection.execute(self._sql["store"], line.decode())

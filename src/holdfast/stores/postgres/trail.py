@@ -23,6 +23,9 @@ _MAX_ID: Final = 2**63 - 1
 ENTRIES_AT_ONCE: Final = 5000
 """Rows of an export that are in memory at the same time."""
 
+LONG_S: Final = 600.0
+"""How long a statement may take that goes through many records, on behalf of somebody who waits for all of them."""
+
 
 class PostgresTrail:
     """Implements ``ports.AuditSearch``."""
@@ -52,7 +55,11 @@ class PostgresTrail:
     async def export(self, since: datetime | None, until: datetime | None) -> AsyncIterator[Sequence[Entry]]:
         """See the port."""
         async with self._database.connection() as connection:
-            stretches = await connection.fetch(self._sql["stretches"], since or _EPOCH, until or _ALWAYS)
+            if since is None and until is None:
+                stretches = await connection.fetch(self._sql["chains"], timeout=LONG_S)
+            else:
+                bounds = since or _EPOCH, until or _ALWAYS
+                stretches = await connection.fetch(self._sql["stretches"], *bounds, timeout=LONG_S)
         for stretch in stretches:
             after = stretch["first"]
             while after <= stretch["last"]:

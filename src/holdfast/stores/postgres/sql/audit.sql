@@ -51,6 +51,14 @@ UNION ALL
 (SELECT (NULL::secret_access_logs).*, record FROM audit_outbox
  WHERE $10 AND ($1::text IS NULL OR record ->> 'name' = $1) ORDER BY id DESC LIMIT 1000)
 
+-- name: chains
+SELECT c.writer, c.boot, f.seq AS first, l.seq AS last FROM audit_chains c
+CROSS JOIN LATERAL (SELECT seq FROM secret_access_logs l WHERE l.writer = c.writer AND l.boot = c.boot
+                    ORDER BY seq LIMIT 1) AS f
+CROSS JOIN LATERAL (SELECT seq FROM secret_access_logs l WHERE l.writer = c.writer AND l.boot = c.boot
+                    ORDER BY seq DESC LIMIT 1) AS l
+ORDER BY c.writer, c.boot
+
 -- name: stretches
 SELECT writer, boot, min(seq) AS first, max(seq) AS last FROM secret_access_logs
 WHERE timestamp >= $1 AND timestamp < $2 GROUP BY writer, boot ORDER BY writer, boot

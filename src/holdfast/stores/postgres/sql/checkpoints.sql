@@ -35,6 +35,9 @@ WITH alone AS (SELECT pg_advisory_xact_lock(1751215720))
 INSERT INTO audit_keys (key_id, public_key, sealed_key) SELECT $1, $2, $3 FROM alone
 WHERE NOT EXISTS (SELECT 1 FROM audit_keys)
 
+-- name: be_brief
+SET LOCAL lock_timeout = '500ms'
+
 -- name: prunable
 SELECT audit_prunable(now() - $1::interval)
 

@@ -119,7 +119,8 @@ CREATE INDEX secret_access_logs_by_user ON secret_access_logs (user_id, timestam
 
 -- Makes the partitions of this month and the next two where they lack; one of all earlier times is always there. Whoever
 -- may record may have them made.
-CREATE FUNCTION audit_partitions() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION audit_partitions() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET lock_timeout = '1s' AS $$
 DECLARE
     first DATE;
     month DATE;
