@@ -79,7 +79,7 @@ async def test_case_31_a_token_that_cannot_be_is_refused(vault: Client, member: 
 
 @pytest.mark.parametrize("token_id", ["x", "0", NO_TOKEN + "0", "%00"])
 async def test_a_tokens_id_is_a_uuid(vault: Client, token_id: str) -> None:
-    refused(await vault.request("DELETE", f"/v1/tokens/{token_id}"), 400, "invalid_input", "id")
+    refused(await vault.request("DELETE", f"/v1/tokens/{token_id}"), 400, "invalid_input", "token_id")
     refused(await vault.request("DELETE", f"/v1/tokens/{NO_TOKEN}"), 404, "token_not_found")
 
 

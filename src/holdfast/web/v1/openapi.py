@@ -1,33 +1,25 @@
 """The OpenAPI 3.1 document, from the very table that requests are dispatched by."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
 from holdfast import errors
 from holdfast.keyvault_wire.routes import NoSuchPath
-from holdfast.v1_wire.documents import Identity, Name, Request, Version, VersionId
+from holdfast.v1_wire.documents import Request
 from holdfast.v1_wire.problems import MEDIA_TYPE, Problem
 from holdfast.web import limits
 from holdfast.web.v1.api import REQUEST_ID
 from holdfast.web.v1.operation import LINES, LINES_TYPE, Operation
+from holdfast.web.v1.parameters import PATH_PARAMETERS
 from holdfast.web.v1.preconditions import MEANINGS
 from holdfast.web.v1.problems import code_of, status_of
 
 Json = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{name}"
-
-_PATH_PARAMETERS: Final[Mapping[str, tuple[Any, str]]] = {
-    "name": (Name, "A secret's name; case is not significant."),
-    "version": (Version | VersionId, "A version: its number, or its id of 32 hex digits."),
-    "client_id": (Identity, "A client's id."),
-    "identity": (Identity, "An identity's name."),
-    "token_id": (UUID, "A token's id, which is not the token."),
-}
 
 ALWAYS: Final[tuple[type[errors.HoldfastError], ...]] = (
     errors.InvalidInput,
@@ -126,7 +118,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
 
 
 def _path(operation: Operation) -> Iterable[Json]:
-    for name, (kind, meaning) in _PATH_PARAMETERS.items():
+    for name, (kind, meaning) in PATH_PARAMETERS.items():
         if f"{{{name}}}" in operation.path:
             yield _parameter(name, "path", msgspec.json.schema(kind), required=True, meaning=meaning)
 

@@ -14,6 +14,7 @@ from holdfast.v1_wire.documents import Request
 from holdfast.web.exchange import Exchange, RawHeaders
 from holdfast.web.limits import MAX_BODY_BYTES
 from holdfast.web.v1.cursors import Cursors
+from holdfast.web.v1.parameters import version_of
 from holdfast.web.v1.preconditions import Precondition
 
 SOMEBODY: Final = "a login; shows what the caller may list"
@@ -91,11 +92,6 @@ class Operation:
     preconditions: tuple[Precondition, ...] = ()
     response_headers: tuple[str, ...] = ()
     errors: tuple[type[HoldfastError], ...] = ()
-
-
-def version_of(text: str) -> int | str:
-    """Return a version as the service takes it: a number, or what is to be an id of 32 hex digits."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
 
 
 encode: Final = msgspec.json.Encoder().encode

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
-from holdfast.errors import InvalidInput
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
 from holdfast.web.v1 import access, audit, authorisation, identities, lifecycle, node, rotation, secrets
 from holdfast.web.v1.operation import Operation
+from holdfast.web.v1.parameters import parameter
 
 OPERATIONS: Final = (
     *secrets.OPERATIONS,
@@ -57,21 +56,14 @@ class Table:
 
         Raises:
             NoSuchPath: nothing.
-            InvalidInput: a parameter is not UTF-8.
+            InvalidInput: a parameter cannot be one.
         """
         for expression, methods in self._routes:
             found = expression.fullmatch(raw_path)
             if found is not None:
-                return Match(methods, {name: _decoded(name, raw) for name, raw in found.groupdict().items()})
+                return Match(methods, {name: parameter(name, raw) for name, raw in found.groupdict().items()})
         raise NoSuchPath("There is nothing at this path; /v1/openapi.json lists what there is.")
 
 
 def _expression(path: str) -> re.Pattern[bytes]:
     return re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", re.escape(path)).encode())
-
-
-def _decoded(name: str, raw: bytes) -> str:
-    try:
-        return unquote_to_bytes(raw).decode()
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{name} in the path is not UTF-8.", field=name) from None
