@@ -9,11 +9,13 @@ from holdfast.service.grants import GrantBook
 from holdfast.service.guard import Guard
 from holdfast.service.identities import Identities
 from holdfast.service.minting import Minting
+from holdfast.service.secondfactor import SecondFactors
 from holdfast.service.tokens import Tokens
 from holdfast.stores.postgres.clients import PostgresClients
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.identities import PostgresIdentities
 from holdfast.stores.postgres.tokens import PostgresTokens
+from holdfast.stores.postgres.totp import PostgresTotp
 
 
 def open_directory(database: Database, sealer: Sealer, clock: Clock) -> Directory:
@@ -50,6 +52,14 @@ class IdentityParts:
             store=PostgresIdentities(database, sealer),
             sealer=sealer,
             tokens=self.tokens,
+            totp=SecondFactors(
+                guard=guard,
+                minting=minting,
+                directory=directory,
+                store=PostgresTotp(database, sealer),
+                sealer=sealer,
+                clock=clock,
+            ),
             announce=announce,
             clock=clock,
         )

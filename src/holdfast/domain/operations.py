@@ -40,7 +40,7 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
         (
             *("client.add", "client.remove", "client.list", "token.create"),
             *("identity.add", "identity.list", "identity.disable", "identity.enable", "identity.remove"),
-            *("identity.groups", "admin.bootstrap", "admin.reset"),
+            *("identity.groups", "admin.bootstrap", "admin.reset", "totp.enrol.other", "totp.remove"),
         ),
         (Permission.GRANT,),
     ),

@@ -26,6 +26,8 @@ from holdfast.ports.identities import (
     StoredToken,
     TokenRecord,
     TokenStore,
+    TotpOutcome,
+    TotpStore,
 )
 from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
@@ -93,6 +95,8 @@ __all__ = [
     "SyncStatus",
     "TokenRecord",
     "TokenStore",
+    "TotpOutcome",
+    "TotpStore",
     "Vault",
     "VaultTotals",
     "VaultVersion",

@@ -1,6 +1,7 @@
 """Identities and what they prove themselves with, at the commit point. Every change announces itself to all nodes."""
 
-from collections.abc import Mapping, Sequence
+import enum
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -185,6 +186,39 @@ class TokenStore(Protocol):
 
     async def touch(self, used: Mapping[UUID, datetime]) -> None:
         """Note when tokens were last used."""
+
+
+class TotpOutcome(enum.StrEnum):
+    """How an attempt with a code ended."""
+
+    ACCEPTED = "accepted"
+    WRONG = "wrong"
+    NOT_ENROLLED = "not enrolled"
+    THROTTLED = "throttled"
+
+
+class TotpStore(Protocol):
+    """Second factors. Changes raise ``IntegrityFailure`` for an identity that was edited behind our back."""
+
+    async def enrol(self, name: str, seal: Callable[[UUID], bytes], record: AuditRecord) -> None:
+        """Keep a secret, sealed for this life of the identity, that has yet to be confirmed.
+
+        Raises:
+            IdentityNotFound: there is no such identity.
+            Conflict: it has a confirmed one.
+        """
+
+    async def attempt(
+        self, name: str, match: Callable[[UUID, bytes], int | None], *, confirm: bool
+    ) -> tuple[TotpOutcome, float]:
+        """Try a code: ``match`` returns its counter, which is accepted if it is later than all before.
+
+        ``confirm``: for a secret that is not confirmed yet, and confirms it. Returns the outcome and, if throttled, the
+        seconds to wait. One attempt at a time for each identity, on all nodes together.
+        """
+
+    async def remove(self, name: str, record: AuditRecord) -> bool:
+        """Forget a second factor; False if there was none."""
 
 
 class ClientStore(Protocol):

@@ -14,6 +14,7 @@ from holdfast.service.callers import Context, authenticated
 from holdfast.service.directory import Directory
 from holdfast.service.guard import WHOLE_VAULT, Guard
 from holdfast.service.minting import Minting
+from holdfast.service.secondfactor import SecondFactors
 from holdfast.service.tokens import NewToken, Tokens
 
 ADMIN_TOKEN_LIFETIME: Final = timedelta(days=365)
@@ -21,7 +22,7 @@ ADMIN_TOKEN_LIFETIME: Final = timedelta(days=365)
 
 
 class Identities:
-    """What may be done with identities: all of it takes `grant` on everything."""
+    """What may be done with identities: all of it takes `grant` on everything. ``totp``: their second factors."""
 
     def __init__(
         self,
@@ -32,11 +33,13 @@ class Identities:
         store: IdentityStore,
         sealer: Sealer,
         tokens: Tokens,
+        totp: SecondFactors,
         announce: Callable[[int, str | None], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self._guard, self._minting, self._directory, self._store = guard, minting, directory, store
         self._sealer, self._tokens, self._announce, self._clock = sealer, tokens, announce, clock
+        self.totp = totp
 
     async def add(self, name: str, kind: str = "application", *, context: Context = None) -> None:
         """Make an identity, which holds no credential yet. ``kind``: application or person.
@@ -110,6 +113,10 @@ class Identities:
     def groups_of(self, name: str) -> frozenset[str]:
         """The groups, kept here, that an identity is a member of; from memory."""
         return self._directory.groups_of(name)
+
+    async def verify_totp(self, code: str, *, context: Context = None) -> None:
+        """See that the caller has the second factor at hand; see ``SecondFactors.verify``."""
+        await self.totp.verify(code, context=context)
 
     # --- the first identity, and the way back for whoever lost its token ---
 

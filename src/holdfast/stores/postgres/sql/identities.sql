@@ -91,3 +91,22 @@ DELETE FROM clients WHERE client_id = $1 RETURNING pg_notify('holdfast', 'identi
 
 -- name: clients
 SELECT client_id, created_at, created_by FROM clients ORDER BY client_id
+
+-- name: totp
+SELECT incarnation, totp_secret, totp_confirmed_at IS NOT NULL AS confirmed, COALESCE(totp_counter, -1) AS counter,
+       COALESCE(extract(epoch FROM totp_full_at - now()), 0)::float8 AS full_in_s
+FROM identities WHERE name = $1
+
+-- name: enrol_totp
+UPDATE identities SET totp_secret = $2, totp_confirmed_at = NULL, totp_counter = NULL WHERE name = $1
+
+-- name: totp_accepted
+UPDATE identities SET totp_counter = $2, totp_confirmed_at = COALESCE(totp_confirmed_at, now()) WHERE name = $1
+
+-- name: totp_wrong
+UPDATE identities SET totp_full_at = GREATEST(COALESCE(totp_full_at, now()), now()) + make_interval(secs => $2)
+WHERE name = $1
+
+-- name: remove_totp
+UPDATE identities SET totp_secret = NULL, totp_confirmed_at = NULL, totp_counter = NULL
+WHERE name = $1 AND totp_secret IS NOT NULL RETURNING true
