@@ -417,3 +417,28 @@ async def test_a_node_that_stops_finishes_what_it_has_begun(world: World) -> Non
     await world.replicator.aclose()
     assert await world.pending() == []
     assert world.vault_values() == ["one"]
+
+
+async def test_a_writer_waits_for_whoever_has_its_change_in_hand(world: World) -> None:
+    """The replay, of this node or of another, may claim a fresh intent before its writer does."""
+    world.vault.down = True
+    await world.set("one")
+    await world.make_due()
+    (held,) = await world.journal.claim(limit=1, lease=timedelta(minutes=1))
+    pushed = asyncio.create_task(world.replicator.push(SECRET, held.id))
+    await asyncio.sleep(0.01)
+    assert await world.journal.complete(held, vault_version_id="a" * 32)
+    assert await pushed
+
+
+async def test_a_writer_does_not_wait_for_what_nobody_has_in_hand(world: World) -> None:
+    world.vault.down = True
+    await world.set("one")
+    began = world.clock.monotonic()
+    assert not await world.set("two")
+    assert world.clock.monotonic() - began < 1
+    await world.make_due()
+    (held,) = await world.journal.claim(limit=1, lease=timedelta(minutes=1))
+    began = world.clock.monotonic()
+    assert not await world.replicator.push(SECRET, held.id)
+    assert 0.9 < world.clock.monotonic() - began < 2

@@ -45,6 +45,9 @@ class Journal(Protocol):
     async def discard(self, name: SecretName) -> int:
         """Give up the parked intents of a secret (the vault's state stands); returns how many."""
 
+    async def is_held(self, name: SecretName) -> bool:
+        """Whether somebody has an open intent of a secret in hand, under a lease that has not run out."""
+
     async def is_settled(self, intent_id: UUID) -> bool:
         """Whether an intent is done or superseded."""
 

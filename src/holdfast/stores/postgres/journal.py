@@ -55,6 +55,10 @@ class PostgresJournal:
         """See the port."""
         return int(await self._value("discard", name))
 
+    async def is_held(self, name: SecretName) -> bool:
+        """See the port."""
+        return bool(await self._value("is_held", name))
+
     async def is_settled(self, intent_id: UUID) -> bool:
         """See the port."""
         return bool(await self._value("is_settled", intent_id))

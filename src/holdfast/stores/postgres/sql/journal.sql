@@ -60,6 +60,9 @@ WITH given_up AS (
 )
 SELECT count(*) FROM given_up
 
+-- name: is_held
+SELECT EXISTS (SELECT 1 FROM secret_intents WHERE secret_name = $1 AND state = 'open' AND lease_until > now())
+
 -- name: is_settled
 SELECT EXISTS (SELECT 1 FROM secret_intents WHERE id = $1 AND state IN ('done', 'superseded'))
 
