@@ -4,11 +4,19 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from tests.support.https import Client
-from tests.support.installation import Installation
+import pytest
+
+from holdfast.config import Settings
+from holdfast.crypto.certificates import ServerCertificate
+from holdfast.crypto.keyring import generate_key
+from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.support.folders import short_folder
+from tests.support.installation import Installation, installed
+from tests.support.postgres import fresh_database
 from tests.web.conftest import Stubbed
 
 EXAMPLES = "10"
@@ -49,9 +57,16 @@ BEYOND_THE_SCHEMA = {
 }
 """Operations that may refuse what fits their schema, and why."""
 
+HARMFUL = ("removeClient", "removeIdentity", "disableIdentity", "deleteGrant", "unassignRole")
+"""Operations by which the asker could shut itself out: asked by somebody who may do nothing."""
+
 CONFIG = f"""\
 [headers]
-Authorization = "Bearer ${{HOLDFAST_TEST_TOKEN}}"
+Authorization = "Bearer ${{ASKERS_TOKEN}}"
+
+[[operations]]
+include-operation-id = {json.dumps(HARMFUL)}
+headers.Authorization = "Bearer ${{NOBODYS_TOKEN}}"
 
 [[operations]]
 include-operation-id = {json.dumps(list(BEYOND_THE_SCHEMA))}
@@ -83,23 +98,38 @@ def _follow(part: Any, document: Any) -> None:
             _follow(each, document)
 
 
+@pytest.fixture
+async def own(postgres_server: EmbeddedPostgres, certificate: ServerCertificate) -> AsyncIterator[Installation]:
+    """An installation that may be harmed."""
+    with short_folder() as folder:
+        async with fresh_database(postgres_server.dsn) as dsn:
+            settings = Settings(database_url=dsn, encryption_key=generate_key(), data_dir=folder)
+            async with installed(settings, certificate) as installation:
+                yield installation
+
+
 async def test_i14_the_server_does_what_the_document_says_whatever_it_is_asked(
-    installation: Installation, vault: Client, tmp_path: Path
+    own: Installation, tmp_path: Path
 ) -> None:
-    token = (await installation.client("fuzzer", await installation.register("fuzzer"))).token
+    asker = await own.client("asker", await own.register("asker"))
+    await own.service.access.assign_role("asker", "admin", "*")
+    nobody = await own.client("nobody", await own.register("nobody", ()))
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
-    document = await vault.request("GET", "/v1/openapi.json")
+    document = await asker.request("GET", "/v1/openapi.json")
     (tmp_path / "openapi.json").write_text(json.dumps(document.json))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli"),
         *("--config-file", str(tmp_path / "schemathesis.toml")),
-        *("run", str(tmp_path / "openapi.json"), "--url", installation.url, "--tls-verify", str(installation.ca_file)),
+        *("run", str(tmp_path / "openapi.json"), "--url", own.url, "--tls-verify", str(own.ca_file)),
         *("--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "1", "--no-shrink"),
         *("--continue-on-failure", "--warnings", "off"),
         cwd=tmp_path,
-        env={**os.environ, "HOLDFAST_TEST_TOKEN": str(token), "NO_COLOR": "1"},
+        env={**os.environ, "ASKERS_TOKEN": str(asker.token), "NOBODYS_TOKEN": str(nobody.token), "NO_COLOR": "1"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
+    assert (await asker.request("GET", "/v1/health")).status == 200, "the asker has shut itself out, and asked in vain"
+    removals = await asker.request("GET", "/v1/audit?operation=identity.remove")
+    assert {each["user_id"] for each in removals.json["items"]} == {"nobody"}
