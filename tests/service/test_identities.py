@@ -23,6 +23,7 @@ from holdfast.errors import (
 )
 from holdfast.service.manager import SecretsService
 from holdfast.service.tokens import NewToken
+from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.tokens import insert_token
 from tests.support.node import Inside, opened, rows, service_on, within
 from tests.support.postgres import execute
@@ -452,3 +453,13 @@ async def test_i8_a_revoked_token_is_not_revived_by_an_edit(inside: Inside, data
         service.prove_token(new.token)
     with pytest.raises(IntegrityFailure):
         await service.tokens.renew(new.record.id)
+
+
+async def test_tokens_that_ended_long_ago_are_forgotten(inside: Inside, database_url: str) -> None:
+    service = inside.service
+    await service.identities.add("app")
+    ended, good = await service.tokens.create("app"), await service.tokens.create("app")
+    await service.tokens.revoke(ended.record.id)
+    await execute(database_url, "UPDATE api_tokens SET revoked_at = revoked_at - interval '31 days'")
+    await PostgresAuditSink(inside.database).forget(timedelta(days=30))
+    assert [each.id for each in await service.tokens.list()] == [good.record.id]

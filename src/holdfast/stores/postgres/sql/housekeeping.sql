@@ -4,3 +4,6 @@ DELETE FROM secret_intents WHERE state IN ('done', 'superseded') AND settled_at 
 
 -- name: idempotency_records
 DELETE FROM idempotency_records WHERE created_at < now() - least($1::interval, interval '24 hours')
+
+-- name: ended_tokens
+DELETE FROM api_tokens WHERE coalesce(revoked_at, expires_at) < now() - $1::interval
