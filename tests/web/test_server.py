@@ -80,7 +80,9 @@ def test_an_unusable_certificate_is_refused_by_name(tmp_path: Path, content: str
 
 async def test_no_answer_waits_for_the_client_to_acknowledge_its_head(certificate: ServerCertificate) -> None:
     async def at_once(scope: Scope, receive: Receive, send: Send) -> None:
-        protocols = (each for each in gc.get_objects() if isinstance(each, BoundedProtocol) and each.transport)
+        protocols = (
+            each for each in gc.get_objects() if isinstance(each, BoundedProtocol) and each in each.connections
+        )
         accepted = next(protocols).transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         await ok(scope, receive, send)
