@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
 from tests.cli.runner import holdfast
+from tests.cli.test_audit import Taken
 from tests.cli.test_transcripts import HERE, play
 from tests.support.folders import short_folder
 from tests.support.installation import installed
@@ -144,3 +145,29 @@ def test_long_listings_come_whole(database_url: str, tmp_path: Path, remote_cert
         assert listed.code == 0, listed.stderr
         found = json.loads(listed.stdout)
         assert len(found) == 2501
+
+
+def test_i9_the_audit_trail_is_searched_taken_away_and_checked_from_afar(
+    database_url: str, tmp_path: Path, remote_certificate: ServerCertificate
+) -> None:
+    with serving(database_url, tmp_path, remote_certificate) as environ:
+        holdfast("set", "db", stdin=b"c4n4ry", environ=environ)
+        for _ in range(3):
+            holdfast("get", "db", environ=environ)
+        holdfast("get", "absent", environ=environ)
+        found = holdfast("audit", "search", "--outcome", "failed", "--since", "1h", "--json", environ=environ)
+        assert [each["name"] for each in json.loads(found.stdout)["records"]] == ["absent"]
+        first = json.loads(holdfast("audit", "search", "--limit", "2", "--json", environ=environ).stdout)
+        assert len(first["records"]) == 2
+        after = holdfast("audit", "search", "--limit", "2", "--cursor", first["next_cursor"], environ=environ)
+        assert after.code == 0
+        taken = Taken(tmp_path, environ)
+        checked = taken.check()
+        assert (checked.code, checked.stdout[:7]) == (0, "Intact:")
+        taken.records.write_text(taken.records.read_text().replace('"version":1', '"version":2', 1))
+        assert taken.check().code == 8
+        sheet = holdfast("audit", "export", "--csv", environ=environ)
+        assert sheet.stdout.startswith("writer,boot,seq,timestamp,")
+        assert holdfast("audit", "stream", environ=environ).code == 0
+        nobody = holdfast("audit", "export", environ={**environ, "HOLDFAST_TOKEN": "x"})
+        assert (nobody.code, nobody.stdout) == (4, "")

@@ -9,7 +9,7 @@ import click
 
 from holdfast.cli import exits, inputs, output, streams, tables
 from holdfast.cli.grammar import Command, Group
-from holdfast.cli.session import with_local_service
+from holdfast.cli.session import with_service
 from holdfast.domain.verification import Verdict, verify
 from holdfast.errors import InvalidInput
 
@@ -46,7 +46,7 @@ def search(
     cursor: str | None,
 ) -> None:
     """Show who did what, newest first, refusals included."""
-    page = with_local_service(
+    page = with_service(
         lambda service, caller: service.audit.search(
             name=name,
             user_id=user_id,
@@ -86,9 +86,7 @@ def export(since: datetime | None, until: datetime | None, as_csv: bool) -> None
             streams.write(lines)
 
     form = tables.csv_lines if as_csv else tables.json_lines
-    with_local_service(
-        lambda service, caller: write(form(service.audit.export(since=since, until=until, context=caller)))
-    )
+    with_service(lambda service, caller: write(form(service.audit.export(since=since, until=until, context=caller))))
 
 
 @audit.command(cls=Command)
@@ -99,7 +97,7 @@ def checkpoints() -> None:
         async for line in lines:
             streams.write(line + b"\n")
 
-    with_local_service(lambda service, caller: write(service.audit.checkpoints(context=caller)))
+    with_service(lambda service, caller: write(service.audit.checkpoints(context=caller)))
 
 
 @audit.command(cls=Command)
@@ -107,7 +105,7 @@ def key() -> None:
     """Write the public key that checkpoints are signed with. Keep it where nobody can exchange it."""
     from holdfast.crypto.signing import key_line  # noqa: PLC0415 - takes long to import
 
-    found = with_local_service(lambda service, caller: service.audit.public_keys(context=caller))
+    found = with_service(lambda service, caller: service.audit.public_keys(context=caller))
     output.write_lines(map(key_line, found))
 
 
@@ -117,7 +115,7 @@ def stream() -> int:
 
     Exit code 7 when any of it fails.
     """
-    found = with_local_service(lambda service, caller: service.audit.streams(context=caller))
+    found = with_service(lambda service, caller: service.audit.streams(context=caller))
     if output.wants_json():
         output.write_document(found)
     else:

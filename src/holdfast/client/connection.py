@@ -102,6 +102,29 @@ class Connection:
             raise _refusal(self._address, status, raw)
         return raw
 
+    async def lines(self, path: str, *, query: Mapping[str, object] | None = None) -> AsyncIterator[bytes]:
+        """Yield the lines of an answer, without their line ends, as they arrive; see ``call`` for what it raises."""
+        if self._session is None:
+            raise BackendUnavailable("The connection is not open: use `async with`.")
+        try:
+            async with self._session.get(
+                self._address + path,
+                params={name: str(value) for name, value in (query or {}).items() if value is not None},
+                timeout=aiohttp.ClientTimeout(total=None, sock_read=PATIENCE_S),
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    raise _refusal(self._address, response.status, await _whole(response))
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    for line in whole:
+                        yield line
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _unreachable(self._address, error) from None
+        if rest:
+            raise BackendUnavailable(f"{self._address} broke off in the middle of a line; ask again")
+
     async def items(
         self, path: str, item: type[T], *, limit: int | None = None, query: Mapping[str, object] | None = None
     ) -> AsyncIterator[T]:

@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.client.access import RemoteAccess
+from holdfast.client.audit import RemoteAudit
 from holdfast.client.connection import Connection
 from holdfast.client.installation import RemoteInstallation
 from holdfast.client.secrets import RemoteSecrets
@@ -13,6 +14,11 @@ from holdfast.errors import ConfigurationError
 
 class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation):
     """What a server offers to whoever the token proves. Open it with ``async with``."""
+
+    @property
+    def audit(self) -> RemoteAudit:
+        """The audit trail: search, export, checkpoints."""
+        return RemoteAudit(self._connection)
 
     async def __aenter__(self) -> Self:
         await self._connection.__aenter__()
