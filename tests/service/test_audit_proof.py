@@ -200,6 +200,25 @@ async def test_search_misses_nothing_that_has_no_place_yet(inside: Inside) -> No
     assert (await audit.search(operation="delete")).records == ()
 
 
+async def test_a_page_is_never_longer_than_asked_for(inside: Inside) -> None:
+    for version in range(2):
+        await inside.service.set_secret("k", f"{version}")
+    await inside.parts.trail.aclose()
+    inside.database.recorded = lambda: None
+    for version in range(2, 5):
+        await inside.service.set_secret("k", f"{version}")
+    audit = inside.service.audit
+    first = await audit.search(name="k", operation="set", limit=2)
+    assert [record.version for record in first.records] == [5, 4]
+    second = await audit.search(name="k", operation="set", limit=2, cursor=first.next_cursor)
+    assert [record.version for record in second.records] == [2, 1]
+    whole = await audit.search(name="k", operation="set", limit=4)
+    assert [record.version for record in whole.records] == [5, 4, 3, 2]
+    last = await audit.search(name="k", operation="set", limit=4, cursor=whole.next_cursor)
+    assert [record.version for record in last.records] == [1]
+    assert len(await inside.service.get_access_history("k", 1)) == 1
+
+
 async def test_the_trail_is_for_those_who_may_audit(service: SecretsService) -> None:
     await some_history(service)
     for name in (None, "k"):

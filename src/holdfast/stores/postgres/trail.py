@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,9 @@ ENTRIES_AT_ONCE: Final = 5000
 LONG_S: Final = 600.0
 """How long a statement may take that goes through many records, on behalf of somebody who waits for all of them."""
 
+_Found: TypeAlias = tuple[AuditRecord, Mapping[str, Any] | None]
+"""A record and its row, if it has its place already."""
+
 
 class PostgresTrail:
     """Implements ``ports.AuditSearch``."""
@@ -43,14 +46,13 @@ class PostgresTrail:
         way = "by_secret" if query.name is not None else "by_user" if query.user_id is not None else "by_time"
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql[way], *_arguments(query))
-        placed = [row for row in rows if row["waiting"] is None]
-        waiting = [record for row in rows if row["waiting"] and query.fits(record := _decode(row["waiting"]))]
-        more = len(placed) > query.limit
-        found = [record_in(row) for row in placed[: query.limit]]
-        return AuditPage(
-            records=tuple(sorted([*waiting, *found], key=lambda record: record.timestamp, reverse=True)),
-            next_cursor=_cursor(placed[query.limit - 1]) if more else None,
-        )
+        found: list[_Found] = [
+            *((record_in(row), row) for row in rows if row["waiting"] is None),
+            *((record, None) for row in rows if row["waiting"] and query.fits(record := _decode(row["waiting"]))),
+        ]
+        found.sort(key=lambda each: each[0].timestamp, reverse=True)
+        shown, left = found[: query.limit], found[query.limit :]
+        return AuditPage(records=tuple(record for record, _ in shown), next_cursor=_next(shown, left))
 
     async def export(self, since: datetime | None, until: datetime | None) -> AsyncIterator[Sequence[Entry]]:
         """See the port."""
@@ -104,8 +106,14 @@ def _arguments(query: AuditQuery) -> tuple[Any, ...]:
     )
 
 
-def _cursor(row: Mapping[str, Any]) -> str:
-    return f"{(row['timestamp'] - _EPOCH) // timedelta(microseconds=1)}-{row['id']}"
+def _next(shown: Sequence[_Found], left: Sequence[_Found]) -> str | None:
+    """The cursor behind the last record shown that has its place; those without are on a first page only."""
+    rows = [row for _, row in shown if row is not None]
+    following = [row for _, row in left if row is not None]
+    if not following:
+        return None
+    row, beyond = (rows[-1], 0) if rows else (following[0], 1)
+    return f"{(row['timestamp'] - _EPOCH) // timedelta(microseconds=1)}-{row['id'] + beyond}"
 
 
 def _position(cursor: str) -> tuple[datetime, int]:
