@@ -1,6 +1,7 @@
 """I9 end to end: what a service exports is proven by its checkpoints. And what the trail answers when it is asked."""
 
 import asyncio
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,17 +10,22 @@ from typing import Any
 import asyncpg
 import pytest
 
-from holdfast.crypto.signing import KeyFile, key_line
+from holdfast.crypto.envelope import Envelope
+from holdfast.crypto.keyring import KeyRing
+from holdfast.crypto.signing import KeyFile, Signer, key_line
 from holdfast.domain.audit import record_of
 from holdfast.domain.chain import parse_line
 from holdfast.domain.checkpoint import parse_checkpoint
 from holdfast.domain.policy import Caller
 from holdfast.domain.verification import Verdict, verify
-from holdfast.errors import AccessDenied, InvalidInput
+from holdfast.errors import AccessDenied, InvalidInput, KeyUnavailable
+from holdfast.service.checkpoints import SigningKey
 from holdfast.service.manager import SecretsService
+from holdfast.stores.postgres.checkpoints import PostgresCheckpoints
 from holdfast.stores.postgres.queries import load
 from tests.support.node import ALICE, Inside, opened, service_on
 from tests.support.postgres import execute, fetch
+from tests.support.world import KEY
 
 
 async def taken(service: SecretsService) -> tuple[list[bytes], list[bytes], KeyFile]:
@@ -120,6 +126,15 @@ async def test_nodes_that_sign_at_once_make_one_chain_of_checkpoints(database_ur
     assert verdict.intact
     assert verdict.proven == verdict.records - 1
     assert await fetch(database_url, "SELECT count(*) FROM audit_keys") == 1
+
+
+async def test_i9_the_key_for_checkpoints_outlives_the_keys_of_the_ring(inside: Inside) -> None:
+    store, new = PostgresCheckpoints(inside.database), base64.b64encode(bytes(range(100, 132))).decode()
+    rings = [KeyRing.from_settings(KEY), KeyRing.from_settings(new, (KEY,)), KeyRing.from_settings(new)]
+    keys = [(await SigningKey(store, Envelope(ring), Signer).get()).public_key for ring in rings]
+    assert len(set(keys)) == 1
+    with pytest.raises(KeyUnavailable):
+        await SigningKey(store, Envelope(rings[0]), Signer).get()
 
 
 async def test_i9_a_checkpoint_stops_before_what_is_still_in_a_local_log(inside: Inside, database_url: str) -> None:

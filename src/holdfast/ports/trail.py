@@ -49,6 +49,9 @@ class CheckpointStore(Protocol):
     async def add_key(self, key_id: str, public_key: bytes, sealed_key: bytes) -> None:
         """Add a key, unless there is one."""
 
+    async def reseal_key(self, public_key: bytes, sealed_key: bytes) -> None:
+        """Replace the seal of a private key."""
+
 
 class Signing(Protocol):
     """One signing key."""

@@ -15,7 +15,7 @@ from holdfast.domain.checkpoint import (
     parse_checkpoint,
     signed_bytes,
 )
-from holdfast.errors import HoldfastError
+from holdfast.errors import BackendUnavailable, HoldfastError
 from holdfast.ports import CheckpointStore, Clock, Sealer, Signing
 
 _log: Final = logging.getLogger(__name__)
@@ -49,7 +49,10 @@ class SigningKey:
                 sealed = self._sealer.seal_bytes(_PURPOSE, fresh.public_key, fresh.seed)
                 await self._store.add_key(fresh.key_id, fresh.public_key, sealed)
             public_key, sealed = (await self._store.keys())[0]
-            self._signing = self._new(self._sealer.open_bytes(_PURPOSE, public_key, sealed))
+            signing = self._new(self._sealer.open_bytes(_PURPOSE, public_key, sealed))
+            # Under the ring's primary key from now on, so that the former one can be taken away.
+            await self._store.reseal_key(public_key, self._sealer.seal_bytes(_PURPOSE, public_key, signing.seed))
+            self._signing = signing
         return self._signing
 
     async def public_keys(self) -> list[bytes]:
@@ -73,11 +76,16 @@ class Checkpointer:
 
     async def run(self) -> None:
         """Make checkpoints until cancelled."""
+        said = ""
         while True:
             try:
                 await self.make()
-            except HoldfastError as error:
+            except BackendUnavailable as error:
                 _log.info("The next checkpoint waits: %s", error)
+            except HoldfastError as error:  # a person has to mend it, and need not be told every two seconds
+                if str(error) != said:
+                    _log.error("There are no checkpoints of the audit trail any more: %s", error)
+                said = str(error)
             except Exception:
                 _log.exception("A checkpoint failed")
             await self._clock.sleep(INTERVAL_S)
@@ -112,7 +120,7 @@ class Checkpointer:
 
         line = await self._store.prune(keep, checkpoint)
         if line is not None:
-            _log.info("Audit records older than %s were dropped; checkpoint says which", keep)
+            _log.info("Audit records older than %s were dropped; the newest checkpoint says which", keep)
         return line is not None
 
     def _signed(

@@ -69,3 +69,8 @@ class PostgresCheckpoints:
         """See the port."""
         async with self._database.connection() as connection:
             await connection.execute(self._sql["add_key"], key_id, public_key, sealed_key)
+
+    async def reseal_key(self, public_key: bytes, sealed_key: bytes) -> None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            await connection.execute(self._sql["reseal_key"], public_key, sealed_key)

@@ -35,6 +35,9 @@ WITH alone AS (SELECT pg_advisory_xact_lock(1751215720))
 INSERT INTO audit_keys (key_id, public_key, sealed_key) SELECT $1, $2, $3 FROM alone
 WHERE NOT EXISTS (SELECT 1 FROM audit_keys)
 
+-- name: reseal_key
+UPDATE audit_keys SET sealed_key = $2 WHERE public_key = $1
+
 -- name: be_brief
 SET LOCAL lock_timeout = '500ms'
 
