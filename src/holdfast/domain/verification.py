@@ -68,7 +68,7 @@ class _Track:
         self.heads = sorted(heads, key=lambda head: head.seq)
         self.pruned = sorted(pruned, key=lambda dropped: dropped.first)
         self.signed_seq = self.heads[-1].seq if self.heads else 0
-        self.seen = 0
+        self.seen = self.proven = 0
         self.expect(1)
         self.skip_pruned()
 
@@ -195,7 +195,7 @@ class Verifier:
             self._gap(track, seq, at)
         return track
 
-    def _gap(self, track: _Track, seq: int, at: int | None) -> None:
+    def _gap(self, track: _Track, seq: int, at: int) -> None:
         """Records up to ``seq`` are not there."""
         if track.seen == 0 and not track.signed_seq and not self._partial:
             what = f"records 1 to {seq - 1} of this chain are missing, or its place was altered"
@@ -218,15 +218,19 @@ class Verifier:
         if digest.hex() != head.hash:
             what = "rewritten: it, or some before it, are not those that a checkpoint signed"
             self._verdict.add(Problem(what, track.chain, track.next, at))
+        else:
+            track.proven = track.seen + 1
 
     def _end(self) -> None:
         for chain in sorted({*self._heads, *self._tracks}):
             track = self._tracks.get(chain) or _Track(chain, self._heads[chain], self._pruned.get(chain, []))
             if track.next <= track.signed_seq and not self._partial:
-                self._gap(track, track.signed_seq + 1, None)
+                what = _missing(track.next, track.signed_seq, track.signed_seq)
+                what += ", unless these checkpoints were made after the export"
+                self._verdict.add(Problem(what, chain, track.next))
             self._verdict.chains += track.seen > 0
             self._verdict.records += track.seen
-            self._verdict.proven += max(0, track.seen - max(0, track.next - 1 - track.signed_seq))
+            self._verdict.proven += track.proven
 
 
 def verify(
