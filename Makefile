@@ -24,7 +24,7 @@ run: $(RUNTIME) ## Start Holdfast with its embedded PostgreSQL: no Azure, no Red
 
 .PHONY: test
 test: $(DEVELOPMENT) ## Run all tests, against a real PostgreSQL and a real Redis
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
 .PHONY: check
 check: $(DEVELOPMENT) ## Check format, lint, types and import rules

@@ -79,7 +79,7 @@ async def lives(settings: Settings, kills: int, cut: Callable[[], object] = lamb
         life = begin(settings, dice.randrange(2**32))
         told += await asyncio.to_thread(list, life.events(dice.randint(1, MOST_EVENTS), cut))
     kinds = Counter(event.kind for event in told)
-    assert kinds["write"] >= kills / 2, kinds
+    assert kinds["write"] >= kills / 10, kinds  # a write may wait for the lease of one that was killed
     assert kinds["read"], kinds
     assert not kinds["broken"], [event for event in told if event.kind == "broken"]
     return told
