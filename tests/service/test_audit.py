@@ -1,6 +1,7 @@
 """I1: nothing is disclosed that is not on record, in one sink at least; and what the record says."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,6 +216,30 @@ async def test_no_record_is_lost_between_writing_and_shipping(
     await asyncio.gather(ship(), write(), ship())
     await house.ship_audit()
     assert len(await audit(database_url, "k")) == 60
+
+
+def test_i1_a_file_that_is_just_being_made_is_not_taken_for_an_abandoned_one(tmp_path: Path) -> None:
+    made, shipped, finished = 400, list[Entry](), threading.Event()
+
+    def ship() -> None:
+        spool = AuditSpool(tmp_path)
+        while True:
+            last = finished.is_set()
+            for segment in spool.segments():
+                with segment as entries:
+                    shipped.extend(entries)
+            if last:
+                return
+
+    shipper = threading.Thread(target=ship)
+    shipper.start()
+    for _ in range(made):
+        spool = AuditSpool(tmp_path)
+        asyncio.run(spool.write(new_chain().extend([RECORD])))
+        spool.close()
+    finished.set()
+    shipper.join()
+    assert len(shipped) == made
 
 
 async def test_retention_ends_for_all_but_the_secret_that_was_tampered_with(

@@ -87,7 +87,10 @@ class AuditSpool:
         """
         self.close()
         for file in sorted(self._folder.glob("*.log")) if self._folder.is_dir() else []:
-            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:  # another process has shipped it meanwhile
+                continue
             if _locked(descriptor):
                 yield _taken(file, descriptor)
             else:
@@ -112,10 +115,7 @@ class AuditSpool:
             self._let_go()
         if self._descriptor is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = self._folder / f"{uuid4()}.log"
-            self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            _sync_folder(self._folder)
+            self._descriptor = _new_file(self._folder)
             self._chain = chain
         return self._descriptor
 
@@ -191,6 +191,21 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _new_file(folder: Path) -> int:
+    """Make a file that is ours by the time others can see it: an unlocked one would be taken for abandoned."""
+    file = folder / f"{uuid4()}.log"
+    draft = file.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        draft.rename(file)
+        _sync_folder(folder)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _sync_folder(folder: Path) -> None:
