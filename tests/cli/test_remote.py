@@ -87,6 +87,37 @@ def test_roles_are_given_and_taken_from_afar(
         assert (wrong.code, "not a role" in wrong.stderr) == (2, True)
 
 
+def test_identities_and_tokens_are_managed_from_afar(
+    database_url: str, tmp_path: Path, remote_certificate: ServerCertificate
+) -> None:
+    with serving(database_url, tmp_path, remote_certificate) as environ:
+        assert holdfast("identity", "add", "app", environ=environ).code == 0
+        assert holdfast("identity", "add", "App", environ=environ).code == 5
+        assert holdfast("identity", "groups", "app", "ops", "dev", environ=environ).stderr == "app is in dev, ops.\n"
+        made = holdfast("token", "create", "app", "--ttl", "12h", "--from", "127.0.0.0/8", environ=environ)
+        assert made.code == 0
+        assert made.stdout.strip() not in made.stderr
+        own = {**environ, "HOLDFAST_TOKEN": made.stdout.strip()}
+        assert holdfast("get", "db", environ=own).code == 4
+        assert holdfast("grant", "db", "group:ops", "get", environ=environ).code == 0
+        assert holdfast("set", "db", stdin=b"s3cret", environ=environ).code == 0
+        assert holdfast("get", "db", environ=own).stdout == "s3cret"
+        (token,) = json.loads(holdfast("token", "list", "app", "--json", environ=environ).stdout)
+        assert token["networks"] == ["127.0.0.0/8"]
+        assert holdfast("token", "renew", token["id"], environ=own).code == 0
+        (app, _) = json.loads(holdfast("identity", "list", "--json", environ=environ).stdout)
+        assert (app["name"], app["groups"], app["tokens"]) == ("app", ["dev", "ops"], 1)
+        assert holdfast("identity", "disable", "app", environ=environ).code == 0
+        assert holdfast("get", "db", environ=own).code == 4
+        assert holdfast("identity", "enable", "app", environ=environ).code == 0
+        assert holdfast("get", "db", environ=own).code == 0
+        assert holdfast("token", "revoke", token["id"], environ=environ).code == 0
+        assert holdfast("get", "db", environ=own).code == 4
+        assert holdfast("identity", "remove", "app", environ=environ).code == 0
+        assert holdfast("identity", "remove", "app", environ=environ).code == 3
+        assert holdfast("admin", "reset", environ=environ).code == 9
+
+
 def test_login_keeps_a_token_that_only_its_owner_reads(
     database_url: str, tmp_path: Path, remote_certificate: ServerCertificate
 ) -> None:

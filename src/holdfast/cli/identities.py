@@ -7,7 +7,7 @@ import click
 from holdfast.cli import inputs, output
 from holdfast.cli.exits import ENDINGS, OK
 from holdfast.cli.grammar import Command, Group
-from holdfast.cli.session import with_service
+from holdfast.cli.session import with_local_service, with_service
 from holdfast.domain.identities import ADMIN_ID
 from holdfast.errors import IdentityNotFound
 
@@ -114,7 +114,7 @@ def reset() -> None:
 
     Whoever may read the data folder or knows the database may do this; it is on record.
     """
-    new = with_service(lambda service, caller: service.identities.reset_admin(context=caller))
+    new = with_local_service(lambda service, caller: service.identities.reset_admin(context=caller))
     output.say(f"The only token of {ADMIN_ID} from now on, shown only this once:")
     if output.wants_json():
         output.write_document({"identity": ADMIN_ID, "id": new.record.id, "token": new.token})

@@ -6,6 +6,7 @@ from typing import Self
 from holdfast.client.access import RemoteAccess
 from holdfast.client.audit import RemoteAudit
 from holdfast.client.connection import Connection
+from holdfast.client.identities import RemoteIdentities, RemoteTokens
 from holdfast.client.installation import RemoteInstallation
 from holdfast.client.secrets import RemoteSecrets
 from holdfast.config import ClientSettings
@@ -19,6 +20,16 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation):
     def audit(self) -> RemoteAudit:
         """The audit trail: search, export, checkpoints."""
         return RemoteAudit(self._connection)
+
+    @property
+    def identities(self) -> RemoteIdentities:
+        """Who may prove themselves to the server."""
+        return RemoteIdentities(self._connection)
+
+    @property
+    def tokens(self) -> RemoteTokens:
+        """The tokens that they do it with."""
+        return RemoteTokens(self._connection)
 
     async def __aenter__(self) -> Self:
         await self._connection.__aenter__()
