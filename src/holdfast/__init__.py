@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from holdfast.bootstrap import create_secrets_service
-    from holdfast.config import Settings
+    from holdfast.client.service import RemoteService, connect
+    from holdfast.config import ClientSettings, Settings
     from holdfast.domain.changes import KEEP
     from holdfast.domain.policy import AccessContext
     from holdfast.domain.rotation import RotationResult
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "holdfast.bootstrap": ("create_secrets_service",),
-    "holdfast.config": ("Settings",),
+    "holdfast.client.service": ("RemoteService", "connect"),
+    "holdfast.config": ("ClientSettings", "Settings"),
     "holdfast.domain.changes": ("KEEP",),
     "holdfast.domain.policy": ("AccessContext",),
     "holdfast.domain.rotation": ("RotationResult",),
@@ -60,11 +62,13 @@ __all__ = [
     "AccessDenied",
     "BackendUnavailable",
     "CircuitOpen",
+    "ClientSettings",
     "ConfigurationError",
     "Conflict",
     "HoldfastError",
     "IntegrityFailure",
     "InvalidInput",
+    "RemoteService",
     "Rotation",
     "RotationHandler",
     "RotationPolicy",
@@ -78,6 +82,7 @@ __all__ = [
     "Source",
     "StartupError",
     "WriteResult",
+    "connect",
     "create_secrets_service",
 ]
 

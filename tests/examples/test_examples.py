@@ -1,11 +1,14 @@
 """Every example of the documents runs, says something sensible and shows no value."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.serving import serving
 
 ROOT = Path(__file__).parents[2]
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -22,8 +25,29 @@ EXPECTED = {
 }
 
 
+ON_A_SERVER = {
+    "access_and_audit.py": [
+        "example-reader may get example-database-password for 90 days",
+        "example-reader got version 1 of example-database-password: *****",
+        "May example-reader rotate it? no",
+        "After the revocation: Permission denied",
+        "example-reader get refused: Permission denied",
+    ],
+    "access_and_audit.sh": [
+        "example-shell-reader got it",
+        "example-shell-reader may not rotate it",
+        "allows it",
+        "refused after the revocation, with exit code 4",
+        "access_denied",
+    ],
+}
+
+
 def test_every_example_is_tested() -> None:
     assert {path.name for path in (ROOT / "examples").glob("*.py")} - {"__init__.py"} == set(EXPECTED)
+    assert {path.name for path in (ROOT / "examples" / "server").iterdir() if path.is_file()} - {"__init__.py"} == set(
+        ON_A_SERVER
+    )
 
 
 @pytest.mark.parametrize("script", EXPECTED)
@@ -48,3 +72,25 @@ def test_example(script: str, database_url: str, data_folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert EXPECTED[script] in done.stdout
     assert "c4n4ry" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", ON_A_SERVER)
+async def test_example_on_a_server(script: str, database_url: str, data_folder: Path) -> None:
+    async with serving(database_url, data_folder) as server:
+        environ = {
+            "HOLDFAST_ADDR": f"https://127.0.0.1:{server.port}",
+            "HOLDFAST_CACERT": str(server.ca_file),
+            "HOLDFAST_TOKEN": server.admin_token,
+            "HOME": str(data_folder),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        program = [sys.executable] if script.endswith(".py") else ["sh"]
+        command = [*program, str(ROOT / "examples" / "server" / script)]
+
+        def run() -> "subprocess.CompletedProcess[str]":
+            return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+        done = await asyncio.to_thread(run)
+    assert done.returncode == 0, done.stderr
+    for line in ON_A_SERVER[script]:
+        assert line in done.stdout, done.stdout + done.stderr

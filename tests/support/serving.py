@@ -26,6 +26,7 @@ class Process:
     port: int
     ca_file: Path
     tenant: str
+    admin_token: str
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Tell it to stop and return its exit code."""
@@ -72,7 +73,13 @@ async def serving(dsn: str, folder: Path, *arguments: str, **settings: str) -> A
     try:
         async with asyncio.timeout(_READY_WITHIN_S):
             facts = json.loads(await process.stdout.readuntil(b"\n}\n"))
-        yield Process(process, urlsplit(facts["url"]).port or 0, Path(facts["ca"]), facts["tenant"])
+        yield Process(
+            process,
+            urlsplit(facts["url"]).port or 0,
+            Path(facts["ca"]),
+            facts["tenant"],
+            facts.get("admin_token") or "",
+        )
     finally:
         if process.returncode is None:
             process.kill()

@@ -41,12 +41,13 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation):
         await self._connection.__aexit__(kind, error, trace)
 
 
-def connect(settings: ClientSettings) -> RemoteService:
-    """Return the server of the settings, not yet connected.
+def connect(settings: ClientSettings | None = None) -> RemoteService:
+    """Return the server of the settings, by default the environment's, not yet connected: use ``async with``.
 
     Raises:
         ConfigurationError: no address, or no token for it.
     """
+    settings = settings or ClientSettings.from_environ()
     if settings.address is None:
         raise ConfigurationError(["HOLDFAST_ADDR is missing: name the server, as https://host[:port]"])
     if settings.token is None:
