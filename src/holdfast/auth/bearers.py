@@ -1,7 +1,7 @@
 """From a bearer token of any kind to who it proves."""
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import lru_cache
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from holdfast.auth.clients import ClientTokens
@@ -44,8 +44,7 @@ class Identities(Protocol):
         """Put a refusal on record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """An identity, the groups it is a member of, and how it was proven."""
 
     identity: str
@@ -55,6 +54,7 @@ class Proof:
 
 
 _NOBODY: Final = Caller(NOBODY)
+_text: Final = lru_cache(maxsize=10_000)(str)
 
 
 class Bearers:
@@ -90,7 +90,7 @@ class Bearers:
         if token.startswith(API_TOKEN_PREFIX):
             proven = self._identities.prove_token(token, ip_address=asker.ip_address)
             groups = self._identities.groups_of(proven.identity)
-            return Proof(proven.identity, AuthMethod.TOKEN, groups, str(proven.id))
+            return Proof(proven.identity, AuthMethod.TOKEN, groups, _text(proven.id))
         if self._issuers is not None and (found := self._issuers.of(token)) is not None:
             issuer, said = found
             vouched = await issuer.vouch(token, said)

@@ -79,6 +79,9 @@ class Validity:
         )
 
 
+_ALWAYS: Final = Validity(expired=False, not_yet_valid=False)
+
+
 def check_disclosable(name: str, attributes: Attributes, now: datetime, *, refuse_outside_validity: bool) -> Validity:
     """Decide whether a version may be disclosed, the same way for every tier.
 
@@ -90,6 +93,8 @@ def check_disclosable(name: str, attributes: Attributes, now: datetime, *, refus
     """
     if not attributes.enabled:
         raise SecretDisabled(f"Operation get is not allowed on a disabled secret: {name!r}. Enable it to read it.")
+    if attributes.expires_at is None and attributes.not_before is None:
+        return _ALWAYS
     validity = Validity.of(attributes, now)
     if refuse_outside_validity and (validity.expired or validity.not_yet_valid):
         when = f"expired at {attributes.expires_at}" if validity.expired else f"valid from {attributes.not_before}"

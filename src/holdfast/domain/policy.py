@@ -8,6 +8,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from holdfast.domain.names import covers, matches
 from holdfast.errors import InvalidInput
 
@@ -69,8 +71,7 @@ class AccessContext:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """An authenticated identity. ``is_system`` marks the application that owns the service itself.
 
     ``groups``: names, without ``GROUP_PREFIX``, that the proof of identity vouched for. ``credential``: the id of the

@@ -52,6 +52,7 @@ class AuditTrail:
         self._outbox_waits = False
         self._writer: asyncio.Task[None] | None = None
         self._first_failed_at: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def degraded(self) -> bool:
@@ -60,7 +61,10 @@ class AuditTrail:
 
     async def append(self, record: AuditRecord) -> None:
         """See the port."""
-        waiter = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            # Asking for the loop costs a system call on Python 3.11, and this is asked for every record.
+            self._loop = asyncio.get_running_loop()
+        waiter = self._loop.create_future()
         self._records.append(record)
         self._waiters.append(waiter)
         self._start()

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from holdfast.crypto.api_tokens import hash_api_token
@@ -17,8 +17,7 @@ from holdfast.ports import Clock, IdentityStore, Sealer, Standing, StoredToken, 
 _log: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenToken:
+class ProvenToken(NamedTuple):
     """What an API token proves: whose it is, and which one it is."""
 
     identity: str

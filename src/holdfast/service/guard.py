@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import InitVar, dataclass
+from types import TracebackType
 from typing import Final, final
 
 import msgspec
@@ -54,10 +55,9 @@ class Guard:
     def __init__(self, grants: GrantBook, audit: AuditLog, clock: Clock) -> None:
         self._grants, self._audit, self._clock = grants, audit, clock
 
-    @asynccontextmanager
-    async def operation(
+    def operation(
         self, caller: Caller, permission: Permission, name: SecretName, operation: str, *others: Permission
-    ) -> AsyncIterator[Authorized]:
+    ) -> AbstractAsyncContextManager[Authorized]:
         """Let an authorised operation run; however it fails is recorded before the error is passed on.
 
         Args:
@@ -68,11 +68,7 @@ class Guard:
             AuditUnavailable: nothing can be put on record, so nothing happens.
             LeaseExpired: the grants known here are too old to act on.
         """
-        try:
-            yield self._authorize(caller, (permission, *others), name, operation)
-        except (Exception, asyncio.CancelledError) as error:
-            await self._audit.append(self.failure(caller, operation, name, error))
-            raise
+        return _Passage(self._authorize, self._record_failure, (caller, (permission, *others), name, operation))
 
     @asynccontextmanager
     async def listing(self, caller: Caller, operation: str) -> AsyncIterator[Authorized]:
@@ -199,9 +195,44 @@ class Guard:
         except HoldfastError as error:
             _log.warning("An answer that broke off is not on record: %s", error)
 
+    async def _record_failure(self, caller: Caller, operation: str, name: str, error: BaseException) -> None:
+        await self._audit.append(self.failure(caller, operation, name, error))
+
     def failure(self, caller: Caller, operation: str, name: str, error: BaseException) -> AuditRecord:
         """The record of a failure or refusal."""
         return record_of(caller, operation, name, self._clock.now(), error=error)
+
+
+@final
+class _Passage(AbstractAsyncContextManager[Authorized]):
+    """One operation's way through the guard. As a generator it would cost each read some microseconds more."""
+
+    __slots__ = ("_asked", "_authorize", "_refuse")
+
+    def __init__(
+        self,
+        authorize: Callable[[Caller, tuple[Permission, ...], SecretName, str], Authorized],
+        refuse: Callable[[Caller, str, SecretName, BaseException], Awaitable[None]],
+        asked: tuple[Caller, tuple[Permission, ...], SecretName, str],
+    ) -> None:
+        self._authorize, self._refuse, self._asked = authorize, refuse, asked
+
+    async def __aenter__(self) -> Authorized:
+        try:
+            return self._authorize(*self._asked)
+        except Exception as error:
+            await self._record(error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception | asyncio.CancelledError):
+            await self._record(error)
+
+    async def _record(self, error: BaseException) -> None:
+        caller, _, name, operation = self._asked
+        await self._refuse(caller, operation, name, error)
 
 
 def denied(caller: Caller, sufficient: tuple[Permission, ...], name: str) -> AccessDenied:

@@ -108,8 +108,9 @@ class Reader:
         name = authorized.name
         if self._feed.live():
             content = await self._remembered(self._local, name)
-            if content is not None and self._fresh(content):
-                return self._answer(name, content, Source.CACHE)
+            now = self._clock.now()
+            if content is not None and now - content.checked_at < self._policy.cache_ttl:
+                return self._answer(name, content, Source.CACHE, now)
         return await self._flights.do(name, lambda: self._load(name))
 
     async def get_version(self, authorized: Authorized, version: int | str) -> Secret:
@@ -279,8 +280,8 @@ class Reader:
     def _fresh(self, content: Content) -> bool:
         return self._clock.now() - content.checked_at < self._policy.cache_ttl
 
-    def _answer(self, name: SecretName, content: Content, source: Source) -> Secret:
-        now = self._clock.now()
+    def _answer(self, name: SecretName, content: Content, source: Source, now: datetime | None = None) -> Secret:
+        now = now or self._clock.now()
         stale = content.settled and now - content.as_of > self._policy.cache_ttl
         refuse = self._policy.refuse_outside_validity
         return answer(name, content, source, now, stale=stale, refuse_outside_validity=refuse)

@@ -1,9 +1,10 @@
 """From the Authorization header to a caller."""
 
 from dataclasses import dataclass
-from dataclasses import replace as amended
 from typing import Final
 from urllib.parse import parse_qsl
+
+from msgspec.structs import replace
 
 from holdfast.auth.bearers import Bearers
 from holdfast.domain.policy import NOBODY, Caller
@@ -42,7 +43,7 @@ class Identity:
             request_id=exchange.request_id,
         )
         proof = await self.bearers.prove(given[len(_BEARER) :].strip(), host, asker)
-        return amended(asker, id=proof.identity, groups=proof.groups, method=proof.method, credential=proof.credential)
+        return replace(asker, id=proof.identity, groups=proof.groups, method=proof.method, credential=proof.credential)
 
     def challenge(self, exchange: Exchange) -> str | None:
         """Return the WWW-Authenticate header in the one shape that every Azure SDK parses.

@@ -6,6 +6,7 @@ complete takes this shorter way, and ends its request exactly as uvicorn's own `
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -19,11 +20,14 @@ DELIVERY: Final = "holdfast.delivery"
 Watch = Callable[[Callable[[], None]], None]
 """Takes what to call if it cannot."""
 
-WriteWhole = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], bool]
-"""Status, headers and body; False when the answer has to go over ASGI."""
+Headers = Sequence[tuple[bytes, bytes]]
+WriteWhole = Callable[[int, tuple[tuple[bytes, bytes], ...], Headers, bytes], bool]
+"""Status, headers that all answers share, further ones, and body; False when the answer has to go over ASGI."""
 
 
-def write_whole(cycle: RequestResponseCycle, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+def write_whole(
+    cycle: RequestResponseCycle, status: int, shared: tuple[tuple[bytes, bytes], ...], headers: Headers, body: bytes
+) -> bool:
     """Answer the request of a cycle at once, unless it may not have a body or the client does not keep up.
 
     Raises:
@@ -31,7 +35,8 @@ def write_whole(cycle: RequestResponseCycle, status: int, headers: Sequence[tupl
     """
     if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
         return False
-    cycle.transport.write(STATUS_LINE[status] + _head([*cycle.default_headers, *headers], cycle.keep_alive) + body)
+    own = _lines((*cycle.default_headers, *headers, *(() if cycle.keep_alive else _CLOSE)))
+    cycle.transport.write(b"".join((STATUS_LINE[status], _shared_lines(shared), own, b"\r\n", body)))
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     cycle.message_event.set()
@@ -41,10 +46,14 @@ def write_whole(cycle: RequestResponseCycle, status: int, headers: Sequence[tupl
     return True
 
 
-def _head(headers: list[tuple[bytes, bytes]], keep_alive: bool) -> bytes:
-    if not keep_alive:
-        headers.append((b"connection", b"close"))
-    head = b"".join([b"%b: %b\r\n" % header for header in headers])
-    if not head.count(b"\n") == head.count(b"\r") == len(headers):
+_CLOSE: Final = ((b"connection", b"close"),)
+
+
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if not lines.count(b"\n") == lines.count(b"\r") == len(headers):
         raise ValueError("a header of an answer has a line end in it")
-    return head + b"\r\n"
+    return lines
+
+
+_shared_lines: Final = lru_cache(maxsize=8)(_lines)
