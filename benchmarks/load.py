@@ -4,13 +4,16 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
 from benchmarks.measuring import Wrong, check
+
+Ask = Callable[[bytes], Awaitable[tuple[bytes, bytes]]]
+"""Makes a request and returns the head of the answer, with the empty line behind it, and its body."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)")
 
@@ -24,6 +27,8 @@ class _Connection(asyncio.Protocol):
         self._left = 0
         self._transport: asyncio.Transport | None = None
         self._done: asyncio.Future[None] | None = None
+        self._sent_at = 0.0
+        self.latencies: list[float] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be ready."""
@@ -46,6 +51,7 @@ class _Connection(asyncio.Protocol):
         if not head.startswith(b"HTTP/1.1 200 ") or body != self._body:
             self._fail(Wrong("the server answered with something else"))
             return
+        self.latencies.append(time.perf_counter() - self._sent_at)
         self._left -= 1
         if self._left:
             self._send()
@@ -63,6 +69,7 @@ class _Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         if self._transport is not None:
+            self._sent_at = time.perf_counter()
             self._transport.write(self._request)
 
     def _fail(self, error: Exception) -> None:
@@ -82,11 +89,18 @@ class Load:
         await asyncio.gather(*(connection.start(each) for connection in self._connections))
         return len(self._connections) * each / (time.perf_counter() - began)
 
+    def latencies(self) -> list[float]:
+        """Return how many seconds each answer took since the last call, and forget them."""
+        found = [latency for connection in self._connections for latency in connection.latencies]
+        for connection in self._connections:
+            connection.latencies.clear()
+        return found
+
 
 @asynccontextmanager
 async def loading(url: str, request: bytes, body: bytes, connections: int, ca_file: Path) -> AsyncIterator[Load]:
     """Connections to the server at ``url``, each of whose answers to ``request`` must be 200 with ``body``."""
-    context, port = ssl.create_default_context(cafile=str(ca_file)), urlsplit(url).port or 0
+    context, port = _context(url, ca_file), urlsplit(url).port or 0
     loop = asyncio.get_running_loop()
     opened: list[_Connection] = []
     try:
@@ -101,17 +115,36 @@ async def loading(url: str, request: bytes, body: bytes, connections: int, ca_fi
 
 async def answer_to(url: str, request: bytes, ca_file: Path) -> tuple[bytes, bytes]:
     """Return the head, with the empty line behind it, and the body of the second answer to one request."""
-    context = ssl.create_default_context(cafile=str(ca_file))
-    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port, ssl=context)
+    async with asking(url, ca_file) as ask:
+        await ask(request)  # fills the cache
+        return await ask(request)
+
+
+@asynccontextmanager
+async def asking(url: str, ca_file: Path) -> AsyncIterator[Ask]:
+    """One connection on which requests are made one after another; every answer must be 200."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port, ssl=_context(url, ca_file))
+
+    async def ask(request: bytes) -> tuple[bytes, bytes]:
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        check(head.startswith(b"HTTP/1.1 200 "), "the server did not answer 200")
+        return head, await reader.readexactly(length_of(head))
+
     try:
-        for _ in range(2):  # the first fills the cache
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            check(head.startswith(b"HTTP/1.1 200 "), "the server did not answer 200")
-            body = await reader.readexactly(length_of(head))
-        return head, body
+        yield ask
     finally:
         writer.transport.abort()
+
+
+def get(path: str, host: str, token: str) -> bytes:
+    """Return a request."""
+    lines = (f"GET {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}", "", "")
+    return "\r\n".join(lines).encode()
+
+
+def _context(url: str, ca_file: Path) -> ssl.SSLContext | None:
+    return ssl.create_default_context(cafile=str(ca_file)) if url.startswith("https:") else None
 
 
 def length_of(head: bytes) -> int:

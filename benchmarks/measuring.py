@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Round = Callable[[], Awaitable[float]]
@@ -43,6 +43,12 @@ def check(holds: bool, otherwise: str) -> None:
     """Raise unless a result is what it must be."""
     if not holds:
         raise Wrong(otherwise)
+
+
+def percentile(figures: Sequence[float], share: int) -> float:
+    """Return what ``share`` of a hundred figures do not exceed."""
+    ordered = sorted(figures)
+    return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
 
 
 async def rate(workers: int, each: int, operation: Callable[[int], Awaitable[None]]) -> float:

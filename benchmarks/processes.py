@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -27,9 +28,18 @@ class Server:
         self._process, self.url = process, url
 
     def cpu_seconds(self) -> float:
-        """Processor time that it has used so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * TICK_S
+        """Processor time that it and its workers have used so far."""
+        return sum(map(_ticks, self._processes())) * TICK_S
+
+    def memory(self) -> int:
+        """Bytes that are its own: what it shares with others is not counted (``Private_*`` of smaps_rollup)."""
+        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
+        return sum(map(int, re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.MULTILINE))) * 1024
+
+    def _processes(self) -> list[int]:
+        pid = self._process.pid
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [pid, *map(int, workers.split())]
 
     async def kill(self) -> None:
         """End it as a power cut would."""
@@ -45,17 +55,22 @@ class Server:
             await self._process.wait()
 
 
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
 @asynccontextmanager
-async def holdfast(environ: dict[str, str]) -> AsyncIterator[Server]:
+async def holdfast(environ: dict[str, str], workers: int = 1) -> AsyncIterator[Server]:
     """``holdfast serve``, with settings."""
-    async with _running(["-c", _HOLDFAST, "serve", "--json"], environ) as server:
+    async with _running(["-c", _HOLDFAST, "serve", "--json", "--workers", str(workers)], environ) as server:
         yield server
 
 
 @asynccontextmanager
-async def variant(name: str, answer: Path, environ: dict[str, str]) -> AsyncIterator[Server]:
+async def variant(name: str, answer: Path, environ: dict[str, str], workers: int = 1) -> AsyncIterator[Server]:
     """One of ``benchmarks.variants``."""
-    async with _running(["-m", "benchmarks.variants", name, str(answer)], environ) as server:
+    async with _running(["-m", "benchmarks.variants", name, str(answer), str(workers)], environ) as server:
         yield server
 
 

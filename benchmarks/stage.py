@@ -133,8 +133,10 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
 class Vault:
     """A standalone Holdfast over TLS, in the part of Key Vault, with some secrets in it."""
 
-    def __init__(self, stage: Stage, dsn: str, values: Mapping[str, str], tenant: str, client_secret: str) -> None:
-        self.stage, self.dsn, self.values = stage, dsn, values
+    def __init__(
+        self, stage: Stage, dsn: str, values: Mapping[str, str], tenant: str, client_secret: str, api_token: str
+    ) -> None:
+        self.stage, self.dsn, self.values, self.api_token = stage, dsn, values, api_token
         self._tenant, self._client_secret = tenant, client_secret
 
     def front(self, server: Server, dsn: str, *, cache_ttl: timedelta = LONG) -> Settings:
@@ -198,7 +200,8 @@ async def make_vault(stage: Stage, name: str, values: Mapping[str, str]) -> Vaul
             await asyncio.gather(*(service.set_secret(secret, value) for secret, value in some))
         secret = await service.add_client(CLIENT)
         await service.grant_access("*", CLIENT, ["get", "list", "set", "delete", "recover", "purge"])
-        return Vault(stage, dsn, values, service.tenant, secret)
+        token = await service.tokens.create(CLIENT)
+        return Vault(stage, dsn, values, service.tenant, secret, token.token)
 
 
 @asynccontextmanager

@@ -1,33 +1,42 @@
-"""Servers to compare ``holdfast serve`` with: ``python -m benchmarks.variants NAME FILE``.
+"""Servers to compare ``holdfast serve`` with: ``python -m benchmarks.variants NAME FILE WORKERS [LISTENER]``.
 
 Settings come from the environment, as for ``holdfast serve``; FILE holds the answer that the first two give to every
-request.
+request. LISTENER: the file descriptor of a socket that workers share.
 
     fixed        the HTTP stack and TLS alone
     recorded     the same, each answer withheld until a record is durable: grouped commits and nothing else
     unrecorded   the whole server with an audit log that keeps nothing
     inserting    the whole server with one INSERT per record
+    plain        the whole server, recording as always, without TLS; no setting leads there
 """
 
+import asyncio
 import json
+import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import uvicorn
 import uvloop
 
 from benchmarks.stage import CLIENT, Inserting, Nowhere, logging_to, open_parts
+from holdfast import create_secrets_service
 from holdfast.config import Settings
 from holdfast.domain.audit import record_of
 from holdfast.domain.policy import Caller
 from holdfast.ports import AuditLog
 from holdfast.stores.postgres.database import Database
 from holdfast.web.compose import create_server_app
+from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
+from holdfast.web.protocol import BoundedProtocol, ServerState
 from holdfast.web.run import certificate_files
-from holdfast.web.server import listen, serve
+from holdfast.web.server import listen, serve, url_of
 
 _LOGS: dict[str, Callable[[Database], AuditLog]] = {"unrecorded": Nowhere, "inserting": Inserting}
 
@@ -64,6 +73,9 @@ async def _recorded(settings: Settings, answer: bytes) -> AsyncIterator[ASGIApp]
 async def _app(variant: str, settings: Settings, answer: bytes) -> AsyncIterator[ASGIApp]:
     if variant == "fixed":
         yield _answering(answer)
+    elif variant == "plain":
+        async with create_secrets_service(settings) as service:
+            yield create_server_app(service, settings)
     elif variant == "recorded":
         async with _recorded(settings, answer) as app:
             yield app
@@ -72,18 +84,54 @@ async def _app(variant: str, settings: Settings, answer: bytes) -> AsyncIterator
             yield create_server_app(service, settings)
 
 
-async def _main(variant: str, answer: Path) -> None:
+async def _main(variant: str, answer: str, workers: str, inherited: str | None = None) -> None:
     settings = Settings.from_environ()
     certificate, key = certificate_files(settings)
-    async with _app(variant, settings, answer.read_bytes()) as app:
-        await serve(
-            app,
-            listen("127.0.0.1", 0),
-            cert_file=certificate,
-            key_file=key,
-            on_started=lambda url: print(json.dumps({"url": url}), flush=True),
-        )
+    listener = socket.socket(fileno=int(inherited)) if inherited else listen("127.0.0.1", 0)
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(_app(variant, settings, Path(answer).read_bytes()))
+        if int(workers) > 1:
+            await stack.enter_async_context(_other_worker(variant, answer, int(workers) - 1, listener.fileno()))
+        if variant == "plain":
+            await _serve_plainly(app, listener)
+        else:
+            await serve(app, listener, cert_file=certificate, key_file=key, on_started=_announce)
+
+
+def _announce(url: str) -> None:
+    print(json.dumps({"url": url}), flush=True)
+
+
+@asynccontextmanager
+async def _other_worker(variant: str, answer: str, workers: int, listener: int) -> AsyncIterator[None]:
+    arguments = ["-m", "benchmarks.variants", variant, answer, str(workers), str(listener)]
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, pass_fds=[listener]
+    )
+    try:
+        await cast("asyncio.StreamReader", other.stdout).readline()  # it takes connections
+        yield
+    finally:
+        other.terminate()
+        await other.wait()
+
+
+async def _serve_plainly(app: ASGIApp, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        app, http=BoundedProtocol, ws="none", lifespan="off", interface="asgi3", log_config=None, access_log=False
+    )
+    config.load()
+    state = ServerState(Drain())
+    state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    server = await loop.create_server(
+        lambda: BoundedProtocol(config=config, server_state=state, app_state={}), sock=listener
+    )
+    _announce(url_of(listener).replace("https:", "http:"))
+    await stopped.wait()
+    server.close()
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(sys.argv[1], Path(sys.argv[2])))
+    uvloop.run(_main(*sys.argv[1:]))
