@@ -12,7 +12,10 @@ _PLACED_WITHIN_S = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is done per round. ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
+    """How much is done per round.
+
+    ``crowd``: secrets that are stored to be listed, besides ``crowd_read`` that are read; ``crowd_by_25``: names that
+    are listed by Key Vault's pages of 25. ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
 
     ``secrets`` is a multiple of the number of workers that read past the cache, so that no two ask for the same at
     the same time. ``synced``: secrets in a small and in a large vault; the small one is mirrored in each round.
@@ -28,6 +31,9 @@ class Size:
     inserts: int = 960
     connections: int = 64
     synced: tuple[int, int] = (250, 2_500)
+    crowd: int = 100_000
+    crowd_read: int = 1_000
+    crowd_by_25: int = 5_000
 
 
 SMOKE = Size(
@@ -41,6 +47,9 @@ SMOKE = Size(
     inserts=64,
     connections=8,
     synced=(10, 40),
+    crowd=1_000,
+    crowd_read=20,
+    crowd_by_25=200,
 )
 
 FULL_SYNC = (1_000, 10_000)

@@ -187,7 +187,7 @@ async def test_guessing_ends_in_waiting_and_the_record_stays_bounded(stubbed: St
     assert outcomes == [Unauthenticated] * MAX_BEARER_FAILURES + [Throttled] * 50
     assert identities.refused == MAX_BEARER_FAILURES
     with pytest.raises(Unauthenticated):
-        await bearers.prove("hf_guess", "127.0.0.1", replace(guesser, ip_address="192.0.2.2"))
+        await bearers.prove("hf_guess", "127.0.0.1", Caller(guesser.id, ip_address="192.0.2.2"))
     clock.move(1)
     with pytest.raises(Unauthenticated):
         await bearers.prove("hf_guess", "127.0.0.1", guesser)
