@@ -102,6 +102,7 @@ class Stage:
         return {
             "HOLDFAST_DATA_DIR": str(self.folder / "servers"),
             "HOLDFAST_PORT": "0",
+            "HOLDFAST_DRAIN": "0",  # nobody stands in front of them who had to be told
             "DATABASE_URL": dsn,
             "FALLBACK_ENCRYPTION_KEY": self.key,
             "HOLDFAST_RATE_LIMIT": "1000000",  # one identity makes all the load here

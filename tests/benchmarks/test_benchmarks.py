@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.load import answer_to, loading
-from benchmarks.measuring import Round, Wrong, alternate, rate
+from benchmarks.measuring import Round, Wrong, alternate, percentile, rate
 from benchmarks.work import Remembered
 
 from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
@@ -57,7 +57,8 @@ def test_every_scenario_runs_and_checks_what_it_did() -> None:
     assert all(ratio > 0 for result in document["results"] for ratio in result["ratios"])
     measured = {result["scenario"].partition(",")[0] for result in document["results"]}
     reads = {"server", "cached read on record", "read from the mirror", "read from Key Vault"}
-    assert reads | {"write", "mirroring 10 secrets"} <= measured
+    listings = {"names listed by the library", "names listed by /v1"}
+    assert reads | listings | {"write", "mirroring 10 secrets"} <= measured
 
 
 async def test_a_wrong_answer_of_a_server_is_an_error_and_no_figure(
@@ -94,3 +95,9 @@ async def test_every_second_round_runs_backwards() -> None:
     rates = await alternate(2, {name: side(name) for name in "abc"})
     assert asked == "abc" + "abc" + "cba"
     assert rates == {"a": (4.0, 9.0), "b": (5.0, 8.0), "c": (6.0, 7.0)}
+
+
+def test_a_percentile_is_a_figure_that_was_measured() -> None:
+    figures = [float(number) for number in range(100, 0, -1)]
+    assert (percentile(figures, 50), percentile(figures, 99)) == (51, 100)
+    assert percentile([7.0], 99) == 7
