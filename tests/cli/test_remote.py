@@ -19,7 +19,7 @@ from tests.support.installation import installed
 from tests.support.node import settings_for
 from tests.support.postgres import execute
 
-REMOTE = ["explain.txt", "lifecycle.txt", "simulate.txt", "values.txt", "versions.txt"]
+REMOTE = ["explain.txt", "lifecycle.txt", "rotation.txt", "simulate.txt", "values.txt", "versions.txt"]
 
 
 @pytest.fixture(scope="module")

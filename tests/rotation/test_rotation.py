@@ -118,6 +118,12 @@ async def test_i13_a_function_that_fails_says_why_without_the_credential(service
         await service.rotate_secret(NAME, fail)
 
 
+async def test_what_is_no_function_is_refused_as_such(service: SecretsService) -> None:
+    wrong: Any = 5
+    with pytest.raises(InvalidInput, match="must be a function"):
+        await service.rotate_secret(NAME, wrong)
+
+
 async def test_nothing_rotates_what_nothing_knows_how_to(service: SecretsService) -> None:
     with pytest.raises(InvalidInput, match="register a handler"):
         await service.rotate_secret(NAME)

@@ -129,6 +129,7 @@ class Parts:
             clock=self.clock,
             guard=self.guard,
             writer=self.writer,
+            reader=self.reader,
         )
 
     def _replica(self) -> Replica | None:

@@ -1,18 +1,24 @@
 """Rotation on a node: the built-in handlers, the rows, and what drives them."""
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from holdfast.config import Settings
-from holdfast.ports import Clock, Ledger, RotationStore, Sealer
+from holdfast.ports import Clock, Ledger, RotationHandler, RotationStore, Sealer
+from holdfast.rotators.options import ReadSecret
+from holdfast.rotators.postgresql import PostgresRole, PostgresRolePair
+from holdfast.rotators.random_value import RandomValue
 from holdfast.service.consumers import Adoption
 from holdfast.service.guard import Guard
 from holdfast.service.handlers import Handlers
 from holdfast.service.mirror import Mirror
+from holdfast.service.reading import Reader
 from holdfast.service.rotating import RotationDriver
 from holdfast.service.rotations import Rotations
 from holdfast.service.rotationwork import RotationWork
+from holdfast.service.systemreads import SystemReads
 from holdfast.service.writing import Writer
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.rotation import PostgresRotations
@@ -43,9 +49,10 @@ def open_rotations(
     clock: Clock,
     guard: Guard,
     writer: Writer,
+    reader: Reader,
 ) -> RotationParts:
     """Return the rotation of a node, with nothing begun."""
-    store, handlers = PostgresRotations(database), Handlers({})
+    store, handlers = PostgresRotations(database), Handlers(built_in(SystemReads(guard, reader, "rotation")))
     adoption = Adoption(store, clock, window=settings.adoption_window, grace=2 * settings.cache_ttl)
     driver = RotationDriver(
         store=store,
@@ -63,3 +70,17 @@ def open_rotations(
     )
     work = RotationWork(rotations, clock, settings.rotation_check_interval)
     return RotationParts(store=store, handlers=handlers, driver=driver, rotations=rotations, work=work)
+
+
+def built_in(read_secret: ReadSecret) -> dict[str, RotationHandler]:
+    """The handlers that every node has, by the names that policies use."""
+    handlers: dict[str, RotationHandler] = {
+        "random": RandomValue(),
+        "postgresql": PostgresRole(read_secret),
+        "postgresql-pair": PostgresRolePair(read_secret),
+    }
+    with suppress(ImportError):  # without the extra, nothing here speaks to Redis
+        from holdfast.rotators.redis_user import RedisUser  # noqa: PLC0415
+
+        handlers["redis"] = RedisUser(read_secret)
+    return handlers

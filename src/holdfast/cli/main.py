@@ -17,6 +17,7 @@ from holdfast.cli import (
     login,
     node,
     roles,
+    rotation,
     secrets,
     simulation,
     tokens,
@@ -34,6 +35,7 @@ SECTIONS: Final = {
         *(secrets.get, secrets.set_, secrets.update, listing.list_, listing.versions, secrets.rollback),
         *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring),
     ),
+    "Rotation": (rotation.rotate, rotation.rotation),
     "Access": (
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),
         *(access.history, audit.audit),

@@ -1,6 +1,6 @@
 """Options that describe a secret, shared by ``set`` and ``update``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import click
@@ -26,6 +26,21 @@ _DESCRIBING: Final = (
     click.option(
         "--notify-before", type=inputs.whole(0, MAX_INTERVAL_DAYS), metavar="DAYS", help="With --rotate-every [14]."
     ),
+    click.option("--rotate-with", metavar="HANDLER", help="With --rotate-every: a built-in handler, such as random."),
+    click.option(
+        "--rotate-option",
+        "rotate_options",
+        type=inputs.tag,
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="With --rotate-with: what it works on; never a credential. Repeatable.",
+    ),
+    click.option(
+        "--retire-after",
+        type=inputs.whole(1, MAX_INTERVAL_DAYS),
+        metavar="DAYS",
+        help="With --rotate-every: revoke the old credential then, whoever still uses it; without, a person decides.",
+    ),
     click.option("--auto-rotate", is_flag=True, help="With --rotate-every: rotate without asking a person."),
     click.option(
         "--outside-validity",
@@ -49,19 +64,28 @@ def describing(command: F) -> F:
     return command
 
 
-def rotation_policy(every: int | None, notify_before: int | None, *, auto: bool) -> RotationPolicy | None:
-    """Return the policy that the three options describe, or None when none was given."""
+def rotation_policy(described: Mapping[str, Any]) -> RotationPolicy | None:
+    """Return the policy that the options describe, or None when none was given."""
+    every, notify_before = described["rotate_every"], described["notify_before"]
+    handler, given, retire_after = described["rotate_with"], described["rotate_options"], described["retire_after"]
+    auto: bool = described["auto_rotate"]
     if every is None:
-        if notify_before is not None or auto:
-            raise click.UsageError("--notify-before and --auto-rotate need --rotate-every.")
+        if auto or given or any(each is not None for each in (notify_before, handler, retire_after)):
+            raise click.UsageError("The other options on rotation need --rotate-every.")
         return None
-    notice = min(14, every) if notify_before is None else notify_before
-    return RotationPolicy(interval_days=every, notify_days_before=notice, auto_rotate=auto)
+    return RotationPolicy(
+        interval_days=every,
+        notify_days_before=min(14, every) if notify_before is None else notify_before,
+        auto_rotate=auto,
+        handler=handler,
+        options=tag_map(given, "--rotate-option"),
+        retire_after_days=retire_after,
+    )
 
 
-def tag_map(tags: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Return the tags as a mapping; a key given twice is a slip that would lose one of them."""
+def tag_map(tags: tuple[tuple[str, str], ...], option: str = "--tag") -> dict[str, str]:
+    """Return the pairs as a mapping; a key given twice is a slip that would lose one of them."""
     mapping = dict(tags)
     if len(mapping) != len(tags):
-        raise click.UsageError("--tag names the same key twice.")
+        raise click.UsageError(f"{option} names the same key twice.")
     return mapping

@@ -140,9 +140,7 @@ def _facts(described: dict[str, Any]) -> dict[str, Any]:
     facts["tags"] = options.tag_map(described["tags"]) or None
     facts["notify_on_expiry"] = described["notify"] or None
     facts["expected_generation"] = described["expected_version"]
-    facts["rotation_policy"] = options.rotation_policy(
-        described["rotate_every"], described["notify_before"], auto=described["auto_rotate"]
-    )
+    facts["rotation_policy"] = options.rotation_policy(described)
     given = {name: value for name, value in facts.items() if value is not None}
     if described["outside_validity"] is not None:
         given["refuse_outside_validity"] = options.OUTSIDE_VALIDITY[described["outside_validity"]]

@@ -12,7 +12,7 @@ from holdfast.client.listings import MAX_PAGE, Listings
 from holdfast.domain.changes import KEEP
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.secret import DeletedSecret, RotationPolicy, Secret, SecretSummary, SecretVersion, WriteResult
-from holdfast.domain.validation import valid_value, valid_version
+from holdfast.domain.validation import valid_rotation_policy, valid_value, valid_version
 from holdfast.errors import InvalidInput
 from holdfast.v1_wire.secrets import (
     BackupDocument,
@@ -175,7 +175,7 @@ def _request(given: Mapping[str, Any], kind: type[Any]) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, RotationPolicy):
-        return msgspec.convert(value, RotationPolicyDocument, from_attributes=True)
+        return msgspec.convert(valid_rotation_policy(value), RotationPolicyDocument, from_attributes=True)
     if isinstance(value, datetime | str | bool | int | None):
         return value
     return dict(value) if isinstance(value, Mapping) else list(value)

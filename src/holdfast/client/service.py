@@ -8,12 +8,13 @@ from holdfast.client.audit import RemoteAudit
 from holdfast.client.connection import Connection
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
 from holdfast.client.installation import RemoteInstallation
+from holdfast.client.rotation import RemoteRotating
 from holdfast.client.secrets import RemoteSecrets
 from holdfast.config import ClientSettings
 from holdfast.errors import ConfigurationError
 
 
-class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation):
+class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotating):
     """What a server offers to whoever the token proves. Open it with ``async with``."""
 
     @property

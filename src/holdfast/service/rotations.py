@@ -66,6 +66,8 @@ class Rotations:
             RotationInProgress: an earlier rotation is not over.
             RotationFailed: a step failed; it is tried again in the background.
         """
+        if generate is not None and not callable(generate):
+            raise InvalidInput("generate must be a function that returns the new value.", field="generate")
         async with self._guard.operation(caller, Permission.ROTATE, name, "rotate") as authorized:
             if generate is not None:
                 return await self._begin(authorized, CALLBACK, OneCallback(generate), Trigger.MANUAL)

@@ -26,6 +26,8 @@ from holdfast.domain.validation import (
     MAX_CONTENT_TYPE,
     MAX_DESCRIPTION,
     MAX_INTERVAL_DAYS,
+    MAX_OPTION,
+    MAX_OPTIONS,
     MAX_TAG_LENGTH,
     MAX_TAGS,
     MAX_VALUE_BYTES,
@@ -41,16 +43,25 @@ Description = Annotated[str, Meta(max_length=MAX_DESCRIPTION)]
 ContentType = Annotated[str, Meta(max_length=MAX_CONTENT_TYPE)]
 Tag = Annotated[str, Meta(max_length=MAX_TAG_LENGTH)]
 Tags = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=MAX_TAG_LENGTH)], Tag], Meta(max_length=MAX_TAGS)]
+Handler = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,62}$")]
+Options = Annotated[dict[Handler, Annotated[str, Meta(max_length=MAX_OPTION)]], Meta(max_length=MAX_OPTIONS)]
 Addresses = Annotated[list[Annotated[str, Meta(max_length=MAX_ADDRESS)]], Meta(max_length=MAX_ADDRESSES)]
 
 
 class RotationPolicyDocument(Request):
-    """When a secret is to be rotated, in days; ``auto_rotate`` false asks a person first."""
+    """When a secret is to be rotated, in days, and how; ``auto_rotate`` false asks a person first.
+
+    ``handler`` names a built-in one, which finds in ``options`` what it works on; never a credential.
+    ``retire_after_days``: when the old credential is revoked although somebody still uses it; null: a person decides.
+    """
 
     enabled: bool = True
     interval_days: Annotated[int, Meta(ge=1, le=MAX_INTERVAL_DAYS)] = 90
     notify_days_before: Annotated[int, Meta(ge=0, le=MAX_INTERVAL_DAYS)] = 14
     auto_rotate: bool = False
+    handler: Handler | None = None
+    options: Options = msgspec.field(default_factory=dict)
+    retire_after_days: Annotated[int, Meta(ge=1, le=MAX_INTERVAL_DAYS)] | None = None
 
     @classmethod
     def of_policy(cls, policy: RotationPolicy) -> Self:

@@ -1,0 +1,44 @@
+"""Options of a rotation policy, as the handlers read them."""
+
+from collections.abc import Awaitable, Callable, Mapping, Set
+
+from holdfast.errors import InvalidInput
+
+ReadSecret = Callable[[str], Awaitable[str]]
+"""Returns the value of another secret, such as an administrator's credential; that is on record."""
+
+
+def known(options: Mapping[str, str], *, required: Set[str] = frozenset(), optional: Set[str] = frozenset()) -> None:
+    """See that all options are there that are needed, and none that means nothing.
+
+    Raises:
+        InvalidInput: one is missing or unknown; the text names it and those there are.
+    """
+    missing, strange = sorted(required - set(options)), sorted(set(options) - required - optional)
+    if missing:
+        raise InvalidInput(f"The rotation option {missing[0]!r} is missing.", field=_field(missing[0]))
+    if strange:
+        there = ", ".join(sorted(required | optional))
+        raise InvalidInput(
+            f"The rotation option {strange[0]!r} is not known to this handler; it takes {there}.",
+            field=_field(strange[0]),
+        )
+
+
+def whole_number(options: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """Return an option that is a whole number within bounds.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    text = options.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise InvalidInput(
+            f"The rotation option {name!r} must be a whole number from {low} to {high}.",
+            field=_field(name),
+        )
+    return int(text)
+
+
+def _field(option: str) -> str:
+    return f"rotation_policy.options.{option}"

@@ -1,0 +1,80 @@
+"""``redis``: the password of a Redis ACL user, who has both while a rotation is under way."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Final
+
+from redis import asyncio as redis
+from redis import exceptions
+
+from holdfast.errors import RotationFailed
+from holdfast.ports import Rotation, RotationHandler
+from holdfast.rotators.options import ReadSecret, known
+from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
+from holdfast.rotators.random_value import random_value
+
+_TIMEOUT_S: Final = 10.0
+
+
+class RedisUser(RotationHandler):
+    """Options: ``admin_secret`` names the secret with the URL of an administrator, ``user`` the ACL user.
+
+    The rotated secret is the bare password. Besides, the options of ``random``.
+    """
+
+    reversible: ClassVar[bool] = True
+
+    def __init__(self, read_secret: ReadSecret) -> None:
+        self._read_secret = read_secret
+
+    async def create(self, rotation: Rotation) -> str:
+        """Draw a password."""
+        self._check(rotation)
+        return random_value(rotation.options)
+
+    async def apply(self, rotation: Rotation) -> None:
+        """Add it to those that the user has."""
+        self._check(rotation)
+        await self._set_user(rotation, f">{rotation.candidate}")
+
+    async def test(self, rotation: Rotation) -> None:
+        """Log in with it."""
+        url, user = await self._read_secret(rotation.options["admin_secret"]), rotation.options["user"]
+        async with _open(url, username=user, password=rotation.candidate) as client:
+            await client.execute_command("AUTH", user, rotation.candidate)
+
+    async def retire(self, rotation: Rotation) -> None:
+        """Take the old one away, unless it is gone already."""
+        old = hashlib.sha256(rotation.current.encode()).hexdigest()  # as Redis keeps passwords
+        if old in await self._passwords(rotation):
+            await self._set_user(rotation, f"<{rotation.current}")
+
+    async def _set_user(self, rotation: Rotation, change: str) -> None:
+        url = await self._read_secret(rotation.options["admin_secret"])
+        async with _open(url) as client:
+            await client.execute_command("ACL", "SETUSER", rotation.options["user"], "on", change)
+
+    async def _passwords(self, rotation: Rotation) -> set[str]:
+        url = await self._read_secret(rotation.options["admin_secret"])
+        async with _open(url) as client:
+            user = await client.acl_getuser(rotation.options["user"])
+        return {kept.lstrip("#") for kept in (user or {}).get("passwords", [])}
+
+    @staticmethod
+    def _check(rotation: Rotation) -> None:
+        known(rotation.options, required={"admin_secret", "user"}, optional=RANDOM_OPTIONS)
+
+
+@asynccontextmanager
+async def _open(url: str, **instead: str) -> AsyncIterator[Any]:
+    client = redis.Redis.from_url(
+        url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, decode_responses=True
+    )
+    try:
+        client.connection_pool.connection_kwargs.update(instead)
+        yield client
+    except (exceptions.RedisError, OSError, TimeoutError) as error:
+        raise RotationFailed(f"Redis did not do it ({type(error).__name__}).") from None
+    finally:
+        await client.aclose()
