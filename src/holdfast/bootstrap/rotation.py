@@ -1,6 +1,6 @@
 """Rotation on a node: the built-in handlers, the rows, and what drives them."""
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from holdfast.ports import Clock, Ledger, RotationHandler, RotationStore, Sealer
 from holdfast.rotators.options import ReadSecret
 from holdfast.rotators.postgresql import PostgresRole, PostgresRolePair
 from holdfast.rotators.random_value import RandomValue
+from holdfast.rotators.webhook import Webhook
 from holdfast.service.consumers import Adoption
 from holdfast.service.guard import Guard
 from holdfast.service.handlers import Handlers
@@ -52,7 +53,8 @@ def open_rotations(
     reader: Reader,
 ) -> RotationParts:
     """Return the rotation of a node, with nothing begun."""
-    store, handlers = PostgresRotations(database), Handlers(built_in(SystemReads(guard, reader, "rotation")))
+    store, system = PostgresRotations(database), SystemReads(guard, reader, "rotation")
+    handlers = Handlers(built_in(system, settings.webhook_targets))
     adoption = Adoption(store, clock, window=settings.adoption_window, grace=2 * settings.cache_ttl)
     driver = RotationDriver(
         store=store,
@@ -72,12 +74,13 @@ def open_rotations(
     return RotationParts(store=store, handlers=handlers, driver=driver, rotations=rotations, work=work)
 
 
-def built_in(read_secret: ReadSecret) -> dict[str, RotationHandler]:
+def built_in(read_secret: ReadSecret, webhook_targets: Collection[str] = ()) -> dict[str, RotationHandler]:
     """The handlers that every node has, by the names that policies use."""
     handlers: dict[str, RotationHandler] = {
         "random": RandomValue(),
         "postgresql": PostgresRole(read_secret),
         "postgresql-pair": PostgresRolePair(read_secret),
+        "webhook": Webhook(read_secret, webhook_targets),
     }
     with suppress(ImportError):  # without the extra, nothing here speaks to Redis
         from holdfast.rotators.redis_user import RedisUser  # noqa: PLC0415

@@ -180,6 +180,23 @@ def origin(raw: str) -> str:
     return f"https://{url.netloc.lower()}"
 
 
+def targets(raw: str) -> tuple[str, ...]:
+    """Origins that begin with https:// or http://, separated by commas."""
+    return tuple(_target(part.strip()) for part in raw.split(","))
+
+
+def _target(raw: str) -> str:
+    url = _split(raw)
+    if url is None or url.scheme not in {"https", "http"} or not url.hostname or "@" in url.netloc:
+        raise ValueError("must be https://host or http://host, with a port if need be, separated by commas.")
+    if url.path not in ("", "/") or "?" in raw or "#" in raw:
+        raise ValueError("must be https://host or https://host:port, without a path.")
+    _check_ports(url.netloc)
+    host(url.hostname)
+    usual = f":{443 if url.scheme == 'https' else 80}"
+    return f"{url.scheme}://{url.netloc.lower().removesuffix(usual)}"
+
+
 def authority(raw: str) -> str:
     """An origin; the scheme may be missing, as in the Azure SDK's own constants."""
     return origin(raw if "://" in raw else f"https://{raw}")

@@ -137,6 +137,14 @@ class Settings:
             default="604800",
         ),
     )
+    webhook_targets: tuple[str, ...] = field(
+        default=(),
+        metadata=variable(
+            "HOLDFAST_WEBHOOK_TARGETS",
+            "Origins that rotations may call although they are private or not https on port 443, comma-separated.",
+            parsing.targets,
+        ),
+    )
     data_dir: Path = field(
         default_factory=default_data_dir,
         metadata=variable(
