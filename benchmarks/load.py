@@ -49,7 +49,8 @@ class _Connection(asyncio.Protocol):
             return
         self._received = b""
         if not head.startswith(b"HTTP/1.1 200 ") or body != self._body:
-            self._fail(Wrong("the server answered with something else"))
+            said = body[:300] if not head.startswith(b"HTTP/1.1 200 ") else b"200"
+            self._fail(Wrong(f"the server answered with something else: {said!r}"))
             return
         self.latencies.append(time.perf_counter() - self._sent_at)
         self._left -= 1

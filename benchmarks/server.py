@@ -91,17 +91,17 @@ async def measure(run: Run, vault: Vault, server: Server) -> None:
     check(b"x-holdfast-source: cache" in head, "the server does not answer from its cache")
     (run.stage.folder / "answer").write_bytes(head + body)
     before = await run.stage.audited(vault.dsn, CLIENT, "get")
-    async with AsyncExitStack() as stack:
-        sides = _Sides(run, vault, stack, request, body)
-        servers = {label: await sides.variant(variant) for label, variant in VARIANTS.items()}
-        await _one_worker(run, sides, server, servers, by_token)
-        await _two_workers(run, sides)
-        await _single(run, sides, server, servers)
-    asked = sum(each.count for each in sides.recorded)
-    await run.check_record(vault.dsn, CLIENT, "get", before + asked)
+    asked = before
+    for phase in (_one_worker, _two_workers):
+        async with AsyncExitStack() as stack:  # one phase's servers would take the other's connections to PostgreSQL
+            sides = _Sides(run, vault, stack, request, body)
+            await phase(run, sides, server, by_token)
+            asked += sum(each.count for each in sides.recorded)
+    await run.check_record(vault.dsn, CLIENT, "get", asked)
 
 
-async def _one_worker(run: Run, sides: _Sides, server: Server, servers: Mapping[str, Server], by_token: bytes) -> None:
+async def _one_worker(run: Run, sides: _Sides, server: Server, by_token: bytes) -> None:
+    servers = {label: await sides.variant(variant) for label, variant in VARIANTS.items()}
     many = run.size.connections
     ours = f"{OURS}, {many} connections"
     taking = {ours: await sides.ours(server, many)}
@@ -111,9 +111,10 @@ async def _one_worker(run: Run, sides: _Sides, server: Server, servers: Mapping[
     await run.compare(taking)
     _per_cpu(run, "… per second of its processor time", taking)
     _latencies(run, taking)
+    await _single(run, sides, server, servers)
 
 
-async def _two_workers(run: Run, sides: _Sides) -> None:
+async def _two_workers(run: Run, sides: _Sides, _server: Server, _by_token: bytes) -> None:
     many = run.size.connections
     taking = {f"{OURS}, 2 workers, {many} connections": await sides.two_workers(many)}
     for label, variant in VARIANTS.items():

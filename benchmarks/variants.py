@@ -36,7 +36,7 @@ from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
 from holdfast.web.protocol import BoundedProtocol, ServerState
 from holdfast.web.run import certificate_files
-from holdfast.web.server import listen, serve, url_of
+from holdfast.web.server import KEEP_ALIVE_S, listen, serve, url_of
 
 _LOGS: dict[str, Callable[[Database], AuditLog]] = {"unrecorded": Nowhere, "inserting": Inserting}
 
@@ -118,7 +118,14 @@ async def _other_worker(variant: str, answer: str, workers: int, listener: int) 
 
 async def _serve_plainly(app: ASGIApp, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        app, http=BoundedProtocol, ws="none", lifespan="off", interface="asgi3", log_config=None, access_log=False
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     config.load()
     state = ServerState(Drain())
