@@ -26,7 +26,7 @@ from holdfast.crypto.keyring import generate_key
 from holdfast.domain.audit import AuditRecord
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.ports import AuditLog
-from holdfast.service.guard import Guard
+from holdfast.service.access.guard import Guard
 from holdfast.service.manager import UseCases
 from holdfast.stores.postgres.database import Database
 

@@ -18,7 +18,7 @@ from holdfast.config import Settings
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.service.crashpoints import CRASH_POINTS
 from holdfast.service.manager import SecretsService
-from holdfast.service.rotating import ROTATION_CRASH_POINTS
+from holdfast.service.rotation.driver import ROTATION_CRASH_POINTS
 from tests.support.node import opened, rows, settings_for
 from tests.support.postgres import execute
 from tests.support.processes import postmaster_pid

@@ -22,7 +22,7 @@ from holdfast.ports import Vault, VaultVersion
 from holdfast.resilience.breaker import BreakerState
 from holdfast.resilience.clock import SystemClock
 from holdfast.resilience.quota import Quota, QuotaKind
-from holdfast.service.primary import Primary
+from holdfast.service.vault.primary import Primary
 from tests.support.clock import VirtualClock
 from tests.support.memory_vault import MemoryVault
 from tests.support.scripted_vault import ScriptedVault

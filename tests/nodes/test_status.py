@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from holdfast.ports import BackendHealth
-from holdfast.service.outages import Outages
+from holdfast.service.installation.outages import Outages
 from tests.cli.runner import holdfast
 from tests.support.node import service_on, within
 from tests.support.serving import serving

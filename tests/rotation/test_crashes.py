@@ -12,7 +12,7 @@ import pytest
 from holdfast.domain.names import SecretName
 from holdfast.domain.rotation import Phase
 from holdfast.errors import HoldfastError, RotationInProgress
-from holdfast.service.rotating import ROTATION_CRASH_POINTS
+from holdfast.service.rotation.driver import ROTATION_CRASH_POINTS
 from tests.rotation.target import SingleSlotHandler, Target, TargetHandler
 from tests.rotation.test_rotation import NAME, let_pass
 from tests.support.node import Inside, opened, rows

@@ -16,7 +16,7 @@ from holdfast.domain.leases import Leases
 from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.errors import AccessDenied, HoldfastError, InvalidInput, VersionNotFound
 from holdfast.ports import RuleKind, StoredRule
-from holdfast.service.grants import GrantBook
+from holdfast.service.access.grants import GrantBook
 from holdfast.service.manager import SecretsService
 from tests.support.clock import VirtualClock
 from tests.support.node import ALICE, BOB, audit, opened, rows, service_on, within

@@ -13,7 +13,7 @@ from holdfast.domain.audit import record_of
 from holdfast.domain.chain import Chain, ChainId, Entry
 from holdfast.domain.policy import AccessContext, Caller
 from holdfast.errors import AccessDenied, AuditUnavailable, HoldfastError, SecretDisabled, SecretNotFound
-from holdfast.service.housekeeping import Housekeeping
+from holdfast.service.installation.housekeeping import Housekeeping
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.scrubbing import PostgresScrubber

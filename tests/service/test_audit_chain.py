@@ -17,7 +17,7 @@ from holdfast.domain.chain import GENESIS, Chain, ChainId, Entry, entry_of, foll
 from holdfast.domain.policy import Caller
 from holdfast.errors import AuditUnavailable, OutcomeUnknown, SecretNotFound
 from holdfast.resilience.clock import SystemClock
-from holdfast.service.auditing import AuditTrail
+from holdfast.service.audit.sequencer import AuditTrail
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.migrations import migrations

@@ -19,7 +19,7 @@ from holdfast.domain.checkpoint import parse_checkpoint
 from holdfast.domain.policy import Caller
 from holdfast.domain.verification import Verdict, verify
 from holdfast.errors import AccessDenied, InvalidInput, KeyUnavailable
-from holdfast.service.checkpoints import SigningKey
+from holdfast.service.audit.checkpoints import SigningKey
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.checkpoints import PostgresCheckpoints
 from holdfast.stores.postgres.queries import load

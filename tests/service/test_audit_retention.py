@@ -8,7 +8,7 @@ from holdfast.crypto.signing import KeyFile, key_line
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.chain import Chain, ChainId
 from holdfast.domain.verification import Verdict, verify
-from holdfast.service.streaming import RECORDS
+from holdfast.service.audit.streaming import RECORDS
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from tests.support.node import Inside, rows
 from tests.support.postgres import execute, fetch

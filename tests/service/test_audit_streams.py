@@ -14,8 +14,8 @@ from holdfast.domain.checkpoint import parse_checkpoint
 from holdfast.errors import BackendUnavailable
 from holdfast.outlets import open_outlet
 from holdfast.ports import StreamState
+from holdfast.service.audit.streaming import CHECKPOINTS, RECORDS, Stream, Streamer
 from holdfast.service.manager import SecretsService
-from holdfast.service.streaming import CHECKPOINTS, RECORDS, Stream, Streamer
 from holdfast.stores.postgres.streams import PostgresStreams
 from tests.support.node import Inside, service_on, within
 from tests.support.postgres import execute, fetch

@@ -10,11 +10,11 @@ from holdfast.domain.names import matches
 from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.roles import Role
 from holdfast.errors import AccessDenied, InvalidInput
-from holdfast.service.access import AccessControl
-from holdfast.service.grants import GrantBook
-from holdfast.service.guard import Guard
-from holdfast.service.roles import RoleControl
-from holdfast.service.rules import Rules
+from holdfast.service.access.control import AccessControl
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
+from holdfast.service.access.roles import RoleControl
+from holdfast.service.access.rules import Rules
 from tests.support.clock import VirtualClock
 from tests.support.rules import BOOK_LEASES, SEALER, START, QuietFeed, QuietTrail, RulesInMemory
 

@@ -13,9 +13,9 @@ from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.domain.roles import Role
 from holdfast.errors import AccessDenied, InvalidInput
 from holdfast.ports import StoredRule
-from holdfast.service.explaining import MAX_CONSIDERED, Explainer
-from holdfast.service.grants import GrantBook
-from holdfast.service.guard import Guard
+from holdfast.service.access.explaining import MAX_CONSIDERED, Explainer
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
 from holdfast.service.manager import SecretsService
 from tests.support.clock import VirtualClock
 from tests.support.node import ALICE, audit

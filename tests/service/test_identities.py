@@ -21,8 +21,8 @@ from holdfast.errors import (
     TokenNotFound,
     Unauthenticated,
 )
+from holdfast.service.access.tokens import NewToken
 from holdfast.service.manager import SecretsService
-from holdfast.service.tokens import NewToken
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.tokens import insert_token
 from tests.support.node import Inside, opened, rows, service_on, within

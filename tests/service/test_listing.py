@@ -10,10 +10,10 @@ import pytest
 from holdfast.domain.names import SecretName, matches
 from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.secret import Attributes, SecretSettings, SecretSummary, SecretVersion, State
-from holdfast.service.grants import GrantBook
-from holdfast.service.guard import Guard
-from holdfast.service.listing import Lister
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
 from holdfast.service.manager import SecretsService
+from holdfast.service.secrets.listing import Lister
 from tests.domain.test_grants import ALL_NAMES
 from tests.support.clock import VirtualClock
 from tests.support.node import ALICE

@@ -9,8 +9,8 @@ import pytest
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import State
 from holdfast.errors import BackendRefused, BackendUnavailable, IntegrityFailure, Rejected, TransitionPending
-from holdfast.service.applying import Attempt
 from holdfast.service.crashpoints import CRASH_POINTS
+from holdfast.service.vault.applying import Attempt
 from tests.support.vault_model import Phase
 from tests.support.world import SECRET, Crash, World
 

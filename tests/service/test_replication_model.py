@@ -15,7 +15,7 @@ from holdfast.domain.intent import Marker
 from holdfast.domain.secret import State
 from holdfast.errors import BackendUnavailable, TransitionPending
 from holdfast.service.crashpoints import CRASH_POINTS
-from holdfast.service.sighting import own_attributes
+from holdfast.service.vault.sighting import own_attributes
 from holdfast.stores.postgres.database import Database
 from tests.support.clock import VirtualClock
 from tests.support.memory_vault import MemoryVault

@@ -14,7 +14,7 @@ from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.domain.roles import ROLES, Role
 from holdfast.errors import AccessDenied, InvalidInput
 from holdfast.ports import StoredRule
-from holdfast.service.grants import OWNER, GrantBook
+from holdfast.service.access.grants import OWNER, GrantBook
 from holdfast.service.manager import SecretsService
 from tests.support.clock import VirtualClock
 from tests.support.node import ALICE, BOB, Inside, opened, rows, service_on

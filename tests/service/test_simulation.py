@@ -9,10 +9,10 @@ from holdfast.domain.roles import Role
 from holdfast.domain.simulation import Affected, RecordedRequest, RuleChange
 from holdfast.errors import AccessDenied, InvalidInput
 from holdfast.ports import StoredRule
-from holdfast.service.grants import GrantBook
-from holdfast.service.guard import Guard
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
+from holdfast.service.access.simulation import Simulator
 from holdfast.service.manager import SecretsService
-from holdfast.service.simulation import Simulator
 from tests.domain.test_grants import GLOBS, NAMES, oracle
 from tests.support.clock import VirtualClock
 from tests.support.node import ALICE, BOB

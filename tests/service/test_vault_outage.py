@@ -11,7 +11,7 @@ import pytest
 from holdfast.domain.secret import Attributes, Source
 from holdfast.errors import BackendUnavailable, InvalidInput, SecretDisabled, SecretNotFound
 from holdfast.ports import CacheEntry
-from holdfast.service.reading import ReadPolicy
+from holdfast.service.secrets.reading import ReadPolicy
 from tests.support.node import Inside, audit, opened, within
 from tests.support.scripted_vault import ScriptedVault
 

@@ -16,20 +16,20 @@ from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, Secr
 from holdfast.ports import Head
 from holdfast.resilience.retry import RetryPolicy
 from holdfast.resilience.singleflight import SingleFlight
-from holdfast.service.adoption import Adopter
-from holdfast.service.announcing import Announcer
-from holdfast.service.applying import Applier
-from holdfast.service.coherence import Coherence
-from holdfast.service.directory import Directory
-from holdfast.service.grants import GrantBook
-from holdfast.service.guard import Guard
-from holdfast.service.mirror import Mirror
-from holdfast.service.mirroring import SyncReport
-from holdfast.service.primary import Primary
-from holdfast.service.reconciliation import Reconciler
-from holdfast.service.replication import Replicator
-from holdfast.service.sync import VaultSync
-from holdfast.service.writing import NewVersion, Revision, Writer
+from holdfast.service.access.directory import Directory
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
+from holdfast.service.secrets.announcing import Announcer
+from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.mirror import Mirror
+from holdfast.service.secrets.writing import NewVersion, Revision, Writer
+from holdfast.service.vault.adoption import Adopter
+from holdfast.service.vault.applying import Applier
+from holdfast.service.vault.mirroring import SyncReport
+from holdfast.service.vault.primary import Primary
+from holdfast.service.vault.reconciliation import Reconciler
+from holdfast.service.vault.replication import Replicator
+from holdfast.service.vault.sync import VaultSync
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.identities import PostgresIdentities
 from holdfast.stores.postgres.journal import PostgresJournal

@@ -26,8 +26,8 @@ from holdfast.domain.secret import (
 )
 from holdfast.errors import InvalidInput
 from holdfast.ports import BackendHealth, ClientRecord
-from holdfast.service.mirroring import SyncReport
-from holdfast.service.reports import ExpiringSecret, HealthReport
+from holdfast.service.installation.reports import ExpiringSecret, HealthReport
+from holdfast.service.vault.mirroring import SyncReport
 from holdfast.v1_wire.access import AuditDocument, ClientDocument, GrantDocument
 from holdfast.v1_wire.documents import Document, read
 from holdfast.v1_wire.node import ExpiringDocument, HealthDocument, SyncDocument

@@ -7,11 +7,11 @@ from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
 from holdfast.ports import Clock, Sealer
-from holdfast.service.audit import Audit
-from holdfast.service.auditing import AuditTrail
-from holdfast.service.checkpoints import Checkpointer, SigningKey
-from holdfast.service.guard import Guard
-from holdfast.service.streaming import CHECKPOINTS, RECORDS, Stream, Streamer
+from holdfast.service.access.guard import Guard
+from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
+from holdfast.service.audit.control import Audit
+from holdfast.service.audit.sequencer import AuditTrail
+from holdfast.service.audit.streaming import CHECKPOINTS, RECORDS, Stream, Streamer
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.checkpoints import PostgresCheckpoints
 from holdfast.stores.postgres.database import Database

@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 
 from holdfast.ports import Clock, Sealer
-from holdfast.service.clients import Clients
-from holdfast.service.directory import Directory
-from holdfast.service.grants import GrantBook
-from holdfast.service.guard import Guard
-from holdfast.service.identities import Identities
-from holdfast.service.minting import Minting
-from holdfast.service.secondfactor import SecondFactors
-from holdfast.service.tokens import Tokens
+from holdfast.service.access.clients import Clients
+from holdfast.service.access.directory import Directory
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
+from holdfast.service.access.identities import Identities
+from holdfast.service.access.minting import Minting
+from holdfast.service.access.secondfactor import SecondFactors
+from holdfast.service.access.tokens import Tokens
 from holdfast.stores.postgres.clients import PostgresClients
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.identities import PostgresIdentities

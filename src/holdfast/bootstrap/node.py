@@ -23,28 +23,28 @@ from holdfast.domain.names import SecretName
 from holdfast.ports import BackendHealth
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.resilience.tasks import stopped
-from holdfast.service.access import AccessControl
-from holdfast.service.announcing import Announcer
-from holdfast.service.authorisation import Authorisation
-from holdfast.service.backup import Backup
-from holdfast.service.caching import CacheControl
-from holdfast.service.coherence import Coherence
-from holdfast.service.explaining import Explainer
-from holdfast.service.grants import GrantBook
-from holdfast.service.guard import Guard
-from holdfast.service.housekeeping import Housekeeping
-from holdfast.service.listing import Lister
+from holdfast.service.access.authorisation import Authorisation
+from holdfast.service.access.control import AccessControl
+from holdfast.service.access.explaining import Explainer
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
+from holdfast.service.access.roles import RoleControl
+from holdfast.service.access.rules import Rules
+from holdfast.service.access.simulation import Simulator
+from holdfast.service.installation.housekeeping import Housekeeping
+from holdfast.service.installation.outages import Outages
+from holdfast.service.installation.presence import Presence
+from holdfast.service.installation.reports import Reporter
 from holdfast.service.manager import UseCases
-from holdfast.service.mirror import Mirror
-from holdfast.service.outages import Outages
-from holdfast.service.presence import Presence
-from holdfast.service.reading import Reader, ReadPolicy
-from holdfast.service.reports import Reporter
-from holdfast.service.roles import RoleControl
-from holdfast.service.rules import Rules
-from holdfast.service.simulation import Simulator
-from holdfast.service.vaultcontrol import VaultControl
-from holdfast.service.writing import Writer
+from holdfast.service.secrets.announcing import Announcer
+from holdfast.service.secrets.backup import Backup
+from holdfast.service.secrets.caching import CacheControl
+from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.listing import Lister
+from holdfast.service.secrets.mirror import Mirror
+from holdfast.service.secrets.reading import Reader, ReadPolicy
+from holdfast.service.secrets.writing import Writer
+from holdfast.service.vault.control import VaultControl
 from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed

@@ -11,14 +11,14 @@ from typing import Any, Final
 from holdfast.config import Settings
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, Journal, Ledger, Sealer, SyncState, Vault
-from holdfast.service.adoption import Adopter
-from holdfast.service.applying import Applier
-from holdfast.service.coherence import Unsettled
-from holdfast.service.primary import Primary
-from holdfast.service.reading import Upstream
-from holdfast.service.reconciliation import Reconciler
-from holdfast.service.replication import Replicator
-from holdfast.service.sync import VaultSync
+from holdfast.service.secrets.coherence import Unsettled
+from holdfast.service.secrets.reading import Upstream
+from holdfast.service.vault.adoption import Adopter
+from holdfast.service.vault.applying import Applier
+from holdfast.service.vault.primary import Primary
+from holdfast.service.vault.reconciliation import Reconciler
+from holdfast.service.vault.replication import Replicator
+from holdfast.service.vault.sync import VaultSync
 from holdfast.stores.keyvault import open_key_vault
 
 _log: Final = logging.getLogger(__name__)

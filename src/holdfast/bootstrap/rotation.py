@@ -11,16 +11,16 @@ from holdfast.rotators.options import ReadSecret
 from holdfast.rotators.postgresql import PostgresRole, PostgresRolePair
 from holdfast.rotators.random_value import RandomValue
 from holdfast.rotators.webhook import Webhook
-from holdfast.service.consumers import Adoption
-from holdfast.service.guard import Guard
-from holdfast.service.handlers import Handlers
-from holdfast.service.mirror import Mirror
-from holdfast.service.reading import Reader
-from holdfast.service.rotating import RotationDriver
-from holdfast.service.rotations import Rotations
-from holdfast.service.rotationwork import RotationWork
-from holdfast.service.systemreads import SystemReads
-from holdfast.service.writing import Writer
+from holdfast.service.access.guard import Guard
+from holdfast.service.installation.systemreads import SystemReads
+from holdfast.service.rotation.consumers import Adoption
+from holdfast.service.rotation.driver import RotationDriver
+from holdfast.service.rotation.handlers import Handlers
+from holdfast.service.rotation.rotations import Rotations
+from holdfast.service.rotation.work import RotationWork
+from holdfast.service.secrets.mirror import Mirror
+from holdfast.service.secrets.reading import Reader
+from holdfast.service.secrets.writing import Writer
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.rotation import PostgresRotations
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # the service takes long to import
 
     from holdfast.domain.policy import Caller
     from holdfast.ports import NodeRecord
+    from holdfast.service.installation.reports import HealthReport
     from holdfast.service.manager import SecretsService
-    from holdfast.service.reports import HealthReport
 
 _STARTED: Final = """\
 Holdfast is running; Ctrl-C stops it.

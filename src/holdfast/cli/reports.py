@@ -9,8 +9,8 @@ if TYPE_CHECKING:  # the service takes long to import
 
     from holdfast.domain.intent import Intent
     from holdfast.ports import BackendHealth, Head, NodeRecord
-    from holdfast.service.reconciliation import ReconcileReport
-    from holdfast.service.reports import HealthReport
+    from holdfast.service.installation.reports import HealthReport
+    from holdfast.service.vault.reconciliation import ReconcileReport
 
 BACKEND_COLUMNS: Final = ("BACKEND", "STATE", "SINCE", "READS", "WRITES", "DETAIL")
 NODE_COLUMNS: Final = ("NODE", "RELEASE", "SCHEMA", "UP SINCE", "HEARD OF", "TROUBLE")

@@ -10,7 +10,7 @@ from holdfast.domain.identities import DEFAULT_TOKEN_LIFETIME, MAX_TOKEN_LIFETIM
 from holdfast.domain.policy import canonical_identity
 from holdfast.errors import InvalidInput
 from holdfast.ports import IdentityRecord, TokenRecord
-from holdfast.service.tokens import NewToken
+from holdfast.service.access.tokens import NewToken
 from holdfast.v1_wire import identities as wire
 from holdfast.v1_wire.access import Removed
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from holdfast.client.connection import Connection
 from holdfast.client.listings import MAX_PAGE
 from holdfast.ports import NodeRecord
-from holdfast.service.mirroring import Progress, SyncReport
-from holdfast.service.reports import ExpiringSecret, HealthReport
+from holdfast.service.installation.reports import ExpiringSecret, HealthReport
+from holdfast.service.vault.mirroring import Progress, SyncReport
 from holdfast.v1_wire.node import (
     DiscardIntents,
     ExpiringDocument,

@@ -34,29 +34,29 @@ from holdfast.domain.validation import (
 )
 from holdfast.errors import StartupError, Unauthenticated
 from holdfast.ports import BackendHealth, ClientRecord, Clock, NodeRecord, RotationHandler
-from holdfast.service.access import AccessControl
-from holdfast.service.audit import Audit
-from holdfast.service.authorisation import Authorisation
-from holdfast.service.backup import Backup
-from holdfast.service.caching import CacheControl
+from holdfast.service.access.authorisation import Authorisation
+from holdfast.service.access.clients import Clients
+from holdfast.service.access.control import AccessControl
+from holdfast.service.access.directory import Directory, ProvenToken
+from holdfast.service.access.guard import Guard
+from holdfast.service.access.identities import Identities
+from holdfast.service.access.tokens import Tokens
+from holdfast.service.audit.control import Audit
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
-from holdfast.service.clients import Clients
-from holdfast.service.directory import Directory, ProvenToken
-from holdfast.service.guard import Guard
-from holdfast.service.handlers import Generate, Handlers
-from holdfast.service.identities import Identities
-from holdfast.service.listing import Lister, as_deleted
-from holdfast.service.mirroring import Progress, SyncReport
-from holdfast.service.reading import Reader
-from holdfast.service.reconciliation import ReconcileReport
-from holdfast.service.reports import ExpiringSecret, HealthReport, Reporter
+from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.requests import SetRequest, UpdateRequest
-from holdfast.service.rotationcontrol import RotationControl
-from holdfast.service.rotations import Rotations
-from holdfast.service.tokens import Tokens
-from holdfast.service.vaultcontrol import VaultControl
-from holdfast.service.writing import Writer
+from holdfast.service.rotation.control import RotationControl
+from holdfast.service.rotation.handlers import Generate, Handlers
+from holdfast.service.rotation.rotations import Rotations
+from holdfast.service.secrets.backup import Backup
+from holdfast.service.secrets.caching import CacheControl
+from holdfast.service.secrets.listing import Lister, as_deleted
+from holdfast.service.secrets.reading import Reader
+from holdfast.service.secrets.writing import Writer
+from holdfast.service.vault.control import VaultControl
+from holdfast.service.vault.mirroring import Progress, SyncReport
+from holdfast.service.vault.reconciliation import ReconcileReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from holdfast.service.delivery import begin_answer, broken_off
+from holdfast.service.access.delivery import begin_answer, broken_off
 from holdfast.web.errors import refusal
 from holdfast.web.exchange import Exchange, Reply, Scope, Send
 from holdfast.web.limits import Receive

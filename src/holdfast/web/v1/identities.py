@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from holdfast.errors import Conflict, IdentityNotFound, TokenNotFound
 from holdfast.ports import IdentityRecord, TokenRecord
-from holdfast.service.tokens import token_id
+from holdfast.service.access.tokens import token_id
 from holdfast.v1_wire.access import Removed
 from holdfast.v1_wire.documents import Identity, Page
 from holdfast.v1_wire.identities import (

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from holdfast.errors import Conflict
-from holdfast.service.reconciliation import ReconcileReport
-from holdfast.service.reports import ExpiringSecret
+from holdfast.service.installation.reports import ExpiringSecret
+from holdfast.service.vault.reconciliation import ReconcileReport
 from holdfast.v1_wire.documents import Page, Request
 from holdfast.v1_wire.node import (
     DiscardIntents,

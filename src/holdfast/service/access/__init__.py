@@ -1,0 +1,1 @@
+"""Who asks, what they may, and the one door through which they come."""

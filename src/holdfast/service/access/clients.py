@@ -1,0 +1,71 @@
+"""Client secrets: what an identity shows the token endpoint."""
+
+from datetime import datetime
+
+from holdfast.crypto.credentials import hash_client_secret, new_client_secret, verify_client_secret
+from holdfast.domain.identities import new_identity
+from holdfast.domain.policy import NOBODY, AuthMethod, Caller, Permission, canonical_identity
+from holdfast.errors import InvalidInput
+from holdfast.ports import ClientRecord, ClientStore
+from holdfast.service.access.directory import Directory
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.access.minting import Minting
+
+
+class Clients:
+    """Makes, checks and removes them."""
+
+    def __init__(self, *, guard: Guard, minting: Minting, directory: Directory, store: ClientStore) -> None:
+        self._guard, self._minting, self._directory, self._store = guard, minting, directory, store
+
+    async def add(self, caller: Caller, client_id: str) -> str:
+        """Make a client and return its secret, which is shown this once.
+
+        Raises:
+            AccessDenied: the caller does not hold `grant` on everything, and all that the identity holds.
+            Conflict: the id is taken.
+        """
+        identity = new_identity(client_id)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.add") as authorized:
+            self._minting.check_identity(authorized, identity)
+            secret = new_client_secret()
+            stored = hash_client_secret(secret)
+            await self._store.add(identity, stored, caller.id, self._guard.success(authorized))
+        await self._directory.load(identity)
+        return secret
+
+    async def remove(self, caller: Caller, client_id: str) -> bool:
+        """Remove a client: its tokens stop working. Its grants stay, for a client of the same id."""
+        identity = canonical_identity(client_id)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.remove") as authorized:
+            removed = await self._store.remove(identity, self._guard.success(authorized))
+        await self._directory.load(identity)
+        return removed
+
+    async def list(self, caller: Caller) -> list[ClientRecord]:
+        """All clients, without their secrets."""
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.list") as authorized:
+            found = list(await self._store.list())
+            await self._guard.record(authorized)
+        return found
+
+    async def authenticate(self, client_id: str, client_secret: str, ip_address: str | None) -> Caller:
+        """Return the caller that a client id and its secret prove; both outcomes are on record.
+
+        Raises:
+            Unauthenticated: unknown or disabled id, or wrong secret; the work done is the same.
+        """
+        try:
+            caller = Caller(canonical_identity(client_id), ip_address=ip_address, method=AuthMethod.CLIENT)
+        except InvalidInput:
+            caller = Caller(NOBODY, ip_address=ip_address, method=AuthMethod.CLIENT)
+        async with self._guard.login(caller):
+            self._guard.check_ready()
+            standing = self._directory.enabled(caller.id)
+            verify_client_secret(client_secret, standing.client_hash if standing else None)
+        return caller
+
+    def since(self, client_id: str) -> datetime | None:
+        """When a client was made, as far as this node knows; None if there is none, or it is disabled."""
+        standing = self._directory.enabled(client_id)
+        return standing.client_since if standing else None

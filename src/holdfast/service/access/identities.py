@@ -1,0 +1,168 @@
+"""Identities: made, disabled, removed; their groups; and the first of all."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from holdfast.domain.identities import ADMIN_ID, identity_kind, local_groups, new_identity
+from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission, canonical_identity
+from holdfast.domain.roles import Role
+from holdfast.errors import IdentityNotFound
+from holdfast.ports import Clock, IdentityRecord, IdentityStore, RuleKind, Sealer, StoredRule
+from holdfast.service.access.directory import Directory
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.access.minting import Minting
+from holdfast.service.access.secondfactor import SecondFactors
+from holdfast.service.access.tokens import NewToken, Tokens
+from holdfast.service.callers import Context, authenticated
+
+ADMIN_TOKEN_LIFETIME: Final = timedelta(days=365)
+"""The first token must last until there are others; it is revoked when it is no longer needed."""
+
+
+class Identities:
+    """What may be done with identities: all of it takes `grant` on everything. ``totp``: their second factors."""
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        minting: Minting,
+        directory: Directory,
+        store: IdentityStore,
+        sealer: Sealer,
+        tokens: Tokens,
+        totp: SecondFactors,
+        announce: Callable[[int, str | None], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        self._guard, self._minting, self._directory, self._store = guard, minting, directory, store
+        self._sealer, self._tokens, self._announce, self._clock = sealer, tokens, announce, clock
+        self.totp = totp
+
+    async def add(self, name: str, kind: str = "application", *, context: Context = None) -> None:
+        """Make an identity, which holds no credential yet. ``kind``: application or person.
+
+        Raises:
+            Conflict: the name is taken, or differs from a taken one by the case of letters only.
+        """
+        caller, identity, what = authenticated(context), new_identity(name), identity_kind(kind)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.add") as authorized:
+            await self._store.add(identity, what, caller.id, self._guard.success(authorized))
+        await self._directory.load(identity)
+
+    async def list(self, *, context: Context = None) -> list[IdentityRecord]:
+        """Return all identities, by name."""
+        caller = authenticated(context)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.list") as authorized:
+            found = await self._store.list()
+            await self._guard.record(authorized)
+        return found
+
+    async def disable(self, name: str, *, context: Context = None) -> None:
+        """Stop all tokens and secrets of an identity, here at once and on other nodes within a second.
+
+        One that issuers vouch for, and that nothing is kept about yet, has to be added first.
+
+        Raises:
+            IdentityNotFound: there is no such identity.
+        """
+        await self._switch(authenticated(context), canonical_identity(name), "identity.disable", disabled=True)
+
+    async def enable(self, name: str, *, context: Context = None) -> None:
+        """Let an identity's tokens and secrets work again.
+
+        Raises:
+            AccessDenied: the caller does not hold all that the identity holds.
+            IdentityNotFound: there is no such identity.
+        """
+        await self._switch(authenticated(context), canonical_identity(name), "identity.enable", disabled=False)
+
+    async def _switch(self, caller: Caller, name: str, operation: str, *, disabled: bool) -> None:
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, operation) as authorized:
+            if not disabled:
+                self._minting.check_identity(authorized, name)
+            if not await self._store.set_disabled(name, self._guard.success(authorized), disabled=disabled):
+                raise _no_such_identity(name)
+        await self._directory.load(name)
+
+    async def remove(self, name: str, *, context: Context = None) -> bool:
+        """Remove an identity for good, with its credentials, groups, grants and roles; False if there was none."""
+        caller, identity = authenticated(context), canonical_identity(name)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.remove") as authorized:
+            removed, epoch = await self._store.remove(identity, self._guard.success(authorized))
+        await self._reload(identity, epoch)
+        return removed
+
+    async def set_groups(self, name: str, groups: Iterable[str], *, context: Context = None) -> frozenset[str]:
+        """Make an identity a member of exactly these groups; returns them.
+
+        Raises:
+            AccessDenied: the caller does not hold all that members of a joined group hold.
+            IdentityNotFound: there is no such identity.
+        """
+        caller, identity, wanted = authenticated(context), canonical_identity(name), local_groups(groups)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.groups") as authorized:
+            self._minting.check_groups(authorized, wanted - self._directory.groups_of(identity))
+            if not await self._store.set_groups(identity, wanted, caller.id, self._guard.success(authorized)):
+                raise _no_such_identity(identity)
+        await self._directory.load(identity)
+        return wanted
+
+    def groups_of(self, name: str) -> frozenset[str]:
+        """The groups, kept here, that an identity is a member of; from memory."""
+        return self._directory.groups_of(name)
+
+    async def verify_totp(self, code: str, *, context: Context = None) -> None:
+        """See that the caller has the second factor at hand; see ``SecondFactors.verify``."""
+        await self.totp.verify(code, context=context)
+
+    # --- the first identity, and the way back for whoever lost its token ---
+
+    async def bootstrap(self) -> NewToken | None:
+        """Where there is no identity at all, make ``admin``, which may do everything, and return its only token."""
+        caller = Caller(SYSTEM_ID, is_system=True, user_agent="first start", method=AuthMethod.SYSTEM)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "admin.bootstrap") as authorized:
+            new, rule, record = self._admin_token(caller), self._admin_rule(caller), self._guard.success(authorized)
+            epoch = await self._store.establish(new.record, new.hash, rule, record)
+            if epoch is None:
+                return None
+        await self._reload(ADMIN_ID, epoch)
+        return new
+
+    async def reset_admin(self, *, context: Context = None) -> NewToken:
+        """Take every credential of ``admin`` back, second factor and groups included; return a new token of it.
+
+        Raises:
+            AccessDenied: the caller may not do everything.
+        """
+        caller = authenticated(context)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "admin.reset") as authorized:
+            new, rule, record = self._admin_token(caller), self._admin_rule(caller), self._guard.success(authorized)
+            self._guard.check_delegation(authorized, rule.grant())
+            epoch = await self._store.reset(new.record, new.hash, rule, record)
+        await self._reload(ADMIN_ID, epoch)
+        return new
+
+    async def _reload(self, name: str, epoch: int) -> None:
+        await self._directory.load(name)
+        await self._announce(epoch, name)
+
+    def _admin_token(self, caller: Caller) -> NewToken:
+        return self._tokens.mint(ADMIN_ID, caller, lifetime=ADMIN_TOKEN_LIFETIME, description="shown at the start")
+
+    def _admin_rule(self, caller: Caller) -> StoredRule:
+        rule = StoredRule(
+            kind=RuleKind.ROLE,
+            subject=ADMIN_ID,
+            pattern=WHOLE_VAULT,
+            terms=(Role.ADMIN.value,),
+            granted_by=caller.id,
+            granted_at=self._clock.now(),
+        )
+        return replace(rule, attestation=self._sealer.attest(rule.facts()))
+
+
+def _no_such_identity(name: str) -> IdentityNotFound:
+    return IdentityNotFound(f"There is no identity {name!r}; add it first.")

@@ -1,0 +1,73 @@
+"""How rules are made and withdrawn: within what the caller holds, bound to their secret's life, attested, announced."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from holdfast.domain.names import SecretName
+from holdfast.domain.policy import Caller, Permission, canonical_identity
+from holdfast.ports import Clock, GrantStore, RuleKind, Sealer, StoredRule
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
+
+
+class Rules:
+    """Changes the rules.
+
+    Args:
+        announce: tells this node of a change of one subject's rules and of its epoch; others learn of it by the feed.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        book: GrantBook,
+        store: GrantStore,
+        sealer: Sealer,
+        clock: Clock,
+        announce: Callable[[int, str | None], Awaitable[None]],
+    ) -> None:
+        self._guard, self._book, self._store, self._sealer = guard, book, store, sealer
+        self._clock, self._announce = clock, announce
+
+    async def put(self, caller: Caller, rule: StoredRule, operation: str) -> StoredRule:
+        """Insert or replace a rule.
+
+        Raises:
+            AccessDenied: it allows more than the caller holds.
+        """
+        name = SecretName(rule.pattern)
+        async with self._guard.operation(caller, Permission.GRANT, name, operation) as authorized:
+            self._guard.check_delegation(authorized, rule.grant())
+            rule = replace(rule, incarnation=await self._store.incarnation(rule.pattern))
+            rule = replace(rule, attestation=self._sealer.attest(rule.facts()))
+            number, epoch = await self._store.put(rule, self._guard.success(authorized, detail=rule.summary))
+        await self._announce(epoch, rule.subject)
+        return replace(rule, id=number)
+
+    async def remove(self, caller: Caller, rule: StoredRule, operation: str) -> bool:
+        """Take a rule away, on this node at once; False if there was none.
+
+        Raises:
+            AccessDenied: the caller may not grant on all of its names.
+        """
+        name = SecretName(rule.pattern)
+        async with self._guard.operation(caller, Permission.GRANT, name, operation) as authorized:
+            self._guard.check_withdrawal(authorized, rule.pattern)
+            removed, epoch = await self._store.remove(rule, self._guard.success(authorized, detail=rule.summary))
+        await self._announce(epoch, rule.subject)
+        return removed
+
+    async def in_force(self, kind: RuleKind) -> list[StoredRule]:
+        """All rules of a kind that count now, in the order in which they were first made."""
+        await self._book.load()
+        now = self._clock.now()
+        counting = (rule for rule in self._book.rules() if rule.kind is kind and not rule.outlived)
+        return sorted((rule for rule in counting if not rule.grant().expired(now)), key=lambda rule: rule.id)
+
+
+def granter(caller: Caller, granted_by: str | None) -> str:
+    """Who is named as granter: the caller, unless the application that owns the service names somebody."""
+    if granted_by is None or not caller.is_system:
+        return caller.id
+    return canonical_identity(granted_by)

@@ -1,0 +1,114 @@
+"""A second factor for people: codes from an app, each good once."""
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from holdfast.crypto.totp import matching_counter, new_totp_secret, provisioning_uri
+from holdfast.domain.policy import Caller, Permission, canonical_identity
+from holdfast.errors import Throttled, Unauthenticated
+from holdfast.ports import Clock, Sealer, TotpOutcome, TotpStore
+from holdfast.service.access.directory import Directory
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.access.minting import Minting
+from holdfast.service.callers import Context, authenticated
+
+_PURPOSE: Final = "totp"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What the person's app reads; it is shown this once."""
+
+    identity: str
+    uri: str = field(repr=False)
+
+
+class SecondFactors:
+    """Enrols and verifies. Callers look after their own; for others it takes what making a token for them takes."""
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        minting: Minting,
+        directory: Directory,
+        store: TotpStore,
+        sealer: Sealer,
+        clock: Clock,
+    ) -> None:
+        self._guard, self._minting, self._directory = guard, minting, directory
+        self._store, self._sealer, self._clock = store, sealer, clock
+
+    async def enrol(self, identity: str | None = None, *, context: Context = None) -> Enrolment:
+        """Make a secret for the caller's app, or for another identity's; it counts once a code has confirmed it.
+
+        Raises:
+            AccessDenied: another identity's, and the caller could make no token for it.
+            IdentityNotFound: nothing is kept about the identity.
+            Conflict: it has a second factor already.
+        """
+        caller = authenticated(context)
+        name = caller.id if identity is None else canonical_identity(identity)
+        secret = new_totp_secret()
+
+        def seal(incarnation: UUID) -> bytes:
+            return self._sealer.seal_bytes(_PURPOSE, _place(name, incarnation), secret.encode())
+
+        if name == caller.id and not caller.is_system:
+            async with self._guard.own(caller, "totp.enrol") as authorized:
+                await self._store.enrol(name, seal, self._guard.success(authorized))
+        else:
+            async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "totp.enrol.other") as authorized:
+                self._minting.check_identity(authorized, name)
+                await self._store.enrol(name, seal, self._guard.success(authorized))
+        return Enrolment(name, provisioning_uri(secret, name))
+
+    async def confirm(self, code: str, *, context: Context = None) -> None:
+        """Show by a first code that the app has the secret: from now on the second factor counts.
+
+        Raises:
+            Unauthenticated: wrong code, or nothing to confirm.
+            Throttled: too many wrong ones.
+        """
+        await self._attempt(authenticated(context), code, "totp.confirm", confirm=True)
+
+    async def verify(self, code: str, *, context: Context = None) -> None:
+        """See that the caller has the second factor at hand. A code is good once, on all nodes together.
+
+        Raises:
+            Unauthenticated: a wrong code, one that was used before, or no second factor.
+            Throttled: too many wrong ones.
+        """
+        await self._attempt(authenticated(context), code, "totp.verify", confirm=False)
+
+    async def remove(self, identity: str, *, context: Context = None) -> bool:
+        """Forget the second factor of an identity whose app is lost; False if there was none.
+
+        Raises:
+            AccessDenied: the caller could make no token for it.
+        """
+        caller, name = authenticated(context), canonical_identity(identity)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "totp.remove") as authorized:
+            self._minting.check_identity(authorized, name)
+            removed = await self._store.remove(name, self._guard.success(authorized))
+        await self._directory.load(name)
+        return removed
+
+    async def _attempt(self, caller: Caller, code: str, operation: str, *, confirm: bool) -> None:
+        async with self._guard.own(caller, operation) as authorized:
+
+            def match(incarnation: UUID, sealed: bytes) -> int | None:
+                secret = self._sealer.open_bytes(_PURPOSE, _place(caller.id, incarnation), sealed).decode()
+                return matching_counter(secret, code, self._clock.now())
+
+            outcome, wait_s = await self._store.attempt(caller.id, match, confirm=confirm)
+            if outcome is TotpOutcome.THROTTLED:
+                raise Throttled("Too many wrong codes; wait.", retry_after_s=wait_s)
+            if outcome is not TotpOutcome.ACCEPTED:
+                raise Unauthenticated("The code is wrong or was used before, or there is no second factor to check.")
+            await self._guard.record(authorized)
+
+
+def _place(name: str, incarnation: UUID) -> bytes:
+    return f"{incarnation} {name}".encode()

@@ -1,0 +1,1 @@
+"""The record: sequenced, signed, searched and streamed."""

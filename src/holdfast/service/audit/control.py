@@ -1,0 +1,131 @@
+"""Reading the audit trail: searched, exported, with what it takes to check it. Every look is on record itself."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from holdfast.domain.audit import AuditPage, AuditQuery
+from holdfast.domain.chain import Entry
+from holdfast.domain.names import SecretName, canonical_name
+from holdfast.domain.policy import AccessContext, Caller, Permission, caller_of
+from holdfast.domain.validation import valid_history_limit
+from holdfast.errors import InvalidInput
+from holdfast.ports import AuditSearch, CheckpointStore, StreamState, StreamStore
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
+from holdfast.service.audit.streaming import Streamer
+
+Context: TypeAlias = AccessContext | Caller | None
+
+CHECKPOINTS_AT_ONCE: Final = 1000
+
+
+class Audit:
+    """What ``service.audit`` offers. It takes the permission ``audit``: on a secret's name, or on '*' for all.
+
+    Args:
+        take_in: gives records that were committed with their change a place in a chain.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        trail: AuditSearch,
+        checkpoints: CheckpointStore,
+        checkpointer: Checkpointer,
+        key: SigningKey,
+        streams: StreamStore,
+        streamer: Streamer,
+        take_in: Callable[[], None],
+    ) -> None:
+        self._guard, self._trail, self._take_in = guard, trail, take_in
+        self._streams, self._streamer = streams, streamer
+        self._checkpoints, self._checkpointer, self._key = checkpoints, checkpointer, key
+
+    async def search(
+        self,
+        *,
+        name: str | None = None,
+        user_id: str | None = None,
+        operation: str | None = None,
+        success: bool | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        context: Context = None,
+    ) -> AuditPage:
+        """Return the newest records that fit all that is given, newest first.
+
+        Raises:
+            InvalidInput: the cursor is none that a page named, or the limit is not from 1 to 1000.
+        """
+        query = AuditQuery(
+            name=canonical_name(name) if name is not None and name != WHOLE_VAULT else name,
+            user_id=user_id,
+            operation=operation,
+            success=success,
+            since=_with_zone(since, "since"),
+            until=_with_zone(until, "until"),
+            limit=valid_history_limit(limit),
+            cursor=cursor,
+        )
+        about = SecretName(query.name) if query.name is not None else WHOLE_VAULT
+        async with self._guard.operation(_caller(context), Permission.AUDIT, about, "audit.search") as authorized:
+            page = await self._trail.search(query)
+            await self._guard.record(authorized)
+        return page
+
+    async def export(
+        self, *, since: datetime | None = None, until: datetime | None = None, context: Context = None
+    ) -> AsyncIterator[Sequence[Entry]]:
+        """Yield every record, some at a time: chain by chain, each in its own order.
+
+        With ``since`` or ``until``, of every chain the stretch that holds all records of that time.
+        """
+        bounds = _with_zone(since, "since"), _with_zone(until, "until")
+        caller = _caller(context)
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.export") as authorized:
+            self._take_in()
+            await self._guard.record(authorized)
+        async for entries in self._trail.export(*bounds):
+            yield entries
+
+    async def checkpoints(self, *, context: Context = None) -> AsyncIterator[bytes]:
+        """Make a checkpoint of what has none yet, and yield all of them, a line each."""
+        caller = _caller(context)
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.checkpoints") as authorized:
+            await self._guard.record(authorized)
+            await self._checkpointer.make()
+        after = 0
+        while lines := await self._checkpoints.lines(after, CHECKPOINTS_AT_ONCE):
+            for _, line in lines:
+                yield line
+            after = lines[-1][0]
+
+    async def public_keys(self, *, context: Context = None) -> list[bytes]:
+        """Return the Ed25519 keys that checkpoints of this installation may be signed with, 32 bytes each."""
+        caller = _caller(context)
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.key") as authorized:
+            keys = await self._key.public_keys()
+            await self._guard.record(authorized)
+        return keys
+
+    async def streams(self, *, context: Context = None) -> list[StreamState]:
+        """Return how the streams of the settings are doing: what they delivered, what waits, what ails them."""
+        caller = _caller(context)
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.streams") as authorized:
+            found = await self._streams.states([(each.name, each.kind) for each in self._streamer.streams])
+            await self._guard.record(authorized)
+        return found
+
+
+def _caller(context: Context) -> Caller:
+    return context if isinstance(context, Caller) else caller_of(context)
+
+
+def _with_zone(moment: datetime | None, field: str) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise InvalidInput(f"{field} must be a time with a time zone.", field=field)
+    return moment

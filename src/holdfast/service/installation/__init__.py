@@ -1,0 +1,1 @@
+"""The installation as a whole: its health, its nodes, and what has to be done now and then."""

@@ -1,0 +1,142 @@
+"""What has to be done now and then.
+
+Ship the local audit log, end retention times, forget what nobody asks for, get what was purged off the disk.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Final, Protocol
+
+from holdfast.domain.chain import Entry
+from holdfast.domain.names import SecretName
+from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission
+from holdfast.errors import HoldfastError, IntegrityFailure, KeyUnavailable
+from holdfast.ports import Clock, Ledger
+from holdfast.service.access.guard import Guard
+from holdfast.service.secrets.writing import Writer
+
+_log: Final = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 5.0
+"""Seconds between rounds; soon enough that a shipped audit record is hardly missed."""
+
+FORGET_EVERY_S: Final = 3600.0
+"""Seconds between looks for what to forget: each passes over every settled intent that is still needed."""
+
+FORGET_AFTER: Final = timedelta(days=30)
+"""How long settled intents are kept for inspection."""
+
+
+class LocalLog(Protocol):
+    """The local audit log, as the one who empties it sees it."""
+
+    def segments(self) -> Iterator[AbstractContextManager[Sequence[Entry]]]:
+        """The whole entries of every file nobody else holds.
+
+        A file is removed when its context ends without an error; one that is damaged is set aside instead.
+        """
+
+
+class Archive(Protocol):
+    """Where those records belong."""
+
+    async def write_once(self, entries: Sequence[Entry]) -> None:
+        """Store entries, some of which may be there already."""
+
+    async def waiting(self) -> bool:
+        """Whether any record that was committed with its change waits for its place in a chain."""
+
+    async def make_room(self) -> None:
+        """Make the partitions that the coming months need."""
+
+    async def forget(self, older_than: timedelta) -> None:
+        """Drop settled intents of that age, and idempotency records past their day."""
+
+
+class Scrubber(Protocol):
+    """Where deleted rows lie about until somebody removes them."""
+
+    async def scrub(self) -> bool:
+        """Remove from disk what was purged, if it is time; returns whether that was done."""
+
+
+class Housekeeping:
+    """Runs beside the service. Every step is safe to repeat and safe on several nodes at once.
+
+    Args:
+        take_in: lets this node give waiting audit records their places.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        guard: Guard,
+        writer: Writer,
+        clock: Clock,
+        local: LocalLog,
+        archive: Archive,
+        take_in: Callable[[], None],
+        scrubber: Scrubber,
+    ) -> None:
+        self._ledger, self._guard, self._writer, self._clock = ledger, guard, writer, clock
+        self._local, self._archive, self._take_in, self._scrubber = local, archive, take_in, scrubber
+        self._forget_at = float("-inf")
+        self._steps = (
+            self.ship_audit,
+            self.chain_audit,
+            archive.make_room,
+            self.end_retention,
+            self._forget,
+            self._scrub,
+        )
+
+    async def run(self) -> None:
+        """Keep house until cancelled."""
+        while True:
+            for step in self._steps:
+                try:
+                    await step()
+                except HoldfastError as error:
+                    _log.info("Housekeeping waits: %s", error)
+                except Exception:  # a step that fails must not end the others for good
+                    _log.exception("Housekeeping failed")
+            await self._clock.sleep(INTERVAL_S)
+
+    async def ship_audit(self) -> None:
+        """Bring the records of the local log to PostgreSQL."""
+        for segment in self._local.segments():
+            with segment as entries:
+                if entries:
+                    await self._archive.write_once(entries)
+                    _log.info("Shipped %d audit records of an outage", len(entries))
+
+    async def chain_audit(self) -> None:
+        """Give records their place in a chain whose writer died between their commit and that."""
+        if await self._archive.waiting():
+            self._take_in()
+
+    async def end_retention(self) -> None:
+        """Purge deleted secrets whose time to be recovered is over."""
+        for name in await self._ledger.overdue(self._clock.now()):
+            try:
+                await self._end(name)
+            except (IntegrityFailure, KeyUnavailable) as error:
+                _log.error("The retention time of %s is over, and it is kept: %s", name, error)
+
+    async def _end(self, name: SecretName) -> None:
+        system = Caller(SYSTEM_ID, is_system=True, user_agent="retention", method=AuthMethod.SYSTEM)
+        async with self._guard.operation(system, Permission.PURGE, name, "purge") as authorized:
+            await self._writer.purge(authorized, retention_over=True)
+
+    async def _forget(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._forget_at:
+            await self._archive.forget(FORGET_AFTER)
+            self._forget_at = now + FORGET_EVERY_S
+
+    async def _scrub(self) -> None:
+        if await self._scrubber.scrub():
+            _log.info("What was purged has left the disk")

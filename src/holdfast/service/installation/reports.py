@@ -1,0 +1,218 @@
+"""Health, expiry and history: what a person wants to know about the secrets without seeing them."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from holdfast.domain.audit import AuditQuery, AuditRecord
+from holdfast.domain.names import SecretName
+from holdfast.domain.policy import Caller, Permission
+from holdfast.ports import (
+    AuditSearch,
+    BackendHealth,
+    Clock,
+    Journal,
+    JournalStatus,
+    Ledger,
+    NodeRecord,
+    NodeStore,
+    Reports,
+    RotationSchedule,
+    RotationStore,
+    SyncState,
+)
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiringSecret:
+    """A secret whose current version expires soon, or has; ``days_until_expiry`` is negative then."""
+
+    secret_name: SecretName
+    expires_at: datetime
+    days_until_expiry: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    """The state of the secrets and of what they depend on. No secret names.
+
+    ``expiring_soon`` counts those that expire within 30 days. ``healthy``: every configured backend works, and nothing
+    waits for a person.
+    """
+
+    healthy: bool
+    total_secrets: int
+    expiring_soon: int
+    expired: int
+    without_rotation_policy: int
+    deleted: int
+    drifting: int
+    last_rotation_check: datetime | None
+    overdue_rotations: int
+    failing_rotations: int
+    last_sync: datetime | None
+    open_intents: int
+    parked_intents: int
+    oldest_intent_at: datetime | None
+    backends: Sequence[BackendHealth]
+    recommendations: Sequence[str]
+
+
+class Reporter:
+    """Answers questions about all secrets at once.
+
+    Args:
+        backends: looks at every backend, as this node sees it.
+        probe: asks every backend something; returns what is wrong with those that do not answer, by name.
+        ignored_rules: counts the rules in the database that Holdfast did not make.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        ledger: Ledger,
+        reports: Reports,
+        audit: AuditSearch,
+        journal: Journal,
+        sync: SyncState,
+        nodes: NodeStore,
+        rotations: RotationStore,
+        clock: Clock,
+        backends: Callable[[], Sequence[BackendHealth]],
+        probe: Callable[[], Awaitable[Mapping[str, str]]],
+        ignored_rules: Callable[[], int],
+    ) -> None:
+        self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
+        self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
+        self._clock, self._backends, self._probe = clock, backends, probe
+        self._ignored_rules = ignored_rules
+
+    async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
+        """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
+        async with self._guard.operation(caller, Permission.AUDIT, name, "history", Permission.GRANT) as authorized:
+            found = await self._audit.search(AuditQuery(name=name, limit=limit))
+            await self._guard.record(authorized)
+        return list(found.records)
+
+    async def nodes(self, caller: Caller) -> list[NodeRecord]:
+        """The nodes that run now, oldest first, each with its own view of the backends."""
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "nodes") as authorized:
+            found = await self._nodes.present()
+            await self._guard.record(authorized)
+        return found
+
+    async def expiring(self, caller: Caller, days: int) -> list[ExpiringSecret]:
+        """Secrets that expire within ``days``, and expired ones, soonest first; only those the caller may list."""
+        async with self._guard.listing(caller, "expiring") as authorized:
+            now = self._clock.now()
+            found = [
+                ExpiringSecret(
+                    secret_name=entry.name,
+                    expires_at=entry.current.expires_at,
+                    days_until_expiry=(entry.current.expires_at - now) // timedelta(days=1),
+                    version=entry.current.version,
+                )
+                for entry in await self._ledger.expiring(now + timedelta(days=days))
+                if entry.current.expires_at is not None and self._guard.may(caller, Permission.LIST, entry.name)
+            ]
+            await self._guard.record(authorized)
+        return found
+
+    async def health(self, caller: Caller, *, probe: bool) -> HealthReport:
+        """Totals, backends, what waits for Key Vault, and what to do about it.
+
+        For those who may operate, list or audit all secrets: there is no name in it.
+        """
+        async with self._guard.operation(
+            caller, Permission.OPERATE, WHOLE_VAULT, "health", Permission.LIST, Permission.AUDIT
+        ) as authorized:
+            totals = await self._reports.totals()
+            journal, sync = await self._journal.status(), await self._sync.status()
+            overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
+            faults = await self._probe() if probe else {}
+            backends = [_with_fault(each, faults.get(each.name)) for each in self._backends()]
+            ignored = self._ignored_rules()
+            await self._guard.record(authorized)
+        advice = [
+            *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),
+            *_advice_on_replication(journal, totals.drifting),
+            *_advice_on_rotations(overdue),
+            *_advice_on_backends(backends),
+            *_advice_on_rules(ignored),
+        ]
+        well = all(backend.healthy for backend in backends if backend.configured)
+        return HealthReport(
+            healthy=well and journal.parked == 0 and totals.drifting == 0 and ignored == 0,
+            total_secrets=totals.total,
+            expiring_soon=totals.expiring_soon,
+            expired=totals.expired,
+            without_rotation_policy=totals.without_rotation_policy,
+            deleted=totals.deleted,
+            drifting=totals.drifting,
+            last_rotation_check=checked,
+            overdue_rotations=len(overdue),
+            failing_rotations=sum(each.failures > 0 for each in overdue),
+            last_sync=sync.last_finished_at,
+            open_intents=journal.open,
+            parked_intents=journal.parked,
+            oldest_intent_at=journal.oldest_open_at,
+            backends=backends,
+            recommendations=advice,
+        )
+
+
+def _with_fault(backend: BackendHealth, fault: str | None) -> BackendHealth:
+    return backend if fault is None else replace(backend, healthy=False, detail=fault)
+
+
+def _advice_on_secrets(expired: int, expiring: int, without_policy: int) -> list[str]:
+    advice = []
+    if expired:
+        advice.append(f"{expired} secret(s) have expired: set new versions, or delete what nobody needs.")
+    if expiring:
+        advice.append(f"{expiring} secret(s) expire within 30 days: `holdfast expiring` names them.")
+    if without_policy:
+        advice.append(f"{without_policy} secret(s) have no rotation policy: give them one with set or update.")
+    return advice
+
+
+def _advice_on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:
+    advice = []
+    failing = sum(each.failures > 0 for each in overdue)
+    asking = sum(each.requested_at is not None and each.approved_by is None for each in overdue)
+    if failing:
+        advice.append(f"{failing} rotation(s) that are due fail: `holdfast rotation list` says why.")
+    if asking:
+        advice.append(f"{asking} rotation(s) that are due ask for approval: `holdfast rotation list` names them.")
+    return advice
+
+
+def _advice_on_replication(journal: JournalStatus, drifting: int) -> list[str]:
+    advice = []
+    if journal.parked:
+        advice.append(f"{journal.parked} change(s) are parked: `holdfast reconcile` says why and what can be done.")
+    if drifting:
+        advice.append(f"{drifting} secret(s) differ from Key Vault: `holdfast reconcile` names them.")
+    return advice
+
+
+_WHILE_DOWN: Final = {
+    "postgresql": "changes are refused, and reads end with the lease on the grants. Bring it back first.",
+    "audit": "records are kept in the local log and shipped later. Bring PostgreSQL back, and keep the data folder.",
+    "redis": "only speed suffers. Check REDIS_URL and the server if it lasts.",
+    "keyvault": "the mirror answers, and changes are replayed when it is back. If it lasts, check the network, "
+    "the credential and its role on the vault.",
+}
+
+
+def _advice_on_rules(ignored: int) -> list[str]:
+    mend = "the log names them; find out who wrote them, and delete them"
+    return [f"{ignored} rule(s) were not made by Holdfast and are ignored: {mend}."] if ignored else []
+
+
+def _advice_on_backends(backends: Sequence[BackendHealth]) -> list[str]:
+    return [f"{b.name} is down: {_WHILE_DOWN[b.name]}" for b in backends if b.configured and not b.healthy]

@@ -1,0 +1,341 @@
+"""Takes a rotation from phase to phase, each a committed row, so that a crash anywhere loses nothing.
+
+The order is what matters: the candidate is durable before the target is touched, tested before it becomes current, and
+the old credential is revoked only when nobody needs it any longer. Every step may have been taken before by somebody
+who died, so each is repeatable with the same candidate; a step whose outcome is unknown keeps both credentials.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+from holdfast.domain.lifecycle import not_found
+from holdfast.domain.masking import masked
+from holdfast.domain.policy import AuthMethod, Caller, Permission
+from holdfast.domain.rotation import FORWARD, Phase, RotationRun, Step, Trigger, advance
+from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion
+from holdfast.domain.validation import valid_value
+from holdfast.errors import HoldfastError, IntegrityFailure, InvalidInput, RotationFailed
+from holdfast.ports import (
+    Clock,
+    Head,
+    Ledger,
+    LedgerTransaction,
+    Rotation,
+    RotationHandler,
+    RotationStore,
+    Sealer,
+)
+from holdfast.service.access.guard import Authorized, Guard
+from holdfast.service.crashpoints import Crashpoint, no_crash
+from holdfast.service.rotation.consumers import Adoption
+from holdfast.service.rotation.handlers import Handlers, retires
+from holdfast.service.secrets.mirror import Mirror
+from holdfast.service.secrets.writing import NewVersion, Writer
+
+_log: Final = logging.getLogger(__name__)
+
+STEP_PATIENCE_S: Final = 60.0
+"""How long one step at a target may take."""
+
+LEASE: Final = timedelta(seconds=3 * STEP_PATIENCE_S)
+"""How long a run is held for one step. A holder that is silent for longer has lost it to the next one."""
+
+_FIRST_PAUSE: Final = timedelta(seconds=10)
+_LONGEST_PAUSE: Final = timedelta(hours=1)
+
+ROTATION_CRASH_POINTS: Final = ("created", "begun", "applying", "applied", "tested", "promoted", "retiring", "retired")
+"""In the order in which a rotation passes them."""
+
+_PURPOSE: Final = "rotation"
+
+
+class Fenced(Exception):
+    """Somebody else holds the run by now: whoever learns this lets everything be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    run: RotationRun
+    handler: RotationHandler
+    head: Head
+    rotation: Rotation
+
+
+_TakeStep = Callable[[_Work], Awaitable[RotationRun]]
+
+
+class RotationDriver:
+    """Takes the steps. ``crashpoint`` is called with the name of each point as it is passed."""
+
+    def __init__(
+        self,
+        *,
+        store: RotationStore,
+        handlers: Handlers,
+        adoption: Adoption,
+        ledger: Ledger,
+        mirror: Mirror,
+        sealer: Sealer,
+        clock: Clock,
+        guard: Guard,
+        writer: Writer,
+        crashpoint: Crashpoint = no_crash,
+    ) -> None:
+        self._store, self._handlers, self._adoption = store, handlers, adoption
+        self._ledger, self._mirror, self._sealer, self._clock = ledger, mirror, sealer, clock
+        self._guard, self._writer, self._crashpoint = guard, writer, crashpoint
+        self._steps: Final[Mapping[Step, _TakeStep]] = {
+            Step.APPLY: self._apply,
+            Step.TEST: self._test,
+            Step.PROMOTE: self._promote,
+            Step.RETIRE: self._retire,
+        }
+
+    async def begin(
+        self,
+        authorized: Authorized,
+        handler_name: str,
+        handler: RotationHandler,
+        trigger: Trigger,
+        value: SecretValue | None = None,
+    ) -> RotationRun:
+        """Make a candidate, or take ``value`` for it, and store it before anything else happens.
+
+        Raises:
+            RotationInProgress: an earlier rotation is not over.
+            RotationFailed: no usable candidate came of it.
+        """
+        found = await self._mirror.current(authorized.name)
+        if found is None:
+            raise not_found(authorized.name)
+        head, stored = found
+        now, policy = self._clock.now(), head.settings.rotation_policy
+        run = RotationRun(
+            id=uuid4(),
+            name=head.name,
+            incarnation=head.incarnation,
+            phase=Phase.PENDING,
+            handler=handler_name,
+            trigger=trigger,
+            requested_by=authorized.caller.id,
+            from_version=head.version,
+            retire_by=now + timedelta(days=policy.retire_after_days) if policy and policy.retire_after_days else None,
+        )
+        rotation = _rotation(run, head, self._mirror.value(head, stored))
+        candidate = value or await self._created(handler, rotation)
+        self._crashpoint("created")
+        sealed = self._sealer.seal_bytes(_PURPOSE, _context(run), candidate.reveal().encode())
+        begun = await self._store.begin(run, sealed, self._guard.success(authorized), LEASE)
+        self._crashpoint("begun")
+        return begun
+
+    async def drive(self, run: RotationRun) -> RotationRun:
+        """Go as far as can be gone now; returns where the run stands.
+
+        Raises:
+            RotationFailed: a step failed. It is tried again later.
+            Fenced: somebody else holds the run by now.
+        """
+        handler = self._handlers.named(run.handler)
+        secrets: list[SecretValue | None] = []
+        try:
+            while (step := FORWARD.get(run.phase)) is not None:
+                work = await self._prepared(run, handler)
+                secrets = [work.rotation.current_value, work.rotation.candidate_value]
+                before, run = run.phase, await self._steps[step](work)
+                if run.phase is before:
+                    break
+        except Fenced:
+            raise
+        except Exception as error:
+            raise await self._failed(run, error, secrets) from None
+        return run
+
+    async def retire_now(self, run: RotationRun) -> RotationRun:
+        """Revoke the old credential of a current version, whoever still uses it.
+
+        Raises:
+            RotationFailed: the target did not do it. It is tried again later.
+        """
+        handler = self._handlers.named(run.handler)
+        work = await self._prepared(run, handler)
+        try:
+            return await self._revoke(work)
+        except Exception as error:
+            secrets = [work.rotation.current_value, work.rotation.candidate_value]
+            raise await self._failed(run, error, secrets) from None
+
+    # --- the steps ---
+
+    async def _apply(self, work: _Work) -> RotationRun:
+        if work.run.tried and await self._logs_in(work):
+            return await self._advanced(work.run, Step.APPLY)
+        await self._hold(work.run, tried=True)
+        self._crashpoint("applying")
+        async with asyncio.timeout(STEP_PATIENCE_S):
+            await work.handler.apply(work.rotation)
+        self._crashpoint("applied")
+        return await self._advanced(work.run, Step.APPLY)
+
+    async def _test(self, work: _Work) -> RotationRun:
+        await self._hold(work.run)
+        async with asyncio.timeout(STEP_PATIENCE_S):
+            await work.handler.test(work.rotation)
+        tested = await self._advanced(work.run, Step.TEST)
+        self._crashpoint("tested")
+        return tested
+
+    async def _promote(self, work: _Work) -> RotationRun:
+        """Make the candidate the current version, in one transaction with the run's own row."""
+        run = work.run
+        phase = Phase.CURRENT if retires(work.handler) else Phase.RETIRED
+
+        async def also(tx: LedgerTransaction, made: SecretVersion) -> None:
+            if not await tx.promote(run, phase, made.version):
+                raise Fenced
+
+        async with self._guard.operation(_requester(run), Permission.ROTATE, run.name, "rotate.promote") as authorized:
+            made = await self._writer.set(authorized, await self._new_version(work), also)
+        self._crashpoint("promoted")
+        return replace(run, phase=phase, version=made.version, promoted_at=self._clock.now())
+
+    async def _retire(self, work: _Work) -> RotationRun:
+        """Revoke the old credential, unless somebody still needs it: then let the run wait."""
+        run = work.run
+        wait = await self._adoption.wait(run)
+        if wait is not None:
+            await self._store.release(run, None, wait)
+            return run
+        return await self._revoke(work)
+
+    async def _revoke(self, work: _Work) -> RotationRun:
+        run = work.run
+        await self._hold(run)
+        self._crashpoint("retiring")
+        async with asyncio.timeout(STEP_PATIENCE_S):
+            await work.handler.retire(work.rotation)
+        self._crashpoint("retired")
+        async with self._guard.operation(_requester(run), Permission.ROTATE, run.name, "rotate.retire") as authorized:
+            record = self._guard.success(authorized, version=run.from_version)
+            moved = await self._store.advance(run, advance(run.phase, Step.RETIRE, run.name), record)
+        return _still_ours(moved)
+
+    # --- what steps need ---
+
+    async def _created(self, handler: RotationHandler, rotation: Rotation) -> SecretValue:
+        try:
+            made = await handler.create(rotation)
+            return _usable(made, rotation)
+        except HoldfastError:
+            raise
+        except Exception as error:
+            text = masked(str(error), [rotation.current_value])
+            raise RotationFailed(
+                f"No candidate for {rotation.name!r} was made ({type(error).__name__}: {text}); nothing is changed."
+            ) from None
+
+    async def _prepared(self, run: RotationRun, handler: RotationHandler) -> _Work:
+        found = await self._ledger.version(run.name, run.from_version)
+        head, stored = found or (None, None)
+        if head is None or stored is None or head.incarnation != run.incarnation:
+            raise not_found(run.name)
+        self._mirror.check_living(head)
+        rotation = _rotation(run, head, self._mirror.value(head, stored))
+        return _Work(run, handler, head, replace(rotation, candidate_value=await self._candidate(run, head)))
+
+    async def _candidate(self, run: RotationRun, head: Head) -> SecretValue:
+        """What takes the old one's place: kept with the run until it is a version."""
+        if run.version is not None:
+            found = await self._ledger.version(run.name, run.version)
+            if found is None or found[1] is None:
+                raise IntegrityFailure(f"The version that a rotation of {run.name!r} made is gone")
+            return self._mirror.value(head, found[1])
+        sealed = await self._store.candidate(run)
+        if sealed is None:
+            raise IntegrityFailure(f"The candidate of a rotation of {run.name!r} is gone: its row was edited")
+        return SecretValue(self._sealer.open_bytes(_PURPOSE, _context(run), sealed).decode())
+
+    async def _new_version(self, work: _Work) -> NewVersion:
+        found = await self._mirror.current(work.run.name)
+        if found is None or work.rotation.candidate_value is None:
+            raise not_found(work.run.name)
+        current = found[1].version.attributes
+        return NewVersion(
+            display_name=work.head.display_name,
+            value=work.rotation.candidate_value,
+            attributes=Attributes(content_type=current.content_type, tags=current.tags),
+            settings=SecretSettings(),
+        )
+
+    async def _logs_in(self, work: _Work) -> bool:
+        """Whether an earlier attempt did reach the target, although nobody came back to say so."""
+        try:
+            async with asyncio.timeout(STEP_PATIENCE_S):
+                await work.handler.test(work.rotation)
+        except Exception as error:
+            _log.info("The candidate for %s does not log in yet (%s)", work.run.name, type(error).__name__)
+            return False
+        return True
+
+    async def _hold(self, run: RotationRun, *, tried: bool = False) -> None:
+        if not await self._store.hold(run, LEASE, tried=tried):
+            raise Fenced
+
+    async def _advanced(self, run: RotationRun, step: Step) -> RotationRun:
+        return _still_ours(await self._store.advance(run, advance(run.phase, step, run.name)))
+
+    async def _failed(self, run: RotationRun, error: Exception, secrets: list[SecretValue | None]) -> RotationFailed:
+        text = f"{type(error).__name__}: {masked(str(error), secrets)}"
+        await self._store.release(run, text, pause_after(run.attempts))
+        return RotationFailed(
+            f"The rotation of {run.name!r} stays {run.phase} ({text}); both credentials are kept and it is tried again."
+        )
+
+
+def pause_after(failures: int) -> timedelta:
+    """How long to leave a target alone after so many failures in a row: doubled each time, half of it at random."""
+    longest = min(_FIRST_PAUSE * (1 << min(failures, 16)), _LONGEST_PAUSE)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - to spread attempts, not to keep a secret
+
+
+def _rotation(run: RotationRun, head: Head, current: SecretValue) -> Rotation:
+    policy = head.settings.rotation_policy
+    return Rotation(
+        name=run.name,
+        run_id=run.id,
+        fence=run.fence,
+        current_value=current,
+        options=policy.options if policy is not None else {},
+    )
+
+
+def _usable(made: object, rotation: Rotation) -> SecretValue:
+    value = valid_value(made)
+    if not value.reveal():
+        raise InvalidInput(f"The new value for {rotation.name!r} is empty; nothing is changed.")
+    if value.reveal() == rotation.current:
+        raise InvalidInput(
+            f"The new value for {rotation.name!r} is the present one; nothing is changed.", field="value"
+        )
+    return value
+
+
+def _context(run: RotationRun) -> bytes:
+    return f"{run.id}:{run.incarnation}:{run.name}:{run.from_version}".encode()
+
+
+def _requester(run: RotationRun) -> Caller:
+    """Whoever asked for the rotation, and was authorised to then."""
+    return Caller(run.requested_by, is_system=True, user_agent=f"rotation {run.id}", method=AuthMethod.SYSTEM)
+
+
+def _still_ours(run: RotationRun | None) -> RotationRun:
+    if run is None:
+        raise Fenced
+    return run

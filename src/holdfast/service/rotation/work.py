@@ -1,0 +1,38 @@
+"""Looks for due rotations, beside serving."""
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from holdfast.errors import HoldfastError
+from holdfast.ports import Clock
+from holdfast.service.rotation.rotations import Rotations
+
+_log: Final = logging.getLogger(__name__)
+
+RESUME_EVERY_S: Final = 15.0
+"""Seconds between looks for rotations that were left in the middle; more often than new ones come due."""
+
+
+class RotationWork:
+    """``interval``: how often to look for what is due."""
+
+    def __init__(self, rotations: Rotations, clock: Clock, interval: timedelta) -> None:
+        self._rotations, self._clock = rotations, clock
+        self._interval_s = interval.total_seconds()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        looked_at = float("-inf")
+        while True:
+            try:
+                if self._clock.monotonic() - looked_at >= self._interval_s:
+                    looked_at = self._clock.monotonic()
+                    await self._rotations.execute_due()
+                else:
+                    await self._rotations.resume_open()
+            except HoldfastError as error:
+                _log.info("Rotations wait: %s", error)
+            except Exception:  # one broken handler must not end the others for good
+                _log.exception("Looking for due rotations failed")
+            await self._clock.sleep(min(RESUME_EVERY_S, self._interval_s))

@@ -1,0 +1,75 @@
+"""What an application can do about the caches: fill them ahead, and distrust them."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.domain.names import SecretName
+from holdfast.domain.policy import Caller, Permission
+from holdfast.errors import HoldfastError
+from holdfast.ports import Cache, Ledger
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.reading import Reader
+
+_log: Final = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 16
+"""Secrets warmed at the same time: enough to hide latency, few enough to leave connections for others."""
+
+
+class CacheControl:
+    """Warms and invalidates."""
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        reader: Reader,
+        ledger: Ledger,
+        coherence: Coherence,
+        local: Cache,
+        shared: Cache | None,
+    ) -> None:
+        self._guard, self._reader, self._ledger, self._coherence = guard, reader, ledger, coherence
+        self._local, self._shared = local, shared
+
+    async def warm(self, caller: Caller, names: Sequence[SecretName]) -> int:
+        """Read secrets into the caches; returns how many. The others are refused, absent or unreadable: see the log."""
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(name: SecretName) -> bool:
+            async with places:
+                return await self._warm(caller, name)
+
+        return sum(await asyncio.gather(*map(one, names)))
+
+    async def _warm(self, caller: Caller, name: SecretName) -> bool:
+        try:
+            async with self._guard.operation(caller, Permission.GET, name, "warm") as authorized:
+                secret = await self._reader.get(authorized)
+                await self._guard.record(authorized, version=secret.version, source=secret.source)
+        except HoldfastError as error:
+            _log.warning("%s is not warm: %s", name, error)
+            return False
+        return True
+
+    async def invalidate(self, caller: Caller, name: SecretName) -> None:
+        """Let the next read of a secret, on every node, ask Key Vault: its revision moves on, so no entry fits it."""
+        async with self._guard.operation(caller, Permission.LIST, name, "invalidate") as authorized:
+            async with self._ledger.transaction() as tx:
+                head = await tx.lock(name)
+                if head is not None:
+                    head = await tx.put_head(head)
+                await tx.record(self._guard.success(authorized))
+            if head is not None:
+                await self._coherence.committed(name, head.revision)
+
+    async def clear(self, caller: Caller) -> None:
+        """Empty this node's cache and the shared one."""
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "invalidate") as authorized:
+            await self._local.clear()
+            if self._shared is not None:
+                await self._shared.clear()
+            await self._guard.record(authorized)

@@ -1,0 +1,69 @@
+"""The same idempotency key gives the same answer, and never a second change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from holdfast.domain.secret import SecretVersion
+from holdfast.errors import IdempotencyMismatch, IntegrityFailure
+from holdfast.ports import LedgerTransaction, Sealer
+from holdfast.service.access.guard import Authorized
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a request made, as its repetition is to be told."""
+
+    version: int
+    version_id: str
+    created_at: datetime
+    intent: UUID
+
+    @classmethod
+    def of(cls, version: SecretVersion, intent: UUID) -> "Made":
+        """The version a request made, and the intent that brings it to Key Vault."""
+        return cls(version.version, version.version_id, version.created_at, intent)
+
+
+async def recall(
+    tx: LedgerTransaction, sealer: Sealer, authorized: Authorized, key: str | None, request: Sequence[str]
+) -> Made | None:
+    """Return what the caller's earlier request under ``key`` made; None if there was none.
+
+    Raises:
+        IdempotencyMismatch: that request was a different one.
+    """
+    kept = await tx.recall(authorized.caller.id, key) if key is not None else None
+    if kept is None:
+        return None
+    fingerprint, answer = kept
+    try:
+        sealer.verify(_facts(authorized, request), fingerprint.decode())
+    except IntegrityFailure:
+        raise IdempotencyMismatch(
+            "The idempotency key was used for a different request; use a fresh key for each request."
+        ) from None
+    created_at = datetime.fromisoformat(answer["created_at"])
+    return Made(answer["version"], answer["version_id"], created_at, UUID(answer["intent"]))
+
+
+async def remember(
+    tx: LedgerTransaction, sealer: Sealer, authorized: Authorized, key: str | None, request: Sequence[str], made: Made
+) -> None:
+    """Keep what a request made. Of the request itself only a keyed MAC is kept: it holds a value."""
+    if key is None:
+        return
+    fingerprint = sealer.attest(_facts(authorized, request)).encode()
+    answer = {
+        "version": made.version,
+        "version_id": made.version_id,
+        "created_at": made.created_at.isoformat(),
+        "intent": str(made.intent),
+    }
+    await tx.remember(authorized.caller.id, key, fingerprint, authorized.name, answer)
+
+
+def _facts(authorized: Authorized, request: Sequence[str]) -> bytes:
+    parts = [part.encode() for part in ("request", authorized.operation, authorized.name, *request)]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

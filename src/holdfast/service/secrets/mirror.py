@@ -1,0 +1,102 @@
+"""The encrypted mirror, read with every check that its rows allow."""
+
+import logging
+from datetime import datetime
+from typing import Final
+
+from holdfast.domain.lifecycle import check_disclosable, not_found
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import SecretValue, SecretVersion, State
+from holdfast.errors import HoldfastError, IntegrityFailure, SecretDisabled
+from holdfast.ports import Clock, Head, Ledger, Place, Sealer, StoredVersion
+from holdfast.service.secrets.content import Content, content_of
+
+_log: Final = logging.getLogger(__name__)
+
+CREATED_THERE: Final = "key-vault"
+"""``created_by`` of versions that were made in Key Vault."""
+
+Mirrored = tuple[Head, StoredVersion]
+"""A secret's head and one of its versions."""
+
+
+class Mirror:
+    """Opens what the ledger stores."""
+
+    def __init__(self, ledger: Ledger, sealer: Sealer, clock: Clock) -> None:
+        self._ledger, self._sealer, self._clock = ledger, sealer, clock
+
+    async def current(self, name: SecretName) -> Mirrored | None:
+        """Return a secret's current version if it may be disclosed; None for a name the mirror does not know.
+
+        Raises:
+            SecretNotFound: deleted.
+            SecretDisabled: disabled.
+            IntegrityFailure: its rows were edited, swapped or rolled back.
+        """
+        found = await self._ledger.current(name)
+        if found is None:
+            return None
+        self.check_living(found[0])
+        self.check_enabled(*found)
+        return found
+
+    def check_living(self, head: Head) -> None:
+        """Refuse a head that was edited, or whose secret is deleted."""
+        self._sealer.verify(head.facts(), head.attestation)
+        if head.state is not State.ACTIVE:
+            raise not_found(head.name)
+
+    def check_enabled(self, head: Head, stored: StoredVersion) -> None:
+        """Refuse a version that is disabled, and one that was disabled by hand: such a row is not to be believed."""
+        if not stored.version.enabled and not is_undisclosed(stored):
+            self.value(head, stored)
+        attributes = stored.version.attributes
+        check_disclosable(head.name, attributes, self._clock.now(), refuse_outside_validity=False)
+
+    def value(self, head: Head, stored: StoredVersion) -> SecretValue:
+        """Open a version.
+
+        Raises:
+            SecretDisabled: Key Vault never disclosed this version to us, because it was disabled there.
+            IntegrityFailure: the bytes do not belong here, or are gone.
+        """
+        number = stored.version.version
+        if is_undisclosed(stored):
+            raise SecretDisabled(f"Version {number} of {head.name!r} was never disclosed by Key Vault.")
+        if stored.sealed is None:
+            raise IntegrityFailure(f"Version {number} of {head.name!r} has lost its value: its row was edited.")
+        return self._sealer.open(place_of(head, stored.version), stored.sealed)
+
+    def content(
+        self, head: Head, stored: StoredVersion, *, as_of: datetime, checked_at: datetime | None = None
+    ) -> Content:
+        """Open a version into what caches hold."""
+        checked_at = checked_at or self._clock.now()
+        return content_of(head, stored.version, self.value(head, stored), checked_at, as_of)
+
+    def compare(self, head: Head, stored: StoredVersion, told: SecretValue) -> None:
+        """Raise the alarm if the mirror could not stand in for Key Vault; asked whenever Key Vault answers a read."""
+        try:
+            same = self.value(head, stored).reveal() == told.reveal()
+        except HoldfastError as error:
+            _log.error("The mirror of %s cannot stand in for Key Vault: %s", head.name, error)
+        else:
+            if not same:
+                _log.error("The mirror of %s differs from Key Vault in the same version", head.name)
+
+
+def is_undisclosed(stored: StoredVersion) -> bool:
+    """Whether there is no value because Key Vault never gave it; whatever is made here has one."""
+    return stored.sealed is None and stored.version.created_by == CREATED_THERE
+
+
+def place_of(head: Head, version: SecretVersion) -> Place:
+    """Where the bytes of a version belong."""
+    return Place(
+        incarnation=head.incarnation,
+        name=head.name,
+        version=version.version,
+        version_id=version.version_id,
+        attributes=version.attributes,
+    )

@@ -1,0 +1,143 @@
+"""Bringing the mirror of one secret up to Key Vault's state.
+
+First both sides are looked at; then one transaction locks the secret, makes sure that nothing of ours has changed
+since the look, and takes over what was decided: no transaction ever waits for the network. ADR 0003 says what becomes
+of foreign writes that meet writes of ours.
+"""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+from holdfast.domain.intent import IntentKind
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import SecretSettings, State
+from holdfast.errors import TransitionPending
+from holdfast.ports import Clock, Head, Journal, Ledger, LedgerTransaction, Sealer, VaultVersion
+from holdfast.service.crashpoints import Crashpoint, no_crash
+from holdfast.service.vault.comparison import SETTLING
+from holdfast.service.vault.inquiry import Findings, Inquiry, is_unchanged
+from holdfast.service.vault.primary import Primary
+from holdfast.service.vault.sighting import Sighting
+from holdfast.service.vault.takeover import Takeover
+
+_LOOKS: Final = 4
+"""How often a look is repeated because the secret was written meanwhile."""
+
+
+class Adopter:
+    """Takes foreign changes over.
+
+    Args:
+        retention: how long a secret deleted in Key Vault is taken to be recoverable.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        journal: Journal,
+        sealer: Sealer,
+        primary: Primary,
+        clock: Clock,
+        retention: timedelta = timedelta(days=90),
+        crashpoint: Crashpoint = no_crash,
+    ) -> None:
+        self._inquiry = Inquiry(ledger=ledger, journal=journal, sealer=sealer, primary=primary, clock=clock)
+        self._ledger, self._sealer, self._clock = ledger, sealer, clock
+        self._retention, self._crashpoint = retention, crashpoint
+        self.conflicts = 0
+        """Acknowledged writes that met foreign ones, since this node started."""
+
+    async def refresh(self, name: SecretName) -> Head | None:
+        """Take over what Key Vault has of a secret and return its head; None if neither side has it.
+
+        Raises:
+            BackendUnavailable: Key Vault or the ledger does not answer.
+            TransitionPending: others keep writing this secret.
+            IntegrityFailure: the mirror's rows were edited, so that nothing can be added to them.
+        """
+        for _ in range(_LOOKS):
+            findings = await self._inquiry.look(name)
+            if findings is None:
+                break
+            self._crashpoint("adopting")
+            async with self._ledger.transaction() as tx:
+                locked = await tx.lock(name)
+                if not is_unchanged(locked, findings.before):
+                    continue
+                head = await self._take_over(tx, name, locked, findings)
+            self._crashpoint("adopted")
+            return await self._confirmed(head, findings)
+        else:
+            raise TransitionPending(f"Secret {name!r} is being written all the time; try again")
+        return await self._ledger.head(name)
+
+    async def _confirmed(self, head: Head | None, findings: Findings) -> Head | None:
+        """Note that both sides are equal, where they are."""
+        versions = findings.seen.versions
+        if head and versions and not head.open_intents and head.vault_version_id == versions[-1].vault_version_id:
+            await self._ledger.confirm([head])
+        return head
+
+    async def _take_over(
+        self, tx: LedgerTransaction, name: SecretName, locked: Head | None, findings: Findings
+    ) -> Head | None:
+        if locked is None:
+            return await self._import(tx, name, findings)
+        self._sealer.verify(locked.facts(), locked.attestation)
+        takeover = Takeover(tx, locked, self._sealer, self._clock.now())
+        if findings.seen.versions:
+            await self._take_live(takeover, findings)
+        elif not locked.open_intents and locked.state is State.ACTIVE:
+            await self._take_absence(takeover, findings.seen)
+        return takeover.head
+
+    async def _take_live(self, takeover: Takeover, findings: Findings) -> None:
+        if takeover.head.state is State.DELETED:
+            if takeover.head.open_intents or self._may_be_behind(takeover.head):
+                return
+            await takeover.set_state(State.ACTIVE, self._retention)
+        await takeover.carry_out(findings.plan, findings.values)
+        self.conflicts += findings.plan.reassert
+        if not takeover.head.open_intents:
+            await takeover.confirm(findings.seen.newest)
+
+    def _may_be_behind(self, deleted: Head) -> bool:
+        """Whether Key Vault may merely go on showing what was deleted a moment ago."""
+        return deleted.deleted_at is not None and self._clock.now() - deleted.deleted_at <= SETTLING
+
+    async def _take_absence(self, takeover: Takeover, seen: Sighting) -> None:
+        if seen.deleted:
+            await takeover.set_state(State.DELETED, self._retention)
+        else:
+            await takeover.mark_missing()
+
+    async def _import(self, tx: LedgerTransaction, name: SecretName, findings: Findings) -> Head | None:
+        """Adopt a secret that the mirror did not know, with its whole history; or purge an echo of a purged one."""
+        first, *later = findings.seen.versions
+        if findings.void:
+            await self._purge_again(tx, name, first, findings.void)
+            return None
+        opening = (first, findings.values.get(first.vault_version_id))
+        takeover = await Takeover.create(tx, name, opening, self._sealer, self._clock.now())
+        for version in later:
+            await takeover.adopt(version, findings.values.get(version.vault_version_id))
+        await takeover.record_import()
+        return takeover.head
+
+    async def _purge_again(self, tx: LedgerTransaction, name: SecretName, seen: VaultVersion, void: UUID) -> None:
+        """A write of a purged incarnation reached Key Vault after the purge: its bytes must go there as well."""
+        gone = Head(
+            incarnation=void,
+            name=name,
+            display_name=seen.name,
+            state=State.DELETED,
+            revision=0,
+            version=1,
+            version_id="",
+            settings=SecretSettings(),
+            attestation="",
+            verified_at=self._clock.now(),
+        )
+        await tx.add_intent(uuid4(), gone, IntentKind.PURGE)

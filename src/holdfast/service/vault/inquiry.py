@@ -1,0 +1,129 @@
+"""Looking at both sides of one secret, over the network and in the ledger, and deciding. Nothing is changed here."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from holdfast.domain.intent import Intent
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import SecretValue, State
+from holdfast.ports import Clock, Head, Journal, Ledger, Sealer, StoredVersion, VaultVersion
+from holdfast.service.secrets.mirror import place_of
+from holdfast.service.vault.comparison import Knowledge, Plan, decide, differing, unknown
+from holdfast.service.vault.primary import Primary
+from holdfast.service.vault.sighting import Sighting, disclose, sight
+from holdfast.service.vault.takeover import Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a look found. ``before`` is None for a name that the mirror does not know.
+
+    ``void``: Key Vault has nothing but late writes of this purged incarnation.
+    """
+
+    before: Head | None
+    seen: Sighting
+    plan: Plan = field(default_factory=Plan)
+    values: Values = field(default_factory=dict)
+    void: UUID | None = None
+
+
+class Inquiry:
+    """Finds out what sets the mirror of a secret apart from Key Vault's state of it."""
+
+    def __init__(self, *, ledger: Ledger, journal: Journal, sealer: Sealer, primary: Primary, clock: Clock) -> None:
+        self._ledger, self._journal, self._sealer = ledger, journal, sealer
+        self._primary, self._clock = primary, clock
+
+    async def look(self, name: SecretName) -> Findings | None:
+        """Look at a secret; None if there is nothing to take over and nothing to compare."""
+        found = await self._ledger.current(name)
+        if await self._journal.is_purging(name):
+            return None  # what Key Vault has under this name is of an earlier incarnation, and about to go
+        if found is None:
+            return await self._look_at_unknown(name)
+        head = found[0]
+        versions = await self._ledger.versions(name)
+        seen = await sight(self._primary, name)
+        if not seen.versions or not versions or (head.state is State.DELETED and head.open_intents):
+            return Findings(before=head, seen=seen)
+        undisclosed = await self._ledger.undisclosed(head)
+        known = await self._learn(Knowledge(head=head, versions=versions, undisclosed=undisclosed), seen)
+        plan = decide(known, seen, self._clock.now())
+        return Findings(before=head, seen=seen, plan=plan, values=await self._disclose(name, _wanted(known, plan)))
+
+    async def _look_at_unknown(self, name: SecretName) -> Findings | None:
+        seen = await sight(self._primary, name)
+        if not seen.versions:
+            return None
+        if void := await self._void(name, seen):
+            return Findings(before=None, seen=seen, void=void)
+        return Findings(before=None, seen=seen, values=await self._disclose(name, seen.versions))
+
+    async def _learn(self, known: Knowledge, seen: Sighting) -> Knowledge:
+        """Add what our journal knows of the markers in Key Vault."""
+        known = replace(known, intents=await self._named_intents(seen.versions))
+        echoes = {}
+        for version in unknown(known, seen):
+            intent = _maker(known.intents, version)
+            if intent and await self._is_echo(known.head, version, intent):
+                same_life = intent.incarnation == known.head.incarnation
+                echoes[version.vault_version_id] = intent.version if same_life else None
+        generations = {mine.version for mine, _ in differing(known, seen)} | {known.current.version}
+        last = {number: await self._journal.last_written(known.head.incarnation, number) for number in generations}
+        return replace(known, echoes=echoes, last_written=last)
+
+    async def _named_intents(self, versions: Collection[VaultVersion]) -> Mapping[UUID, Intent]:
+        return await self._journal.find({version.marker.intent_id for version in versions if version.marker})
+
+    async def _is_echo(self, head: Head, version: VaultVersion, intent: Intent) -> bool:
+        """Whether this is what the intent wrote. Somebody who copied our tag to another value wrote it himself."""
+        if intent.incarnation != head.incarnation or intent.version is None:
+            return True
+        value = await disclose(self._primary, head.name, version)
+        found = await self._ledger.version(head.name, intent.version)
+        if value is None or found is None or found[1] is None:
+            return True
+        return self._holds(head, found[1], value)
+
+    def _holds(self, head: Head, stored: StoredVersion, value: SecretValue) -> bool:
+        if stored.sealed is None:
+            return False
+        return self._sealer.open(place_of(head, stored.version), stored.sealed).reveal() == value.reveal()
+
+    async def _void(self, name: SecretName, seen: Sighting) -> UUID | None:
+        """The purged incarnation whose writes, arriving after the purge, are all there is; else None."""
+        purged_at = await self._journal.purged_at(name)
+        if purged_at is None:
+            return None
+        since = purged_at.replace(microsecond=0)
+        intents = await self._named_intents(seen.versions)
+        makers = [_maker(intents, version) for version in seen.versions if version.created_at >= since]
+        lives = [maker.incarnation for maker in makers if maker]
+        return lives[0] if len(lives) == len(seen.versions) else None
+
+    async def _disclose(self, name: SecretName, versions: Collection[VaultVersion]) -> Values:
+        return {version.vault_version_id: await disclose(self._primary, name, version) for version in versions}
+
+
+def _maker(intents: Mapping[UUID, Intent], version: VaultVersion) -> Intent | None:
+    return intents.get(version.marker.intent_id) if version.marker else None
+
+
+def _wanted(known: Knowledge, plan: Plan) -> list[VaultVersion]:
+    """The versions whose values the plan needs and the mirror may lack."""
+    unseen = [theirs for mine, theirs in plan.edits if not mine.enabled or mine.version in known.undisclosed]
+    return [*plan.adopt, *unseen]
+
+
+def is_unchanged(now: Head | None, before: Head | None) -> bool:
+    """Whether nothing of ours happened to a secret since ``before`` was read."""
+    if now is None or before is None:
+        return now is before
+    return _mark(now) == _mark(before)
+
+
+def _mark(head: Head) -> tuple[UUID, int, int, str | None, datetime | None]:
+    return head.incarnation, head.revision, head.open_intents, head.vault_version_id, head.vault_updated_at

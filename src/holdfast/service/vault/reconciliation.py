@@ -1,0 +1,66 @@
+"""What awaits a person: differences from Key Vault that nothing here may settle by itself, and how to settle them."""
+
+from dataclasses import dataclass
+
+from holdfast.domain.intent import Intent
+from holdfast.domain.names import SecretName
+from holdfast.ports import Head, Journal, Ledger
+from holdfast.service.vault.adoption import Adopter
+from holdfast.service.vault.replication import Replicator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileReport:
+    """Where both sides differ.
+
+    ``drifting``: heads with a ``drift``. ``parked``: intents that no retry could mend, with ``last_error`` saying the
+    mend. ``conflicts``: acknowledged writes that met foreign ones since this node started. ``retried`` and
+    ``discarded`` count the parked intents that this call reopened or gave up.
+    """
+
+    drifting: list[Head]
+    parked: list[Intent]
+    open: int
+    conflicts: int
+    retried: int = 0
+    discarded: int = 0
+
+
+class Reconciler:
+    """Reports differences, and carries out what a person decided about them."""
+
+    def __init__(self, *, ledger: Ledger, journal: Journal, adopter: Adopter, replicator: Replicator) -> None:
+        self._ledger, self._journal, self._adopter, self._replicator = ledger, journal, adopter, replicator
+
+    async def reconcile(self, *, retry: bool = False, discard: SecretName | None = None) -> ReconcileReport:
+        """Report what awaits a person.
+
+        Args:
+            retry: replay all parked intents once more, first.
+            discard: give up the parked intents of this secret, first, and let Key Vault's state of it stand.
+
+        Raises:
+            BackendUnavailable: a backend that is needed for this does not answer.
+        """
+        discarded = await self._discard(discard) if discard else 0
+        retried = await self._retry() if retry else 0
+        status = await self._journal.status()
+        return ReconcileReport(
+            drifting=await self._ledger.drifting(),
+            parked=await self._journal.parked(),
+            open=status.open,
+            conflicts=self._adopter.conflicts,
+            retried=retried,
+            discarded=discarded,
+        )
+
+    async def _discard(self, name: SecretName) -> int:
+        discarded = await self._journal.discard(name)
+        await self._replicator.drain()
+        await self._adopter.refresh(name)
+        return discarded
+
+    async def _retry(self) -> int:
+        retried = await self._journal.unpark()
+        await self._replicator.drain()
+        return retried

@@ -1,0 +1,85 @@
+"""One secret as Key Vault shows it."""
+
+from dataclasses import dataclass, replace
+
+from holdfast.domain.intent import MARKER_TAG
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import Attributes, SecretValue
+from holdfast.errors import SecretDisabled, SecretNotFound
+from holdfast.ports import VaultVersion
+from holdfast.service.vault.primary import Primary
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """All versions, the newest last, without values; none when there is no live secret."""
+
+    versions: tuple[VaultVersion, ...] = ()
+    deleted: bool = False
+
+    @property
+    def newest(self) -> VaultVersion:
+        """What a read without version answers."""
+        return self.versions[-1]
+
+
+async def sight(primary: Primary, name: SecretName, *, background: bool = True) -> Sighting:
+    """Look at a secret and its versions.
+
+    Raises:
+        BackendUnavailable: it cannot be seen now.
+    """
+    try:
+        newest = await newest_disclosed(primary, name, background=background)
+    except SecretNotFound:
+        gone = await primary.read(name, lambda vault: vault.is_deleted(name), background=background)
+        return Sighting(deleted=gone)
+    return Sighting(in_order([version async for version in primary.versions(name)], newest))
+
+
+async def newest_disclosed(primary: Primary, name: SecretName, *, background: bool) -> VaultVersion | None:
+    """Return the newest version with its value; None when it is disabled.
+
+    Raises:
+        SecretNotFound: there is no live secret of this name.
+    """
+    try:
+        return await primary.read(name, lambda vault: vault.get(name), background=background)
+    except SecretDisabled:
+        return None
+
+
+async def disclose(primary: Primary, name: SecretName, version: VaultVersion) -> SecretValue | None:
+    """Return the value of a version; None when it is disabled."""
+    if not version.attributes.enabled:
+        return None
+    try:
+        seen = await primary.read(name, lambda vault: vault.get(name, version.vault_version_id), background=True)
+    except SecretDisabled:
+        return None
+    return seen.value
+
+
+def in_order(listed: list[VaultVersion], newest: VaultVersion | None) -> tuple[VaultVersion, ...]:
+    """Sort versions by age. Key Vault counts whole seconds, so within one only ``newest`` tells which came last.
+
+    Without it the newest is a disabled one, so among equals those come last.
+    """
+    ordered = sorted(
+        listed, key=lambda version: (version.created_at, not version.attributes.enabled, version.vault_version_id)
+    )
+    if newest is None or (ordered and ordered[-1].created_at > newest.created_at):
+        return tuple(ordered)
+    others = [version for version in ordered if version.vault_version_id != newest.vault_version_id]
+    return (*others, replace(newest, value=None))
+
+
+def own_attributes(attributes: Attributes) -> Attributes:
+    """Attributes without our marker, at Key Vault's resolution: what can be compared, and what users see."""
+    return replace(
+        attributes,
+        not_before=attributes.not_before and attributes.not_before.replace(microsecond=0),
+        expires_at=attributes.expires_at and attributes.expires_at.replace(microsecond=0),
+        content_type=attributes.content_type or None,
+        tags={key: value for key, value in attributes.tags.items() if key != MARKER_TAG},
+    )

@@ -1,0 +1,225 @@
+"""Taking over into the mirror what Key Vault shows, within one transaction that holds the secret's row."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+from holdfast.domain.audit import record_of
+from holdfast.domain.intent import IntentKind
+from holdfast.domain.names import SecretName, new_version_id
+from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
+from holdfast.domain.secret import SecretSettings, SecretValue, SecretVersion, Source, State
+from holdfast.errors import IntegrityFailure
+from holdfast.ports import Head, LedgerTransaction, Sealer, StoredVersion, VaultVersion
+from holdfast.service.secrets.mirror import CREATED_THERE, place_of
+from holdfast.service.vault.comparison import Plan
+from holdfast.service.vault.sighting import own_attributes
+
+_log: Final = logging.getLogger(__name__)
+
+SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
+MISSING: Final = "missing_in_vault"
+"""The drift of a secret that Key Vault does not have, and does not list as deleted either."""
+
+Values = Mapping[str, SecretValue | None]
+"""Disclosed values by Key Vault's version id."""
+
+
+class Takeover:
+    """The changes of one secret; ``head`` is its head after them."""
+
+    def __init__(self, tx: LedgerTransaction, head: Head, sealer: Sealer, now: datetime) -> None:
+        self._tx, self.head, self._sealer, self._now = tx, head, sealer, now
+
+    @classmethod
+    async def create(
+        cls,
+        tx: LedgerTransaction,
+        name: SecretName,
+        first: tuple[VaultVersion, SecretValue | None],
+        sealer: Sealer,
+        now: datetime,
+    ) -> "Takeover":
+        """Begin an incarnation with the oldest version that Key Vault has."""
+        theirs, value = first
+        head = Head(
+            incarnation=uuid4(),
+            name=name,
+            display_name=theirs.name,
+            state=State.ACTIVE,
+            revision=0,
+            version=0,
+            version_id="",
+            settings=SecretSettings(),
+            attestation="",
+            verified_at=now,
+        )
+        takeover = cls(tx, head, sealer, now)
+        head, stored = takeover._next(theirs, value)
+        takeover.head = await tx.create(head, stored)
+        return takeover
+
+    async def carry_out(self, plan: Plan, values: Values) -> None:
+        """Do what was decided."""
+        if plan.repoint:
+            await self._repoint(plan.repoint)
+        for mine, theirs in plan.edits:
+            await self._take_attributes(mine, theirs, values.get(theirs.vault_version_id))
+        for mine in plan.restore:
+            await self._journal(IntentKind.UPDATE, mine)
+        current = await self._stored(self.head.version)
+        for theirs in plan.adopt:
+            await self.adopt(theirs, values.get(theirs.vault_version_id))
+            await self._record("adopt")
+            _log.error("Foreign write adopted: %s became version %d", self.head.name, self.head.version)
+        if plan.follow:
+            await self._follow(*plan.follow)
+        if plan.reassert:
+            await self._reassert(current)
+
+    async def record_import(self) -> None:
+        """Put on record that a secret was taken in with its whole history."""
+        await self._record("adopt")
+        _log.info("Adopted from Key Vault: %s with %d versions", self.head.name, self.head.version)
+
+    async def adopt(self, theirs: VaultVersion, value: SecretValue | None) -> None:
+        """Make a version of Key Vault's the next generation."""
+        head, stored = self._next(theirs, value)
+        self.head = await self._tx.append(head, stored)
+
+    async def set_state(self, state: State, retention: timedelta) -> None:
+        """Honour a deletion or recovery made in Key Vault."""
+        deleted_at = self._now if state is State.DELETED else None
+        head = replace(
+            self.head,
+            state=state,
+            drift=None,
+            deleted_at=deleted_at,
+            scheduled_purge_at=deleted_at and deleted_at + retention,
+        )
+        self.head = await self._tx.put_head(self._attested(head))
+        await self._record("delete" if deleted_at else "recover")
+        _log.error("Foreign change of state adopted: %s is %s", self.head.name, state.value)
+
+    async def mark_missing(self) -> None:
+        """Flag a secret that Key Vault lacks. It is kept and served."""
+        if self.head.drift != MISSING:
+            self.head = await self._tx.put_head(replace(self.head, drift=MISSING))
+            _log.error("Drift: %s is missing in Key Vault; the mirror keeps it", self.head.name)
+
+    async def confirm(self, newest: VaultVersion) -> None:
+        """Note what Key Vault showed, so that it is not taken for news again."""
+        seen = replace(self.head, vault_updated_at=newest.updated_at, drift=None)
+        if self.head.vault_version_id == newest.vault_version_id and seen != self.head:
+            self.head = await self._tx.put_head(replace(seen, verified_at=self._now))
+
+    def _next(self, theirs: VaultVersion, value: SecretValue | None) -> tuple[Head, StoredVersion]:
+        version = SecretVersion(
+            name=self.head.name,
+            version=self.head.version + 1,
+            version_id=new_version_id(),
+            attributes=own_attributes(theirs.attributes),
+            created_at=theirs.created_at,
+            updated_at=theirs.updated_at,
+            created_by=CREATED_THERE,
+            vault_version_id=theirs.vault_version_id,
+            current=True,
+        )
+        return self._current(version, theirs.updated_at), self._sealed(version, value)
+
+    def _current(self, version: SecretVersion, vault_updated_at: datetime | None) -> Head:
+        """The head with this version as the current one."""
+        return self._attested(
+            replace(
+                self.head,
+                version=version.version,
+                version_id=version.version_id,
+                vault_version_id=version.vault_version_id,
+                vault_updated_at=vault_updated_at,
+                verified_at=self._now,
+                drift=None,
+            )
+        )
+
+    async def _reassert(self, stored: StoredVersion) -> None:
+        """Write what was acknowledged once more, as a further generation with an intent of its own."""
+        if stored.sealed is None:
+            _log.error("Cannot reassert %s: its value was never disclosed to us", self.head.name)
+            return
+        again = await self._repeat(stored, vault_version_id=None, vault_updated_at=None)
+        await self._journal(IntentKind.SET, again)
+        await self._record("conflict")
+        _log.error("Conflict: %s was also written elsewhere; reasserted as version %d", self.head.name, again.version)
+
+    async def _follow(self, mine: SecretVersion, theirs: VaultVersion) -> None:
+        """Key Vault's state stands: make an earlier version current again."""
+        stored = await self._stored(mine.version)
+        await self._repeat(stored, vault_version_id=theirs.vault_version_id, vault_updated_at=theirs.updated_at)
+        await self._record("adopt")
+        _log.error("Key Vault's state stands: %s went back to version %d", self.head.name, mine.version)
+
+    async def _repeat(
+        self, stored: StoredVersion, *, vault_version_id: str | None, vault_updated_at: datetime | None
+    ) -> SecretVersion:
+        """Append a version with the content of an earlier one."""
+        again = replace(
+            stored.version,
+            version=self.head.version + 1,
+            version_id=new_version_id(),
+            created_at=self._now,
+            updated_at=self._now,
+            vault_version_id=vault_version_id,
+            current=True,
+        )
+        value = self._value(stored)
+        self.head = await self._tx.append(self._current(again, vault_updated_at), self._sealed(again, value))
+        return again
+
+    async def _repoint(self, theirs: VaultVersion) -> None:
+        """Our current version exists twice in Key Vault: stay with the one that it serves."""
+        stored = await self._stored(self.head.version)
+        twin = replace(stored, version=replace(stored.version, vault_version_id=theirs.vault_version_id))
+        head = replace(
+            self.head, vault_version_id=theirs.vault_version_id, vault_updated_at=theirs.updated_at, drift=None
+        )
+        self.head = await self._tx.rewrite(head, twin)
+
+    async def _take_attributes(self, mine: SecretVersion, theirs: VaultVersion, told: SecretValue | None) -> None:
+        stored = await self._stored(mine.version)
+        value = told if stored.sealed is None else self._value(stored)
+        version = replace(stored.version, attributes=own_attributes(theirs.attributes), updated_at=theirs.updated_at)
+        self.head = await self._tx.rewrite(self.head, self._sealed(version, value))
+        await self._record("adopt", mine.version)
+        _log.warning("Attributes edited in Key Vault taken over: %s version %d", self.head.name, mine.version)
+
+    async def _stored(self, version: int) -> StoredVersion:
+        stored = await self._tx.stored(self.head, version)
+        if stored is None:
+            raise IntegrityFailure(f"Secret {self.head.name!r} lost its version {version}")
+        return stored
+
+    def _value(self, stored: StoredVersion) -> SecretValue | None:
+        return self._sealer.open(place_of(self.head, stored.version), stored.sealed) if stored.sealed else None
+
+    def _sealed(self, version: SecretVersion, value: SecretValue | None) -> StoredVersion:
+        bare = StoredVersion(version=version, sealed=None)
+        if value is None:
+            return bare
+        return replace(bare, sealed=self._sealer.seal(place_of(self.head, version), value))
+
+    def _attested(self, head: Head) -> Head:
+        return replace(head, attestation=self._sealer.attest(head.facts()))
+
+    async def _journal(self, kind: IntentKind, version: SecretVersion) -> UUID:
+        intent_id = uuid4()
+        await self._tx.add_intent(intent_id, self.head, kind, version)
+        return intent_id
+
+    async def _record(self, operation: str, version: int | None = None) -> None:
+        source = Source.KEYVAULT.value
+        await self._tx.record(
+            record_of(SYSTEM, operation, self.head.name, self._now, version=version or self.head.version, source=source)
+        )
