@@ -393,8 +393,12 @@ async def _cancelled_quickly(vault: Vault) -> None:
             await vault.get(NAME)
 
 
-async def test_many_first_calls_share_one_token(scripted: ScriptedVault, vault: Vault) -> None:
-    await asyncio.gather(*(vault.get(NAME) for _ in range(50)))
+async def test_many_first_calls_share_one_token(scripted: ScriptedVault) -> None:
+    store = scripted.connect()
+    try:
+        await asyncio.gather(*(store.get(NAME) for _ in range(50)))
+    finally:
+        await store.aclose()
     assert scripted.calls["token"] <= 2
     assert scripted.calls["get"] == 50
 

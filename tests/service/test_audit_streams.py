@@ -124,7 +124,8 @@ async def test_a_blocked_stream_blocks_neither_reads_nor_other_streams(inside: I
             await inside.service.get_secret("k")
 
         async def all_there() -> bool:
-            return (await _states_of(node))["records to good"].delivered == 22
+            states = await _states_of(node)
+            return states["records to good"].delivered == 22 and states["records to broken"].last_error is not None
 
         await within(20, all_there)
         states = await _states_of(node)
