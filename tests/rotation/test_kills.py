@@ -1,0 +1,98 @@
+"""Processes that are killed and stopped while they rotate credentials of a real PostgreSQL and a real Redis.
+
+``HOLDFAST_KILLS=1000 pytest tests/rotation/test_kills.py -k any_moment --timeout 3600 -s`` kills as often.
+"""
+
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.service.rotating import ROTATION_CRASH_POINTS
+from tests.rotation.killed import SECRETS, Ground, begin, check_current, check_known, prepare, settle
+from tests.rotation.test_rotation import let_pass
+from tests.support.node import Inside, rows
+
+KILLS = int(os.environ.get("HOLDFAST_KILLS", "10"))
+_LONGEST_LIFE_S = 0.3
+
+
+@pytest.fixture
+def ground(database_url: str, redis_url: str, data_folder: Path) -> Ground:
+    return Ground(database_url, redis_url, data_folder)
+
+
+@pytest.fixture
+async def inside(ground: Ground) -> AsyncIterator[Inside]:
+    async with ground.node() as node:
+        await prepare(ground, node)
+        yield node
+
+
+@pytest.mark.parametrize("name", SECRETS)
+async def test_i10_a_kill_at_any_boundary_loses_no_credential(ground: Ground, inside: Inside, name: str) -> None:
+    points = [point for point in ROTATION_CRASH_POINTS if name != "postgresql" or not point.startswith("retir")]
+    for point in points:
+        life = begin(ground, (name,), (point, signal.SIGKILL))
+        assert [await life.hears(), await life.hears()] == ["ready", point]
+        await life.ended()
+        await check_known(ground, inside)
+        await settle(ground, inside)
+        await settle(ground, inside)
+        await check_current(ground, inside)
+        await check_known(ground, inside)
+
+
+async def test_i10_kills_at_any_moment_lose_no_credential(ground: Ground, inside: Inside) -> None:
+    left: Counter[str] = Counter()
+    for number in range(KILLS):
+        life = begin(ground)
+        assert await life.hears() == "ready"
+        life.process.join(random.uniform(0, _LONGEST_LIFE_S))
+        life.process.kill()
+        await life.ended()
+        left.update(
+            row[0] for row in await rows(ground.dsn, "SELECT phase FROM rotation_runs WHERE finished_at IS NULL")
+        )
+        await check_known(ground, inside)
+        if number % 2:  # every other time the next life finds what this one left
+            await settle(ground, inside)
+            await check_current(ground, inside)
+    await settle(ground, inside)
+    await settle(ground, inside)
+    await check_current(ground, inside)
+    await check_known(ground, inside)
+    (done,) = await rows(ground.dsn, "SELECT count(*) FROM rotation_runs WHERE version IS NOT NULL")
+    print(f"{KILLS} kills, {done[0]} rotations; runs found open: {dict(left)}")
+    assert done[0] > 0
+
+
+async def test_i10_who_was_stopped_beyond_its_lease_changes_nothing_at_postgresql(
+    ground: Ground, inside: Inside
+) -> None:
+    """The stopped process wakes with an old candidate in hand, after another one has rotated twice."""
+    life = begin(ground, ("postgresql",), ("applying", signal.SIGSTOP))
+    assert [await life.hears(), await life.hears()] == ["ready", "applying"]
+    try:
+        await settle(ground, inside)
+        await inside.service.rotate_secret("postgresql")
+        await check_current(ground, inside)
+        before = await rows(ground.dsn, "SELECT rolpassword FROM pg_authid WHERE rolname = 'kill_one'")
+        attempts = await rows(ground.dsn, "SELECT count(*) FROM rotation_runs")
+        assert life.process.pid is not None
+        os.kill(life.process.pid, signal.SIGCONT)
+        assert (
+            await life.hears() == "applying"
+        )  # of its next rotation: it is through with the old one, and stopped again
+        assert await rows(ground.dsn, "SELECT rolpassword FROM pg_authid WHERE rolname = 'kill_one'") == before
+        assert (await rows(ground.dsn, "SELECT count(*) FROM rotation_runs"))[0][0] > attempts[0][0]
+    finally:
+        life.process.kill()
+        await life.ended()
+    await let_pass(ground.dsn)
+    await settle(ground, inside)
+    await check_current(ground, inside)
