@@ -205,38 +205,6 @@ async def test_i10_a_redis_user_has_both_passwords_until_the_old_one_is_retired(
         await admin.aclose()
 
 
-async def test_100_rotations_under_load_fail_no_login(inside: Inside, database_url: str) -> None:
-    """Consumers fetch the URL anew when it is refused; one has stopped fetching, and is named."""
-    await make_roles(database_url, "load_a", "load_b")
-    service = inside.service
-    await service.set_secret("pg-admin", database_url)
-    policy = RotationPolicy(handler="postgresql-pair", options={"admin_secret": "pg-admin", "roles": "load_a,load_b"})
-    await service.set_secret("pg", url_of(database_url, "load_a", "first"), rotation_policy=policy)
-    done, failed, logins = asyncio.Event(), [], 0
-
-    async def consume() -> None:
-        nonlocal logins
-        while not done.is_set():
-            url = (await service.get_secret("pg")).value
-            try:
-                await (await asyncpg.connect(url)).close()
-                logins += 1
-            except asyncpg.PostgresError as error:
-                failed.append(error)
-
-    consumers = [asyncio.create_task(consume()) for _ in range(5)]
-    for _ in range(20):
-        await service.rotate_secret("pg")
-        await let_pass(database_url)
-        while (run := (await service.rotations.status("pg")).run) is not None and run.phase is Phase.CURRENT:
-            await service.execute_scheduled_rotations()
-            await let_pass(database_url)
-    done.set()
-    await asyncio.gather(*consumers)
-    assert failed == []
-    assert logins > 20
-
-
 def test_the_handlers_of_the_documents_are_those_there_are(inside_options: dict[str, set[str]]) -> None:
     table = (Path(__file__).parents[2] / "docs" / "rotation.md").read_text()
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
