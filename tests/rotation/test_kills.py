@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from holdfast.service.rotating import ROTATION_CRASH_POINTS
 
+from holdfast.service.rotation.driver import ROTATION_CRASH_POINTS
 from tests.rotation.killed import SECRETS, Ground, begin, check_current, check_known, prepare, settle
 from tests.rotation.test_rotation import let_pass
 from tests.support.node import Inside, rows
