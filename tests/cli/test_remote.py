@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyotp
 import pytest
 
 from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
@@ -116,6 +117,30 @@ def test_identities_and_tokens_are_managed_from_afar(
         assert holdfast("identity", "remove", "app", environ=environ).code == 0
         assert holdfast("identity", "remove", "app", environ=environ).code == 3
         assert holdfast("admin", "reset", environ=environ).code == 9
+
+
+def test_a_second_factor_is_enrolled_and_checked_from_afar(
+    database_url: str, tmp_path: Path, remote_certificate: ServerCertificate
+) -> None:
+    with serving(database_url, tmp_path, remote_certificate) as environ:
+        assert holdfast("identity", "add", "alice", "--kind", "person", environ=environ).code == 0
+        token = holdfast("token", "create", "alice", environ=environ).stdout.strip()
+        alice = {**environ, "HOLDFAST_TOKEN": token}
+        made = holdfast("totp", "enrol", environ=alice)
+        assert made.code == 0
+        assert made.stdout.startswith("otpauth://totp/")
+        app = pyotp.parse_uri(made.stdout)
+        assert isinstance(app, pyotp.TOTP)
+        code = app.now().encode()
+        assert holdfast("totp", "verify", stdin=code, environ=alice).code == 4  # nothing is confirmed yet
+        wrong = holdfast("totp", "confirm", stdin=b"12345\n", environ=alice)
+        assert (wrong.code, "Traceback" in wrong.stderr) == (2, False)
+        assert holdfast("totp", "confirm", stdin=code, environ=alice).code == 0
+        assert holdfast("totp", "confirm", stdin=code, environ=alice).code == 4  # a code is good once
+        assert holdfast("totp", "enrol", environ=alice).code == 5
+        assert holdfast("totp", "remove", "alice", environ=alice).code == 4
+        assert holdfast("totp", "remove", "alice", environ=environ).code == 0
+        assert holdfast("totp", "enrol", environ=alice).code == 0
 
 
 def test_login_keeps_a_token_that_only_its_owner_reads(

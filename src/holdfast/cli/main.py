@@ -21,6 +21,7 @@ from holdfast.cli import (
     secrets,
     simulation,
     tokens,
+    totp,
     vault,
 )
 from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
@@ -40,7 +41,7 @@ SECTIONS: Final = {
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),
         *(access.history, audit.audit),
     ),
-    "Identities": (identities.identity, tokens.token, clients.client, identities.admin),
+    "Identities": (identities.identity, tokens.token, totp.totp, clients.client, identities.admin),
     "A server": (login.login, login.logout, completion.completion),
     "This installation": (node.init, node.serve, node.status, node.health, vault.sync, vault.reconcile),
 }

@@ -10,9 +10,36 @@ from holdfast.domain.identities import DEFAULT_TOKEN_LIFETIME, MAX_TOKEN_LIFETIM
 from holdfast.domain.policy import canonical_identity
 from holdfast.errors import InvalidInput
 from holdfast.ports import IdentityRecord, TokenRecord
+from holdfast.service.access.secondfactor import Enrolment
 from holdfast.service.access.tokens import NewToken
 from holdfast.v1_wire import identities as wire
 from holdfast.v1_wire.access import Removed
+from holdfast.v1_wire.totp import EnrolmentDocument, EnrolTotp, TotpCode
+
+
+class RemoteSecondFactors:
+    """What ``service.identities.totp`` is for a server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def enrol(self, identity: str | None = None, *, context: object = None) -> Enrolment:
+        """Make a secret for an app; it is in the answer, this once."""
+        body = EnrolTotp(identity=identity)
+        made = await self._connection.call("POST", "/v1/totp:enrol", EnrolmentDocument, body=body)
+        return Enrolment(made.identity, made.uri)
+
+    async def confirm(self, code: str, *, context: object = None) -> None:
+        """Show by a first code that the app has the secret."""
+        await self._connection.send("POST", "/v1/totp:confirm", body=TotpCode(code=code))
+
+    async def verify(self, code: str, *, context: object = None) -> None:
+        """Show that the second factor is at hand."""
+        await self._connection.send("POST", "/v1/totp:verify", body=TotpCode(code=code))
+
+    async def remove(self, identity: str, *, context: object = None) -> bool:
+        """Forget the second factor of an identity; False if there was none."""
+        return (await self._connection.call("DELETE", _of(identity, "/totp"), Removed)).removed
 
 
 class RemoteIdentities:
@@ -20,6 +47,7 @@ class RemoteIdentities:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.totp = RemoteSecondFactors(connection)
 
     async def add(self, name: str, kind: str = IdentityKind.APPLICATION, *, context: object = None) -> None:
         """Make an identity."""

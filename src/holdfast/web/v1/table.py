@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
-from holdfast.web.v1 import access, audit, authorisation, identities, lifecycle, node, rotation, secrets
+from holdfast.web.v1 import access, audit, authorisation, identities, lifecycle, node, rotation, secrets, totp
 from holdfast.web.v1.operation import Operation
 from holdfast.web.v1.parameters import parameter
 
@@ -17,6 +17,7 @@ OPERATIONS: Final = (
     *access.OPERATIONS,
     *authorisation.OPERATIONS,
     *identities.OPERATIONS,
+    *totp.OPERATIONS,
     *audit.OPERATIONS,
     *node.OPERATIONS,
 )
