@@ -4,20 +4,23 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
+import pytest
+
+from holdfast.web.admission import LARGE_AT_ONCE
 from holdfast.web.app import create_app
-from holdfast.web.keyvault import RESTORES_AT_ONCE
 from tests.web.conftest import Stubbed
 
 
-async def test_i14_few_backups_are_in_memory_at_a_time(stubbed: Stubbed) -> None:
+PATHS = ("/secrets/restore", "/v1/secrets:restore")
+
+
+@pytest.mark.parametrize("paths", [PATHS[:1], PATHS[1:], PATHS], ids=["Key Vault's", "ours", "both"])
+async def test_i14_few_backups_are_in_memory_at_a_time(stubbed: Stubbed, paths: tuple[str, ...]) -> None:
     app, arriving = create_app(stubbed.parts), 0
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/secrets/restore",
-        "raw_path": b"/secrets/restore",
         "root_path": "",
-        "query_string": b"api-version=7.4",
         "headers": [
             (b"host", stubbed.client.authority.encode()),
             (b"authorization", f"Bearer {stubbed.client.token}".encode()),
@@ -33,9 +36,14 @@ async def test_i14_few_backups_are_in_memory_at_a_time(stubbed: Stubbed) -> None
 
     async def send(message: MutableMapping[str, Any]) -> None: ...
 
-    requests = [asyncio.ensure_future(app(dict(scope), receive, send)) for _ in range(RESTORES_AT_ONCE + 3)]
+    def restore(path: str) -> asyncio.Future[None]:
+        query = b"" if path.startswith("/v1/") else b"api-version=7.4"
+        sent = {**scope, "path": path, "raw_path": path.encode(), "query_string": query}
+        return asyncio.ensure_future(app(sent, receive, send))
+
+    requests = [restore(path) for path in paths for _ in range(LARGE_AT_ONCE + 3)]
     await asyncio.sleep(0.1)
-    assert arriving == RESTORES_AT_ONCE
+    assert arriving == LARGE_AT_ONCE
     for request in requests:
         request.cancel()
     await asyncio.gather(*requests, return_exceptions=True)

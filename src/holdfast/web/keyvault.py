@@ -1,12 +1,10 @@
 """The operations on secrets of Key Vault's REST API, each one call of the service."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
 
 from holdfast.domain.policy import Caller
 from holdfast.domain.secret import Secret
@@ -28,9 +26,6 @@ from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.facade import Secrets
 from holdfast.web.limits import MAX_BODY_BYTES, MAX_RESTORE_BYTES
 from holdfast.web.marks import read_marks, write_marks
-
-RESTORES_AT_ONCE: Final = 2
-"""Bodies of up to 32 MiB in memory at a time, each several times over while it is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,6 @@ class KeyVaultApi:
         self._admission = admission
         self._facts = facts
         self._skip_tokens = skip_tokens
-        self._restoring = asyncio.Semaphore(RESTORES_AT_ONCE)
         self._vault_at = lru_cache(maxsize=64)(
             lambda origin: wire.Vault(origin, facts.retention_days, facts.purge_protection)
         )
@@ -198,7 +192,7 @@ class KeyVaultApi:
         return Reply(HTTPStatus.OK, wire.backup_result(blob))
 
     async def _restore(self, call: Call) -> Reply:
-        async with self._restoring:
+        async with self._admission.room(MAX_RESTORE_BYTES):
             return await self._restored(call, parse_restore(await call.exchange.body(MAX_RESTORE_BYTES)))
 
     async def _restored(self, call: Call, blob: bytes) -> Reply:

@@ -35,18 +35,20 @@ class V1Api:
         caller = await self._admission.caller(exchange)
         found = self._table.find(exchange.raw_path)
         operation = found.operation(exchange.method)
-        call = Call(
-            service=self._service,
-            cursors=self._cursors,
-            exchange=exchange,
-            caller=caller,
-            operation=operation,
-            path=found.path,
-            query=read(operation.query, _query(exchange.query), text=True),
-            body=await _body(operation, exchange),
-        )
-        self._admission.charge(caller, operation.cost(call.body) - 1)
-        return _reply(operation, exchange, await operation.handle(call))
+        query = read(operation.query, _query(exchange.query), text=True)
+        async with self._admission.room(operation.body_limit):
+            call = Call(
+                service=self._service,
+                cursors=self._cursors,
+                exchange=exchange,
+                caller=caller,
+                operation=operation,
+                path=found.path,
+                query=query,
+                body=await _body(operation, exchange),
+            )
+            self._admission.charge(caller, operation.cost(call.body) - 1)
+            return _reply(operation, exchange, await operation.handle(call))
 
     def refuse(self, error: Exception, exchange: Exchange) -> Reply:
         """Return the answer to a request that failed."""
