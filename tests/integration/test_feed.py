@@ -28,7 +28,9 @@ class Busy:
 
     async def rules_reached(self, epoch: int) -> None: ...
 
-    async def identity_changed(self, client_id: str) -> None:
+    async def identities_reached(self, epoch: int) -> None: ...
+
+    async def identity_changed(self, epoch: int, name: str) -> None:
         await asyncio.sleep(0.1)
 
 
@@ -46,7 +48,7 @@ async def test_i3_a_feed_that_is_behind_is_not_live(database: Database) -> None:
     try:
         async with database.connection() as connection:
             await connection.execute(
-                "SELECT pg_notify('holdfast', 'identity:' || n) FROM generate_series(1, 25) n;"
+                "SELECT pg_notify('holdfast', 'identities:' || n || ':app') FROM generate_series(1, 25) n;"
                 "SELECT pg_notify('holdfast', 'secret:api-key:7')"
             )
         committed_at = time.monotonic()

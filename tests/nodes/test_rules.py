@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.errors import AccessDenied, LeaseExpired
+from holdfast.errors import AccessDenied, LeaseExpired, Unauthenticated
 from holdfast.service.manager import SecretsService
 from tests.support.cable import cable_to
 from tests.support.node import ALICE, BOB, service_on, within
@@ -32,6 +32,38 @@ async def test_i6_a_revocation_whose_news_is_lost_counts_within_a_second(databas
         await execute(database_url, *QUIETLY)
         assert await within(1.5, asking(service, "k", "alice", expected=False)) <= 1.0
         assert await service.check_access("k", "bob", "get")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE api_tokens SET revoked_at = now()",
+        "UPDATE identities SET disabled_at = now()",
+        "DELETE FROM identities",
+    ],
+)
+@pytest.mark.parametrize("news", ["ENABLE", "DISABLE"])
+async def test_i6_a_token_taken_back_counts_within_a_second_even_if_the_news_is_lost(
+    database_url: str, tmp_path: Path, change: str, news: str
+) -> None:
+    async with service_on(database_url, tmp_path) as service:
+        await service.identities.add("app")
+        new = await service.tokens.create("app")
+
+        async def refused() -> bool:
+            try:
+                service.prove_token(new.token)
+            except Unauthenticated:
+                return True
+            return False
+
+        assert not await refused()
+        await execute(
+            database_url,
+            f"BEGIN; ALTER TABLE identities {news} TRIGGER announce; ALTER TABLE api_tokens {news} TRIGGER announce; "
+            f"{change}; UPDATE identity_epoch SET epoch = epoch + 1; COMMIT",
+        )
+        assert await within(1.5, refused) <= 1.0
 
 
 async def test_i6_a_crowded_channel_delays_no_revocation(database_url: str, tmp_path: Path) -> None:

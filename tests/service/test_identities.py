@@ -463,3 +463,19 @@ async def test_tokens_that_ended_long_ago_are_forgotten(inside: Inside, database
     await execute(database_url, "UPDATE api_tokens SET revoked_at = revoked_at - interval '31 days'")
     await PostgresAuditSink(inside.database).forget(timedelta(days=30))
     assert [each.id for each in await service.tokens.list()] == [good.record.id]
+
+
+async def test_what_was_not_done_is_on_record_as_refused_only(service: SecretsService, database_url: str) -> None:
+    for attempt in (
+        service.identities.disable("nobody"),
+        service.identities.enable("nobody"),
+        service.identities.set_groups("nobody", ["ops"]),
+    ):
+        with pytest.raises(IdentityNotFound):
+            await attempt
+    found = await rows(database_url, "SELECT operation, success FROM secret_access_logs WHERE operation ~ 'identity'")
+    assert sorted(map(tuple, found)) == [
+        ("identity.disable", False),
+        ("identity.enable", False),
+        ("identity.groups", False),
+    ]

@@ -10,7 +10,6 @@ from holdfast.web.admission import LARGE_AT_ONCE
 from holdfast.web.app import create_app
 from tests.web.conftest import Stubbed
 
-
 PATHS = ("/secrets/restore", "/v1/secrets:restore")
 
 

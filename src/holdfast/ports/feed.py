@@ -23,8 +23,14 @@ class FeedListener(Protocol):
     async def rules_reached(self, epoch: int) -> None:
         """The epoch of all rules as it is now: another one than the last announced means that news was lost."""
 
-    async def identity_changed(self, name: str) -> None:
-        """An identity, its groups, tokens or client secret were changed."""
+    async def identity_changed(self, epoch: int, name: str) -> None:
+        """An identity, its groups, tokens or client secret were changed.
+
+        ``epoch``: what that commit made of the epoch of all identities.
+        """
+
+    async def identities_reached(self, epoch: int) -> None:
+        """The epoch of all identities as it is now, likewise."""
 
 
 class Feed(Protocol):

@@ -115,6 +115,9 @@ class Standing:
 class IdentityStore(Protocol):
     """Identities and their groups. Changes raise ``IntegrityFailure`` for one that was edited behind our back."""
 
+    async def epoch(self) -> int:
+        """A number that grows with every change of an identity, its groups or its credentials."""
+
     async def standings(self, name: str | None = None) -> list[Standing]:
         """What nodes have to know of all identities, or of one."""
 

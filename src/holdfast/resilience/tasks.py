@@ -1,10 +1,16 @@
 """Tasks that run beside others."""
 
 import asyncio
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 AGAIN_S: Final = 1.0
 """Seconds that a cancelled task may take to tidy up before it is cancelled once more."""
+
+SLICE: Final = 200
+"""Items looked at in one go: some milliseconds, where each costs a signature's check."""
 
 
 async def stopped(task: "asyncio.Task[Any]") -> None:
@@ -19,3 +25,11 @@ async def stopped(task: "asyncio.Task[Any]") -> None:
         await asyncio.wait({task}, timeout=AGAIN_S)
     if not task.cancelled():
         task.result()
+
+
+async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
+    """Give out items, however many, and let other tasks run in between."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % SLICE == 0:
+            await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from holdfast.crypto.api_tokens import hash_api_token
 from holdfast.domain.identities import is_within
 from holdfast.errors import IntegrityFailure, KeyUnavailable, Unauthenticated
 from holdfast.ports import Clock, IdentityStore, Sealer, Standing, StoredToken, TokenRecord
+from holdfast.resilience.tasks import unhurried
 
 _log: Final = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Directory:
         self._known: dict[str, _Known] = {}
         self._tokens: dict[bytes, TokenRecord] = {}
         self._used: dict[UUID, datetime] = {}
+        self._epoch = -1
         self._loading = asyncio.Lock()
 
     # --- the snapshot ---
@@ -45,16 +47,39 @@ class Directory:
     async def load(self, name: str | None = None) -> None:
         """Read one identity, or all, anew. One reading at a time: an older one never comes last."""
         async with self._loading:
-            found = await self._read(name)
-            if name is None:
-                self._known, self._tokens = found, dict(_usable(found.values()))
+            await self._load(name)
+
+    async def changed(self, epoch: int, name: str) -> None:
+        """An identity was changed by the commit of this epoch."""
+        async with self._loading:
+            if epoch <= self._epoch:
+                return  # a reading that began later has it already
+            if epoch == self._epoch + 1:
+                await self._load(name)
+                self._epoch = epoch
             else:
-                self._replace(name, found.get(name))
+                await self._load(None)
+
+    async def reached(self, epoch: int) -> None:
+        """The commit point is at this epoch: read all anew if an announcement was missed."""
+        if epoch != self._epoch:
+            async with self._loading:
+                if epoch != self._epoch:
+                    await self._load(None)
+
+    async def _load(self, name: str | None) -> None:
+        if name is not None:
+            self._replace(name, (await self._read(name)).get(name))
+            return
+        epoch = await self._store.epoch()
+        known = await self._read(None)
+        tokens = {token_hash: record async for token_hash, record in unhurried(_usable(known.values()))}
+        self._known, self._tokens, self._epoch = known, tokens, epoch
 
     async def _read(self, name: str | None) -> dict[str, _Known]:
         # Tokens first: one that is made in between is announced, one whose identity is gone is not looked at.
         tokens: defaultdict[str, list[StoredToken]] = defaultdict(list)
-        for token in await self._store.live_tokens(name):
+        async for token in unhurried(await self._store.live_tokens(name)):
             if self._is_genuine(token, f"Token {token.record.id} of {token.record.identity!r}"):
                 tokens[token.record.identity].append(token)
         standings = await self._store.standings(name)
@@ -62,7 +87,7 @@ class Directory:
             each.name: _Known(
                 each, tuple(token for token in tokens[each.name] if token.incarnation == each.incarnation)
             )
-            for each in standings
+            async for each in unhurried(standings)
             if self._is_genuine(each, f"Identity {each.name!r}")
         }
 

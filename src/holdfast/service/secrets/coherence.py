@@ -121,6 +121,10 @@ class Coherence:
         """See the port."""
         await self._grants.reached(epoch)
 
-    async def identity_changed(self, name: str) -> None:
+    async def identity_changed(self, epoch: int, name: str) -> None:
         """See the port."""
-        await self._directory.load(name)
+        await self._directory.changed(epoch, name)
+
+    async def identities_reached(self, epoch: int) -> None:
+        """See the port."""
+        await self._directory.reached(epoch)

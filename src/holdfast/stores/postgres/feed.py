@@ -112,7 +112,7 @@ class PostgresFeed:
             await _deliver(payload, listener)
 
     async def _beat(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
-        """See that PostgreSQL answers, what time it is there, and whether the rules are the ones known here.
+        """See that PostgreSQL answers, what time it is there, and that the rules and identities are those known here.
 
         Its answer comes after all that was announced before: only when that is delivered was there contact. Nothing
         older than that moment is acted on.
@@ -122,7 +122,8 @@ class PostgresFeed:
         self._told = (row["now"], time.monotonic())
         for _ in range(inbox.qsize()):
             await _deliver(inbox.get_nowait(), listener)
-        await listener.rules_reached(row["epoch"])
+        await listener.rules_reached(row["rules"])
+        await listener.identities_reached(row["identities"])
         self._contact = self._beaten_at = asked_at
 
 
@@ -134,8 +135,9 @@ async def _deliver(payload: str, listener: FeedListener) -> None:
     elif kind == "rules":
         epoch, _, subject = rest.partition(":")
         await listener.rules_changed(int(epoch), subject or None)
-    elif kind == "identity":
-        await listener.identity_changed(rest)
+    elif kind == "identities":
+        epoch, _, name = rest.partition(":")
+        await listener.identity_changed(int(epoch), name)
 
 
 class DatabaseClock(SystemClock):

@@ -8,6 +8,7 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind
 from holdfast.errors import Conflict
 from holdfast.ports import IdentityRecord, Sealer, Standing, StoredRule, StoredToken, TokenRecord
+from holdfast.resilience.tasks import unhurried
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.grants import put_rule
 from holdfast.stores.postgres.outbox import put_record
@@ -52,15 +53,23 @@ class PostgresIdentities:
         self._database, self._sealer = database, sealer
         self._sql = load("identities")
 
+    async def epoch(self) -> int:
+        """See the port."""
+        async with self._database.connection() as connection:
+            epoch: int = await connection.fetchval(self._sql["identity_epoch"])
+        return epoch
+
     async def standings(self, name: str | None = None) -> list[Standing]:
         """See the port."""
         async with self._database.connection() as connection:
-            return [_standing_of(row) for row in await connection.fetch(self._sql["standings"], name)]
+            rows = await connection.fetch(self._sql["standings"], name)
+        return [_standing_of(row) async for row in unhurried(rows)]
 
     async def live_tokens(self, identity: str | None = None) -> list[StoredToken]:
         """See the port."""
         async with self._database.connection() as connection:
-            return [stored_token_of(row) for row in await connection.fetch(self._sql["live_tokens"], identity)]
+            rows = await connection.fetch(self._sql["live_tokens"], identity)
+        return [stored_token_of(row) async for row in unhurried(rows)]
 
     async def list(self) -> list[IdentityRecord]:
         """See the port."""
@@ -81,9 +90,11 @@ class PostgresIdentities:
         async with self._database.transaction() as connection:
             async with changing(connection, self._sealer, name) as found:
                 await connection.execute(self._sql["set_disabled"], name, disabled)
+            if found is None:  # then nothing succeeded
+                return False
             await put_record(connection, record)
         self._database.recorded()
-        return found is not None
+        return True
 
     async def remove(self, name: str, record: AuditRecord) -> tuple[bool, int]:
         """See the port."""
@@ -101,9 +112,11 @@ class PostgresIdentities:
                 if found is not None:
                     await connection.execute(self._sql["leave_groups"], name, list(groups))
                     await connection.execute(self._sql["join_groups"], name, list(groups), set_by)
+            if found is None:
+                return False
             await put_record(connection, record)
         self._database.recorded()
-        return found is not None
+        return True
 
     async def establish(
         self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord
@@ -113,22 +126,24 @@ class PostgresIdentities:
             await connection.execute(self._sql["lock_identities"])
             if await connection.fetchval(self._sql["any_identity"]):
                 return None
-            epoch = await self._put_with_token(connection, token, token_hash, rule, record)
+            epoch: int = (await put_rule(connection, rule))["epoch"]
+            await self._put_with_token(connection, token, token_hash, record)
         self._database.recorded()
         return epoch
 
     async def reset(self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord) -> int:
         """See the port."""
         async with self._database.transaction() as connection:
+            # The rule first: whoever removes an identity locks the epoch of the rules first as well.
+            epoch: int = (await put_rule(connection, rule))["epoch"]
             await connection.fetch(self._sql["remove_identity"], token.identity)
-            epoch = await self._put_with_token(connection, token, token_hash, rule, record)
+            await self._put_with_token(connection, token, token_hash, record)
         self._database.recorded()
         return epoch
 
     async def _put_with_token(
-        self, connection: Connection, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord
-    ) -> int:
-        epoch: int = (await put_rule(connection, rule))["epoch"]
+        self, connection: Connection, token: TokenRecord, token_hash: bytes, record: AuditRecord
+    ) -> None:
         name = token.identity
         if not await connection.fetch(self._sql["add_identity"], name, IdentityKind.PERSON.value, token.created_by):
             raise Conflict(f"An identity of the name {name!r} in other letters exists; remove it first.")
@@ -136,7 +151,6 @@ class PostgresIdentities:
         standing = await standing_in(connection, name)
         await insert_token(connection, self._sealer, token, token_hash, standing.incarnation)
         await put_record(connection, record)
-        return epoch
 
 
 def _standing_of(row: Mapping[str, Any]) -> Standing:

@@ -1,2 +1,2 @@
 -- name: beat
-SELECT clock_timestamp() AS now, epoch FROM access_epoch
+SELECT clock_timestamp() AS now, a.epoch AS rules, i.epoch AS identities FROM access_epoch a, identity_epoch i

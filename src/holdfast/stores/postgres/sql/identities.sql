@@ -1,3 +1,8 @@
+-- Announcements that begin with "identity:" are for nodes of the release before; a trigger makes those that count.
+
+-- name: identity_epoch
+SELECT epoch FROM identity_epoch
+
 -- name: standings
 SELECT i.name, i.incarnation, i.disabled_at IS NOT NULL AS disabled, i.attestation,
        c.secret_hash AS client_hash, c.created_at AS client_since,
