@@ -153,7 +153,8 @@ async def test_i1_and_i7_no_route_does_anything_for_an_identity_without_grants(
             assert [item["problem"]["code"] for item in answer.json["items"]] == ["access_denied"]
         else:
             assert answer.status == (401 if each.id in OF_ONE_S_OWN else 403), each
-        await _on_record(installation, answer, refused=not each.lists)
+        refusal = "unauthenticated" if each.id in OF_ONE_S_OWN else "access_denied"
+        await _on_record(installation, answer, None if each.lists else refusal)
     assert (await vault.request("GET", "/v1/secrets/route")).json["version"] == 1
     assert not await installation.service.check_access("route", "route-user", Permission.GET)
 
@@ -163,7 +164,7 @@ def _items(answer: Response) -> list[Any]:
     return found
 
 
-async def _on_record(installation: Installation, answer: Response, *, refused: bool) -> None:
+async def _on_record(installation: Installation, answer: Response, refusal: str | None) -> None:
     """Some record names the request; if it was refused, with the error."""
     connection = await asyncpg.connect(installation.settings.database_url)
     try:
@@ -174,6 +175,4 @@ async def _on_record(installation: Installation, answer: Response, *, refused: b
     finally:
         await connection.close()
     assert found
-    assert {(each["user_id"], each["error_code"]) for each in found} == {
-        ("route-stranger", "access_denied" if refused else None)
-    }
+    assert {(each["user_id"], each["error_code"]) for each in found} == {("route-stranger", refusal)}
