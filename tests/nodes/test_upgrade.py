@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from holdfast.errors import StartupError
-from holdfast.ports import NodeRecord
+from holdfast.ports import NodeRecord, Presences
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.migrations import KEEPS_OLDER_NODES, Migration, migrate, migrations, schema_version
 from holdfast.stores.postgres.nodes import PostgresNodes
@@ -68,7 +68,7 @@ async def test_a_node_is_told_when_the_schema_has_moved_on(database_url: str) ->
     database = Database(database_url)
     await database.open()
     try:
-        assert await PostgresNodes(database).beat(OLDER) == NEXT
+        assert await PostgresNodes(database).beat(OLDER) == Presences(NEXT, 1)
     finally:
         await database.close()
 

@@ -91,3 +91,16 @@ async def test_waiters_in_the_background_all_get_through_in_time() -> None:
     for _ in range(1000):
         await quota.acquire(CREATE, background=True)
     assert 40 <= clock.monotonic() <= 41
+
+
+def test_i12_nodes_divide_the_background_share_and_leave_the_foreground_alone() -> None:
+    clock = VirtualClock()
+    quota = Quota(clock, {QuotaKind.CREATE: 300})
+    quota.share_among(3)
+    taken = 0
+    while quota.try_acquire(QuotaKind.CREATE, background=True) == 0.0:
+        taken += 1
+    assert taken == 70
+    assert quota.try_acquire(QuotaKind.CREATE, background=False) == 0.0
+    quota.share_among(0)
+    assert quota.try_acquire(QuotaKind.CREATE, background=True) == 0.0

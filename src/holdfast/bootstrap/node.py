@@ -299,6 +299,7 @@ class Parts:
             release=version("holdfast"),
             schema_version=schema_version(),
             backends=self.backends,
+            counted=self.replica.primary.share_among if self.replica else lambda _: None,
         )
         return {
             "housekeeping": housekeeping.run(),

@@ -31,7 +31,7 @@ from holdfast.ports.identities import (
 )
 from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
-from holdfast.ports.nodes import NodeRecord, NodeStore
+from holdfast.ports.nodes import NodeRecord, NodeStore, Presences
 from holdfast.ports.rotation import (
     Consumers,
     HandlerLookup,
@@ -74,6 +74,7 @@ __all__ = [
     "NodeStore",
     "Outlet",
     "Place",
+    "Presences",
     "Reports",
     "RequestLog",
     "Rotation",

@@ -22,11 +22,19 @@ class NodeRecord:
     backends: Sequence[BackendHealth]
 
 
+@dataclass(frozen=True, slots=True)
+class Presences:
+    """What a node learns when it reports: the schema that the database has by now, and how many nodes there are."""
+
+    schema_version: int
+    nodes: int
+
+
 class NodeStore(Protocol):
     """Who is there, by the database's clock."""
 
-    async def beat(self, node: NodeRecord) -> int:
-        """Report a node; returns the schema that the database has by now."""
+    async def beat(self, node: NodeRecord) -> Presences:
+        """Report a node."""
 
     async def leave(self, node: UUID) -> None:
         """Forget a node that stops."""

@@ -61,7 +61,7 @@ class Quota:
     """Sliding windows per kind of call: in no ``window_s`` go more calls than the limit.
 
     Foreground calls may use all of it. Background calls keep to their share, which halves when the backend
-    throttles them and grows back by a twentieth of the limit per quiet window (AIMD).
+    throttles them and grows back by a twentieth of the limit per quiet window (AIMD). Nodes divide it among themselves.
     """
 
     def __init__(
@@ -70,6 +70,11 @@ class Quota:
         self._clock = clock
         self._window_s = window_s
         self._windows = {kind: _Window(limit) for kind, limit in limits.items()}
+        self._nodes = 1
+
+    def share_among(self, nodes: int) -> None:
+        """Hear how many nodes use the same quota in the background, this one included."""
+        self._nodes = max(1, nodes)
 
     async def acquire(self, kind: QuotaKind, *, background: bool) -> None:
         """Wait until one call of a kind may go, and count it."""
@@ -94,7 +99,7 @@ class Quota:
         window.cut_at = now
 
     def _background_limit(self, window: _Window, now: float) -> int:
-        return max(1, int(window.limit * self._share(window, now)))
+        return max(1, int(window.limit * self._share(window, now) / self._nodes))
 
     def _share(self, window: _Window, now: float) -> float:
         if window.cut_at is None:

@@ -24,6 +24,7 @@ class Presence:
         release: the version of this program.
         schema_version: the schema that it works with.
         backends: looks at every backend, as this node sees it.
+        counted: is told how many nodes there are.
     """
 
     def __init__(
@@ -34,8 +35,9 @@ class Presence:
         release: str,
         schema_version: int,
         backends: Callable[[], Sequence[BackendHealth]],
+        counted: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._store, self._clock, self._backends = store, clock, backends
+        self._store, self._clock, self._backends, self._counted = store, clock, backends, counted
         now = clock.now()
         self._node = NodeRecord(
             id=uuid4(),
@@ -60,10 +62,12 @@ class Presence:
 
     async def _report(self) -> None:
         try:
-            newest = await self._store.beat(replace(self._node, backends=tuple(self._backends())))
+            found = await self._store.beat(replace(self._node, backends=tuple(self._backends())))
         except BackendUnavailable as error:
             _log.info("Other nodes do not hear of this one: %s", error)
             return
-        if newest > self._node.schema_version and not self._warned:
+        self._counted(found.nodes)
+        if found.schema_version > self._node.schema_version and not self._warned:
             self._warned = True
+            newest = found.schema_version
             _log.warning("A newer release has migrated the database (schema %d): upgrade this node too", newest)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from holdfast.ports import BackendHealth, NodeRecord
+from holdfast.ports import BackendHealth, NodeRecord, Presences
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.migrations import ALIVE_WITHIN
 from holdfast.stores.postgres.queries import load
@@ -17,14 +17,13 @@ class PostgresNodes:
         self._database = database
         self._sql = load("nodes")
 
-    async def beat(self, node: NodeRecord) -> int:
+    async def beat(self, node: NodeRecord) -> Presences:
         """See the port."""
         backends = msgspec.json.encode(node.backends).decode()
         facts = (node.id, node.name, node.release, node.schema_version, node.started_at, backends)
         async with self._database.connection() as connection:
             await connection.execute(self._sql["beat"], *facts)
-            newest: int = await connection.fetchval(self._sql["newest_schema"])
-        return newest
+            return Presences(*await connection.fetchrow(self._sql["presences"], ALIVE_WITHIN))
 
     async def leave(self, node: UUID) -> None:
         """See the port."""

@@ -15,5 +15,5 @@ SELECT * FROM nodes WHERE seen_at > now() - $1::interval ORDER BY started_at, id
 -- name: older
 SELECT name, release FROM nodes WHERE schema_version < $1 AND seen_at > now() - $2::interval ORDER BY name
 
--- name: newest_schema
-SELECT max(version) FROM holdfast_migrations
+-- name: presences
+SELECT (SELECT max(version) FROM holdfast_migrations), (SELECT count(*) FROM nodes WHERE seen_at > now() - $1::interval)
