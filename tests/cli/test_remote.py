@@ -112,6 +112,9 @@ def test_identities_and_tokens_are_managed_from_afar(
         assert holdfast("get", "db", environ=own).code == 4
         assert holdfast("identity", "enable", "app", environ=environ).code == 0
         assert holdfast("get", "db", environ=own).code == 0
+        second = json.loads(holdfast("token", "create", "app", "--json", environ=environ).stdout)
+        newest_first = [each["id"] for each in json.loads(holdfast("token", "list", "--json", environ=environ).stdout)]
+        assert newest_first == [second["id"], token["id"]]
         assert holdfast("token", "revoke", token["id"], environ=environ).code == 0
         assert holdfast("get", "db", environ=own).code == 4
         assert holdfast("identity", "remove", "app", environ=environ).code == 0

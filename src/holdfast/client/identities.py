@@ -107,10 +107,10 @@ class RemoteTokens:
         return NewToken(made.token, TokenRecord(**made.record.members()))
 
     async def list(self, identity: str | None = None, *, context: object = None) -> list[TokenRecord]:
-        """Return the tokens of an identity, or of all."""
+        """Return the tokens of an identity, or of all, newest first."""
         query = {"identity": identity}
         listed = self._connection.items("/v1/tokens", wire.TokenDocument, limit=MAX_PAGE, query=query)
-        return [TokenRecord(**each.members()) async for each in listed]
+        return [TokenRecord(**each.members()) async for each in listed][::-1]  # the API has the oldest first
 
     async def renew(self, token_id: UUID, *, context: object = None) -> TokenRecord:
         """Put the end of the very token that asks off."""

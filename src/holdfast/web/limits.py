@@ -16,6 +16,9 @@ MAX_TOKEN_REQUEST_BYTES: Final = 16 * 1024
 
 BODY_PATIENCE_S: Final = 30.0
 
+ANSWER_PATIENCE_S: Final = 300.0
+"""Seconds for an operation. All parts of one have their own, shorter limits; this ends what nobody foresaw."""
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -52,6 +55,13 @@ class RequestTimeout(HoldfastError):
     """The body did not arrive in time, or the client went away."""
 
     code = "request_timeout"
+
+
+class TimedOut(HoldfastError):
+    """The operation took too long and was given up; what it was to change may have been changed."""
+
+    code = "timed_out"
+    retryable = True
 
 
 async def read_body(receive: Receive, headers: dict[bytes, str], limit: int) -> bytes:

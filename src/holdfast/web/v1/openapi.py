@@ -41,6 +41,7 @@ WITH_BODY: Final[tuple[type[errors.HoldfastError], ...]] = (
     limits.UnsupportedEncoding,
     limits.UnsupportedMediaType,
     limits.RequestTimeout,
+    limits.TimedOut,
 )
 """What every operation with a body may answer as well."""
 
