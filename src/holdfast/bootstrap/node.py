@@ -221,6 +221,7 @@ class Parts:
             backup=self._backup(),
             caches=self._cache_control(),
             rotations=self.rotation.rotations,
+            rollbacks=self.rotation.rollbacks,
             handlers=self.rotation.handlers,
             vault=VaultControl(self.guard, replica.sync if replica else None, replica.reconciler if replica else None),
             backends=self.backends,

@@ -16,6 +16,7 @@ from holdfast.service.installation.systemreads import SystemReads
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.driver import RotationDriver
 from holdfast.service.rotation.handlers import Handlers
+from holdfast.service.rotation.rollback import Rollbacks
 from holdfast.service.rotation.rotations import Rotations
 from holdfast.service.rotation.work import RotationWork
 from holdfast.service.secrets.mirror import Mirror
@@ -33,6 +34,7 @@ class RotationParts:
     handlers: Handlers
     driver: RotationDriver
     rotations: Rotations
+    rollbacks: Rollbacks
     work: RotationWork
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -70,8 +72,19 @@ def open_rotations(
     rotations = Rotations(
         guard=guard, store=store, handlers=handlers, driver=driver, adoption=adoption, mirror=mirror, writer=writer
     )
+    rollbacks = Rollbacks(
+        guard=guard,
+        ledger=ledger,
+        mirror=mirror,
+        writer=writer,
+        store=store,
+        handlers=handlers,
+        rotations=rotations,
+    )
     work = RotationWork(rotations, clock, settings.rotation_check_interval)
-    return RotationParts(store=store, handlers=handlers, driver=driver, rotations=rotations, work=work)
+    return RotationParts(
+        store=store, handlers=handlers, driver=driver, rotations=rotations, rollbacks=rollbacks, work=work
+    )
 
 
 def built_in(read_secret: ReadSecret, webhook_targets: Collection[str] = ()) -> dict[str, RotationHandler]:

@@ -124,11 +124,19 @@ def update(
 @click.argument("version", type=inputs.version)
 @click.option("--expected-version", type=inputs.whole(1, MAX_GENERATION), metavar="N")
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same answer, once in effect.")
-def rollback(name: str, version: int | str, expected_version: int | None, idempotency_key: str | None) -> None:
+@click.option("--reapply", is_flag=True, help="Have the target accept the value again, by a rotation.")
+def rollback(
+    name: str, version: int | str, expected_version: int | None, idempotency_key: str | None, reapply: bool
+) -> None:
     """Make a new version with the value of an earlier one; the history stays."""
     result = with_service(
         lambda service, caller: service.rollback_secret(
-            name, version, expected_generation=expected_version, idempotency_key=idempotency_key, context=caller
+            name,
+            version,
+            reapply=reapply,
+            expected_generation=expected_version,
+            idempotency_key=idempotency_key,
+            context=caller,
         )
     )
     _show_written(result)

@@ -82,6 +82,7 @@ class RemoteSecrets:
         name: str,
         version: int | str,
         *,
+        reapply: bool = False,
         expected_generation: int | None = None,
         idempotency_key: str | None = None,
         context: object = None,
@@ -91,7 +92,7 @@ class RemoteSecrets:
             "POST",
             _secret(name) + "/rollback",
             WrittenDocument,
-            body=Rollback(version=valid_version(version)),
+            body=Rollback(version=valid_version(version), reapply=reapply),
             headers=_preconditions(expected_generation, idempotency_key),
         )
         return written.result()

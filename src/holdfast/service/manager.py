@@ -32,7 +32,7 @@ from holdfast.domain.validation import (
     valid_stage,
     valid_version,
 )
-from holdfast.errors import StartupError, Unauthenticated
+from holdfast.errors import InvalidInput, StartupError, Unauthenticated
 from holdfast.ports import BackendHealth, ClientRecord, Clock, NodeRecord, RotationHandler
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.clients import Clients
@@ -48,6 +48,7 @@ from holdfast.service.installation.reports import ExpiringSecret, HealthReport, 
 from holdfast.service.requests import SetRequest, UpdateRequest
 from holdfast.service.rotation.control import RotationControl
 from holdfast.service.rotation.handlers import Generate, Handlers
+from holdfast.service.rotation.rollback import Rollbacks
 from holdfast.service.rotation.rotations import Rotations
 from holdfast.service.secrets.backup import Backup
 from holdfast.service.secrets.caching import CacheControl
@@ -82,6 +83,7 @@ class UseCases:
     backup: Backup
     caches: CacheControl
     rotations: Rotations
+    rollbacks: Rollbacks
     handlers: Handlers
     vault: VaultControl
     backends: Callable[[], Sequence[BackendHealth]]
@@ -289,15 +291,26 @@ class SecretsService:
         name: str,
         version: int | str,
         *,
+        reapply: bool = False,
         expected_generation: int | None = None,
         idempotency_key: str | None = None,
         context: Context = None,
     ) -> WriteResult:
-        """Make a new version with the value, content type and tags of an earlier one. The history stays."""
+        """Make a new version with the value, content type and tags of an earlier one. The history stays.
+
+        Where a rotation handler can tell, the value must still log in at its target. ``reapply``: a rotation makes the
+        target accept it again; that takes the permission to rotate, and neither generation nor key.
+
+        Raises:
+            CredentialRetired: it does not log in any more.
+        """
         use, caller, wanted = self._use, _caller(context), valid_version(version)
         expected, key = valid_expected_generation(expected_generation), valid_idempotency_key(idempotency_key)
-        async with use.guard.operation(caller, Permission.SET, canonical_name(name), "rollback") as authorized:
-            return await use.writer.rollback(authorized, wanted, expected, key)
+        if not valid_flag("reapply", reapply):
+            return await use.rollbacks.roll_back(caller, canonical_name(name), wanted, expected, key)
+        if expected is not None or key is not None:
+            raise InvalidInput("reapply takes neither expected_generation nor idempotency_key.", field="reapply")
+        return await use.rollbacks.reapply(caller, canonical_name(name), wanted)
 
     # --- rotation ---
 

@@ -114,6 +114,7 @@ class Rollback(Request):
     """The version, by number or id, whose value becomes current again as a new version."""
 
     version: Version | VersionId
+    reapply: Annotated[bool, Meta(description="have the target accept the value again, by a rotation")] = False
 
 
 class RestoreSecret(Request):

@@ -218,13 +218,19 @@ class RotationDriver:
         run = work.run
         await self._hold(run)
         self._crashpoint("retiring")
-        async with asyncio.timeout(STEP_PATIENCE_S):
-            await work.handler.retire(work.rotation)
+        if not await self._is_back(work):
+            async with asyncio.timeout(STEP_PATIENCE_S):
+                await work.handler.retire(work.rotation)
         self._crashpoint("retired")
         async with self._guard.operation(_requester(run), Permission.ROTATE, run.name, "rotate.retire") as authorized:
             record = self._guard.success(authorized, version=run.from_version)
             moved = await self._store.advance(run, advance(run.phase, Step.RETIRE, run.name), record)
         return _still_ours(moved)
+
+    async def _is_back(self, work: _Work) -> bool:
+        """Whether somebody made the old credential the current one again: then nobody revokes it."""
+        found = await self._mirror.current(work.run.name)
+        return found is not None and self._mirror.value(*found).reveal() == work.rotation.current
 
     # --- what steps need ---
 

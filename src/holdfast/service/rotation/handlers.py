@@ -75,6 +75,11 @@ class Handlers:
         return [*self._built_in, *(f"registered:{pattern}" for pattern in self._registered)]
 
 
+def tests(handler: RotationHandler) -> bool:
+    """Whether it can tell if a credential logs in."""
+    return type(handler).test is not RotationHandler.test
+
+
 def retires(handler: RotationHandler) -> bool:
     """Whether there is an old credential to revoke once nobody needs it."""
     return type(handler).retire is not RotationHandler.retire

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -74,11 +74,13 @@ class Rotations:
             handler_name, handler = await self._handler_for(name)
             return await self._begin(authorized, handler_name, handler, Trigger.MANUAL)
 
-    async def reapply(self, caller: Caller, name: SecretName, value: SecretValue) -> RotationResult:
+    async def reapply(
+        self, caller: Caller, name: SecretName, former: Callable[[], Awaitable[SecretValue]]
+    ) -> RotationResult:
         """Make a former credential the current one again, at its target as well."""
         async with self._guard.operation(caller, Permission.ROTATE, name, "rotate") as authorized:
             handler_name, handler = await self._handler_for(name)
-            return await self._begin(authorized, handler_name, handler, Trigger.ROLLBACK, value)
+            return await self._begin(authorized, handler_name, handler, Trigger.ROLLBACK, await former())
 
     async def execute_due(self) -> list[RotationResult]:
         """Rotate what is due and may go ahead, and take up what was left; one result per secret."""

@@ -9,8 +9,11 @@ from msgspec import UNSET, Meta
 from holdfast.domain.secret import Secret, WriteResult
 from holdfast.errors import (
     Conflict,
+    CredentialRetired,
     GenerationMismatch,
     IdempotencyMismatch,
+    RotationFailed,
+    RotationInProgress,
     SecretDeleted,
     SecretNotFound,
     SecretUnusable,
@@ -109,6 +112,7 @@ async def rollback_secret(call: Call) -> Answer:
     result = await call.service.rollback_secret(
         call.name,
         body.version,
+        reapply=body.reapply,
         expected_generation=expected_generation(call.exchange),
         idempotency_key=idempotency_key(call.exchange),
         context=call.caller,
@@ -263,13 +267,13 @@ OPERATIONS: Final = (
         method="POST",
         path="/v1/secrets/{name}/rollback",
         summary="Make a new version with the value of an earlier one",
-        needs="`set` on the secret",
+        needs="`set` on the secret; `rotate` to reapply it",
         tag="Versions",
         handle=rollback_secret,
         body=Rollback,
         answer=WrittenDocument,
         preconditions=(Precondition.IF_MATCH, Precondition.IDEMPOTENCY_KEY),
         response_headers=("ETag",),
-        errors=(VersionNotFound, *_WRITES),
+        errors=(VersionNotFound, CredentialRetired, RotationInProgress, RotationFailed, *_WRITES),
     ),
 )
