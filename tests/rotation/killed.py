@@ -22,7 +22,7 @@ from holdfast.domain.rotation import RotationRun
 from holdfast.domain.secret import RotationPolicy
 from holdfast.errors import HoldfastError
 from tests.rotation.test_rotation import let_pass
-from tests.support.node import Inside, opened
+from tests.support.node import Inside, opened, rows
 from tests.support.postgres import execute
 
 SECRETS = ("postgresql", "postgresql-pair", "redis")
@@ -124,6 +124,19 @@ async def prepare(ground: Ground, inside: Inside) -> None:
         first = ground.url_of(ROLES[0], "first") if name == "postgresql-pair" else "first"
         await service.set_secret(name, first, rotation_policy=RotationPolicy(handler=name, options=given))
     await execute(ground.dsn, f"ALTER ROLE {ROLES[1]} PASSWORD NULL")  # of a pair, one is in use
+
+
+async def backends(ground: Ground) -> set[int]:
+    """The processes of PostgreSQL that serve somebody."""
+    query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    return {row[0] for row in await rows(ground.dsn, query)}
+
+
+async def quiet(ground: Ground, before: set[int]) -> None:
+    """Wait until PostgreSQL has finished what a dead process had asked: a commit on its way still takes effect."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while await backends(ground) - before:
+            await asyncio.sleep(0.01)
 
 
 async def stored(inside: Inside, name: str) -> tuple[str, set[str]]:

@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 
 from holdfast.service.rotation.driver import ROTATION_CRASH_POINTS
-from tests.rotation.killed import SECRETS, Ground, begin, check_current, check_known, prepare, settle
+from tests.rotation.killed import (
+    SECRETS,
+    Ground,
+    backends,
+    begin,
+    check_current,
+    check_known,
+    prepare,
+    quiet,
+    settle,
+)
 from tests.rotation.test_rotation import let_pass
 from tests.support.node import Inside, rows
 
@@ -37,9 +47,11 @@ async def inside(ground: Ground) -> AsyncIterator[Inside]:
 async def test_i10_a_kill_at_any_boundary_loses_no_credential(ground: Ground, inside: Inside, name: str) -> None:
     points = [point for point in ROTATION_CRASH_POINTS if name != "postgresql" or not point.startswith("retir")]
     for point in points:
+        before = await backends(ground)
         life = begin(ground, (name,), (point, signal.SIGKILL))
         assert [await life.hears(), await life.hears()] == ["ready", point]
         await life.ended()
+        await quiet(ground, before)
         await check_known(ground, inside)
         await settle(ground, inside)
         await settle(ground, inside)
@@ -50,11 +62,13 @@ async def test_i10_a_kill_at_any_boundary_loses_no_credential(ground: Ground, in
 async def test_i10_kills_at_any_moment_lose_no_credential(ground: Ground, inside: Inside) -> None:
     left: Counter[str] = Counter()
     for number in range(KILLS):
+        before = await backends(ground)
         life = begin(ground)
         assert await life.hears() == "ready"
         life.process.join(random.uniform(0, _LONGEST_LIFE_S))
         life.process.kill()
         await life.ended()
+        await quiet(ground, before)
         left.update(
             row[0] for row in await rows(ground.dsn, "SELECT phase FROM rotation_runs WHERE finished_at IS NULL")
         )
@@ -62,6 +76,8 @@ async def test_i10_kills_at_any_moment_lose_no_credential(ground: Ground, inside
         if number % 2:  # every other time the next life finds what this one left
             await settle(ground, inside)
             await check_current(ground, inside)
+        if number % 100 == 99:
+            print(f"{number + 1} kills; runs found open: {dict(left)}", flush=True)
     await settle(ground, inside)
     await settle(ground, inside)
     await check_current(ground, inside)
