@@ -30,6 +30,7 @@ from holdfast.service.installation.reports import ExpiringSecret, HealthReport
 from holdfast.service.vault.mirroring import SyncReport
 from holdfast.v1_wire.access import AuditDocument, ClientDocument, GrantDocument
 from holdfast.v1_wire.documents import Document, read
+from holdfast.v1_wire.identities import AddIdentity
 from holdfast.v1_wire.node import ExpiringDocument, HealthDocument, SyncDocument
 from holdfast.v1_wire.secrets import (
     BatchGet,
@@ -246,3 +247,10 @@ def test_a_refusal_names_field_and_limit(given: dict[str, Any], field: str | Non
         read(SetSecret, given)
     assert caught.value.field == field
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["admin ", "\u00e9", "x\ny", ""])
+def test_a_refusal_names_the_pattern_that_does_not_fit(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"name is not valid: expected str (matching regex|of length)") as caught:
+        read(AddIdentity, {"name": name})
+    assert not name or name not in str(caught.value)

@@ -72,7 +72,8 @@ class Page(Document, Generic[T]):
 _FIELD: Final = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>.*)`$")
 _MISSING: Final = re.compile(r"Object missing required field `(?P<name>\w+)`")
 _SAFE: Final = re.compile(
-    r"Expected `[^`]*`(?: of length)?(?: [<>]=? [\d.]+)?(?:, got `\w+`)?(?: with a timezone component)?"
+    r"Expected `[^`]*`(?: matching regex '.*'(?= - at `|$))?"
+    r"(?: of length)?(?: [<>]=? [\d.]+)?(?:, got `\w+`)?(?: with a timezone component)?"
 )
 
 
