@@ -112,6 +112,28 @@ async def test_a_record_that_arrives_late_from_a_local_log_is_not_skipped(inside
     assert [parse_line(line).seq for line in outlet.lines] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("removed", [(2,), (2, 3), (5,), (4, 5)])
+async def test_what_was_removed_from_under_a_checkpoint_holds_up_no_other_record(
+    inside: Inside, database_url: str, removed: tuple[int, ...]
+) -> None:
+    outlet = Memory()
+    stream = Stream(RECORDS, outlet)
+    node = streamer(inside, stream)
+    await inside.service.set_secret("k", "v")
+    for _ in range(3):
+        await inside.service.get_secret("k")
+    await inside.parts.trail.aclose()
+    await execute(
+        database_url,
+        "UPDATE audit_chains SET signed_seq = 5",
+        f"DELETE FROM secret_access_logs WHERE seq = ANY ('{{{','.join(map(str, removed))}}}')",
+    )
+    await inside.service.get_secret("k")
+    await drained(inside, stream, node)
+    kept = [seq for seq in range(1, 7) if seq not in removed]
+    assert [parse_line(line).seq for line in outlet.lines] == kept
+
+
 async def test_a_blocked_stream_blocks_neither_reads_nor_other_streams(inside: Inside) -> None:
     blocked, broken, good = Memory(), Memory(), Memory()
     blocked.name, broken.name, good.name = "blocked", "broken", "good"

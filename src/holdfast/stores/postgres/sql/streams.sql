@@ -12,13 +12,17 @@ CROSS JOIN LATERAL (SELECT min(seq) AS seq FROM secret_access_logs l
 WHERE f.seq > 1 ON CONFLICT DO NOTHING
 
 -- name: next
+-- What is missing may still arrive from a local log, and is waited for; but not below signed_seq: that has been here, and
+-- was removed.
 SELECT l.* FROM audit_chains c
 LEFT JOIN audit_stream_cursors u ON u.stream = $1 AND u.writer = c.writer AND u.boot = c.boot
 CROSS JOIN LATERAL (
     SELECT * FROM (
-        SELECT l.*, l.seq - row_number() OVER (ORDER BY l.seq) AS island FROM secret_access_logs l
-        WHERE l.writer = c.writer AND l.boot = c.boot AND l.seq > coalesce(u.seq, 0) ORDER BY l.seq LIMIT $2) AS fresh
-    WHERE island = coalesce(u.seq, 0)) AS l
+        SELECT f.*, f.seq - row_number() OVER (PARTITION BY f.seq <= c.signed_seq ORDER BY f.seq) AS island FROM (
+            SELECT * FROM secret_access_logs s
+            WHERE s.writer = c.writer AND s.boot = c.boot AND s.seq > coalesce(u.seq, 0) ORDER BY s.seq LIMIT $2) AS f
+        ) AS fresh
+    WHERE seq <= c.signed_seq OR island = greatest(coalesce(u.seq, 0), c.signed_seq)) AS l
 WHERE NOT c.settled OR coalesce(u.seq, 0) < c.signed_seq
 ORDER BY l.writer, l.boot, l.seq LIMIT $2
 
