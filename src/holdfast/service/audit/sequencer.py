@@ -199,4 +199,4 @@ class AuditTrail:
 
     def _first_failed(self, error: Exception) -> None:
         self._first_failed_at = self._clock.monotonic()
-        _log.warning("Audit records go to the local log: %s", error)
+        _log.warning("Audit records go to the local log: %s", str(error) or type(error).__name__)
