@@ -5,10 +5,11 @@ from typing import Any
 from holdfast.bootstrap.node import Node
 from holdfast.config import Settings
 from holdfast.service.manager import SecretsService
+from holdfast.telemetry.cells import Cells
 
 
 def create_secrets_service(
-    settings: Settings | None = None, *, pool: Any = None, background: bool = True
+    settings: Settings | None = None, *, pool: Any = None, background: bool = True, cells: Cells | None = None
 ) -> SecretsService:
     """Return a service, not yet connected: ``await service.initialize()``, or ``async with``.
 
@@ -17,11 +18,12 @@ def create_secrets_service(
         pool: an asyncpg pool that the application already has; it stays the application's to close. At least three
             connections: one of them listens all the time.
         background: whether to replay, mirror and tidy up beside serving; False suits a short-lived command.
+        cells: where to count, if other processes count there too.
 
     Raises:
         ConfigurationError: the settings are unusable; every fault is named.
     """
-    node = Node(settings or Settings.from_environ(), pool=pool, background=background)
+    node = Node(settings or Settings.from_environ(), pool=pool, background=background, cells=cells)
     return SecretsService(node.start)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
-from holdfast.ports import Clock, Sealer
+from holdfast.ports import Clock, Sealer, Telemetry
 from holdfast.service.access.guard import Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
 from holdfast.service.audit.control import Audit
@@ -26,9 +26,11 @@ _SPOOL: Final = "audit"
 class AuditParts:
     """The adapters and use cases of the audit trail, wired."""
 
-    def __init__(self, settings: Settings, database: Database, sealer: Sealer, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, sealer: Sealer, clock: Clock, telemetry: Telemetry
+    ) -> None:
         self.archive, self.spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
-        self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock)
+        self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock, telemetry)
         self.search = PostgresTrail(database)
         self._checkpoints = PostgresCheckpoints(database)
         self._key = SigningKey(self._checkpoints, sealer, Signer)

@@ -13,6 +13,7 @@ from holdfast.bootstrap.identities import IdentityParts, open_directory
 from holdfast.bootstrap.replica import Replica, open_replica
 from holdfast.bootstrap.rotation import open_rotations
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
+from holdfast.bootstrap.telemetry import Gauging
 from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
@@ -55,6 +56,9 @@ from holdfast.stores.postgres.migrations import schema_version
 from holdfast.stores.postgres.nodes import PostgresNodes
 from holdfast.stores.postgres.scrubbing import PostgresScrubber
 from holdfast.stores.postgres.sync_state import PostgresSyncState
+from holdfast.telemetry.cells import Cells
+from holdfast.telemetry.exposition import exposition
+from holdfast.telemetry.recorder import Recorder
 
 _PROBED: Final = SecretName("holdfast-probe")
 """Looked up in Redis to see whether it answers; what is found under it does not matter."""
@@ -63,8 +67,11 @@ _PROBED: Final = SecretName("holdfast-probe")
 class Node:
     """What ``create_secrets_service`` starts."""
 
-    def __init__(self, settings: Settings, *, pool: Any = None, background: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, pool: Any = None, background: bool = True, cells: Cells | None = None
+    ) -> None:
         self._settings, self._pool, self._background = settings, pool, background
+        self._recorder = Recorder(cells or Cells.alone())
         self.ring: KeyRing = key_ring(settings, own_database=settings.database_url is None and pool is None)
 
     async def start(self, stack: AsyncExitStack) -> UseCases:
@@ -75,7 +82,7 @@ class Node:
         """
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         database = await open_database(stack, self._settings, self._pool, self.ring)
-        parts = Parts(self._settings, self.ring, database, await open_installation(database, self.ring))
+        parts = Parts(self._settings, self.ring, database, await open_installation(database, self.ring), self._recorder)
         stack.push_async_callback(parts.close)
         await parts.feed.start(parts.coherence)
         stack.push_async_callback(parts.feed.stop)
@@ -92,8 +99,16 @@ def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> N
 class Parts:
     """The adapters and use cases of a node, wired."""
 
-    def __init__(self, settings: Settings, ring: KeyRing, database: Database, installation: Installation) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ring: KeyRing,
+        database: Database,
+        installation: Installation,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._settings, self._installation = settings, installation
+        self.recorder = recorder or Recorder(Cells.alone())
         self._own_database = settings.database_url is None and database.owned
         self.feed = PostgresFeed(database)
         self.clock = DatabaseClock(self.feed)
@@ -102,7 +117,7 @@ class Parts:
         self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
         self.nodes = PostgresNodes(database)
         self._scrubber = PostgresScrubber(database)
-        self.audit = AuditParts(settings, database, self.sealer, self.clock)
+        self.audit = AuditParts(settings, database, self.sealer, self.clock, self.recorder)
         self.trail = self.audit.trail
         self.grants, self._requests = PostgresGrants(database), PostgresRequests(database)
         leases = Leases(settings.grant_lease, settings.grant_leases)
@@ -130,6 +145,7 @@ class Parts:
             guard=self.guard,
             writer=self.writer,
             reader=self.reader,
+            telemetry=self.recorder,
         )
 
     def _replica(self) -> Replica | None:
@@ -143,6 +159,7 @@ class Parts:
             sealer=self.sealer,
             clock=self.clock,
             unsettled=self.coherence.unsettled,
+            telemetry=self.recorder,
         )
 
     def _shared(self) -> RedisCache | None:
@@ -229,6 +246,8 @@ class Parts:
             tenant=str(self._installation.tenant),
             own_database=self._own_database,
             clock=self.clock,
+            telemetry=self.recorder,
+            metrics=lambda: exposition(self.recorder.cells),
         )
 
     def _access(self) -> AccessControl:
@@ -305,11 +324,24 @@ class Parts:
         return {
             "housekeeping": housekeeping.run(),
             "presence": presence.run(),
+            "gauges": self.gauging().run(),
             "token uses": self.identities.tokens.note_uses(),
             **self.rotation.background(),
             **self.audit.background(),
             **(self.replica.background() if self.replica else {}),
         }
+
+    def gauging(self) -> Gauging:
+        """What looks at this node now and then, for its metrics."""
+        return Gauging(
+            recorder=self.recorder,
+            backends=self.backends,
+            journal=self.journal,
+            sync=self.sync_state,
+            rotations=self.rotation.store,
+            clock=self.clock,
+            for_vault=self.replica is not None,
+        )
 
     def _look(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it now."""

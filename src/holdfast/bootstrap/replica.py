@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from holdfast.config import Settings
 from holdfast.errors import BackendUnavailable
-from holdfast.ports import BackendHealth, Clock, Journal, Ledger, Sealer, SyncState, Vault
+from holdfast.ports import BackendHealth, Clock, Journal, Ledger, Sealer, SyncState, Telemetry, Vault
 from holdfast.service.secrets.coherence import Unsettled
 from holdfast.service.secrets.reading import Upstream
 from holdfast.service.vault.adoption import Adopter
@@ -90,6 +90,7 @@ def open_replica(
     sealer: Sealer,
     clock: Clock,
     unsettled: Unsettled,
+    telemetry: Telemetry,
 ) -> Replica:
     """Return the Key Vault of the settings, with nothing sent to it yet."""
     vault = open_key_vault(
@@ -100,7 +101,12 @@ def open_replica(
         authority=settings.authority_host,
         ca_file=settings.keyvault_ca,
     )
-    primary = Primary(vault, clock, patience_s=settings.read_patience.total_seconds())
+    primary = Primary(
+        vault,
+        clock,
+        patience_s=settings.read_patience.total_seconds(),
+        on_transition=telemetry.breaker_moved,
+    )
     adopter = Adopter(
         ledger=ledger,
         journal=journal,

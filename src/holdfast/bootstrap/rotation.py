@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.config import Settings
-from holdfast.ports import Clock, Ledger, RotationHandler, RotationStore, Sealer
+from holdfast.ports import Clock, Ledger, RotationHandler, RotationStore, Sealer, Telemetry
 from holdfast.rotators.options import ReadSecret
 from holdfast.rotators.postgresql import PostgresRole, PostgresRolePair
 from holdfast.rotators.random_value import RandomValue
@@ -53,6 +53,7 @@ def open_rotations(
     guard: Guard,
     writer: Writer,
     reader: Reader,
+    telemetry: Telemetry,
 ) -> RotationParts:
     """Return the rotation of a node, with nothing begun."""
     store, system = PostgresRotations(database), SystemReads(guard, reader, "rotation")
@@ -68,6 +69,7 @@ def open_rotations(
         clock=clock,
         guard=guard,
         writer=writer,
+        telemetry=telemetry,
     )
     rotations = Rotations(
         guard=guard, store=store, handlers=handlers, driver=driver, adoption=adoption, mirror=mirror, writer=writer

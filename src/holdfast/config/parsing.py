@@ -31,6 +31,13 @@ def text(raw: str) -> str:
     return raw
 
 
+def scrape_token(raw: str) -> str:
+    """A token too long to guess."""
+    if not 32 <= len(text(raw)) <= 256:
+        raise ValueError("must be 32 to 256 characters, such as `openssl rand -hex 32` prints.")
+    return raw
+
+
 def number(low: int, high: int, unit: str = "") -> Callable[[str], int]:
     """A whole number within bounds, both included."""
 

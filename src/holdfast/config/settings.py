@@ -318,6 +318,15 @@ class Settings:
             default="false",
         ),
     )
+    metrics_token: str | None = field(
+        default=None,
+        metadata=variable(
+            "HOLDFAST_METRICS_TOKEN",
+            "What Prometheus proves itself with at /metrics: 32 to 256 characters. Without it there is no /metrics.",
+            parsing.scrape_token,
+            secret=True,
+        ),
+    )
     log_level: str = field(
         default="info",
         metadata=variable(

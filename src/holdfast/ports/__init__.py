@@ -41,10 +41,12 @@ from holdfast.ports.rotation import (
     RotationStore,
 )
 from holdfast.ports.sealing import Sealer
+from holdfast.ports.telemetry import SILENCE, Reading, Silence, Telemetry
 from holdfast.ports.trail import AuditSearch, CheckpointStore, Outlet, Signing, StreamState, StreamStore
 from holdfast.ports.vault import Vault, VaultVersion
 
 __all__ = [
+    "SILENCE",
     "AuditArchive",
     "AuditLog",
     "AuditSearch",
@@ -75,6 +77,7 @@ __all__ = [
     "Outlet",
     "Place",
     "Presences",
+    "Reading",
     "Reports",
     "RequestLog",
     "Rotation",
@@ -85,6 +88,7 @@ __all__ = [
     "SealedValue",
     "Sealer",
     "Signing",
+    "Silence",
     "Standing",
     "StoredRule",
     "StoredToken",
@@ -94,6 +98,7 @@ __all__ = [
     "SyncLease",
     "SyncState",
     "SyncStatus",
+    "Telemetry",
     "TokenRecord",
     "TokenStore",
     "TotpOutcome",

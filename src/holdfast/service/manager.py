@@ -33,7 +33,7 @@ from holdfast.domain.validation import (
     valid_version,
 )
 from holdfast.errors import InvalidInput, StartupError, Unauthenticated
-from holdfast.ports import BackendHealth, ClientRecord, Clock, NodeRecord, RotationHandler
+from holdfast.ports import SILENCE, BackendHealth, ClientRecord, Clock, NodeRecord, RotationHandler, Telemetry
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.clients import Clients
 from holdfast.service.access.control import AccessControl
@@ -66,6 +66,7 @@ class UseCases:
 
     ``for_vault``: a Key Vault stands behind this installation. ``tenant``: the GUID of its tenant, in lower case.
     ``own_database``: it runs its own PostgreSQL, in its data folder.
+    ``metrics``: all that ``telemetry`` counted, as text.
     """
 
     guard: Guard
@@ -91,6 +92,8 @@ class UseCases:
     tenant: str
     own_database: bool
     clock: Clock
+    telemetry: Telemetry = SILENCE
+    metrics: Callable[[], bytes] = bytes
 
 
 class SecretsService:
@@ -158,13 +161,15 @@ class SecretsService:
         """
         use, caller = self._use, _caller(context)
         former = valid_stage(stage) == "previous"
-        async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get") as authorized:
-            if former:
-                version = await use.rotations.previous_version(authorized.name)
-                secret = await use.reader.get_version(authorized, version)
-            else:
-                secret = await use.reader.get(authorized)
-            await use.guard.record(authorized, version=secret.version, source=secret.source, stale=secret.stale)
+        with use.telemetry.reading() as reading:
+            async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get") as authorized:
+                if former:
+                    version = await use.rotations.previous_version(authorized.name)
+                    secret = await use.reader.get_version(authorized, version)
+                else:
+                    secret = await use.reader.get(authorized)
+                await use.guard.record(authorized, version=secret.version, source=secret.source, stale=secret.stale)
+            reading.source = secret.source
         return secret
 
     async def get_secret_version(self, name: str, version: int | str, *, context: Context = None) -> Secret:
@@ -174,9 +179,11 @@ class SecretsService:
             VersionNotFound: the secret has no such version.
         """
         use, caller, wanted = self._use, _caller(context), valid_version(version)
-        async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get_version") as authorized:
-            secret = await use.reader.get_version(authorized, wanted)
-            await use.guard.record(authorized, version=secret.version, source=secret.source)
+        with use.telemetry.reading() as reading:
+            async with use.guard.operation(caller, Permission.GET, canonical_name(name), "get_version") as authorized:
+                secret = await use.reader.get_version(authorized, wanted)
+                await use.guard.record(authorized, version=secret.version, source=secret.source)
+            reading.source = secret.source
         return secret
 
     async def list_secret_versions(self, name: str, *, context: Context = None) -> list[SecretVersion]:
@@ -241,8 +248,9 @@ class SecretsService:
         )
         use, caller, canonical = self._use, _caller(context), canonical_name(name)
         new = request.checked(name, value, for_vault=use.for_vault)
-        async with use.guard.operation(caller, Permission.SET, canonical, "set") as authorized:
-            return await use.writer.set(authorized, new)
+        with use.telemetry.writing():
+            async with use.guard.operation(caller, Permission.SET, canonical, "set") as authorized:
+                return await use.writer.set(authorized, new)
 
     async def update_secret(
         self,
@@ -543,6 +551,10 @@ class SecretsService:
     def backends(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it now, without asking any."""
         return self._use.backends()
+
+    def metrics(self) -> bytes:
+        """Return what was counted, in Prometheus's text format: no names, no identities, no values."""
+        return self._use.metrics()
 
     @property
     def tenant(self) -> str:

@@ -17,6 +17,7 @@ from holdfast.web.hot import HotReads
 from holdfast.web.identity import Identity
 from holdfast.web.keyvault import KeyVaultApi, VaultFacts
 from holdfast.web.limits import Receive
+from holdfast.web.metrics import Metrics
 from holdfast.web.rates import Rates
 from holdfast.web.v1 import docs
 from holdfast.web.v1.api import V1Api
@@ -37,6 +38,7 @@ class Parts:
     cursors: Cursors
     rates: Rates
     facts: VaultFacts
+    metrics: Metrics | None = None
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -69,7 +71,9 @@ def create_router(parts: Parts, api: KeyVaultApi, own: V1Api) -> ASGIApp:
 
 def _health(parts: Parts) -> list[BaseRoute]:
     health = Health(parts.backends)
+    metrics = [Route("/metrics", Endpoint(parts.metrics.scrape), methods=["GET"])] if parts.metrics else []
     return [
+        *metrics,
         Route("/healthz", Endpoint(health.alive), methods=["GET"]),
         Route("/readyz", Endpoint(health.ready), methods=["GET"]),
     ]

@@ -20,6 +20,7 @@ from holdfast.web.app import Parts, create_app
 from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
 from holdfast.web.keyvault import VaultFacts
+from holdfast.web.metrics import Metrics
 from holdfast.web.rates import Rates
 from holdfast.web.v1.cursors import Cursors
 
@@ -58,6 +59,7 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
         cursors=Cursors(ring.primary.subkey("v1-cursor")),
         rates=Rates(settings.rate_limit, settings.rate_burst, clock.monotonic),
         facts=VaultFacts(settings.retention_days, settings.purge_protection),
+        metrics=Metrics(service.metrics, settings.metrics_token) if settings.metrics_token else None,
     )
 
 

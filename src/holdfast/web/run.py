@@ -12,6 +12,7 @@ from holdfast.config import Settings
 from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.errors import ConfigurationError
 from holdfast.resilience.clock import SystemClock
+from holdfast.telemetry.cells import Cells
 from holdfast.web.compose import create_server_app
 from holdfast.web.draining import Drain
 from holdfast.web.server import listen, serve
@@ -34,11 +35,16 @@ OnFirstStart = Callable[[str], None]
 
 
 async def run(
-    settings: Settings, *, listener: socket.socket | None = None, on_started: OnServing | None = None
+    settings: Settings,
+    *,
+    listener: socket.socket | None = None,
+    on_started: OnServing | None = None,
+    cells: Cells | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Where there is no identity yet, ``admin`` is made.
 
     ``listener``: a bound socket that this process shares with other workers; by default one of its own.
+    ``cells``: where they all count.
 
     Raises:
         StartupError: this node cannot serve.
@@ -53,7 +59,7 @@ async def run(
         if on_started is not None:
             on_started(Serving(url, service.tenant, token))
 
-    async with create_secrets_service(settings) as service:
+    async with create_secrets_service(settings, cells=cells) as service:
         first = await service.identities.bootstrap()
         token = first.token if first else None
         await serve(

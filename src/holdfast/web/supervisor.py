@@ -17,6 +17,7 @@ from typing import Final
 
 from holdfast.config import Settings
 from holdfast.errors import StartupError
+from holdfast.telemetry.cells import shared_file
 from holdfast.web.run import OnServing, Serving, certificate_files
 from holdfast.web.server import BACKLOG, FINISH_S, listen, url_of
 
@@ -34,6 +35,7 @@ _LONGEST_PAUSE_S: Final = 30.0
 @dataclass(slots=True)
 class _Worker:
     process: asyncio.subprocess.Process
+    row: int
     stopping: bool = False
 
 
@@ -43,6 +45,9 @@ class Supervisor:
     def __init__(self, listener: socket.socket, count: int, drain_s: float) -> None:
         self._listener, self._count, self._drain_s = listener, count, drain_s
         self._lifeline, self._our_end = os.pipe()
+        # While workers are replaced there is one more of them; a row is written by one at a time.
+        self._rows = set(range(2 * count + 1))
+        self._cells = shared_file(len(self._rows))
         self._workers: list[_Worker] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -70,6 +75,7 @@ class Supervisor:
             self._stopping.set()
             await self._all([self._end(worker) for worker in self._workers])
             os.close(self._our_end)
+            os.close(self._cells)
             for task in self._tasks:
                 task.cancel()
 
@@ -88,18 +94,23 @@ class Supervisor:
                 raise result
 
     async def _add(self) -> tuple[str, str | None]:
-        process, said = await self._spawn()
-        worker = _Worker(process)
+        row = self._rows.pop()
+        try:
+            process, said = await self._spawn(row)
+        except BaseException:
+            self._rows.add(row)
+            raise
+        worker = _Worker(process, row)
         self._workers.append(worker)
         self._keep(self._watch(worker))
         tenant, _, token = said.partition(" ")
         return tenant, token or None
 
-    async def _spawn(self) -> tuple[asyncio.subprocess.Process, str]:
+    async def _spawn(self, row: int) -> tuple[asyncio.subprocess.Process, str]:
         """Start a process; return it with what it says once it accepts connections."""
         theirs, ours = os.pipe()
-        descriptors = (self._listener.fileno(), ours, self._lifeline)
-        command = (sys.executable, "-m", "holdfast.web.worker", *map(str, descriptors))
+        descriptors = (self._listener.fileno(), ours, self._lifeline, self._cells)
+        command = (sys.executable, "-m", "holdfast.web.worker", *map(str, descriptors), str(row))
         try:
             process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors, start_new_session=True)
         finally:
@@ -113,6 +124,7 @@ class Supervisor:
     async def _watch(self, worker: _Worker) -> None:
         code = await worker.process.wait()
         self._workers.remove(worker)
+        self._rows.add(worker.row)
         pause = _FIRST_PAUSE_S
         while not worker.stopping and not self._stopping.is_set():
             _log.error("Worker %d ended with exit code %d; another one takes its place", worker.process.pid, code)

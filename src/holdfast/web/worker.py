@@ -1,8 +1,8 @@
-"""One of several server processes on one listening socket: ``python -m holdfast.web.worker LISTENER READY LIFELINE``.
+"""One of several server processes: ``python -m holdfast.web.worker LISTENER READY LIFELINE CELLS ROW``.
 
-The three are file descriptors that the supervisor leaves open: the bound socket, a pipe on which the worker says its
-tenant once it accepts connections (and, the very first one, the token it made), and a pipe whose end means that the
-supervisor is gone.
+The first four are file descriptors that the supervisor leaves open: the one bound socket, a pipe on which the worker
+says its tenant once it accepts connections (and, the very first one, the token it made), a pipe whose end means that
+the supervisor is gone, and the file that all workers count in. This one writes the row ROW of it.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import uvloop
 
 from holdfast.config import Settings
 from holdfast.errors import HoldfastError
+from holdfast.telemetry.cells import Cells
 from holdfast.web.run import Serving, run
 
 FAILED_TO_START: Final = 9
@@ -27,18 +28,18 @@ LOG_FORMAT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message
 
 def main(arguments: list[str]) -> int:
     """Serve until told to stop, or until the supervisor is gone."""
-    listener, ready, lifeline = map(int, arguments)
+    listener, ready, lifeline, cells, row = map(int, arguments)
     try:
         settings = Settings.from_environ()
         logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
-        uvloop.run(_serve(settings, listener, ready, lifeline))
+        uvloop.run(_serve(settings, listener, ready, lifeline, Cells.shared(cells, row)))
     except HoldfastError as error:
         print(f"holdfast serve: {error}", file=sys.stderr)
         return FAILED_TO_START
     return 0
 
 
-async def _serve(settings: Settings, listener: int, ready: int, lifeline: int) -> None:
+async def _serve(settings: Settings, listener: int, ready: int, lifeline: int, cells: Cells) -> None:
     def started(serving: Serving) -> None:
         os.write(ready, f"{serving.tenant} {serving.admin_token or ''}".encode())
         os.close(ready)
@@ -48,7 +49,7 @@ async def _serve(settings: Settings, listener: int, ready: int, lifeline: int) -
         signal.raise_signal(signal.SIGTERM)
 
     asyncio.get_running_loop().add_reader(lifeline, orphaned)
-    await run(settings, listener=socket.socket(fileno=listener), on_started=started)
+    await run(settings, listener=socket.socket(fileno=listener), on_started=started, cells=cells)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.chain import OPEN, Chain, ChainId, Entry
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
 from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError, OutcomeUnknown
-from holdfast.ports import AuditArchive, AuditSink, Clock
+from holdfast.ports import SILENCE, AuditArchive, AuditSink, Clock, Telemetry
 
 _log: Final = logging.getLogger(__name__)
 
@@ -42,8 +42,11 @@ class AuditTrail:
         writer: this process's place, kept over restarts; no two live processes share one.
     """
 
-    def __init__(self, writer: UUID, first: AuditArchive, local: AuditSink, clock: Clock) -> None:
+    def __init__(
+        self, writer: UUID, first: AuditArchive, local: AuditSink, clock: Clock, telemetry: Telemetry = SILENCE
+    ) -> None:
         self._writer_id, self._first, self._local, self._clock = writer, first, local, clock
+        self._telemetry = telemetry
         self._chain: Chain | None = None
         self._opening: AuditRecord | None = None
         self._boot, self._used_at = 0, clock.now()
@@ -103,6 +106,7 @@ class AuditTrail:
         failure: Exception | None = None
         try:
             await self._write(records)
+            self._telemetry.audited(len(records))
         except HoldfastError as error:
             failure = error
         except Exception as error:

@@ -22,6 +22,7 @@ from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, Secr
 from holdfast.domain.validation import valid_value
 from holdfast.errors import HoldfastError, IntegrityFailure, InvalidInput, RotationFailed
 from holdfast.ports import (
+    SILENCE,
     Clock,
     Head,
     Ledger,
@@ -30,6 +31,7 @@ from holdfast.ports import (
     RotationHandler,
     RotationStore,
     Sealer,
+    Telemetry,
 )
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.crashpoints import Crashpoint, no_crash
@@ -85,11 +87,13 @@ class RotationDriver:
         clock: Clock,
         guard: Guard,
         writer: Writer,
+        telemetry: Telemetry = SILENCE,
         crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._store, self._handlers, self._adoption = store, handlers, adoption
         self._ledger, self._mirror, self._sealer, self._clock = ledger, mirror, sealer, clock
         self._guard, self._writer, self._crashpoint = guard, writer, crashpoint
+        self._telemetry = telemetry
         self._steps: Final[Mapping[Step, _TakeStep]] = {
             Step.APPLY: self._apply,
             Step.TEST: self._test,
@@ -203,6 +207,7 @@ class RotationDriver:
         async with self._guard.operation(_requester(run), Permission.ROTATE, run.name, "rotate.promote") as authorized:
             made = await self._writer.set(authorized, await self._new_version(work), also)
         self._crashpoint("promoted")
+        self._telemetry.rotation_ended(succeeded=True)
         return replace(run, phase=phase, version=made.version, promoted_at=self._clock.now())
 
     async def _retire(self, work: _Work) -> RotationRun:
@@ -297,6 +302,7 @@ class RotationDriver:
         return _still_ours(await self._store.advance(run, advance(run.phase, step, run.name)))
 
     async def _failed(self, run: RotationRun, error: Exception, secrets: list[SecretValue | None]) -> RotationFailed:
+        self._telemetry.rotation_ended(succeeded=False)
         text = f"{type(error).__name__}: {masked(str(error), secrets)}"
         await self._store.release(run, text, pause_after(run.attempts))
         return RotationFailed(

@@ -1,0 +1,75 @@
+"""The gauges of a node: what it looks at now and then, so that a scrape asks nobody."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from holdfast.errors import BackendUnavailable
+from holdfast.ports import BackendHealth, Clock, Journal, RotationStore, SyncState
+from holdfast.telemetry.recorder import Recorder
+from holdfast.telemetry.table import BREAKER_STATES
+
+_log: Final = logging.getLogger(__name__)
+
+LOOK_INTERVAL_S: Final = 5.0
+_MANY: Final = 1000
+
+Gauges = Mapping[tuple[str, str], float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauging:
+    """Looks at a node and its database. ``for_vault``: a Key Vault stands behind it."""
+
+    recorder: Recorder
+    backends: Callable[[], Sequence[BackendHealth]]
+    journal: Journal
+    sync: SyncState
+    rotations: RotationStore
+    clock: Clock
+    for_vault: bool
+
+    async def run(self) -> None:
+        """Look for ever. While PostgreSQL is away, what only it knows is not shown."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    async def look(self) -> None:
+        """Look once."""
+        try:
+            stored = await self._stored()
+        except BackendUnavailable as error:
+            _log.debug("The gauges that PostgreSQL knows are not shown: %s", error)
+            stored = {}
+        self.recorder.show({**self._seen(), **stored})
+
+    def _seen(self) -> Gauges:
+        found = {each.name: each for each in self.backends() if each.configured}
+        up = {name: float(each.healthy) for name, each in found.items()}
+        vault = found.get("keyvault")
+        breakers = (vault.breakers or {}) if vault else {}
+        return {
+            ("secrets_keyvault_connected", ""): up.get("keyvault"),
+            ("secrets_redis_connected", ""): up.get("redis"),
+            ("holdfast_postgresql_connected", ""): up.get("postgresql"),
+            ("holdfast_audit_degraded", ""): 1.0 - up.get("audit", 1.0),
+            **{("holdfast_breaker_state", kind): BREAKER_STATES[state] for kind, state in breakers.items()},
+        }
+
+    async def _stored(self) -> Gauges:
+        waiting, synced = await self.journal.status(), await self.sync.status()
+        return {
+            ("holdfast_intents", "open"): float(waiting.open),
+            ("holdfast_intents", "parked"): float(waiting.parked),
+            ("holdfast_sync_lag_seconds", ""): self._age(waiting.oldest_open_at) or 0.0,
+            ("holdfast_mirror_age_seconds", ""): self._age(synced.last_started_at) if self.for_vault else None,
+            ("holdfast_rotations_open", ""): float(len(await self.rotations.runs(open_only=True, limit=_MANY))),
+            ("holdfast_rotations_overdue", ""): float(len(await self.rotations.overdue(limit=_MANY))),
+        }
+
+    def _age(self, since: datetime | None) -> float | None:
+        return max(0.0, (self.clock.now() - since).total_seconds()) if since else None
