@@ -101,12 +101,8 @@ def open_replica(
         authority=settings.authority_host,
         ca_file=settings.keyvault_ca,
     )
-    primary = Primary(
-        vault,
-        clock,
-        patience_s=settings.read_patience.total_seconds(),
-        on_transition=telemetry.breaker_moved,
-    )
+    patience_s = settings.read_patience.total_seconds()
+    primary = Primary(vault, clock, patience_s=patience_s, on_transition=telemetry.breaker_moved)
     adopter = Adopter(
         ledger=ledger,
         journal=journal,
