@@ -263,6 +263,13 @@ def test_a_wrong_place_for_records(place: str, mend: str) -> None:
     assert "c4n4ry" not in fault
 
 
+@pytest.mark.parametrize("token", ["c4n4ry" * 5, "c4n4ry" * 43, "c4n4ry " * 6])
+def test_a_wrong_token_for_metrics(token: str) -> None:
+    (fault,) = faults({"HOLDFAST_METRICS_TOKEN": token})
+    assert "must be" in fault
+    assert "c4n4ry" not in fault
+
+
 def test_repr_masks_every_secret() -> None:
     secrets = {
         "AZURE_CLIENT_SECRET": "c4n4ry",
@@ -270,6 +277,7 @@ def test_repr_masks_every_secret() -> None:
         "HOLDFAST_DECRYPTION_KEYS": KEY,
         "HOLDFAST_AUDIT_STREAMS": "https://siem.example/c4n4ry",
         "HOLDFAST_AUDIT_CHECKPOINTS": "https://siem.example/c4n4ry",
+        "HOLDFAST_METRICS_TOKEN": "c4n4ry" * 6,
     }
     settings = Settings.from_environ({**DATABASE, **secrets, "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"})
     assert repr(settings).count("=*****") == sum(variable.secret for variable in variables())
