@@ -13,6 +13,11 @@ from typing import Self
 PATIENCE_S = 60
 
 
+def _listen_to_ctrl_c() -> None:
+    """Whoever runs the tests in the background has the signal ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Terminal:
     """Types and reads as a person would."""
 
@@ -26,6 +31,7 @@ class Terminal:
             stderr=side,
             env={"PATH": os.environ["PATH"], **environ},
             start_new_session=True,
+            preexec_fn=_listen_to_ctrl_c,  # noqa: PLW1509 - sets one signal, no locks
         )
         os.close(side)
 

@@ -22,6 +22,7 @@ from holdfast.errors import AccessDenied, InvalidInput, KeyUnavailable
 from holdfast.service.audit.checkpoints import SigningKey
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.checkpoints import PostgresCheckpoints
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
 from tests.support.node import ALICE, Inside, opened, service_on
 from tests.support.postgres import execute, fetch
@@ -125,6 +126,18 @@ async def test_nodes_that_sign_at_once_make_one_chain_of_checkpoints(database_ur
         verdict = await judged(other.service)
     assert verdict.intact
     assert verdict.proven == verdict.records - 1
+    assert await fetch(database_url, "SELECT count(*) FROM audit_keys") == 1
+
+
+async def test_nodes_that_need_a_key_at_once_make_one(database_url: str) -> None:
+    database = Database(database_url, max_connections=20)
+    await database.open()
+    try:
+        store, envelope = PostgresCheckpoints(database), Envelope(KeyRing.from_settings(KEY))
+        keys = await asyncio.gather(*(SigningKey(store, envelope, Signer).get() for _ in range(20)))
+    finally:
+        await database.close()
+    assert len({key.public_key for key in keys}) == 1
     assert await fetch(database_url, "SELECT count(*) FROM audit_keys") == 1
 
 

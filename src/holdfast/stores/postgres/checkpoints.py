@@ -67,7 +67,9 @@ class PostgresCheckpoints:
 
     async def add_key(self, key_id: str, public_key: bytes, sealed_key: bytes) -> None:
         """See the port."""
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
+            # A statement of its own: the next one looks anew, and sees what whoever held the lock has stored.
+            await connection.execute(self._sql["lock_keys"])
             await connection.execute(self._sql["add_key"], key_id, public_key, sealed_key)
 
     async def reseal_key(self, public_key: bytes, sealed_key: bytes) -> None:

@@ -30,9 +30,11 @@ SELECT number, line FROM audit_checkpoints WHERE number > $1 ORDER BY number LIM
 -- name: keys
 SELECT public_key, sealed_key FROM audit_keys ORDER BY created_at, key_id
 
+-- name: lock_keys
+SELECT pg_advisory_xact_lock(1751215720)
+
 -- name: add_key
-WITH alone AS (SELECT pg_advisory_xact_lock(1751215720))
-INSERT INTO audit_keys (key_id, public_key, sealed_key) SELECT $1, $2, $3 FROM alone
+INSERT INTO audit_keys (key_id, public_key, sealed_key) SELECT $1::text, $2, $3
 WHERE NOT EXISTS (SELECT 1 FROM audit_keys)
 
 -- name: reseal_key
