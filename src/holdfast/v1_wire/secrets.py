@@ -1,7 +1,7 @@
 """Secrets and their versions: what clients send, and what they get."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -46,6 +46,16 @@ Tags = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=MAX_TAG_LENGT
 Handler = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,62}$")]
 Options = Annotated[dict[Handler, Annotated[str, Meta(max_length=MAX_OPTION)]], Meta(max_length=MAX_OPTIONS)]
 Addresses = Annotated[list[Annotated[str, Meta(max_length=MAX_ADDRESS)]], Meta(max_length=MAX_ADDRESSES)]
+
+_OF_A_VERSION: Final = (
+    *("version", "version_id", "vault_version_id", "current"),
+    *("created_at", "updated_at", "created_by"),
+)
+_OF_A_SECRET: Final = (
+    *("version", "version_id", "source", "as_of", "stale", "expired", "not_yet_valid"),
+    *("description", "created_at", "updated_at"),
+)
+"""Members of documents that have the library's own names and types."""
 
 
 class RotationPolicyDocument(Request):
@@ -169,32 +179,26 @@ class SecretDocument(_Attributed):
     @classmethod
     def of_secret(cls, secret: Secret) -> Self:
         """Return the document of a secret."""
-        kept = ("version", "version_id", "source", "as_of", "stale", "expired", "not_yet_valid", "description")
         return cls(
             name=secret.display_name,
             value=secret.value,
-            created_at=secret.created_at,
-            updated_at=secret.updated_at,
-            **{name: getattr(secret, name) for name in kept},
+            **{name: getattr(secret, name) for name in _OF_A_SECRET},
             **_attributes(secret.attributes),
         )
 
     def secret(self) -> Secret:
         """Return the secret."""
-        kept = ("version", "version_id", "source", "as_of", "stale", "expired", "not_yet_valid", "description")
         return Secret(
             name=canonical_name(self.name),
             display_name=self.name,
             secret_value=SecretValue(self.value),
             attributes=self.attributes(),
-            created_at=self.created_at,
-            updated_at=self.updated_at,
-            **{name: getattr(self, name) for name in kept},
+            **{name: getattr(self, name) for name in _OF_A_SECRET},
         )
 
 
-class VersionDocument(_Attributed):
-    """A version, without its value."""
+class _Versioned(_Attributed):
+    """The facts of a version among the members of a document."""
 
     name: str
     version: int
@@ -204,28 +208,28 @@ class VersionDocument(_Attributed):
     created_at: Moment
     updated_at: Moment
     created_by: str | None
+
+    def secret_version(self) -> SecretVersion:
+        """Return the version."""
+        return SecretVersion(
+            name=SecretName(self.name.lower()),
+            attributes=self.attributes(),
+            **{name: getattr(self, name) for name in _OF_A_VERSION},
+        )
+
+
+class VersionDocument(_Versioned):
+    """A version, without its value."""
 
     @classmethod
     def of_version(cls, version: SecretVersion) -> Self:
         """Return the document of a version."""
         return cls(**_version_members(version))
 
-    def secret_version(self) -> SecretVersion:
-        """Return the version."""
-        return _version(self)
 
-
-class SummaryDocument(_Attributed):
+class SummaryDocument(_Versioned):
     """A secret as a listing shows it: its current version's facts and its own, no value."""
 
-    name: str
-    version: int
-    version_id: str
-    vault_version_id: str | None
-    current: bool
-    created_at: Moment
-    updated_at: Moment
-    created_by: str | None
     state: State
     description: str | None
     notify_on_expiry: list[str]
@@ -252,7 +256,7 @@ class SummaryDocument(_Attributed):
             name=canonical_name(self.name),
             display_name=self.name,
             state=self.state,
-            current=_version(self),
+            current=self.secret_version(),
             settings=SecretSettings(
                 description=self.description,
                 notify_on_expiry=tuple(self.notify_on_expiry),
@@ -358,15 +362,5 @@ def _attributes(attributes: Attributes) -> Mapping[str, Any]:
 
 
 def _version_members(version: SecretVersion) -> dict[str, Any]:
-    kept = ("version", "version_id", "vault_version_id", "current", "created_at", "updated_at", "created_by")
-    members = {name: getattr(version, name) for name in kept}
+    members = {name: getattr(version, name) for name in _OF_A_VERSION}
     return {"name": version.name, **members, **_attributes(version.attributes)}
-
-
-def _version(document: VersionDocument | SummaryDocument) -> SecretVersion:
-    kept = ("version", "version_id", "vault_version_id", "current", "created_at", "updated_at", "created_by")
-    return SecretVersion(
-        name=SecretName(document.name.lower()),
-        attributes=document.attributes(),
-        **{name: getattr(document, name) for name in kept},
-    )
