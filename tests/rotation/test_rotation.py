@@ -1,5 +1,6 @@
 """Rotation through the facade: phases, failures, unknown outcomes, a person's word."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -215,6 +216,24 @@ async def test_a_person_may_decide_that_it_is_revoked_now(service: SecretsServic
     await service.rotate_secret(NAME)
     assert (await service.rotations.retire(NAME)).phase is Phase.RETIRED
     assert target.accepted == ["candidate-1"]
+
+
+async def test_whoever_revokes_for_so_long_that_another_takes_over_learns_it(
+    service: SecretsService, target: Target, inside: Inside, database_url: str
+) -> None:
+    await service.get_secret(NAME)
+    await service.rotate_secret(NAME)
+    target.faults = ["late"]
+    slow = asyncio.create_task(service.rotations.retire(NAME))
+    while "remove" not in target.calls:
+        await asyncio.sleep(0.01)
+    await let_pass(database_url)
+    parts = inside.parts.rotation
+    (taken,) = await parts.store.claim(parts.handlers.names, timedelta(minutes=1), limit=9)
+    target.awake.set()
+    with pytest.raises(RotationInProgress, match="Somebody else"):
+        await slow
+    assert await parts.store.hold(taken, timedelta(minutes=1))
 
 
 async def test_a_deadline_decides_where_the_policy_has_one(

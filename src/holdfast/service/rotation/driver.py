@@ -147,18 +147,10 @@ class RotationDriver:
             Fenced: somebody else holds the run by now.
         """
         handler = self._handlers.named(run.handler)
-        secrets: list[SecretValue | None] = []
-        try:
-            while (step := FORWARD.get(run.phase)) is not None:
-                work = await self._prepared(run, handler)
-                secrets = [work.rotation.current_value, work.rotation.candidate_value]
-                before, run = run.phase, await self._steps[step](work)
-                if run.phase is before:
-                    break
-        except Fenced:
-            raise
-        except Exception as error:
-            raise await self._failed(run, error, secrets) from None
+        while (step := FORWARD.get(run.phase)) is not None:
+            before, run = run.phase, await self._taken(self._steps[step], run, handler)
+            if run.phase is before:
+                break
         return run
 
     async def retire_now(self, run: RotationRun) -> RotationRun:
@@ -166,13 +158,20 @@ class RotationDriver:
 
         Raises:
             RotationFailed: the target did not do it. It is tried again later.
+            Fenced: somebody else holds the run by now.
         """
-        handler = self._handlers.named(run.handler)
-        work = await self._prepared(run, handler)
+        return await self._taken(self._revoke, run, self._handlers.named(run.handler))
+
+    async def _taken(self, step: _TakeStep, run: RotationRun, handler: RotationHandler) -> RotationRun:
+        """Take one step, or say on the run why it failed."""
+        secrets: list[SecretValue | None] = []
         try:
-            return await self._revoke(work)
-        except Exception as error:
+            work = await self._prepared(run, handler)
             secrets = [work.rotation.current_value, work.rotation.candidate_value]
+            return await step(work)
+        except Fenced:
+            raise
+        except Exception as error:
             raise await self._failed(run, error, secrets) from None
 
     # --- the steps ---

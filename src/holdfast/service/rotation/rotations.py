@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission
 from holdfast.domain.rotation import Consumer, Phase, RotationResult, RotationRun, Step, Trigger, advance
@@ -142,7 +143,7 @@ class Rotations:
         async with self._guard.operation(caller, Permission.ROTATE, name, "rotate.resume") as authorized:
             run = await self._held(name)
             await self._guard.record(authorized)
-        return await self._driven(run)
+        return await self._ended(self._driver.drive(run), name)
 
     async def retire(self, caller: Caller, name: SecretName) -> RotationResult:
         """Revoke the old credential now, although some may still use it: a person decides.
@@ -156,7 +157,7 @@ class Rotations:
                 await self._store.release(run, run.last_error, timedelta())
                 raise Conflict(f"The rotation of {name!r} is {run.phase}: there is no old credential to revoke yet.")
             await self._guard.record(authorized)
-        return _result_of(await self._driver.retire_now(run))
+        return await self._ended(self._driver.retire_now(run), name)
 
     # --- seeing ---
 
@@ -204,13 +205,13 @@ class Rotations:
         value: SecretValue | None = None,
     ) -> RotationResult:
         run = await self._driver.begin(authorized, handler_name, handler, trigger, value)
-        return await self._driven(run)
+        return await self._ended(self._driver.drive(run), run.name)
 
-    async def _driven(self, run: RotationRun) -> RotationResult:
+    async def _ended(self, going: Awaitable[RotationRun], name: SecretName) -> RotationResult:
         try:
-            return _result_of(await self._driver.drive(run))
+            return _result_of(await going)
         except Fenced:
-            raise RotationInProgress(f"Somebody else has taken up the rotation of {run.name!r}.") from None
+            raise RotationInProgress(f"Somebody else has taken up the rotation of {name!r}.") from None
 
     async def _resume(self, run: RotationRun) -> RotationResult | None:
         before = run.phase
@@ -239,7 +240,7 @@ class Rotations:
     async def _handler_for(self, name: SecretName) -> tuple[str, RotationHandler]:
         found = await self._mirror.current(name)
         if found is None:
-            raise SecretNotFound(f"Secret not found: {name!r}.")
+            raise not_found(name)
         policy: RotationPolicy | None = found[0].settings.rotation_policy
         handler = self._handlers.find(name, policy)
         if handler is None:
