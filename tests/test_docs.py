@@ -23,7 +23,7 @@ from tests.cli.test_serve import serving
 from tests.cli.test_transcripts import KEY
 from tests.support.installation import installed
 from tests.support.reference import ROOT, documents, kinds, with_tables
-from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
+from tests.support.scripted_vault import ScriptedVault
 
 README = ROOT / "README.md"
 ERRORS = ROOT / "docs" / "errors.md"
@@ -161,12 +161,7 @@ async def test_commands_do_what_they_show(
             "FALLBACK_ENCRYPTION_KEY": KEY,
             "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
             "HOME": str(tmp_path),
-            "AZURE_KEYVAULT_URL": vault.url,
-            "AZURE_AUTHORITY_HOST": vault.url,
-            "AZURE_TENANT_ID": TENANT,
-            "AZURE_CLIENT_ID": CLIENT_ID,
-            "AZURE_CLIENT_SECRET": CLIENT_SECRET,
-            "HOLDFAST_KEYVAULT_CA": str(vault.ca_file),
+            **vault.environ(),
         }
         for command, shown in commands:
             stdin, _, ours = command.rpartition(" | ")

@@ -8,7 +8,7 @@ import pytest
 from holdfast.domain.secret import Attributes
 from tests.cli.terminal import Terminal
 from tests.cli.test_transcripts import HERE, KEY, play
-from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
+from tests.support.scripted_vault import ScriptedVault
 
 
 def _watch_a_sync(environ: dict[str, str]) -> None:
@@ -27,12 +27,7 @@ async def test_what_an_operator_sees_of_a_vault(database_url: str, tmp_path: Pat
             "FALLBACK_ENCRYPTION_KEY": KEY,
             "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
             "HOME": str(tmp_path),
-            "AZURE_KEYVAULT_URL": vault.url,
-            "AZURE_AUTHORITY_HOST": vault.url,
-            "AZURE_TENANT_ID": TENANT,
-            "AZURE_CLIENT_ID": CLIENT_ID,
-            "AZURE_CLIENT_SECRET": CLIENT_SECRET,
-            "HOLDFAST_KEYVAULT_CA": str(vault.ca_file),
+            **vault.environ(),
         }
         for name in ("in-vault-1", "in-vault-2"):
             vault.model.set(name, "c4n4ry", Attributes())

@@ -105,23 +105,27 @@ async def test_a_killed_server_recovers_with_its_data(stopped_folder: Path) -> N
     await server.stop()
 
 
-async def test_a_stale_pid_file_with_a_strangers_pid_harms_nobody(stopped_folder: Path) -> None:
-    server = EmbeddedPostgres(stopped_folder)
-    await server.start()
-    lines = (stopped_folder / "postgres" / "postmaster.pid").read_text().splitlines()
-    await server.stop()
+async def _check_start_beside_a_stranger(server: EmbeddedPostgres, file: Path, lines: list[str]) -> None:
+    """The server starts although its file, with these lines, names a process of somebody else's, and spares it."""
     account = server_account()
     stranger = subprocess.Popen(["/bin/sleep", "60"], **account.spawn_options())
     try:
-        stale = stopped_folder / "postgres" / "postmaster.pid"
-        stale.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
-        account.take(stale)
+        file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+        account.take(file)
         assert await fetch(await server.start(), "SELECT 1") == 1
         await server.stop()
         assert stranger.poll() is None
     finally:
         stranger.kill()
         stranger.wait()
+
+
+async def test_a_stale_pid_file_with_a_strangers_pid_harms_nobody(stopped_folder: Path) -> None:
+    server = EmbeddedPostgres(stopped_folder)
+    await server.start()
+    lines = (stopped_folder / "postgres" / "postmaster.pid").read_text().splitlines()
+    await server.stop()
+    await _check_start_beside_a_stranger(server, stopped_folder / "postgres" / "postmaster.pid", lines)
 
 
 async def test_a_stale_socket_lock_with_a_strangers_pid_is_no_obstacle(stopped_folder: Path) -> None:
@@ -131,17 +135,7 @@ async def test_a_stale_socket_lock_with_a_strangers_pid_is_no_obstacle(stopped_f
     (lock,) = (stopped_folder / "socket").glob(".s.PGSQL.*.lock")
     lines = lock.read_text().splitlines()
     await server.stop()
-    account = server_account()
-    stranger = subprocess.Popen(["/bin/sleep", "60"], **account.spawn_options())
-    try:
-        lock.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
-        account.take(lock)
-        assert await fetch(await server.start(), "SELECT 1") == 1
-        await server.stop()
-        assert stranger.poll() is None
-    finally:
-        stranger.kill()
-        stranger.wait()
+    await _check_start_beside_a_stranger(server, lock, lines)
 
 
 async def test_a_server_on_its_way_down_is_waited_for(stopped_folder: Path) -> None:

@@ -7,8 +7,6 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +18,6 @@ from tests.rotation.killed import (
     begin,
     check_current,
     check_known,
-    prepare,
     quiet,
     settle,
 )
@@ -29,18 +26,6 @@ from tests.support.node import Inside, rows
 
 KILLS = int(os.environ.get("HOLDFAST_KILLS", "10"))
 _LONGEST_LIFE_S = 0.3
-
-
-@pytest.fixture
-def ground(database_url: str, redis_url: str, data_folder: Path) -> Ground:
-    return Ground(database_url, redis_url, data_folder)
-
-
-@pytest.fixture
-async def inside(ground: Ground) -> AsyncIterator[Inside]:
-    async with ground.node() as node:
-        await prepare(ground, node)
-        yield node
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -7,15 +7,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncpg
-import pytest
 
 from holdfast.domain.policy import AccessContext
 from holdfast.domain.rotation import Phase
 from holdfast.service.manager import SecretsService
-from tests.rotation.killed import Ground, prepare
+from tests.rotation.killed import Ground
 from tests.rotation.test_rotation import let_pass
 from tests.support.node import Inside
 
@@ -67,18 +65,6 @@ async def consuming(service: SecretsService) -> AsyncIterator[Consumers]:
         yield consumers
         for task in tasks:
             task.cancel()
-
-
-@pytest.fixture
-def ground(database_url: str, redis_url: str, data_folder: Path) -> Ground:
-    return Ground(database_url, redis_url, data_folder)
-
-
-@pytest.fixture
-async def inside(ground: Ground) -> AsyncIterator[Inside]:
-    async with ground.node() as node:
-        await prepare(ground, node)
-        yield node
 
 
 async def late(service: SecretsService) -> list[str]:

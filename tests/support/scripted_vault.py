@@ -101,6 +101,17 @@ class ScriptedVault:
     def url(self) -> str:
         return f"https://127.0.0.1:{self._port}"
 
+    def environ(self) -> dict[str, str]:
+        """Return the settings of a process that is to use this vault."""
+        return {
+            "AZURE_KEYVAULT_URL": self.url,
+            "AZURE_AUTHORITY_HOST": self.url,
+            "AZURE_TENANT_ID": TENANT,
+            "AZURE_CLIENT_ID": CLIENT_ID,
+            "AZURE_CLIENT_SECRET": CLIENT_SECRET,
+            "HOLDFAST_KEYVAULT_CA": str(self.ca_file),
+        }
+
     def connect(self, **options: Any) -> Vault:
         """Return the real store on this vault; close it yourself."""
         identity = {"tenant_id": TENANT, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
