@@ -1,0 +1,30 @@
+"""What a node tells of itself."""
+
+from dataclasses import dataclass, field
+
+from holdfast.config import parsing
+from holdfast.config.environment import variable
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ObservabilitySettings:
+    """What a node tells of itself."""
+
+    metrics_token: str | None = field(
+        default=None,
+        metadata=variable(
+            "HOLDFAST_METRICS_TOKEN",
+            "What Prometheus proves itself with at /metrics: 32 to 256 characters. Without it there is no /metrics.",
+            parsing.scrape_token,
+            secret=True,
+        ),
+    )
+    log_level: str = field(
+        default="info",
+        metadata=variable(
+            "HOLDFAST_LOG_LEVEL",
+            "debug, info, warning or error.",
+            parsing.choice("debug", "info", "warning", "error"),
+            default="info",
+        ),
+    )

@@ -1,0 +1,100 @@
+"""Where secrets are kept, under which keys, and what is kept of them."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from holdfast.config import parsing
+from holdfast.config.environment import default_data_dir, variable
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StorageSettings:
+    """Where secrets are kept, under which keys, and what is kept of them."""
+
+    database_url: str | None = field(
+        default=None,
+        metadata=variable(
+            "DATABASE_URL",
+            "PostgreSQL 14 or newer. Without it, Holdfast runs its own in the data folder.",
+            parsing.database_url,
+            secret=True,
+        ),
+    )
+    encryption_key: str | None = field(
+        default=None,
+        metadata=variable(
+            "FALLBACK_ENCRYPTION_KEY",
+            "32 random bytes in base64 that encrypt what is stored. Required with DATABASE_URL.",
+            parsing.key,
+            default="made in the data folder",
+            secret=True,
+        ),
+    )
+    decryption_keys: tuple[str, ...] = field(
+        default=(),
+        metadata=variable(
+            "HOLDFAST_DECRYPTION_KEYS",
+            "Former keys, comma-separated: they still decrypt, and encrypt nothing new.",
+            parsing.keys,
+            secret=True,
+        ),
+    )
+    redis_url: str | None = field(
+        default=None,
+        metadata=variable("REDIS_URL", "A shared cache; only ever a help to speed.", parsing.redis_url, secret=True),
+    )
+    cache_ttl: timedelta = field(
+        default=timedelta(seconds=60),
+        metadata=variable(
+            "SECRET_CACHE_TTL",
+            "Seconds that a cached answer is fresh: 1 to 3600.",
+            parsing.seconds(1, 3600),
+            default="60",
+        ),
+    )
+    cache_entries: int = field(
+        default=10_000,
+        metadata=variable(
+            "HOLDFAST_CACHE_ENTRIES",
+            "Answers kept in memory at most: 1 to 1000000.",
+            parsing.number(1, 1_000_000),
+            default="10000",
+        ),
+    )
+    data_dir: Path = field(
+        default_factory=default_data_dir,
+        metadata=variable(
+            "HOLDFAST_DATA_DIR",
+            "The folder for keys, certificates and the embedded PostgreSQL.",
+            parsing.folder,
+            default="~/.local/share/holdfast; as root /var/lib/holdfast",
+        ),
+    )
+    retention_days: int = field(
+        default=90,
+        metadata=variable(
+            "HOLDFAST_RETENTION_DAYS",
+            "Days for which a deleted secret can be recovered: 7 to 90.",
+            parsing.number(7, 90, " of days"),
+            default="90",
+        ),
+    )
+    purge_protection: bool = field(
+        default=False,
+        metadata=variable(
+            "HOLDFAST_PURGE_PROTECTION",
+            "Refuse every purge before the retention has passed.",
+            parsing.boolean,
+            default="false",
+        ),
+    )
+    refuse_outside_validity: bool = field(
+        default=False,
+        metadata=variable(
+            "HOLDFAST_REFUSE_OUTSIDE_VALIDITY",
+            "Refuse reads of expired and not yet valid secrets; Key Vault serves them.",
+            parsing.boolean,
+            default="false",
+        ),
+    )

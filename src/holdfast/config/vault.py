@@ -1,0 +1,86 @@
+"""Which key vault stands behind a node, as whom it goes there, and how long it waits."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from holdfast.config import parsing
+from holdfast.config.environment import variable
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class VaultSettings:
+    """Which key vault stands behind a node, as whom it goes there, and how long it waits."""
+
+    keyvault_name: str | None = field(
+        default=None,
+        metadata=variable(
+            "AZURE_KEYVAULT_NAME", "The key vault, by name. Without a vault, Holdfast stands alone.", parsing.vault_name
+        ),
+    )
+    keyvault_url: str | None = field(
+        default=None,
+        metadata=variable(
+            "AZURE_KEYVAULT_URL", "The key vault, by address (another cloud, a Holdfast server).", parsing.origin
+        ),
+    )
+    keyvault_ca: Path | None = field(
+        default=None,
+        metadata=variable(
+            "HOLDFAST_KEYVAULT_CA",
+            "PEM file of further CAs to trust for the vault and its token endpoint.",
+            parsing.file,
+        ),
+    )
+    tenant_id: str | None = field(
+        default=None, metadata=variable("AZURE_TENANT_ID", "The tenant of the service principal.", parsing.text)
+    )
+    client_id: str | None = field(
+        default=None,
+        metadata=variable(
+            "AZURE_CLIENT_ID", "The service principal, or a user-assigned managed identity.", parsing.text
+        ),
+    )
+    client_secret: str | None = field(
+        default=None,
+        metadata=variable(
+            "AZURE_CLIENT_SECRET",
+            "The service principal's secret; without it, a managed identity is used.",
+            parsing.text,
+            secret=True,
+        ),
+    )
+    authority_host: str | None = field(
+        default=None,
+        metadata=variable(
+            "AZURE_AUTHORITY_HOST",
+            "Where tokens for the vault are issued.",
+            parsing.authority,
+            default="Azure's public cloud",
+        ),
+    )
+    read_patience: timedelta = field(
+        default=timedelta(milliseconds=750),
+        metadata=variable(
+            "HOLDFAST_READ_PATIENCE_MS",
+            "Milliseconds that a read waits for Key Vault before the mirror answers: 10 to 30000.",
+            parsing.milliseconds(10, 30_000),
+            default="750",
+        ),
+    )
+    sync_interval: timedelta = field(
+        default=timedelta(minutes=5),
+        metadata=variable(
+            "HOLDFAST_SYNC_INTERVAL",
+            "Seconds between comparisons of the mirror with the whole vault: 1 to 86400.",
+            parsing.seconds(1, 86_400),
+            default="300",
+        ),
+    )
+
+    @property
+    def vault_url(self) -> str | None:
+        """The vault's address without a trailing slash, or None: standalone."""
+        if self.keyvault_name is not None:
+            return f"https://{self.keyvault_name}.vault.azure.net"
+        return self.keyvault_url
