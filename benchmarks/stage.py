@@ -20,7 +20,8 @@ from azure.keyvault.secrets.aio import SecretClient
 from benchmarks import processes
 from benchmarks.processes import Server
 from holdfast import AccessContext, SecretsService, Settings, create_secrets_service
-from holdfast.bootstrap.node import Parts
+from holdfast.bootstrap.facade import use_cases
+from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
 from holdfast.crypto.keyring import generate_key
 from holdfast.domain.audit import AuditRecord
@@ -227,7 +228,7 @@ def logging_to(settings: Settings, log: Callable[[Database], AuditLog]) -> Secre
 
     async def start(stack: AsyncExitStack) -> UseCases:
         database, parts = await open_parts(stack, settings)
-        return replace(parts.use_cases(), guard=Guard(parts.book, log(database), parts.clock))
+        return replace(use_cases(parts), guard=Guard(parts.book, log(database), parts.clock))
 
     return SecretsService(start)
 

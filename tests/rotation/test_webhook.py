@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from aiohttp import web
 from holdfast.domain.rotation import Phase
 from holdfast.domain.secret import RotationPolicy
 from holdfast.errors import InvalidInput, RotationFailed
-from holdfast.rotators.webhook import PublicAddresses, permitted, public
 from tests.support.node import opened
 
 KEY = b"k" * 32
@@ -102,61 +100,6 @@ async def test_a_private_receiver_is_not_called_unless_it_is_allowed(
         with pytest.raises(RotationFailed, match="no answer"):
             await inside.service.rotate_secret("k")
     assert receiver.seen == []
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("http://hooks.example/", "https://hooks.example:8443/", "ftp://hooks.example/", "file:///etc/passwd", ""),
-        *(
-            "https://127.0.0.1/",
-            "https://10.1/",
-            "https://169.254.169.254/latest",
-            "https://[::1]/",
-            "https://[fe80::1]/",
-        ),
-        *("https://0/", "https://2130706433/", "https://127.1/", "https://me:pw@hooks.example/", "https://a\\@b/"),
-        *(
-            "https://hooks.example:0x/",
-            "https://hooks.example/\n",
-            "https://hooks.example /",
-            "https://ho%6fks.example/",
-        ),
-        *("https://allowed.example@evil.example/", "https://allowed.example:8444/", "http://allowed.example:8443/"),
-    ],
-)
-def test_what_is_no_target_is_refused(url: str) -> None:
-    with pytest.raises(InvalidInput, match="HOLDFAST_WEBHOOK_TARGETS"):
-        permitted(url, {"https://allowed.example:8443"})
-
-
-def test_public_targets_and_those_allowed_by_name_are_taken() -> None:
-    for url in ("https://hooks.example/a?b", "https://hooks.example:443/", "https://allowed.example:8443/x"):
-        assert permitted(url, {"https://allowed.example:8443"}).geturl() == url
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        *("127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1"),
-        *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%1", "fc00::1", "ff02::1", "::ffff:10.0.0.1"),
-        *("64:ff9b::a00:1", "2002:a00:1::", "2001::1", "not an address"),
-    ],
-)
-def test_addresses_that_are_not_public(address: str) -> None:
-    assert not public(address)
-
-
-def test_addresses_that_are_public() -> None:
-    assert public("93.184.215.14")
-    assert public("2606:4700::1111")
-    assert public("::ffff:93.184.215.14")
-
-
-@pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f000001", "127.1"])
-async def test_a_name_that_leads_to_a_private_address_is_not_connected_to(host: str) -> None:
-    with pytest.raises(OSError, match="not a public address"):
-        await PublicAddresses().resolve(host, 443, socket.AF_INET)
 
 
 @pytest.mark.parametrize("key", ["", "whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=", "whsec_!!!"])

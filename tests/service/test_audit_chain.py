@@ -177,7 +177,7 @@ async def test_a_record_without_a_place_is_found_and_gets_one(inside: Inside, da
     await inside.service.set_secret("k", "v")
     assert await fetch(database_url, "SELECT count(*) FROM secret_access_logs") == 0
     assert [record.operation for record in await inside.service.get_access_history("k")] == ["set"]
-    async with opened(database_url, inside.parts._settings.data_dir / "other") as other:
+    async with opened(database_url, inside.parts.settings.data_dir / "other") as other:
         other.parts.trail.take_in()
     assert await fetch(database_url, "SELECT count(*) FROM audit_outbox") == 0
     history = await inside.service.get_access_history("k")

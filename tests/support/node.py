@@ -12,7 +12,8 @@ from uuid import UUID
 import asyncpg
 
 from holdfast.bootstrap import create_secrets_service
-from holdfast.bootstrap.node import Parts
+from holdfast.bootstrap.facade import use_cases
+from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.storage import key_ring, open_installation
 from holdfast.config import Settings
 from holdfast.domain.chain import OPEN, Entry
@@ -54,10 +55,10 @@ class Inside:
 
     def __init__(self, parts: Parts, database: Database) -> None:
         self.parts, self.database = parts, database
-        use_cases = parts.use_cases()
+        started_with = use_cases(parts)
 
         async def started(_: object) -> Any:
-            return use_cases
+            return started_with
 
         self.service = SecretsService(started)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from holdfast.bootstrap.background import gauging
 from holdfast.domain.secret import Source
 from holdfast.errors import AccessDenied, BackendUnavailable, HoldfastError, InvalidInput
 from holdfast.telemetry.cells import Cells, shared_file
@@ -131,7 +132,7 @@ async def test_a_node_counts_what_it_does_and_names_nobody(
             await service.get_secret("db-password", context=ALICE)
         with pytest.raises(InvalidInput):
             await service.get_secret("not a name")
-        await node.parts.gauging().look()
+        await gauging(node.parts).look()
         text = service.metrics()
     found = samples(text)
     assert answered(found) == 3

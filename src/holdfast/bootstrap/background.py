@@ -1,0 +1,55 @@
+"""What goes on beside serving, on every node."""
+
+from collections.abc import Coroutine
+from importlib.metadata import version
+from typing import Any
+
+from holdfast.bootstrap.parts import Parts
+from holdfast.bootstrap.telemetry import Gauging
+from holdfast.service.installation.housekeeping import Housekeeping
+from holdfast.service.installation.presence import Presence
+from holdfast.stores.postgres.migrations import schema_version
+
+
+def background(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
+    """What has to go on beside serving."""
+    housekeeping = Housekeeping(
+        ledger=parts.ledger,
+        guard=parts.guard,
+        writer=parts.writer,
+        clock=parts.clock,
+        scrubber=parts.scrubber,
+        local=parts.audit.spool,
+        archive=parts.audit.archive,
+        take_in=parts.trail.take_in,
+    )
+    presence = Presence(
+        parts.nodes,
+        parts.clock,
+        release=version("holdfast"),
+        schema_version=schema_version(),
+        backends=parts.backends,
+        counted=parts.replica.primary.share_among if parts.replica else lambda _: None,
+    )
+    return {
+        "housekeeping": housekeeping.run(),
+        "presence": presence.run(),
+        "gauges": gauging(parts).run(),
+        "token uses": parts.identities.tokens.note_uses(),
+        **parts.rotation.background(),
+        **parts.audit.background(),
+        **(parts.replica.background() if parts.replica else {}),
+    }
+
+
+def gauging(parts: Parts) -> Gauging:
+    """What looks at this node now and then, for its metrics."""
+    return Gauging(
+        recorder=parts.recorder,
+        backends=parts.backends,
+        journal=parts.journal,
+        sync=parts.sync_state,
+        rotations=parts.rotation.store,
+        clock=parts.clock,
+        for_vault=parts.replica is not None,
+    )

@@ -1,0 +1,103 @@
+"""The use cases of a node, as the facade calls them."""
+
+from holdfast.bootstrap.parts import Parts
+from holdfast.service.access.authorisation import Authorisation
+from holdfast.service.access.control import AccessControl
+from holdfast.service.access.explaining import Explainer
+from holdfast.service.access.roles import RoleControl
+from holdfast.service.access.simulation import Simulator
+from holdfast.service.installation.reports import Reporter
+from holdfast.service.manager import UseCases
+from holdfast.service.secrets.backup import Backup
+from holdfast.service.secrets.caching import CacheControl
+from holdfast.service.secrets.listing import Lister
+from holdfast.service.vault.control import VaultControl
+from holdfast.telemetry.exposition import exposition
+
+
+def use_cases(parts: Parts) -> UseCases:
+    """What the facade calls."""
+    replica = parts.replica
+    return UseCases(
+        guard=parts.guard,
+        reader=parts.reader,
+        writer=parts.writer,
+        lister=Lister(parts.ledger, parts.guard, parts.reader.discover),
+        access=_access(parts),
+        authorisation=_authorisation(parts),
+        directory=parts.directory,
+        identities=parts.identities.identities,
+        tokens=parts.identities.tokens,
+        clients=parts.identities.clients,
+        reporter=_reporter(parts),
+        audit=parts.audit.use_cases(parts.guard),
+        backup=_backup(parts),
+        caches=_cache_control(parts),
+        rotations=parts.rotation.rotations,
+        rollbacks=parts.rotation.rollbacks,
+        handlers=parts.rotation.handlers,
+        vault=VaultControl(parts.guard, replica.sync if replica else None, replica.reconciler if replica else None),
+        backends=parts.backends,
+        for_vault=replica is not None,
+        tenant=str(parts.installation.tenant),
+        own_database=parts.own_database,
+        clock=parts.clock,
+        telemetry=parts.recorder,
+        metrics=lambda: exposition(parts.recorder.cells),
+    )
+
+
+def _access(parts: Parts) -> AccessControl:
+    return AccessControl(
+        guard=parts.guard,
+        book=parts.book,
+        rules=parts.rules,
+        clock=parts.clock,
+    )
+
+
+def _authorisation(parts: Parts) -> Authorisation:
+    return Authorisation(
+        roles=RoleControl(guard=parts.guard, rules=parts.rules, clock=parts.clock),
+        explainer=Explainer(guard=parts.guard, book=parts.book, clock=parts.clock),
+        simulator=Simulator(guard=parts.guard, book=parts.book, requests=parts.requests, clock=parts.clock),
+    )
+
+
+def _reporter(parts: Parts) -> Reporter:
+    return Reporter(
+        guard=parts.guard,
+        ledger=parts.ledger,
+        reports=parts.reports,
+        audit=parts.audit.search,
+        journal=parts.journal,
+        sync=parts.sync_state,
+        nodes=parts.nodes,
+        rotations=parts.rotation.store,
+        clock=parts.clock,
+        backends=parts.backends,
+        probe=parts.probe,
+        ignored_rules=parts.book.ignored,
+    )
+
+
+def _backup(parts: Parts) -> Backup:
+    return Backup(
+        ledger=parts.ledger,
+        mirror=parts.mirror,
+        sealer=parts.sealer,
+        clock=parts.clock,
+        guard=parts.guard,
+        announcer=parts.announcer,
+    )
+
+
+def _cache_control(parts: Parts) -> CacheControl:
+    return CacheControl(
+        guard=parts.guard,
+        reader=parts.reader,
+        ledger=parts.ledger,
+        coherence=parts.coherence,
+        local=parts.local,
+        shared=parts.shared,
+    )

@@ -1,0 +1,195 @@
+"""The adapters and use cases of a node, wired."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from holdfast.bootstrap.audit import AuditParts
+from holdfast.bootstrap.identities import IdentityParts, open_directory
+from holdfast.bootstrap.replica import Replica, open_replica
+from holdfast.bootstrap.rotation import open_rotations
+from holdfast.cache.memory import MemoryCache
+from holdfast.cache.redis import RedisCache
+from holdfast.config import Settings
+from holdfast.crypto.envelope import Envelope
+from holdfast.crypto.keyring import KeyRing
+from holdfast.domain.leases import Leases
+from holdfast.domain.names import SecretName
+from holdfast.ports import BackendHealth
+from holdfast.resilience.singleflight import SingleFlight
+from holdfast.service.access.grants import GrantBook
+from holdfast.service.access.guard import Guard
+from holdfast.service.access.rules import Rules
+from holdfast.service.installation.outages import Outages
+from holdfast.service.secrets.announcing import Announcer
+from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.mirror import Mirror
+from holdfast.service.secrets.reading import Reader, ReadPolicy
+from holdfast.service.secrets.writing import Writer
+from holdfast.stores.postgres.access import PostgresReports
+from holdfast.stores.postgres.database import Database, Installation
+from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
+from holdfast.stores.postgres.grants import PostgresGrants, PostgresRequests
+from holdfast.stores.postgres.journal import PostgresJournal
+from holdfast.stores.postgres.ledger import PostgresLedger
+from holdfast.stores.postgres.nodes import PostgresNodes
+from holdfast.stores.postgres.scrubbing import PostgresScrubber
+from holdfast.stores.postgres.sync_state import PostgresSyncState
+from holdfast.telemetry.cells import Cells
+from holdfast.telemetry.recorder import Recorder
+
+_PROBED: Final = SecretName("holdfast-probe")
+"""Looked up in Redis to see whether it answers; what is found under it does not matter."""
+
+
+class Parts:
+    """The adapters and use cases of a node, wired."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ring: KeyRing,
+        database: Database,
+        installation: Installation,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.settings, self.installation = settings, installation
+        self.recorder = recorder or Recorder(Cells.alone())
+        self.own_database = settings.database_url is None and database.owned
+        self.feed = PostgresFeed(database)
+        self.clock = DatabaseClock(self.feed)
+        self.sealer = Envelope(ring)
+        self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
+        self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
+        self.nodes = PostgresNodes(database)
+        self.scrubber = PostgresScrubber(database)
+        self.audit = AuditParts(settings, database, self.sealer, self.clock, self.recorder)
+        self.trail = self.audit.trail
+        self.grants, self.requests = PostgresGrants(database), PostgresRequests(database)
+        leases = Leases(settings.grant_lease, settings.grant_leases)
+        self.directory = open_directory(database, self.sealer, self.clock)
+        self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, leases, self.directory.groups_of)
+        self.guard = Guard(self.book, self.trail, self.clock)
+        self._lease = timedelta(seconds=leases.longest)
+        self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
+        self.shared = self._shared()
+        self._flights: SingleFlight[Any, Any] = SingleFlight()
+        self.coherence = Coherence(self.local, self.shared, self._flights, self.book, self.directory)
+        self.mirror = Mirror(self.ledger, self.sealer, self.clock)
+        self.replica = self._replica()
+        self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
+        self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
+        self.identities = self._identities(database)
+        self.backends = Outages(self._look, self.clock.now)
+        self.rotation = open_rotations(
+            settings,
+            database,
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            writer=self.writer,
+            reader=self.reader,
+            telemetry=self.recorder,
+        )
+
+    def _replica(self) -> Replica | None:
+        if not self.settings.vault_url:
+            return None
+        return open_replica(
+            self.settings,
+            ledger=self.ledger,
+            journal=self.journal,
+            sync_state=self.sync_state,
+            sealer=self.sealer,
+            clock=self.clock,
+            unsettled=self.coherence.unsettled,
+            telemetry=self.recorder,
+        )
+
+    def _shared(self) -> RedisCache | None:
+        url, namespace = self.settings.redis_url, str(self.installation.id)
+        return RedisCache(url, namespace=namespace, max_ttl=self.settings.cache_ttl) if url else None
+
+    def _rules(self) -> Rules:
+        return Rules(
+            guard=self.guard,
+            book=self.book,
+            store=self.grants,
+            sealer=self.sealer,
+            clock=self.clock,
+            announce=self.coherence.rules_changed,
+        )
+
+    def _identities(self, database: Database) -> IdentityParts:
+        return IdentityParts(
+            database,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            book=self.book,
+            directory=self.directory,
+            announce=self.coherence.rules_changed,
+        )
+
+    def _reader(self) -> Reader:
+        return Reader(
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            feed=self.feed,
+            local=self.local,
+            shared=self.shared,
+            flights=self._flights,
+            unsettled=self.coherence.unsettled,
+            absences=self.coherence.absences,
+            upstream=self.replica.upstream if self.replica else None,
+            policy=ReadPolicy(
+                cache_ttl=self.settings.cache_ttl,
+                lease=self._lease,
+                refuse_outside_validity=self.settings.refuse_outside_validity,
+            ),
+        )
+
+    def _writer(self) -> Writer:
+        return Writer(
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            announcer=self.announcer,
+            retention_days=self.settings.retention_days,
+            purge_protection=self.settings.purge_protection,
+        )
+
+    def _look(self) -> Sequence[BackendHealth]:
+        """Every backend as this node sees it now."""
+        degraded = self.trail.degraded
+        detail = "records go to the local log and are shipped later" if degraded else ""
+        vault, shared = self.replica, self.shared
+        return (
+            BackendHealth(name="postgresql", configured=True, healthy=self.feed.live()),
+            BackendHealth(name="audit", configured=True, healthy=not degraded, detail=detail),
+            BackendHealth(name="redis", configured=shared is not None, healthy=shared is None or shared.healthy()),
+            vault.health() if vault else BackendHealth(name="keyvault", configured=False, healthy=True),
+        )
+
+    async def probe(self) -> dict[str, str]:
+        """Ask Redis and Key Vault something; PostgreSQL is asked all the time."""
+        if self.shared is not None:
+            await self.shared.get(_PROBED)
+        fault = await self.replica.probe() if self.replica is not None else None
+        return {"keyvault": fault} if fault is not None else {}
+
+    async def close(self) -> None:
+        """Close what the parts opened; the database is closed by whoever opened it."""
+        await self.audit.close()
+        await self._flights.aclose()
+        if self.replica is not None:
+            await self.replica.aclose()
+        if self.shared is not None:
+            await self.shared.aclose()
+        await self.local.aclose()

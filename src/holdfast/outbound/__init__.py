@@ -1,0 +1,1 @@
+"""Messages to addresses that users name: which may be called at all, and how they are signed and sent."""

@@ -1,0 +1,88 @@
+"""Where messages may go: to public addresses over HTTPS, and to origins that the operator allowed by name."""
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Collection
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+_HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
+
+_DETOURS: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+"""IPv6 prefixes that lead to IPv4 addresses (NAT64, 6to4, Teredo), private ones among them."""
+
+
+def permitted(url: str, allowed: Collection[str]) -> SplitResult:
+    """Return the parts of a URL that a message may be sent to.
+
+    Raises:
+        ValueError: it is no such URL; the text says why, as the rest of a sentence.
+    """
+    try:
+        parts = urlsplit(url)
+        origin = origin_of(parts)
+    except ValueError:
+        raise ValueError("is no URL") from None
+    if not url.isascii() or not url.isprintable() or set(url) & set(" \\#"):
+        raise ValueError("holds characters that a URL to call cannot have")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds a credential; the signature says who calls")
+    if origin in allowed:
+        return parts
+    host = parts.hostname or ""
+    if parts.scheme != "https" or parts.port not in (None, 443) or not _HOST.fullmatch(host):
+        raise ValueError("is not https://host/… on port 443")
+    if host.rpartition(".")[2].isdigit() and not public(host):
+        raise ValueError("is not a public address")
+    return parts
+
+
+def origin_of(parts: SplitResult) -> str:
+    """Return the origin of a URL, without the port that its scheme has anyway."""
+    port = parts.port
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    usual: Any = {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + ("" if port in (None, usual) else f":{port}")
+
+
+class PublicAddresses(AbstractResolver):
+    """Looks a host up once, and lets a connection be made to public addresses of it only, and to no others."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host.
+
+        Raises:
+            OSError: it has none, or one that is not public.
+        """
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        addresses: list[tuple[socket.AddressFamily, str]] = [(each[0], str(each[4][0])) for each in found]
+        if not addresses or not all(public(address) for _, address in addresses):
+            raise OSError("not a public address")
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
+            for kind, address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+
+def public(address: str) -> bool:
+    """Whether an IP address is one of the public internet's."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return public(str(parsed.ipv4_mapped))
+        if any(parsed in network for network in _DETOURS):
+            return False
+    return parsed.is_global and not parsed.is_multicast
