@@ -12,7 +12,9 @@ import pytest
 
 from holdfast.domain.secret import Attributes, Source
 from holdfast.errors import BackendUnavailable, InvalidInput
+from holdfast.stores.postgres.database import COMMAND_TIMEOUT_S
 from holdfast.stores.postgres.errors import translating
+from tests.support.cable import cable_to
 from tests.support.node import opened, within
 from tests.support.postgres import TEMPLATE, execute, for_database
 from tests.support.scripted_vault import ScriptedVault
@@ -90,3 +92,34 @@ async def test_a_time_out_is_an_outage_though_it_began_with_a_cancellation() -> 
     with pytest.raises(BackendUnavailable), translating():
         async with asyncio.timeout(0):
             await asyncio.sleep(3600)
+
+
+async def test_reads_do_not_each_wait_for_a_database_that_is_silent(database_url: str, tmp_path: Path) -> None:
+    async with cable_to(database_url) as cable, opened(cable.dsn, tmp_path, cache_ttl=timedelta(seconds=1)) as node:
+        await node.service.set_secret("k", "v")
+        await node.service.get_secret("k")
+        cable.freeze()
+
+        async def given_up() -> bool:
+            return not node.parts.feed.answering()
+
+        await within(30, given_up)
+        patience = asyncio.create_task(asyncio.sleep(COMMAND_TIMEOUT_S))  # what each would wait for otherwise
+        for _ in range(50):
+            secret = await node.service.get_secret("k")
+            assert (secret.value, secret.source) == ("v", Source.CACHE)
+        with pytest.raises(BackendUnavailable, match="no sign of life"):
+            await node.service.set_secret("k", "w")
+        assert not patience.done()
+        patience.cancel()
+        cable.mend()
+
+        async def changed() -> bool:
+            try:
+                await node.service.set_secret("k", "w")
+            except BackendUnavailable:
+                return False
+            return True
+
+        await within(30, changed)
+        assert (await node.service.get_secret("k")).value == "w"

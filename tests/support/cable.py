@@ -7,12 +7,15 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 
 class Cable:
-    """Listens on loopback and passes bytes on. ``cut`` ends every connection and refuses new ones."""
+    """Listens on loopback and passes bytes on. ``cut`` ends every connection and refuses new ones; ``freeze`` keeps
+    them, and nothing passes until ``mend``."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._ends: set[asyncio.StreamWriter] = set()
         self._whole = True
+        self._passing = asyncio.Event()
+        self._passing.set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -30,6 +33,7 @@ class Cable:
     async def remove(self) -> None:
         assert self._server is not None
         self.cut()
+        self._passing.set()
         self._server.close()
         await self._server.wait_closed()
 
@@ -38,8 +42,12 @@ class Cable:
         for end in self._ends:
             end.transport.abort()
 
+    def freeze(self) -> None:
+        self._passing.clear()
+
     def mend(self) -> None:
         self._whole = True
+        self._passing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._whole:
@@ -49,7 +57,7 @@ class Cable:
         ends = {writer, far_writer}
         self._ends |= ends
         try:
-            await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
+            await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
         finally:
             self._ends -= ends
 
@@ -62,13 +70,13 @@ class Cable:
             )
         return await asyncio.open_connection(url.hostname, url.port or 5432)
 
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self._passing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
 
 
 @asynccontextmanager

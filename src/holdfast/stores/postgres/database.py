@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
-from holdfast.errors import StartupError
+from holdfast.errors import BackendUnavailable, StartupError
 from holdfast.stores.postgres.errors import translating, unconfirmed
 
 _log: Final = logging.getLogger(__name__)
@@ -21,7 +21,8 @@ OLDEST_SERVER: Final = 14
 """PostgreSQL's oldest supported major version on the day of this release."""
 
 _CONNECT_TIMEOUT_S: Final = 5.0
-_COMMAND_TIMEOUT_S: Final = 5.0
+COMMAND_TIMEOUT_S: Final = 5.0
+"""For one statement with its answer."""
 
 
 class Database:
@@ -37,6 +38,8 @@ class Database:
         self._max_connections = max_connections
         self.recorded: Callable[[], None] = lambda: None
         """To be called after a commit that stored an audit record; whoever chains records listens here."""
+        self.answering: Callable[[], bool] = lambda: True
+        """Whether PostgreSQL gives signs of life; whoever asks it all the time says so here."""
 
     @property
     def owned(self) -> bool:
@@ -64,7 +67,7 @@ class Database:
                 min_size=1,
                 max_size=self._max_connections,
                 timeout=_CONNECT_TIMEOUT_S,
-                command_timeout=_COMMAND_TIMEOUT_S,
+                command_timeout=COMMAND_TIMEOUT_S,
                 max_inactive_connection_lifetime=300,
                 reset=_leave_as_is,
                 server_settings={"application_name": "holdfast", "timezone": "UTC"},
@@ -76,8 +79,13 @@ class Database:
             ) from error
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection; errors of connectivity become ``BackendUnavailable``."""
+    async def connection(self, *, probing: bool = False) -> AsyncIterator[Connection]:
+        """Lend a connection; errors of connectivity become ``BackendUnavailable``.
+
+        A server that is silent is not asked, so that nobody waits for it in vain, but by whoever is ``probing``.
+        """
+        if not probing and not self.answering():
+            raise BackendUnavailable("PostgreSQL gives no sign of life; try again")
         with translating():
             async with self._pool.acquire(timeout=_CONNECT_TIMEOUT_S) as connection:
                 yield connection
@@ -100,6 +108,11 @@ class Database:
                 raise
             with unconfirmed():
                 await transaction.commit()
+
+    async def renew(self) -> None:
+        """Let no connection of before be lent again: what is silent now may stay so when the server is back."""
+        with suppress(asyncpg.InterfaceError):  # a pool that the application has closed
+            await self._pool.expire_connections()
 
     async def close(self) -> None:
         """Close the pool if it is ours."""

@@ -26,6 +26,9 @@ HEARTBEAT_S: Final = 0.5
 LIVE_WITHIN_S: Final = 1.0
 """Without one for this long, a commit may have been missed: caches are then checked against the database."""
 
+SILENT_AFTER_S: Final = 2.0
+"""Without one for this long, and with a question unanswered, PostgreSQL is taken for silent and not waited for."""
+
 
 class PostgresFeed:
     """Implements ``ports.Feed`` on one connection that listens all the time, and ``now()`` by the database's clock."""
@@ -33,13 +36,17 @@ class PostgresFeed:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._contact = self._beaten_at = float("-inf")
-        self._listening = False
+        self._listening = self._unanswered = False
         self._told: tuple[datetime, float] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def live(self) -> bool:
         """See the port."""
         return self._listening and self.seconds_since_contact() < LIVE_WITHIN_S
+
+    def answering(self) -> bool:
+        """Whether PostgreSQL gives signs of life."""
+        return not self._unanswered or self.seconds_since_contact() < SILENT_AFTER_S
 
     def seconds_since_contact(self) -> float:
         """See the port."""
@@ -57,6 +64,7 @@ class PostgresFeed:
 
     async def start(self, listener: FeedListener) -> None:
         """Listen from now on; returns once the first resynchronisation is through."""
+        self._database.answering = self.answering
         started = asyncio.Event()
         self._task = asyncio.create_task(self._run(listener, started), name="feed")
         with suppress(TimeoutError):
@@ -71,10 +79,12 @@ class PostgresFeed:
     async def _run(self, listener: FeedListener, started: asyncio.Event) -> None:
         while True:
             try:
-                async with self._database.connection() as connection:
+                async with self._database.connection(probing=True) as connection:
                     await self._follow(connection, listener, started)
             except BackendUnavailable as error:
                 _log.warning("The feed lost PostgreSQL: %s", error)
+                self._unanswered = True
+                await self._database.renew()
             except Exception:  # whoever may write to the database may also send us nonsense: begin anew
                 _log.exception("The feed failed")
             finally:
@@ -88,6 +98,7 @@ class PostgresFeed:
             inbox.put_nowait(payload)
 
         await connection.add_listener(CHANNEL, receive)
+        self._unanswered = False
         try:
             await listener.resynchronise()
             await self._beat(connection, inbox, listener)
@@ -118,7 +129,11 @@ class PostgresFeed:
         older than that moment is acted on.
         """
         asked_at = time.monotonic()
-        row = await connection.fetchrow(load("feed")["beat"], timeout=LIVE_WITHIN_S)
+        try:
+            row = await connection.fetchrow(load("feed")["beat"], timeout=LIVE_WITHIN_S)
+        except TimeoutError:
+            self._unanswered = True  # said at once: a dead connection is slow to give back
+            raise
         self._told = (row["now"], time.monotonic())
         for _ in range(inbox.qsize()):
             await _deliver(inbox.get_nowait(), listener)
