@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from holdfast.auth.jwks import KEEP_S, RENEW_AFTER_S, UNKNOWN_KEY_PAUSE_S
+from holdfast.auth.keptkeys import KeptKeys
 from holdfast.auth.oidc import MAX_TOKEN_LENGTH, Issuers, Vouched
 from holdfast.config.issuers import IssuerSettings
 from holdfast.errors import BackendUnavailable, Unauthenticated
@@ -56,9 +57,9 @@ def trusting(issuer: LocalIssuer, **more: Any) -> IssuerSettings:
 class Border:
     """Where tokens of one issuer are checked."""
 
-    def __init__(self, settings: IssuerSettings) -> None:
+    def __init__(self, settings: IssuerSettings, kept: KeptKeys | None = None) -> None:
         self.clock = VirtualClock(start=datetime.now(UTC))
-        self.issuers = Issuers((settings,), self.clock)
+        self.issuers = Issuers((settings,), self.clock, kept=kept)
 
     async def vouch(self, token: str) -> Vouched:
         found = self.issuers.of(token)
@@ -346,6 +347,70 @@ async def test_an_issuer_that_is_down_is_no_outage_for_a_day(issuer: LocalIssuer
         await border.vouch(token)
     with pytest.raises(BackendUnavailable):
         await Border(trusting(issuer)).vouch(token)
+
+
+async def test_keys_outlive_a_restart_while_the_issuer_is_down_for_a_day(issuer: LocalIssuer, tmp_path: Path) -> None:
+    kept, token = KeptKeys(tmp_path), issuer.token({**CLAIMS, "exp": 2**40})
+    await Border(trusting(issuer), kept).vouch(token)
+    issuer.down = True
+    restarted = Border(trusting(issuer), kept)
+    assert (await restarted.vouch(token)).identity == "idp:app-1"
+    restarted.clock.move(KEEP_S)
+    with pytest.raises(BackendUnavailable):
+        await restarted.vouch(token)
+    late = Border(trusting(issuer), kept)
+    late.clock.move(KEEP_S + 60)
+    with pytest.raises(BackendUnavailable):
+        await late.vouch(token)
+    early = Border(trusting(issuer), kept)
+    early.clock.move(-3600)  # kept in the future: nobody knows how old they are
+    with pytest.raises(BackendUnavailable):
+        await early.vouch(token)
+
+
+async def test_an_issuer_that_is_up_is_asked_rather_than_the_folder(issuer: LocalIssuer, tmp_path: Path) -> None:
+    kept, token = KeptKeys(tmp_path), issuer.token({**CLAIMS, "exp": 2**40})
+    await Border(trusting(issuer), kept).vouch(token)
+    (withdrawn,) = issuer.keys
+    issuer.roll("key-new")
+    issuer.withdraw(withdrawn)
+    with pytest.raises(Unauthenticated):
+        await Border(trusting(issuer), kept).vouch(token)
+
+
+def _made_writable(file: Path) -> None:
+    file.chmod(0o620)
+
+
+def _linked(file: Path) -> None:
+    file.rename(file.with_suffix(".real"))
+    file.symlink_to(file.with_suffix(".real"))
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:50])
+
+
+def _of_another_address(file: Path) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), "address": "https://elsewhere.example/keys"}))
+
+
+def _without_keys(file: Path) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), "keys": {"keys": []}}))
+
+
+@pytest.mark.parametrize("spoil", [_made_writable, _linked, _cut, _of_another_address, _without_keys])
+async def test_kept_keys_that_are_not_credible_let_nobody_in(
+    issuer: LocalIssuer, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    kept, token = KeptKeys(tmp_path), issuer.token({**CLAIMS, "exp": 2**40})
+    await Border(trusting(issuer), kept).vouch(token)
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    spoil(file)
+    issuer.down = True
+    with pytest.raises(BackendUnavailable):
+        await Border(trusting(issuer), kept).vouch(token)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An issuer's keys: fetched when needed, renewed in time, kept while the issuer is down."""
+"""An issuer's keys: fetched when needed, renewed in time, kept while the issuer is down, over a restart too."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from holdfast.auth.fetching import fetch_json
+from holdfast.auth.keptkeys import KeptKeys
 from holdfast.config.issuers import IssuerSettings
 from holdfast.crypto.foreign_tokens import PublicKeys
 from holdfast.errors import BackendUnavailable
@@ -37,8 +38,10 @@ class Fetch(Protocol):
 class KeySource:
     """The keys of one issuer."""
 
-    def __init__(self, settings: IssuerSettings, clock: Clock, fetch: Fetch | None = None) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(
+        self, settings: IssuerSettings, clock: Clock, fetch: Fetch | None = None, kept: KeptKeys | None = None
+    ) -> None:
+        self._settings, self._clock, self._kept = settings, clock, kept
         self._fetch_document = fetch or self._fetch_pinned
         self._keys: PublicKeys | None = None
         self._fetched_at = self._tried_at = float("-inf")
@@ -58,6 +61,7 @@ class KeySource:
         if not self.knows(key_id):
             if now - self._tried_at >= UNKNOWN_KEY_PAUSE_S or self._fetching is not None:
                 await asyncio.shield(self._begin())
+                self._remember()
         elif self._age_s() >= RENEW_AFTER_S and now - self._tried_at >= UNKNOWN_KEY_PAUSE_S:
             self._begin()
         if self._keys is None or self._age_s() >= KEEP_S:
@@ -76,12 +80,30 @@ class KeySource:
 
     async def _renew(self) -> None:
         try:
-            self._keys = PublicKeys.parse(await self._fetch_document(await self._address()))
+            document = await self._fetch_document(await self._address())
+            self._keys = PublicKeys.parse(document)
             self._fetched_at = self._clock.monotonic()
+            if self._kept is not None:
+                self._kept.keep(self._settings.issuer, self._settings.jwks_uri, self._clock.now(), document)
         except (BackendUnavailable, ValueError) as error:
             _log.warning("The keys of issuer %s are not renewed: %s", self._settings.name, error)
         finally:
             self._fetching = None
+
+    def _remember(self) -> None:
+        """Without keys since the start: those that were fetched before it, if they are not too old."""
+        if self._keys is not None or self._kept is None:
+            return
+        found = self._kept.find(self._settings.issuer, self._settings.jwks_uri)
+        age_s = (self._clock.now() - found[0]).total_seconds() if found else KEEP_S
+        if found is None or not 0 <= age_s < KEEP_S:
+            return
+        try:
+            self._keys = PublicKeys.parse(found[1])
+        except ValueError as error:
+            _log.warning("The kept keys of issuer %s are of no use: %s", self._settings.name, error)
+            return
+        self._fetched_at = self._clock.monotonic() - age_s
 
     async def _address(self) -> str:
         """Where the keys are; the discovery document may only name the issuer's own host."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from holdfast.auth.jwks import Fetch, KeySource
+from holdfast.auth.keptkeys import KeptKeys
 from holdfast.config.issuers import ClaimPath, IssuerSettings
 from holdfast.crypto.foreign_tokens import Unverified, not_signed, peek
 from holdfast.domain.policy import canonical_group, canonical_identity
@@ -36,9 +37,11 @@ class Vouched:
 class Issuer:
     """One trusted issuer."""
 
-    def __init__(self, settings: IssuerSettings, clock: Clock, fetch: Fetch | None = None) -> None:
+    def __init__(
+        self, settings: IssuerSettings, clock: Clock, fetch: Fetch | None = None, kept: KeptKeys | None = None
+    ) -> None:
         self.settings, self._clock = settings, clock
-        self.source = KeySource(settings, clock, fetch)
+        self.source = KeySource(settings, clock, fetch, kept)
         self._remembered: OrderedDict[bytes, Vouched] = OrderedDict()
 
     async def vouch(self, token: str, unverified: Unverified) -> Vouched:
@@ -108,10 +111,16 @@ class Issuer:
 
 
 class Issuers:
-    """All trusted issuers, found by what a token says of its own."""
+    """All trusted issuers, found by what a token says of its own. ``kept``: where their keys outlive a restart."""
 
-    def __init__(self, settings: Iterable[IssuerSettings], clock: Clock, fetch: Fetch | None = None) -> None:
-        self._issuers = {each.issuer: Issuer(each, clock, fetch) for each in settings}
+    def __init__(
+        self,
+        settings: Iterable[IssuerSettings],
+        clock: Clock,
+        fetch: Fetch | None = None,
+        kept: KeptKeys | None = None,
+    ) -> None:
+        self._issuers = {each.issuer: Issuer(each, clock, fetch, kept) for each in settings}
 
     def of(self, token: str) -> tuple[Issuer, Unverified] | None:
         """The issuer that a token claims to be from, with what it says; None: not one of these."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.clients import ClientTokens
+from holdfast.auth.keptkeys import KeptKeys
 from holdfast.auth.limiter import GuessLimits
 from holdfast.auth.oidc import Issuers
 from holdfast.auth.resource import Audience
@@ -23,6 +25,9 @@ from holdfast.web.keyvault import VaultFacts
 from holdfast.web.metrics import Metrics
 from holdfast.web.rates import Rates
 from holdfast.web.v1.cursors import Cursors
+
+_ISSUERS: Final = "issuers"
+"""The folder of issuers' keys in the data folder."""
 
 
 def create_server_app(service: SecretsService, settings: Settings, drain: Drain | None = None) -> ASGIApp:
@@ -49,7 +54,8 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
     clients = ClientTokens(service, signer, audience, service.tenant, clock)
     limits = GuessLimits(clock.monotonic)
-    issuers = Issuers(load_issuers(settings.oidc_issuers), clock) if settings.oidc_issuers else None
+    kept = KeptKeys(settings.data_dir / _ISSUERS)
+    issuers = Issuers(load_issuers(settings.oidc_issuers), clock, kept=kept) if settings.oidc_issuers else None
     return Parts(
         secrets=service,
         backends=backends,
