@@ -32,6 +32,7 @@ from holdfast.ports.identities import (
 from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
 from holdfast.ports.nodes import NodeRecord, NodeStore, Presences
+from holdfast.ports.notices import Channel, NoticeStore, Notifier
 from holdfast.ports.rotation import (
     Consumers,
     HandlerLookup,
@@ -55,6 +56,7 @@ __all__ = [
     "Cache",
     "CacheEntry",
     "ChainHead",
+    "Channel",
     "CheckpointStore",
     "ClientRecord",
     "ClientStore",
@@ -74,6 +76,8 @@ __all__ = [
     "LedgerTransaction",
     "NodeRecord",
     "NodeStore",
+    "NoticeStore",
+    "Notifier",
     "Outlet",
     "Place",
     "Presences",

@@ -98,6 +98,11 @@ class PostgresRotations:
         async with self._database.connection() as connection:
             return list(map(_schedule_of, await connection.fetch(self._sql["overdue"], limit)))
 
+    async def soon(self, *, limit: int = 1000) -> list[RotationSchedule]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return list(map(_schedule_of, await connection.fetch(self._sql["soon"], limit)))
+
     async def failed(self, name: SecretName, error: str, retry_in: timedelta) -> None:
         """See the port."""
         await self._value("failed", name, error, retry_in)

@@ -92,6 +92,12 @@ SELECT * FROM secret_rotation_schedule
 WHERE next_rotation_at <= now() AND (rotation_policy ->> 'enabled')::boolean
 ORDER BY next_rotation_at LIMIT $1
 
+-- name: soon
+SELECT s.* FROM secret_rotation_schedule s JOIN secrets_vault v USING (secret_name)
+WHERE s.next_rotation_at > now() AND (s.rotation_policy ->> 'enabled')::boolean AND v.state = 'active'
+  AND s.next_rotation_at <= now() + make_interval(days => (s.rotation_policy ->> 'notify_days_before')::integer)
+ORDER BY s.next_rotation_at LIMIT $1
+
 -- name: failed
 UPDATE secret_rotation_schedule
 SET failures = failures + 1, last_error = $2, next_attempt_at = now() + $3::interval, lease_until = NULL

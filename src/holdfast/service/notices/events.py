@@ -1,0 +1,81 @@
+"""What the state of rotations, intents and backends says that people are to be told.
+
+Error texts stay here: they may quote what a target answered. Who is told looks them up.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from holdfast.domain.intent import Intent
+from holdfast.domain.notices import Event, Topic, nagging
+from holdfast.domain.rotation import Consumer, RotationRun
+from holdfast.ports import NodeRecord, RotationSchedule
+
+DOWN_FOR: Final = timedelta(minutes=5)
+"""How long a backend is down before people are told."""
+
+_NAMED_AT_MOST: Final = 10
+
+
+def soon(schedule: RotationSchedule) -> Event:
+    """A rotation comes near."""
+    return _of_schedule(Topic.ROTATION_SOON, schedule)
+
+
+def on_schedule(schedule: RotationSchedule, now: datetime) -> list[Event]:
+    """What is to be told of a rotation that is due."""
+    events = []
+    if schedule.requested_at is not None and schedule.approved_by is None:
+        events.append(_of_schedule(Topic.ROTATION_APPROVAL, schedule))
+    if schedule.failures:
+        events.append(_of_schedule(Topic.ROTATION_FAILED, schedule, failures=schedule.failures))
+    late = nagging(schedule.next_rotation_at, now)
+    if late is not None:
+        events.append(_of_schedule(Topic.ROTATION_OVERDUE, schedule, days=late))
+    return events
+
+
+def on_run(run: RotationRun, laggards: Sequence[Consumer], now: datetime) -> list[Event]:
+    """What is to be told of a rotation under way."""
+    events = []
+    if run.last_error is not None:
+        facts = {"run": str(run.id), "phase": run.phase.value}
+        events.append(_event(Topic.ROTATION_FAILED, run.name, f"{run.id}:{run.phase}", facts))
+    late = nagging(run.promoted_at, now) if run.promoted_at is not None and laggards else None
+    if late is not None:
+        named = [each.user_id for each in laggards[:_NAMED_AT_MOST]]
+        facts = {"run": str(run.id), "days": str(late), "number": str(len(laggards)), "consumers": ", ".join(named)}
+        events.append(_event(Topic.ROTATION_LAGGARDS, run.name, f"{run.id}:{late}", facts))
+    return events
+
+
+def on_parked(intent: Intent) -> Event:
+    """A change that Key Vault refuses. Parked again after another attempt, it is another event."""
+    facts = {"change": intent.kind.value, "attempts": str(intent.attempts)}
+    return _event(Topic.INTENT_PARKED, intent.display_name, f"{intent.id}:{intent.attempts}", facts)
+
+
+def on_outages(nodes: Iterable[NodeRecord], now: datetime) -> list[Event]:
+    """Backends that some node has found down for long: one event for an outage, whatever number of nodes see it."""
+    since: dict[str, datetime] = {}
+    for node in nodes:
+        for each in node.backends:
+            if each.configured and not each.healthy and each.down_since is not None:
+                since[each.name] = min(each.down_since, since.get(each.name, each.down_since))
+    return [_outage(name, began) for name, began in since.items() if now - began >= DOWN_FOR]
+
+
+def _outage(backend: str, since: datetime) -> Event:
+    topic = Topic.AUDIT_DEGRADED if backend == "audit" else Topic.BACKEND_DOWN
+    return _event(topic, backend, since.isoformat(), {"since": since.isoformat()})
+
+
+def _of_schedule(topic: Topic, schedule: RotationSchedule, **facts: int) -> Event:
+    due = schedule.next_rotation_at.isoformat()
+    step = f":{facts['days']}" if "days" in facts else ""
+    return _event(topic, schedule.name, f"{due}{step}", {"due": due, **{key: str(n) for key, n in facts.items()}})
+
+
+def _event(topic: Topic, subject: str, key: str, facts: dict[str, str]) -> Event:
+    return Event(id=f"{topic}:{subject}:{key}", topic=topic, subject=subject, facts=facts)
