@@ -127,3 +127,11 @@ async def test_a_step_that_takes_long_is_finished_and_waited_for(database_url: s
     slow = Migration(9999, "slow", "SELECT pg_sleep(5.5)")
     await asyncio.gather(migrated(database_url, slow), migrated(database_url, slow))
     assert await rows(database_url, "SELECT max(version) FROM holdfast_migrations") == [(slow.version,)]
+
+
+async def test_two_steps_of_one_number_are_refused_with_nothing_written(empty: str) -> None:
+    last = migrations()[-1]
+    twin = Migration(last.version, "twin", "CREATE TABLE twin (id INTEGER)")
+    with pytest.raises(StartupError, match=rf"number {last.version} \({last.name}, twin\)"):
+        await migrated(empty, twin)
+    assert await rows(empty, "SELECT to_regclass('holdfast_migrations'), to_regclass('twin')") == [(None, None)]

@@ -112,6 +112,13 @@ async def test_one_of_many_nodes_looks_each_time(outbox: Outbox) -> None:
     assert await outbox.store.may_look(timedelta())
 
 
+async def test_a_node_that_reaches_nobody_stores_nothing_and_runs_nothing(inside: Inside) -> None:
+    notices = inside.parts.notices
+    await notices.notifier.announce(happened(), [OPS])
+    assert await notices.store.notices() == []
+    assert notices.background() == {}
+
+
 # --- sending ---
 
 

@@ -36,6 +36,7 @@ def background(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
         "presence": presence.run(),
         "gauges": gauging(parts).run(),
         "token uses": parts.identities.tokens.note_uses(),
+        **parts.notices.background(),
         **parts.rotation.background(),
         **parts.audit.background(),
         **(parts.replica.background() if parts.replica else {}),

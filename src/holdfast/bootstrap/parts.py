@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from holdfast.bootstrap.audit import AuditParts
 from holdfast.bootstrap.identities import IdentityParts, open_directory
+from holdfast.bootstrap.notices import open_notices
 from holdfast.bootstrap.replica import Replica, open_replica
 from holdfast.bootstrap.rotation import open_rotations
 from holdfast.cache.memory import MemoryCache
@@ -65,6 +66,7 @@ class Parts:
         self.scrubber = PostgresScrubber(database)
         self.audit = AuditParts(settings, database, self.sealer, self.clock, self.recorder)
         self.trail = self.audit.trail
+        self.notices = open_notices(database, self.clock)
         self.grants, self.requests = PostgresGrants(database), PostgresRequests(database)
         leases = Leases(settings.grant_lease, settings.grant_leases)
         self.directory = open_directory(database, self.sealer, self.clock)

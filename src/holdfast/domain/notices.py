@@ -36,10 +36,23 @@ class Topic(enum.StrEnum):
     INTENT_PARKED = "intent.parked"
     BACKEND_DOWN = "backend.down"
     AUDIT_DEGRADED = "audit.degraded"
+    AUDIT_ALARM = "audit.alarm"
     INTEGRITY = "integrity"
+    KEYS = "keys"
+    TEST = "test"
 
 
-URGENT: Final = frozenset({Topic.BREAK_GLASS, Topic.BACKEND_DOWN, Topic.AUDIT_DEGRADED, Topic.INTEGRITY})
+URGENT: Final = frozenset(
+    {
+        Topic.BREAK_GLASS,
+        Topic.BACKEND_DOWN,
+        Topic.AUDIT_DEGRADED,
+        Topic.AUDIT_ALARM,
+        Topic.INTEGRITY,
+        Topic.KEYS,
+        Topic.TEST,
+    }
+)
 """Told at once, also to those who asked for a digest."""
 
 

@@ -10,8 +10,14 @@ from holdfast.domain.notices import Event, Notice, NoticeState
 class Notifier(Protocol):
     """Tells people of an event."""
 
-    async def announce(self, event: Event, recipients: Collection[str] = ()) -> None:
-        """Have each of these recipients told once, and every channel that is set up. Returns when that is durable."""
+    async def announce(self, event: Event, addresses: Collection[str] = ()) -> None:
+        """Have each of these addresses told once, and every channel that hears of it. Returns when that is durable.
+
+        The same ``event.id`` again tells nobody a second time. Nothing secret may be in an event.
+        """
+
+    def recipients(self, event: Event, addresses: Collection[str] = ()) -> Collection[str]:
+        """Return whom that would tell: for ``put_notices``, which stores notices with the change that they tell of."""
 
 
 class NoticeStore(Protocol):

@@ -32,17 +32,17 @@ class Announcer:
         self._store, self._clock = store, clock
         self._channels, self._mail, self._digests = tuple(channels), mail, frozenset(digests)
 
-    async def announce(self, event: Event, recipients: Collection[str] = ()) -> None:
+    async def announce(self, event: Event, addresses: Collection[str] = ()) -> None:
         """See the port."""
-        told = self.recipients(recipients)
+        told = self.recipients(event, addresses)
         later = told & self._digests if event.topic not in URGENT else set()
         if told - later:
             await self._store.put(event, told - later)
         if later:
             await self._store.put(event, later, next_digest(self._clock.now()))
 
-    def recipients(self, addresses: Collection[str]) -> set[str]:
-        """Return who is told: every channel, and these addresses once each, however their domain is written."""
+    def recipients(self, event: Event, addresses: Collection[str] = ()) -> set[str]:
+        """See the port. An address is one recipient however its domain is written."""
         mailed = map(_one_form, addresses) if self._mail else ()
         return {*self._channels, *mailed}
 

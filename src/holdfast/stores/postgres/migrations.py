@@ -63,7 +63,7 @@ async def migrate(database: Database, steps: Sequence[Migration] | None = None) 
 
     Raises:
         StartupError: the schema is newer than this release, or was changed by hand, or nodes of an older release run
-            that could not work with the new one. Nothing was written.
+            that could not work with the new one, or two steps have one number. Nothing was written.
     """
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL client_min_messages = 'warning'")
@@ -97,6 +97,12 @@ async def check_schema(database: Database) -> None:
 
 def _pending(steps: Sequence[Migration], applied: dict[int, str]) -> list[Migration]:
     known = {migration.version: migration for migration in steps}
+    if len(known) < len(steps):
+        twin = next(each for each in steps if known[each.version] is not each)
+        raise StartupError(
+            f"Two migrations have the number {twin.version} ({twin.name}, {known[twin.version].name}), and one would "
+            "be left out: this release was put together wrongly. Install another; this one changes nothing."
+        )
     newer = sorted(set(applied) - set(known))
     if newer:
         raise StartupError(
