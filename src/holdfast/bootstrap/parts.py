@@ -8,7 +8,7 @@ from holdfast.bootstrap.audit import AuditParts
 from holdfast.bootstrap.identities import IdentityParts, open_directory
 from holdfast.bootstrap.notices import open_notices
 from holdfast.bootstrap.replica import Replica, open_replica
-from holdfast.bootstrap.rotation import open_rotations
+from holdfast.bootstrap.rotation import RotationParts, open_rotations
 from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
@@ -83,18 +83,7 @@ class Parts:
         self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
         self.identities = self._identities(database)
         self.backends = Outages(self._look, self.clock.now)
-        self.rotation = open_rotations(
-            settings,
-            database,
-            ledger=self.ledger,
-            mirror=self.mirror,
-            sealer=self.sealer,
-            clock=self.clock,
-            guard=self.guard,
-            writer=self.writer,
-            reader=self.reader,
-            telemetry=self.recorder,
-        )
+        self.rotation = self._rotation(database)
 
     def _replica(self) -> Replica | None:
         if not self.settings.vault_url:
@@ -165,6 +154,20 @@ class Parts:
             announcer=self.announcer,
             retention_days=self.settings.retention_days,
             purge_protection=self.settings.purge_protection,
+        )
+
+    def _rotation(self, database: Database) -> RotationParts:
+        return open_rotations(
+            self.settings,
+            database,
+            ledger=self.ledger,
+            mirror=self.mirror,
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            writer=self.writer,
+            reader=self.reader,
+            telemetry=self.recorder,
         )
 
     def _look(self) -> Sequence[BackendHealth]:
