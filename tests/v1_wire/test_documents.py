@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Grant, Permission
+from holdfast.domain.rotation import Laggard
 from holdfast.domain.secret import (
     Attributes,
     DeletedSecret,
@@ -179,6 +180,12 @@ def test_answers_and_reports_arrive_as_they_were() -> None:
         last_rotation_check=now,
         overdue_rotations=9,
         failing_rotations=10,
+        late_consumers=2,
+        laggards=[
+            Laggard(
+                secret_name=SecretName("a"), user_id="u", version=1, current_version=2, last_seen=now, retire_by=None
+            )
+        ],
         last_sync=now,
         open_intents=7,
         parked_intents=8,

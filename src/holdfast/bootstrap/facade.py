@@ -78,6 +78,7 @@ def _reporter(parts: Parts) -> Reporter:
         backends=parts.backends,
         probe=parts.probe,
         ignored_rules=parts.book.ignored,
+        laggards=parts.rotation.adoption.all_laggards,
     )
 
 

@@ -33,6 +33,7 @@ class RotationParts:
     store: RotationStore
     handlers: Handlers
     driver: RotationDriver
+    adoption: Adoption
     rotations: Rotations
     rollbacks: Rollbacks
     work: RotationWork
@@ -85,7 +86,13 @@ def open_rotations(
     )
     work = RotationWork(rotations, clock, settings.rotation_check_interval)
     return RotationParts(
-        store=store, handlers=handlers, driver=driver, rotations=rotations, rollbacks=rollbacks, work=work
+        store=store,
+        handlers=handlers,
+        driver=driver,
+        adoption=adoption,
+        rotations=rotations,
+        rollbacks=rollbacks,
+        work=work,
     )
 
 

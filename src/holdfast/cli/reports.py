@@ -8,12 +8,14 @@ if TYPE_CHECKING:  # the service takes long to import
     from collections.abc import Sequence
 
     from holdfast.domain.intent import Intent
+    from holdfast.domain.rotation import Laggard
     from holdfast.ports import BackendHealth, Head, NodeRecord
     from holdfast.service.installation.reports import HealthReport
     from holdfast.service.vault.reconciliation import ReconcileReport
 
 BACKEND_COLUMNS: Final = ("BACKEND", "STATE", "SINCE", "READS", "WRITES", "DETAIL")
 NODE_COLUMNS: Final = ("NODE", "RELEASE", "SCHEMA", "UP SINCE", "HEARD OF", "TROUBLE")
+LAGGARD_COLUMNS: Final = ("SECRET", "CONSUMER", "HAS", "CURRENT", "LAST SEEN", "OLD ONE ENDS")
 PARKED_COLUMNS: Final = ("NAME", "CHANGE", "VERSION", "SINCE", "ATTEMPTS", "REASON")
 DRIFTING_COLUMNS: Final = ("NAME", "DIFFERENCE", "VERSION", "LAST EQUAL")
 
@@ -61,8 +63,17 @@ def status_lines(report: "HealthReport", nodes: "Sequence[NodeRecord]") -> list[
     """Everything on one screen: the installation, and each node with what it has trouble with."""
     checked = f"last looked at {output.moment(report.last_rotation_check)}" if report.last_rotation_check else "never"
     rotations = f"{report.overdue_rotations} overdue, {report.failing_rotations} of them failing; {checked}"
+    late = output.aligned(LAGGARD_COLUMNS, map(_laggard_row, report.laggards)) if report.laggards else []
     running = output.aligned(NODE_COLUMNS, map(_node_row, nodes)) if nodes else ["No node serves at the moment."]
-    return [*health_lines(report), "", f"Rotations  {rotations}", "", *running]
+    return [*health_lines(report), "", f"Rotations  {rotations}", *(f"  {line}" for line in late), "", *running]
+
+
+def _laggard_row(laggard: "Laggard") -> tuple[object, ...]:
+    ends = laggard.retire_by or "when all have fetched"
+    return (
+        *(laggard.secret_name, laggard.user_id, laggard.version, laggard.current_version),
+        *(laggard.last_seen, ends),
+    )
 
 
 def status_document(report: "HealthReport", nodes: "Sequence[NodeRecord]") -> dict[str, Any]:

@@ -131,3 +131,18 @@ class Consumer:
     user_id: str
     version: int
     last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laggard:
+    """A consumer that still uses the credential before the current one.
+
+    ``version`` is what it has. ``retire_by``: when the old credential is revoked all the same; None: a person decides.
+    """
+
+    secret_name: SecretName
+    user_id: str
+    version: int
+    current_version: int
+    last_seen: datetime
+    retire_by: datetime | None

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
-from holdfast.domain.rotation import Consumer, Phase, RotationRun
+from holdfast.domain.rotation import Consumer, Laggard, Phase, RotationRun
 from holdfast.domain.secret import RotationPolicy, SecretValue
 
 
@@ -152,7 +152,16 @@ class Consumers(Protocol):
     """Who fetched what."""
 
     async def of(self, name: SecretName, since: timedelta) -> Sequence[Consumer]:
-        """Return everybody who fetched a secret within that time, with the newest version each has."""
+        """Return everybody who fetched a secret within that time, with the newest version each has.
+
+        Up to a minute more than that time, never less.
+        """
+
+    async def late(self, since: timedelta, grace: timedelta, *, apart: str, limit: int) -> list[Laggard]:
+        """Return the consumers of that time that every rotation waits for which became current ``grace`` ago or longer.
+
+        Those whose names begin with ``apart`` are none.
+        """
 
 
 HandlerLookup = Callable[[SecretName, RotationPolicy | None], tuple[str, RotationHandler] | None]

@@ -23,8 +23,25 @@ class BackendDocument(Document):
     down_since: Moment | None
 
 
+class LaggardDocument(Document):
+    """A consumer that still uses ``version``, although a rotation made ``current_version``.
+
+    ``retire_by``: when the old credential is revoked all the same.
+    """
+
+    secret_name: str
+    user_id: str
+    version: int
+    current_version: int
+    last_seen: Moment
+    retire_by: Moment | None
+
+
 class HealthDocument(Document):
-    """Totals, backends, what waits for Key Vault, and what to do about it. No names of secrets."""
+    """Totals, backends, what waits for Key Vault, and what to do about it.
+
+    ``laggards`` are those of secrets that the caller may list; ``late_consumers`` counts those of all.
+    """
 
     healthy: bool
     total_secrets: int
@@ -36,6 +53,8 @@ class HealthDocument(Document):
     last_rotation_check: Moment | None
     overdue_rotations: int
     failing_rotations: int
+    late_consumers: int
+    laggards: list[LaggardDocument]
     last_sync: Moment | None
     open_intents: int
     parked_intents: int

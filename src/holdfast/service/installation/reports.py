@@ -8,6 +8,7 @@ from typing import Final
 from holdfast.domain.audit import AuditQuery, AuditRecord
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
+from holdfast.domain.rotation import Laggard
 from holdfast.ports import (
     AuditSearch,
     BackendHealth,
@@ -37,10 +38,11 @@ class ExpiringSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
-    """The state of the secrets and of what they depend on. No secret names.
+    """The state of the secrets and of what they depend on.
 
     ``expiring_soon`` counts those that expire within 30 days. ``healthy``: every configured backend works, and nothing
-    waits for a person.
+    waits for a person. ``laggards``: who still uses a credential that a rotation replaced, of secrets that the caller
+    may list; ``late_consumers`` counts those of all secrets. No other names of secrets are in it.
     """
 
     healthy: bool
@@ -53,12 +55,17 @@ class HealthReport:
     last_rotation_check: datetime | None
     overdue_rotations: int
     failing_rotations: int
+    late_consumers: int
+    laggards: Sequence[Laggard]
     last_sync: datetime | None
     open_intents: int
     parked_intents: int
     oldest_intent_at: datetime | None
     backends: Sequence[BackendHealth]
     recommendations: Sequence[str]
+
+
+_NAMED_IN_ADVICE: Final = 3
 
 
 class Reporter:
@@ -68,6 +75,7 @@ class Reporter:
         backends: looks at every backend, as this node sees it.
         probe: asks every backend something; returns what is wrong with those that do not answer, by name.
         ignored_rules: counts the rules in the database that Holdfast did not make.
+        laggards: finds the consumers that rotations wait for.
     """
 
     def __init__(
@@ -85,11 +93,12 @@ class Reporter:
         backends: Callable[[], Sequence[BackendHealth]],
         probe: Callable[[], Awaitable[Mapping[str, str]]],
         ignored_rules: Callable[[], int],
+        laggards: Callable[[], Awaitable[Sequence[Laggard]]],
     ) -> None:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
-        self._ignored_rules = ignored_rules
+        self._ignored_rules, self._laggards = ignored_rules, laggards
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
@@ -125,7 +134,7 @@ class Reporter:
     async def health(self, caller: Caller, *, probe: bool) -> HealthReport:
         """Totals, backends, what waits for Key Vault, and what to do about it.
 
-        For those who may operate, list or audit all secrets: there is no name in it.
+        For those who may operate, list or audit all secrets.
         """
         async with self._guard.operation(
             caller, Permission.OPERATE, WHOLE_VAULT, "health", Permission.LIST, Permission.AUDIT
@@ -133,14 +142,14 @@ class Reporter:
             totals = await self._reports.totals()
             journal, sync = await self._journal.status(), await self._sync.status()
             overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
-            faults = await self._probe() if probe else {}
-            backends = [_with_fault(each, faults.get(each.name)) for each in self._backends()]
-            ignored = self._ignored_rules()
+            late, named = await self._late(caller)
+            backends, ignored = await self._looked_at(probe=probe), self._ignored_rules()
             await self._guard.record(authorized)
         advice = [
             *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),
             *_advice_on_replication(journal, totals.drifting),
             *_advice_on_rotations(overdue),
+            *_advice_on_laggards(late, named),
             *_advice_on_backends(backends),
             *_advice_on_rules(ignored),
         ]
@@ -156,6 +165,8 @@ class Reporter:
             last_rotation_check=checked,
             overdue_rotations=len(overdue),
             failing_rotations=sum(each.failures > 0 for each in overdue),
+            late_consumers=len(late),
+            laggards=named,
             last_sync=sync.last_finished_at,
             open_intents=journal.open,
             parked_intents=journal.parked,
@@ -163,6 +174,15 @@ class Reporter:
             backends=backends,
             recommendations=advice,
         )
+
+    async def _late(self, caller: Caller) -> tuple[Sequence[Laggard], Sequence[Laggard]]:
+        """All laggards, and those whose secret the caller may know of."""
+        late = await self._laggards()
+        return late, [each for each in late if self._guard.may(caller, Permission.LIST, each.secret_name)]
+
+    async def _looked_at(self, *, probe: bool) -> list[BackendHealth]:
+        faults = await self._probe() if probe else {}
+        return [_with_fault(each, faults.get(each.name)) for each in self._backends()]
 
 
 def _with_fault(backend: BackendHealth, fault: str | None) -> BackendHealth:
@@ -189,6 +209,15 @@ def _advice_on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:
     if asking:
         advice.append(f"{asking} rotation(s) that are due ask for approval: `holdfast rotation list` names them.")
     return advice
+
+
+def _advice_on_laggards(late: Sequence[Laggard], named: Sequence[Laggard]) -> list[str]:
+    if not late:
+        return []
+    first = [f"{each.user_id} of {each.secret_name}" for each in named[:_NAMED_IN_ADVICE]]
+    more = f" ({', '.join(first)}{', …' if len(late) > len(first) else ''})" if first else ""
+    mend = "have them fetch anew, or revoke it with `holdfast rotation retire`"
+    return [f"{len(late)} consumer(s) still use a credential that a rotation replaced{more}: {mend}."]
 
 
 def _advice_on_replication(journal: JournalStatus, drifting: int) -> list[str]:

@@ -5,11 +5,14 @@ from datetime import timedelta
 from typing import Final
 
 from holdfast.domain.policy import OPERATOR_PREFIX
-from holdfast.domain.rotation import Consumer, RotationRun
+from holdfast.domain.rotation import Consumer, Laggard, RotationRun
 from holdfast.ports import Clock, Consumers
 
 LOOK_AGAIN: Final = timedelta(seconds=30)
 """How soon a rotation that waits for its consumers looks again."""
+
+MOST_LAGGARDS: Final = 1000
+"""Named at most, over all rotations."""
 
 
 class Adoption:
@@ -40,3 +43,7 @@ class Adoption:
             return ()
         found = await self._consumers.of(run.name, self._window)
         return [each for each in found if each.version < run.version and not each.user_id.startswith(OPERATOR_PREFIX)]
+
+    async def all_laggards(self) -> Sequence[Laggard]:
+        """Return the consumers that any rotation waits for by now, at most ``MOST_LAGGARDS``."""
+        return await self._consumers.late(self._window, self._grace, apart=OPERATOR_PREFIX, limit=MOST_LAGGARDS)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
-from holdfast.domain.rotation import Consumer, Phase, RotationRun, Trigger
+from holdfast.domain.rotation import Consumer, Laggard, Phase, RotationRun, Trigger
 from holdfast.domain.secret import RotationPolicy
 from holdfast.errors import RotationInProgress
 from holdfast.ports import RotationSchedule
@@ -133,6 +133,12 @@ class PostgresRotations:
         """See the port."""
         async with self._database.connection() as connection:
             return [Consumer(**row) for row in await connection.fetch(self._sql["consumers"], name, since)]
+
+    async def late(self, since: timedelta, grace: timedelta, *, apart: str, limit: int) -> list[Laggard]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            found = await connection.fetch(self._sql["laggards"], since, grace, apart, limit)
+        return [Laggard(**{**row, "secret_name": SecretName(row["secret_name"])}) for row in found]
 
     async def _value(self, statement: str, *arguments: object) -> Any:
         async with self._database.connection() as connection:

@@ -123,8 +123,13 @@ UPDATE installation SET rotations_checked_at = now()
 SELECT rotations_checked_at FROM installation
 
 -- name: consumers
-SELECT user_id, max(version) AS version, max(timestamp) AS last_seen
-FROM secret_access_logs
-WHERE secret_name = $1 AND operation = 'get' AND success AND version IS NOT NULL
-  AND timestamp > now() - $2::interval
-GROUP BY user_id ORDER BY user_id
+SELECT user_id, version, last_seen FROM secret_consumers
+WHERE secret_name = $1 AND last_seen > now() - $2::interval - interval '1 minute'
+ORDER BY user_id
+
+-- name: laggards
+SELECT r.secret_name, c.user_id, c.version, r.version AS current_version, c.last_seen, r.retire_by
+FROM rotation_runs r JOIN secret_consumers c ON c.secret_name = r.secret_name AND c.version < r.version
+WHERE r.phase = 'current' AND r.promoted_at <= now() - $2::interval
+  AND c.last_seen > now() - $1::interval - interval '1 minute' AND NOT starts_with(c.user_id, $3)
+ORDER BY r.secret_name, c.user_id LIMIT $4
