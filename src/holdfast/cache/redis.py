@@ -70,7 +70,7 @@ class RedisCache:
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError("a namespace has 1 to 64 characters out of 0-9, a-z, A-Z and '-'")
-        self._client = _connect(url, ca_file, timeout.total_seconds())
+        self._client = connect(url, ca_file, timeout.total_seconds())
         self._put = self._client.register_script(_PUT)
         self._prefix = f"holdfast:{namespace}:"
         self._max_ttl = max_ttl
@@ -171,7 +171,13 @@ class RedisCache:
             _log.warning("Redis does not answer properly (%s); going on without it.", kind)
 
 
-def _connect(url: str, ca_file: Path | None, timeout_s: float) -> "Redis":
+def connect(url: str, ca_file: Path | None, timeout_s: float) -> "Redis":
+    """Return a client whose every step takes ``timeout_s`` at most; nothing is sent yet.
+
+    Raises:
+        ConfigurationError: the address is not valid; its text is not repeated.
+        StartupError: the Redis client is not installed.
+    """
     try:
         from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
         from redis.asyncio.retry import Retry  # noqa: PLC0415

@@ -13,6 +13,9 @@ SecretName = NewType("SecretName", str)
 MAX_NAME_LENGTH: Final = 127
 """Characters; Key Vault's object-name rule ``^[0-9a-zA-Z-]{1,127}$``."""
 
+PROBE_NAME: Final = SecretName("holdfast-doctor-probe")
+"""Reserved in Key Vault: what `holdfast doctor --write` sets and removes there. It is never mirrored."""
+
 _NAME: Final = re.compile(r"[0-9a-zA-Z-]{1,127}", re.ASCII)
 _GLOB: Final = re.compile(r"[0-9a-zA-Z-]*\*[0-9a-zA-Z-]*", re.ASCII)
 _VERSION_ID: Final = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)

@@ -1,0 +1,55 @@
+"""What a Redis says of itself."""
+
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from holdfast.cache.redis import connect
+from holdfast.errors import BackendUnavailable
+from holdfast.ports.inspection import RedisFacts
+
+_TIMEOUT_S: Final = 5.0
+
+
+async def look_at(url: str, ca_file: Path | None = None) -> RedisFacts:
+    """Return the facts about a server.
+
+    Raises:
+        BackendUnavailable: it does not answer; the text is the kind of error alone.
+        StartupError: the client is not installed.
+    """
+    client = connect(url, ca_file, _TIMEOUT_S)
+    try:
+        await client.ping()
+        return await _facts(client, url)
+    except Exception as error:
+        raise BackendUnavailable(type(error).__name__) from None
+    finally:
+        await client.aclose()
+
+
+async def _facts(client: Any, url: str) -> RedisFacts:
+    info, config = await _or_empty(client.info()), await _or_empty(client.config_get("*"))
+    policy = str(info.get("maxmemory_policy") or config.get("maxmemory-policy") or "")
+    keeps = [
+        *(["snapshots"] if config.get("save") else []),
+        *(["an append-only file"] if str(info.get("aof_enabled", "0")) == "1" else []),
+    ]
+    parts = urlsplit(url)
+    return RedisFacts(
+        version=str(info.get("redis_version", "of unknown version")),
+        maxmemory=int(info.get("maxmemory", 0)),
+        policy=policy,
+        keeps=keeps,
+        encrypted=parts.scheme == "rediss",
+        authenticated=bool(parts.password) or "password=" in parts.query,
+        over_socket=parts.scheme == "unix",
+    )
+
+
+async def _or_empty(asked: Any) -> dict[str, Any]:
+    """The answer, or nothing where the user of the URL may not ask this."""
+    try:
+        return dict(await asked)
+    except Exception:  # a restricted user is a good one, and no reason to know nothing
+        return {}

@@ -1,0 +1,29 @@
+"""Judging clocks: PostgreSQL's is the one that counts; who differs from it decides otherwise."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from holdfast.domain.diagnosis import Finding, failure, ok, warning
+
+NOTABLE: Final = timedelta(seconds=5)
+"""As close as Key Vault's times are compared with ours when the mirror is brought up to date."""
+
+TOO_MUCH: Final = timedelta(seconds=30)
+"""The leeway of tokens, ours and those of issuers: beyond it, fresh tokens are refused."""
+
+_WHY: Final = {
+    "this machine": "PostgreSQL's clock decides about expiry and leases; tokens and second factors are taken within 30 s.",
+    "Key Vault": "Its times tell what changed there; tokens from Azure are refused when the clocks are 30 s apart.",
+}
+
+
+def skew_finding(whose: str, theirs: datetime, ours: datetime, resolution: timedelta = timedelta()) -> Finding:
+    """Judge a clock against PostgreSQL's. ``resolution``: how exactly either could be read."""
+    apart = theirs - ours
+    size = max(timedelta(), abs(apart) - resolution)
+    text = f"The clock of {whose} is {abs(apart).total_seconds():.1f} s {'ahead of' if apart > timedelta() else 'behind'} PostgreSQL's."
+    if size <= NOTABLE:
+        return ok("clocks", f"The clock of {whose} is within {NOTABLE.seconds} s of PostgreSQL's.")
+    fix = "Run NTP (chrony, systemd-timesyncd) on both; `timedatectl` shows whether it is in step."
+    make = failure if size > TOO_MUCH else warning
+    return make("clocks", text, why=_WHY.get(whose, _WHY["this machine"]), fix=fix)

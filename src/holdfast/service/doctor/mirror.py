@@ -1,0 +1,85 @@
+"""Judging how well the mirror follows Key Vault."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from holdfast.domain.diagnosis import Finding, failure, ok, warning
+from holdfast.ports import JournalStatus, RotationSchedule, SyncStatus
+
+OLD_INTENT: Final = timedelta(minutes=5)
+MISSED_PASSES: Final = 3
+
+_CHECK: Final = "mirror"
+
+
+def mirror_findings(
+    journal: JournalStatus, sync: SyncStatus, drifting: int, interval: timedelta, now: datetime
+) -> list[Finding]:
+    """Judge what waits and how old the last comparison is; ``interval`` lies between two comparisons."""
+    found = [*_intents(journal, now), *_sync(sync, interval, now)]
+    if drifting:
+        found.append(
+            warning(
+                _CHECK,
+                f"{drifting} secret(s) differ from Key Vault.",
+                why="The mirror goes on serving them; Key Vault's other readers get something else.",
+                fix="`holdfast reconcile` names them; set them anew, or delete them here.",
+            )
+        )
+    waiting = f"{journal.open} change(s) wait for Key Vault"
+    last = f"last compared {sync.last_finished_at:%Y-%m-%d %H:%M} UTC" if sync.last_finished_at else "not compared yet"
+    return [ok(_CHECK, f"The mirror was {last}; {waiting}."), *found]
+
+
+def _intents(journal: JournalStatus, now: datetime) -> Iterator[Finding]:
+    if journal.parked:
+        yield failure(
+            _CHECK,
+            f"{journal.parked} change(s) are parked.",
+            why="Key Vault refuses them for good; its other readers do not get what was acknowledged here.",
+            fix="`holdfast reconcile` says why; mend that and `holdfast reconcile --retry`, or `--discard NAME`.",
+        )
+    if journal.oldest_open_at is not None and now - journal.oldest_open_at > OLD_INTENT:
+        yield warning(
+            _CHECK,
+            f"The oldest of {journal.open} waiting change(s) is from {journal.oldest_open_at:%Y-%m-%d %H:%M} UTC.",
+            why="They are safe here, but Key Vault's other readers see the former state.",
+            fix="A running node replays them; if one runs, see the findings on keyvault.",
+        )
+
+
+def _sync(sync: SyncStatus, interval: timedelta, now: datetime) -> Iterator[Finding]:
+    if sync.last_finished_at is not None and now - sync.last_finished_at <= MISSED_PASSES * interval:
+        return
+    why = "What others changed in Key Vault since then is not in the mirror, and an outage would show it."
+    reason = f" ({sync.last_error})" if sync.last_error else ""
+    text = f"The mirror was not compared with Key Vault for {MISSED_PASSES} intervals{reason}."
+    yield warning(_CHECK, text, why=why, fix="A running node compares by itself: start one, or run `holdfast sync` now.")
+
+
+def rotation_findings(overdue: Sequence[RotationSchedule], checked: datetime | None) -> list[Finding]:
+    """Judge the rotations that are due."""
+    failing = sum(each.failures > 0 for each in overdue)
+    asking = sum(each.requested_at is not None and each.approved_by is None for each in overdue)
+    looked = f"last looked at {checked:%Y-%m-%d %H:%M} UTC" if checked else "never looked at: no node has run"
+    found = [ok("rotation", f"{len(overdue)} rotation(s) are due; {looked}.")]
+    if failing:
+        found.append(
+            warning(
+                "rotation",
+                f"{failing} rotation(s) that are due fail.",
+                why="Both credentials are kept, but the secret grows older than its policy allows.",
+                fix="`holdfast rotation list` says why; docs/troubleshooting.md, 'Secrets do not rotate'.",
+            )
+        )
+    if asking:
+        found.append(
+            warning(
+                "rotation",
+                f"{asking} rotation(s) that are due ask for approval.",
+                why="Without --auto-rotate a person decides, and nobody has.",
+                fix="`holdfast rotation list` names them; `holdfast rotation approve NAME`.",
+            )
+        )
+    return found

@@ -1,0 +1,29 @@
+"""Judging how far one gets to a TLS server before any login."""
+
+from typing import Final
+
+from holdfast.domain.diagnosis import Finding, failure, ok
+from holdfast.ports.inspection import ReachFacts
+
+_FIXES: Final = {
+    "name": "Check the name in AZURE_KEYVAULT_NAME or AZURE_KEYVAULT_URL, and this machine's DNS.",
+    "refused": "Check the address, and whether a firewall or the vault's network rules let this machine in.",
+    "silent": "Check whether a firewall drops packets, and the vault's network rules (private endpoint, allowed IPs).",
+    "untrusted": "Give the CA that issued it with HOLDFAST_KEYVAULT_CA; docs/troubleshooting.md, "
+    "'The certificate is not trusted'.",
+    "tls": "Holdfast speaks TLS 1.3 only: see what sits between (a proxy that breaks TLS open?).",
+}
+
+
+def reach_findings(check: str, whose: str, reach: ReachFacts) -> list[Finding]:
+    """Judge it. ``whose``: the server's address."""
+    if not reach.kind:
+        return [ok(check, f"{whose} answers over TLS.")]
+    return [
+        failure(
+            check,
+            f"{whose} cannot be reached: {reach.fault}.",
+            why="The mirror answers reads, and changes wait, for as long as this lasts.",
+            fix=_FIXES[reach.kind],
+        )
+    ]

@@ -1,0 +1,86 @@
+"""What a PostgreSQL and the schema in it say of themselves, each fact by a query of its own."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import resources
+from typing import Any, Final
+
+import asyncpg
+
+from holdfast.ports.inspection import AuditFacts, SchemaFacts, ServerFacts
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.migrations import ALIVE_WITHIN, migrations
+from holdfast.stores.postgres.queries import load
+
+_TABLE: Final = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+
+
+class PostgresInspector:
+    """Looks at a connected database. Nothing is written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("inspection")
+
+    async def server(self) -> ServerFacts:
+        """Return the facts about the server; a role that may not see a slot knows of none."""
+        row = await self._row("server")
+        try:
+            slots = {each["slot_name"]: each[1] or 0 for each in await self._rows("slots")}
+        except asyncpg.InsufficientPrivilegeError:
+            slots = {}
+        return ServerFacts(**row, slots=slots)
+
+    async def schema(self) -> SchemaFacts:
+        """Return how far the schema is, and what the role may do in it."""
+        known = {each.version: each for each in migrations()}
+        newest = max(known)
+        if not await self._value("is_made"):
+            return SchemaFacts(version=0, newest=newest)
+        applied = {row["version"]: row["checksum"] for row in await self._rows("migrations")}
+        changed = [number for number, sum_ in applied.items() if number in known and known[number].checksum != sum_]
+        return SchemaFacts(
+            version=max(applied, default=0),
+            newest=newest,
+            foreign_checksum=min(changed, default=None),
+            denied=[row["name"] for row in await self._rows("denied", _tables())],
+            swollen=[row["relname"] for row in await self._rows("swollen", _tables())],
+        )
+
+    async def keys(self) -> Mapping[str, datetime]:
+        """Return since when the database knows each key, by fingerprint."""
+        return {row["key_id"]: row["created_at"] for row in await self._rows("keys")}
+
+    async def stale_nodes(self) -> list[tuple[str, datetime]]:
+        """Return the nodes that went without a goodbye within the last hour, and when they were last heard of."""
+        return [(row["name"], row["seen_at"]) for row in await self._rows("stale_nodes", ALIVE_WITHIN)]
+
+    async def audit(self) -> AuditFacts:
+        """Return how the audit trail stands."""
+        streams = await self._rows("streams")
+        return AuditFacts(
+            **await self._row("outbox"),
+            **await self._row("unsigned"),
+            checkpoint_at=await self._value("checkpoint"),
+            streams=len(streams),
+            failing={row["name"]: row["last_error"] or "no reason is known" for row in streams if row["failing"]},
+        )
+
+    async def _rows(self, name: str, *arguments: object) -> list[Any]:
+        async with self._database.connection() as connection:
+            return list(await connection.fetch(self._sql[name], *arguments))
+
+    async def _row(self, name: str) -> dict[str, Any]:
+        (row,) = await self._rows(name)
+        return dict(row)
+
+    async def _value(self, name: str) -> Any:
+        (row,) = await self._rows(name)
+        return row[0]
+
+
+def _tables() -> list[str]:
+    """The tables of the schema, by its own file."""
+    text = resources.files(__package__).joinpath("sql", "schema.sql").read_text()
+    return sorted({"holdfast_migrations", *_TABLE.findall(text)})
