@@ -218,6 +218,11 @@ class BackendRefused(BackendUnavailable):
 
     code = "backend_refused"
 
+    def __init__(self, message: str, *, forbidden: bool = False) -> None:
+        super().__init__(message)
+        self.forbidden = forbidden
+        """It knows us (403), and this very operation is not permitted; else it does not know us at all."""
+
 
 class Throttled(BackendUnavailable):
     """The backend asks us to slow down. ``retry_after_s``: seconds it asked for, or None."""

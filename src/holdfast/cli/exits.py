@@ -55,7 +55,7 @@ ENDINGS: Final[dict[type[Exception], Ending]] = {
 
 MEANINGS: Final = {
     OK: "done",
-    UNEXPECTED: "an unexpected error: please report it",
+    UNEXPECTED: "an unexpected error: please report it; of `doctor`: something fails",
     USAGE: "the command or its input is not valid",
     3: "no such secret, version, identity or token",
     DENIED: "access denied, or not logged in",

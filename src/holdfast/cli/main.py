@@ -11,6 +11,7 @@ from holdfast.cli import (
     audit,
     clients,
     completion,
+    doctor,
     identities,
     lifecycle,
     listing,
@@ -43,7 +44,7 @@ SECTIONS: Final = {
     ),
     "Identities": (identities.identity, tokens.token, totp.totp, clients.client, identities.admin),
     "A server": (login.login, login.logout, completion.completion),
-    "This installation": (node.init, node.serve, node.status, node.health, vault.sync, vault.reconcile),
+    "This installation": (node.init, node.serve, node.status, node.health, doctor.doctor, vault.sync, vault.reconcile),
 }
 
 cli = Root(

@@ -63,7 +63,7 @@ def write_report(report: Any) -> None:
 def say(message: str) -> None:
     """Tell the person something, on stderr; programs that asked for JSON are left in peace."""
     if not wants_json():
-        tell(_one_line(message))
+        tell(one_line(message))
 
 
 def report(error: Exception, *, as_json: bool, command: str, debug: bool) -> int:
@@ -75,7 +75,7 @@ def report(error: Exception, *, as_json: bool, command: str, debug: bool) -> int
         else ("unexpected", _unexpected(error, debug=debug))
     )
     lines = message.splitlines() if isinstance(error, ConfigurationError) else [message]
-    text = "\n".join(map(_one_line, lines)) + (f" {ending.hint}" if ending.hint else "")
+    text = "\n".join(map(one_line, lines)) + (f" {ending.hint}" if ending.hint else "")
     report_text(code, text, as_json=as_json, command=command)
     if debug and not isinstance(error, HoldfastError):
         tell("".join(traceback.format_exception(error)))
@@ -119,7 +119,7 @@ def _inline(item: object) -> str:
 
 def _inline_value(value: object) -> str:
     if isinstance(value, Mapping):
-        return _one_line(" ".join(f"{key}={item}" for key, item in value.items()))
+        return one_line(" ".join(f"{key}={item}" for key, item in value.items()))
     return _cell(value)
 
 
@@ -147,10 +147,11 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.1f}"
-    return _one_line(moment(value) if isinstance(value, datetime) else str(value))
+    return one_line(moment(value) if isinstance(value, datetime) else str(value))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text as one line, with nothing in it that a terminal would act on."""
     # Descriptions, user agents and the like come from others: no terminal sequence of theirs is to take effect.
     return printable(text, len(text)) or ""
 

@@ -1,7 +1,8 @@
 """The settings of a node and of the command line, and the only place that reads the environment."""
 
 from holdfast.config.client import ClientSettings, Logins, client_variables
+from holdfast.config.draft import Draft, read_draft
 from holdfast.config.environment import Variable
 from holdfast.config.settings import Settings, variables
 
-__all__ = ["ClientSettings", "Logins", "Settings", "Variable", "client_variables", "variables"]
+__all__ = ["ClientSettings", "Draft", "Logins", "Settings", "Variable", "client_variables", "read_draft", "variables"]

@@ -35,7 +35,7 @@ class Settings(  # dataclasses order the fields of the last base first
     """
 
     def __post_init__(self) -> None:
-        given = {each.name for name, each in _variables() if getattr(self, name) is not None}
+        given = {each.name for name, each in settings_variables() if getattr(self, name) is not None}
         faults = list(contradictions(given))
         if faults:
             raise ConfigurationError(faults)
@@ -48,7 +48,7 @@ class Settings(  # dataclasses order the fields of the last base first
             ConfigurationError: with every fault there is, without any value.
         """
         environ = os.environ if environ is None else environ
-        values, faults = parse(dict(_variables()), environ)
+        values, faults = parse(dict(settings_variables()), environ)
         faults += contradictions(environ.keys())
         faults += unknown({each.name for each in (*variables(), *client_variables())}, environ)
         if faults:
@@ -56,7 +56,7 @@ class Settings(  # dataclasses order the fields of the last base first
         return cls(**{"data_dir": default_data_dir(environ), **values})
 
     def __repr__(self) -> str:
-        shown = (f"{name}={self._shown(name, variable)}" for name, variable in _variables())
+        shown = (f"{name}={self._shown(name, variable)}" for name, variable in settings_variables())
         return f"Settings({', '.join(shown)})"
 
     def _shown(self, name: str, variable: Variable) -> str:
@@ -66,8 +66,9 @@ class Settings(  # dataclasses order the fields of the last base first
 
 def variables() -> tuple[Variable, ...]:
     """Every variable Holdfast reads, in the order of the settings."""
-    return tuple(variable for _, variable in _variables())
+    return tuple(variable for _, variable in settings_variables())
 
 
-def _variables() -> Iterator[tuple[str, Variable]]:
+def settings_variables() -> Iterator[tuple[str, Variable]]:
+    """Return the same, each with the setting it gives."""
     return ((each.name, each.metadata["variable"]) for each in fields(Settings))

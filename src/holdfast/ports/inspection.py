@@ -19,10 +19,14 @@ class CertificateFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """A file or folder with something private in it. ``mode``: permission bits; None: it is not there."""
+    """A file or folder with something private in it.
+
+    ``mode``: permission bits; None: it is not there, or not to be seen. ``allowed``: the most that it may have.
+    """
 
     path: Path
     mode: int | None
+    allowed: int
     owner: int | None = None
     is_folder: bool = False
 

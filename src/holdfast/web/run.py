@@ -83,6 +83,7 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
         return settings.tls_cert, settings.tls_key
     if settings.tls_cert or settings.tls_key:
         raise ConfigurationError(["HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY belong together: give both or neither"])
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # as a parent of the CA's it would be open
     made = ensure_server_certificate(tls_folder(settings), settings.tls_hosts, now=SystemClock().now())
     return made.chain_file, made.chain_file
 

@@ -22,7 +22,7 @@ def audit_findings(audit: AuditFacts, now: datetime, *, exported: bool) -> list[
                 _CHECK,
                 "Checkpoints stay in the database (HOLDFAST_AUDIT_CHECKPOINTS is not set).",
                 why="Whoever can write to the database could rewrite the trail and its checkpoints together.",
-                fix="Send them elsewhere: HOLDFAST_AUDIT_CHECKPOINTS=syslog://… or file:/… on another machine's disk.",
+                fix="Send them out of its reach: HOLDFAST_AUDIT_CHECKPOINTS=syslog://…, or a file on another machine.",
             )
         )
     last = f"{audit.checkpoint_at:%Y-%m-%d %H:%M} UTC" if audit.checkpoint_at else "none yet"
@@ -35,7 +35,7 @@ def _chains(audit: AuditFacts, now: datetime) -> Iterator[Finding]:
             _CHECK,
             f"{audit.broken} chain(s) lack a record above their last checkpoint.",
             why="No checkpoint covers what came after it. The record waits in a node's local log, or was removed.",
-            fix="Start every node that was down during an outage; docs/troubleshooting.md, 'The audit trail has a gap'.",
+            fix="Start every node that was down during an outage; docs/troubleshooting.md.",
         )
     elif audit.unsigned_since is not None and now - audit.unsigned_since > OVERDUE:
         yield warning(

@@ -12,7 +12,7 @@ TOO_MUCH: Final = timedelta(seconds=30)
 """The leeway of tokens, ours and those of issuers: beyond it, fresh tokens are refused."""
 
 _WHY: Final = {
-    "this machine": "PostgreSQL's clock decides about expiry and leases; tokens and second factors are taken within 30 s.",
+    "this machine": "PostgreSQL's clock decides about expiry and leases; tokens are taken up to 30 s early or late.",
     "Key Vault": "Its times tell what changed there; tokens from Azure are refused when the clocks are 30 s apart.",
 }
 
@@ -21,7 +21,8 @@ def skew_finding(whose: str, theirs: datetime, ours: datetime, resolution: timed
     """Judge a clock against PostgreSQL's. ``resolution``: how exactly either could be read."""
     apart = theirs - ours
     size = max(timedelta(), abs(apart) - resolution)
-    text = f"The clock of {whose} is {abs(apart).total_seconds():.1f} s {'ahead of' if apart > timedelta() else 'behind'} PostgreSQL's."
+    where = "ahead of" if apart > timedelta() else "behind"
+    text = f"The clock of {whose} is {abs(apart).total_seconds():.1f} s {where} PostgreSQL's."
     if size <= NOTABLE:
         return ok("clocks", f"The clock of {whose} is within {NOTABLE.seconds} s of PostgreSQL's.")
     fix = "Run NTP (chrony, systemd-timesyncd) on both; `timedatectl` shows whether it is in step."

@@ -89,7 +89,7 @@ def _upkeep(server: ServerFacts) -> Iterator[Finding]:
                 _CHECK,
                 f"The replication slot {slot} holds back {behind / 2**30:.1f} GiB of WAL.",
                 why="The disk fills up until PostgreSQL stops.",
-                fix=f"Bring its replica back, or SELECT pg_drop_replication_slot('{slot}'); set max_slot_wal_keep_size.",
+                fix="Bring its replica back, or drop it (pg_drop_replication_slot); set max_slot_wal_keep_size.",
             )
 
 

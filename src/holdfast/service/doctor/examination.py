@@ -41,7 +41,11 @@ async def _run(check: Check) -> Sequence[Finding]:
             )
         ]
     except HoldfastError as error:
-        return [failure(check.name, str(error), why="The rest of this check could not be looked at.", fix="Follow that text.")]
+        return [
+            failure(
+                check.name, str(error), why="The rest of this check could not be looked at.", fix="Follow that text."
+            )
+        ]
     except Exception as error:  # a fault of one check must not hide what the others found
         return [
             failure(

@@ -27,7 +27,7 @@ def key_findings(ids: Sequence[str], fault: str, born: Mapping[str, datetime], n
                 "keys",
                 fault,
                 why="What is stored cannot be opened, so a node refuses to start. This command wrote nothing either.",
-                fix=f"Give the key back that the database names, with HOLDFAST_DECRYPTION_KEYS if need be; {WRONG_KEY}.",
+                fix=f"Give back the key that the database names, or put it into HOLDFAST_DECRYPTION_KEYS; {WRONG_KEY}.",
             )
         ]
     if not born:

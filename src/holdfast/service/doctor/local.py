@@ -1,6 +1,5 @@
 """Judging what lies on this machine: settings, files, disk space."""
 
-import stat
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -20,7 +19,10 @@ def settings_findings(faults: Sequence[str], variables: int) -> list[Finding]:
     """Judge the environment: every fault at once."""
     if not faults:
         return [ok("settings", f"{variables} given, none unknown, none contradicts another.")]
-    return [failure("settings", fault, why=_EVERY_FAULT, fix="Set it right; docs/operations.md lists all settings.") for fault in faults]
+    return [
+        failure("settings", fault, why=_EVERY_FAULT, fix="Set it right; docs/operations.md lists all settings.")
+        for fault in faults
+    ]
 
 
 def folder_findings(folder: FolderFacts) -> list[Finding]:
@@ -34,14 +36,15 @@ def folder_findings(folder: FolderFacts) -> list[Finding]:
 
 
 def _file(file: FileFacts, user: int) -> Finding | None:
-    mode = stat.S_IMODE(file.mode or 0)
-    allowed = 0o710 if file.is_folder else 0o600
-    if mode & ~allowed & 0o077:
+    open_to = (file.mode or 0) & ~file.allowed & 0o077
+    if file.is_folder and not open_to & 0o022:
+        return _listable(file) if open_to else None
+    if open_to:
         return failure(
             "files",
-            f"{file.path} is open to others (mode {mode:04o}).",
-            why="Whoever could read it may hold the key, and with it every secret in the database.",
-            fix=f"chmod {allowed & 0o700:o} {file.path}; then take what is in it for known: rotate it.",
+            f"{file.path} is open to others (mode {file.mode:04o}).",
+            why="Whoever could read or replace it may hold the key, and with it every secret in the database.",
+            fix=f"chmod {file.allowed & 0o700:o} {file.path}; then take what is in it for known, and rotate it.",
         )
     if file.owner is not None and file.owner not in (user, 0):
         return failure(
@@ -51,6 +54,15 @@ def _file(file: FileFacts, user: int) -> Finding | None:
             fix=f"Run Holdfast as user {file.owner}, or choose another folder with HOLDFAST_DATA_DIR.",
         )
     return None
+
+
+def _listable(folder: FileFacts) -> Finding:
+    return warning(
+        "files",
+        f"{folder.path} can be entered by others (mode {folder.mode:04o}).",
+        why="What is private in it has modes of its own, but nothing there is anybody else's to see.",
+        fix=f"chmod {folder.allowed & 0o700:o} {folder.path}",
+    )
 
 
 def _space(folder: FolderFacts) -> Iterator[Finding]:

@@ -55,7 +55,9 @@ def _sync(sync: SyncStatus, interval: timedelta, now: datetime) -> Iterator[Find
     why = "What others changed in Key Vault since then is not in the mirror, and an outage would show it."
     reason = f" ({sync.last_error})" if sync.last_error else ""
     text = f"The mirror was not compared with Key Vault for {MISSED_PASSES} intervals{reason}."
-    yield warning(_CHECK, text, why=why, fix="A running node compares by itself: start one, or run `holdfast sync` now.")
+    yield warning(
+        _CHECK, text, why=why, fix="A running node compares by itself: start one, or run `holdfast sync` now."
+    )
 
 
 def rotation_findings(overdue: Sequence[RotationSchedule], checked: datetime | None) -> list[Finding]:

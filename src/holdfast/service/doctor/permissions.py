@@ -19,6 +19,8 @@ SETTLE_S: Final = 60.0
 _POLL_S: Final = 0.5
 _CHECK: Final = "keyvault"
 _PROBE_TAG: Final = "holdfast-doctor"
+_FIREWALL: Final = "ForbiddenByFirewall"
+"""Key Vault's inner code for callers from elsewhere (its REST API error codes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Trial:
         try:
             await operation(*arguments)
         except BackendRefused as error:
-            self.findings.append(_refused(name, permission, error))
+            self.reached = error.forbidden
+            self.findings.append(_refused(name, permission, error) if error.forbidden else _unknown_identity(error))
             return False
         except Rejected as error:
             self.findings.append(_protected(name, permission, error))
@@ -167,6 +170,13 @@ class Trial:
 
 
 def _refused(name: str, permission: Permission, error: HoldfastError) -> Finding:
+    if _FIREWALL in str(error):
+        return failure(
+            _CHECK,
+            f"{name}: refused. {error}",
+            why="The vault's network rules keep this machine out, whatever its identity may do.",
+            fix="Allow its address, or the private endpoint: az keyvault network-rule add --name … --ip-address …",
+        )
     return failure(
         _CHECK,
         f"{name}: refused. {error}",
@@ -177,11 +187,21 @@ def _refused(name: str, permission: Permission, error: HoldfastError) -> Finding
     )
 
 
+def _unknown_identity(error: HoldfastError) -> Finding:
+    return failure(
+        _CHECK,
+        str(error),
+        why="For Key Vault nobody is there: the mirror answers reads, and changes wait, for as long as this lasts.",
+        fix="Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; secrets in Entra ID expire "
+        "(az ad app credential list --id …).",
+    )
+
+
 def _protected(name: str, permission: Permission, error: HoldfastError) -> Finding:
     return warning(
         _CHECK,
         f"{name}: {error}",
-        why=f"Holdfast needs it for {permission.needed_for}; with purge protection that happens when the retention ends.",
+        why=f"Holdfast needs it for {permission.needed_for}; a protected vault does that by itself, later.",
         fix="Set HOLDFAST_PURGE_PROTECTION=true here as well, so that both sides say the same.",
     )
 

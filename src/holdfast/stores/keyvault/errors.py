@@ -101,7 +101,7 @@ def _of_forbidden(inner: str, what: str, said: str) -> HoldfastError:
         return SecretDisabled(f"Secret is disabled in Key Vault: {what}.")
     if what.startswith("purge") and not inner:  # a vault with purge protection; missing rights have an inner code
         return Rejected(f"{said}: the vault is protected against purging.")
-    return BackendRefused(f"{said}: our identity may not do this.")
+    return BackendRefused(f"{said}: our identity may not do this.", forbidden=True)
 
 
 def _of_conflict(inner: str, said: str) -> HoldfastError:

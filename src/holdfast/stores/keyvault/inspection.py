@@ -49,9 +49,7 @@ async def _date(url: str, context: ssl.SSLContext) -> ReachFacts:
         asked_at = datetime.now(UTC)
         async with session.get(f"{url}{_PATH}", allow_redirects=False) as answer:
             answered_at = datetime.now(UTC)
-            return ReachFacts(
-                date=_parsed(answer.headers.get("Date", "")), asked_at=asked_at, answered_at=answered_at
-            )
+            return ReachFacts(date=_parsed(answer.headers.get("Date", "")), asked_at=asked_at, answered_at=answered_at)
 
 
 def _parsed(text: str) -> datetime | None:

@@ -1,6 +1,8 @@
 """What a PostgreSQL and the schema in it say of themselves, each fact by a query of its own."""
 
 import re
+import socket
+import ssl
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
@@ -8,6 +10,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from holdfast.errors import StartupError
 from holdfast.ports.inspection import AuditFacts, SchemaFacts, ServerFacts
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.migrations import ALIVE_WITHIN, migrations
@@ -84,3 +87,43 @@ def _tables() -> list[str]:
     """The tables of the schema, by its own file."""
     text = resources.files(__package__).joinpath("sql", "schema.sql").read_text()
     return sorted({"holdfast_migrations", *_TABLE.findall(text)})
+
+
+_REACHED_FIX: Final = "Check user, password and database in DATABASE_URL, and the server's pg_hba.conf."
+_UNREACHED: Final[dict[type[BaseException], tuple[str, str]]] = {
+    asyncpg.InvalidPasswordError: ("PostgreSQL refuses the password of DATABASE_URL.", _REACHED_FIX),
+    asyncpg.InvalidAuthorizationSpecificationError: ("PostgreSQL refuses the user of DATABASE_URL.", _REACHED_FIX),
+    asyncpg.InvalidCatalogNameError: (
+        "PostgreSQL has no database of the name in DATABASE_URL.",
+        "Make it (CREATE DATABASE … OWNER …), or correct the name at the end of DATABASE_URL.",
+    ),
+    asyncpg.TooManyConnectionsError: (
+        "PostgreSQL takes no more connections.",
+        "Raise max_connections, or find who has them all: SELECT * FROM pg_stat_activity.",
+    ),
+    asyncpg.CannotConnectNowError: (
+        "PostgreSQL starts up, shuts down or recovers at this moment.",
+        "Wait; its log says how far it is.",
+    ),
+    ssl.SSLCertVerificationError: (
+        "PostgreSQL's certificate is not trusted.",
+        "Name the CA that issued it with sslrootcert=… in DATABASE_URL, and the host as the certificate has it.",
+    ),
+    ssl.SSLError: ("TLS with PostgreSQL fails.", "Check sslmode and the certificates named in DATABASE_URL."),
+    socket.gaierror: ("The host in DATABASE_URL is not known to DNS.", "Check its name, and this machine's DNS."),
+    TimeoutError: (
+        "PostgreSQL does not answer: the time is over.",
+        "Check the host in DATABASE_URL, and whether a firewall drops packets; or the server hangs.",
+    ),
+    OSError: (
+        "PostgreSQL refuses the connection: nothing listens there.",
+        "Check host and port in DATABASE_URL, that the server runs, and its listen_addresses.",
+    ),
+}
+
+
+def why_unreachable(error: StartupError) -> tuple[str, str]:
+    """Return what kept ``Database.open`` from connecting, and the mend. No part of the address is repeated."""
+    cause = error.__cause__
+    known = next((_UNREACHED[kind] for kind in type(cause).__mro__ if kind in _UNREACHED), None)
+    return known or (str(error), _REACHED_FIX)

@@ -1,0 +1,184 @@
+"""What PostgreSQL tells, of itself and of everything that is kept in it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Final
+
+from holdfast.config import Draft, Settings
+from holdfast.crypto.keyring import KeyRing
+from holdfast.crypto.known_answer import check_known_answers
+from holdfast.domain.diagnosis import Finding, failure, ok, skipped
+from holdfast.embedded.inspection import look_at_folder
+from holdfast.embedded.keyfile import load_or_make_key
+from holdfast.embedded.postgres import EmbeddedPostgres
+from holdfast.errors import ConfigurationError, StartupError
+from holdfast.ports import NodeRecord
+from holdfast.service.doctor.audit import audit_findings
+from holdfast.service.doctor.clocks import skew_finding
+from holdfast.service.doctor.database import schema_findings, server_findings
+from holdfast.service.doctor.examination import Check
+from holdfast.service.doctor.keys import key_findings
+from holdfast.service.doctor.local import not_looked_at
+from holdfast.service.doctor.mirror import mirror_findings, rotation_findings
+from holdfast.service.doctor.nodes import node_findings
+from holdfast.stores.postgres.access import PostgresKeyRegistry, PostgresReports
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.inspection import PostgresInspector, why_unreachable
+from holdfast.stores.postgres.journal import PostgresJournal
+from holdfast.stores.postgres.nodes import PostgresNodes
+from holdfast.stores.postgres.rotation import PostgresRotations
+from holdfast.stores.postgres.sync_state import PostgresSyncState
+
+CONNECT_S: Final = 90.0
+"""Seconds to connect: an embedded PostgreSQL that was killed replays its log first."""
+
+_VARIABLES: Final = ("DATABASE_URL",)
+_AWAY_WHY: Final = "Without PostgreSQL nothing can be changed, and reads end with the lease on the grants."
+_START_FIX: Final = "Follow that text; docs/troubleshooting.md, 'PostgreSQL is away'."
+
+
+class Connecting:
+    """Connects to the database of the settings. ``database`` stays None where that fails or there is none yet."""
+
+    def __init__(self, draft: Draft, stack: AsyncExitStack) -> None:
+        self._draft, self._stack = draft, stack
+        self.database: Database | None = None
+
+    async def look(self) -> Sequence[Finding]:
+        """Connect; what is found is told only where that fails."""
+        settings = self._draft.settings
+        if self._draft.unusable.intersection(_VARIABLES):
+            return not_looked_at("postgresql", _VARIABLES)
+        if settings.database_url is None and not look_at_folder(settings.data_dir).has_cluster:
+            return [ok("postgresql", "No DATABASE_URL, and no data yet: `holdfast init` makes an embedded PostgreSQL.")]
+        try:
+            self.database = await self._connect(settings)
+        except StartupError as error:
+            what, fix = why_unreachable(error) if settings.database_url else (str(error), _START_FIX)
+            return [failure("postgresql", what, why=_AWAY_WHY, fix=fix)]
+        return []
+
+    async def _connect(self, settings: Settings) -> Database:
+        dsn = settings.database_url
+        if dsn is None:
+            embedded = EmbeddedPostgres(settings.data_dir)
+            dsn = await embedded.start()
+            self._stack.push_async_callback(embedded.stop)
+        database = Database(dsn, max_connections=4)
+        await database.open()
+        self._stack.push_async_callback(database.close)
+        return database
+
+
+class DatabaseLooks:
+    """The checks on a connected database."""
+
+    def __init__(self, draft: Draft, database: Database) -> None:
+        self._draft, self._settings = draft, draft.settings
+        self._database, self._inspector = database, PostgresInspector(database)
+        self._nodes = PostgresNodes(database)
+
+    def checks(self) -> list[Check]:
+        """All of them; those on the content only where there is any."""
+        return [
+            Check(name="postgresql", look=self._server),
+            Check(name="schema", look=self._schema),
+            Check(name="keys", look=self._keys),
+            Check(name="clocks", look=self._clocks),
+            *(Check(name=name, look=self._once_migrated(name, look)) for name, look in self._content().items()),
+        ]
+
+    def _content(self) -> Mapping[str, Callable[[], Awaitable[Sequence[Finding]]]]:
+        mirror = {"mirror": self._mirror} if self._settings.vault_url else {}
+        return {**mirror, "rotation": self._rotation, "audit": self._audit, "nodes": self._present}
+
+    def _once_migrated(
+        self, name: str, look: Callable[[], Awaitable[Sequence[Finding]]]
+    ) -> Callable[[], Awaitable[Sequence[Finding]]]:
+        async def looked() -> Sequence[Finding]:
+            schema = await self._inspector.schema()
+            if schema.version != schema.newest:
+                return [skipped(name, f"Not looked at: the schema is not this release's ({schema.version}).")]
+            return await look()
+
+        return looked
+
+    async def _server(self) -> Sequence[Finding]:
+        return server_findings(await self._inspector.server(), len(await self._serving()))
+
+    async def _serving(self) -> list[NodeRecord]:
+        schema = await self._inspector.schema()
+        return await self._nodes.present() if schema.version == schema.newest else []
+
+    async def _schema(self) -> Sequence[Finding]:
+        may_create = (await self._inspector.server()).may_create
+        return schema_findings(await self._inspector.schema(), may_create=may_create)
+
+    async def _keys(self) -> Sequence[Finding]:
+        registry = PostgresKeyRegistry(self._database)
+        answers = await registry.known_answers()
+        ring = ring_of(self._draft)
+        if isinstance(ring, Finding):
+            return [ring]
+        try:
+            check_known_answers(ring, answers)
+            fault = ""
+        except StartupError as error:
+            fault = str(error)
+        born = await self._inspector.keys() if answers else {}
+        return key_findings(ring.ids, fault, born, datetime.now(UTC))
+
+    async def _clocks(self) -> Sequence[Finding]:
+        asked = datetime.now(UTC)
+        server = await self._inspector.server()
+        answered = datetime.now(UTC)
+        middle = asked + (answered - asked) / 2
+        return [skew_finding("this machine", middle, server.now, resolution=(answered - asked) / 2)]
+
+    async def _mirror(self) -> Sequence[Finding]:
+        totals = await PostgresReports(self._database).totals()
+        journal = await PostgresJournal(self._database).status()
+        sync = await PostgresSyncState(self._database).status()
+        return mirror_findings(journal, sync, totals.drifting, self._settings.sync_interval, await self._now())
+
+    async def _rotation(self) -> Sequence[Finding]:
+        rotations = PostgresRotations(self._database)
+        return rotation_findings(await rotations.overdue(), await rotations.last_checked())
+
+    async def _audit(self) -> Sequence[Finding]:
+        exported = bool(self._settings.audit_checkpoints)
+        return audit_findings(await self._inspector.audit(), await self._now(), exported=exported)
+
+    async def _present(self) -> Sequence[Finding]:
+        return node_findings(await self._nodes.present(), await self._inspector.stale_nodes())
+
+    async def _now(self) -> datetime:
+        return (await self._inspector.server()).now
+
+
+def ring_of(draft: Draft) -> KeyRing | Finding:
+    """Return the ring of the settings, without making a key; or what keeps it from being one."""
+    settings = draft.settings
+    if draft.unusable & {"FALLBACK_ENCRYPTION_KEY", "HOLDFAST_DECRYPTION_KEYS"}:
+        return not_looked_at("keys", ["the key"])[0]
+    try:
+        if settings.encryption_key is not None:
+            return KeyRing.from_settings(settings.encryption_key, settings.decryption_keys)
+        folder = look_at_folder(settings.data_dir)
+        if folder.has_key:
+            return KeyRing.from_settings(load_or_make_key(settings.data_dir), settings.decryption_keys)
+    except (ConfigurationError, StartupError) as error:
+        return _unusable(str(error))
+    if settings.database_url is None and not folder.has_cluster:
+        return ok("keys", "No key yet: `holdfast init` makes one in the data folder.")
+    return _unusable("There is no encryption key: neither FALLBACK_ENCRYPTION_KEY nor a file in the data folder.")
+
+
+def _unusable(what: str) -> Finding:
+    return failure(
+        "keys",
+        what,
+        why="What is stored cannot be opened without it, so a node refuses to start.",
+        fix="Give the key back from where you keep it; docs/troubleshooting.md, 'The key is wrong'.",
+    )

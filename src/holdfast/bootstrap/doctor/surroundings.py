@@ -1,0 +1,93 @@
+"""What Key Vault and Redis tell."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from holdfast.bootstrap.doctor.local import facts
+from holdfast.cache.inspection import look_at as look_at_redis
+from holdfast.config import Draft
+from holdfast.crypto.validity import validity_of_der
+from holdfast.domain.diagnosis import Finding, ok
+from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
+from holdfast.resilience.clock import SystemClock
+from holdfast.service.doctor.certificates import certificate_findings
+from holdfast.service.doctor.clocks import skew_finding
+from holdfast.service.doctor.examination import Check
+from holdfast.service.doctor.local import not_looked_at
+from holdfast.service.doctor.permissions import SETTLE_S, Trial
+from holdfast.service.doctor.reach import reach_findings
+from holdfast.service.doctor.redis import redis_findings, unreachable
+from holdfast.stores.keyvault import open_key_vault
+
+READ_S: Final = 45.0
+"""Seconds for reading trials: a token may take 30 of them."""
+
+_VAULT: Final = ("AZURE_KEYVAULT_NAME", "AZURE_KEYVAULT_URL", "HOLDFAST_KEYVAULT_CA")
+_LOGIN: Final = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_AUTHORITY_HOST")
+
+
+class Surroundings:
+    """The checks on what is reached over the network. ``write``: try what changes something, too."""
+
+    def __init__(self, draft: Draft, *, write: bool) -> None:
+        self._draft, self._settings, self._write = draft, draft.settings, write
+
+    def checks(self) -> list[Check]:
+        """All of them."""
+        patience_s = READ_S + (4 * SETTLE_S if self._write else 0.0)
+        return [
+            Check(name="redis", look=self._redis),
+            Check(name="keyvault", look=self._vault, patience_s=patience_s),
+        ]
+
+    async def _redis(self) -> Sequence[Finding]:
+        url = self._settings.redis_url
+        if "REDIS_URL" in self._draft.unusable:
+            return not_looked_at("redis", ["REDIS_URL"])
+        if url is None:
+            return [ok("redis", "Not configured: each node caches for itself.")]
+        try:
+            return redis_findings(await look_at_redis(url))
+        except (BackendUnavailable, ConfigurationError, StartupError) as error:
+            return unreachable(str(error))
+
+    async def _vault(self) -> Sequence[Finding]:
+        unusable = sorted(self._draft.unusable.intersection((*_VAULT, *_LOGIN)))
+        if unusable:
+            return not_looked_at("keyvault", unusable)
+        url = self._settings.vault_url
+        if url is None:
+            return [ok("keyvault", "Not configured: this installation stands alone.")]
+        from holdfast.stores.keyvault.inspection import look_at  # noqa: PLC0415 - the extra is optional
+
+        reach, der = await look_at(url, self._settings.keyvault_ca)
+        found = reach_findings("keyvault", url, reach)
+        if reach.kind:
+            return found
+        now = datetime.now(UTC)
+        if der is not None:
+            found += certificate_findings([facts(f"The certificate of {url}", validity_of_der(der))], now)
+        if reach.date and reach.asked_at and reach.answered_at:
+            middle = reach.asked_at + (reach.answered_at - reach.asked_at) / 2
+            spread = (reach.answered_at - reach.asked_at) / 2 + timedelta(seconds=1)
+            found.append(skew_finding("Key Vault", reach.date, middle, resolution=spread))
+        return [*found, *await self._permissions(url)]
+
+    async def _permissions(self, url: str) -> Sequence[Finding]:
+        settings = self._settings
+        vault = open_key_vault(
+            url,
+            tenant_id=settings.tenant_id,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            authority=settings.authority_host,
+            ca_file=settings.keyvault_ca,
+        )
+        async with aclosing(vault):
+            trial = Trial(vault, SystemClock())
+            await trial.read()
+            if self._write:
+                await trial.write()
+        return trial.findings

@@ -1,0 +1,58 @@
+"""Settings as far as they can be read, with everything that is wrong with them, for whoever looks for faults."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.config.client import client_variables
+from holdfast.config.environment import contradictions, default_data_dir, parse, unknown
+from holdfast.config.issuers import load_issuers
+from holdfast.config.settings import Settings, settings_variables, variables
+from holdfast.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class _Unchecked(Settings):
+    """Settings that may contradict each other."""
+
+    def __post_init__(self) -> None:
+        """Contradictions are told beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """``settings`` have their defaults where a variable is at fault: those are named by ``unusable``. ``given``: how
+    many variables of ours are set."""
+
+    settings: Settings
+    faults: tuple[str, ...] = ()
+    unusable: frozenset[str] = frozenset()
+    given: int = 0
+
+
+def read_draft(environ: Mapping[str, str] | None = None) -> Draft:
+    """Return what an environment gives, by default the process's own. Nothing is raised, no value is in the faults."""
+    environ = os.environ if environ is None else environ
+    expected = dict(settings_variables())
+    values, faults = parse(expected, environ)
+    names = {each.name for each in (*variables(), *client_variables())}
+    faults += contradictions(environ.keys())
+    faults += unknown(names, environ)
+    settings = _Unchecked(**{"data_dir": default_data_dir(environ), **values})
+    faults += _issuer_faults(settings)
+    unusable = {each.name for key, each in expected.items() if each.name in environ and key not in values}
+    return Draft(
+        settings=settings,
+        faults=tuple(faults),
+        unusable=frozenset(unusable),
+        given=len(names & environ.keys()),
+    )
+
+
+def _issuer_faults(settings: Settings) -> list[str]:
+    try:
+        if settings.oidc_issuers is not None:
+            load_issuers(settings.oidc_issuers)
+    except ConfigurationError as error:
+        return error.faults
+    return []
