@@ -30,6 +30,8 @@ class Busy:
 
     async def identities_reached(self, epoch: int) -> None: ...
 
+    async def key_activated(self, key_id: str) -> None: ...
+
     async def identity_changed(self, epoch: int, name: str) -> None:
         await asyncio.sleep(0.1)
 

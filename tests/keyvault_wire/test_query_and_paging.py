@@ -8,7 +8,7 @@ from holdfast.errors import InvalidInput
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.keyvault_wire.query import parse_query
 
-TOKENS = SkipTokens(bytes(32))
+TOKENS = SkipTokens(lambda: [bytes(32)])
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_a_token_belongs_to_one_listing_and_one_key() -> None:
     with pytest.raises(InvalidInput):
         TOKENS.decode("deletedsecrets", token)
     with pytest.raises(InvalidInput):
-        SkipTokens(b"\1" * 32).decode("secrets", token)
+        SkipTokens(lambda: [b"\1" * 32]).decode("secrets", token)

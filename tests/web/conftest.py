@@ -71,8 +71,8 @@ async def stubbed_server(certificate: ServerCertificate) -> AsyncIterator[Stubbe
         backends=backends,
         bearers=Bearers(tokens, NoIdentities(), limits),
         limits=limits,
-        skip_tokens=SkipTokens(bytes(32)),
-        cursors=Cursors(bytes(32)),
+        skip_tokens=SkipTokens(lambda: [bytes(32)]),
+        cursors=Cursors(lambda: [bytes(32)]),
         rates=Rates(1_000_000, 1_000_000, clock.monotonic),
         facts=VaultFacts(retention_days=90, purge_protection=False),
     )

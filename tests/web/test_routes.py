@@ -64,6 +64,7 @@ BODIES: dict[str, Any] = {
     "warmCache": {"names": ["route"]},
     "invalidateCache": {"name": "route"},
     "discardIntents": {"name": "route"},
+    "activateKey": {"key_id": "0123456789abcdef"},
 }
 OF_ONE_S_OWN = {"confirmTotp", "verifyTotp"}
 """What everybody may do to their own; a stranger has nothing that it could work on, and proves nothing by it."""

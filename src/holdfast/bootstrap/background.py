@@ -11,7 +11,20 @@ from holdfast.service.installation.presence import Presence
 from holdfast.stores.postgres.migrations import schema_version
 
 
-def background(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
+def presence_of(parts: Parts) -> Presence:
+    """This node, as others see it."""
+    return Presence(
+        parts.nodes,
+        parts.clock,
+        release=version("holdfast"),
+        schema_version=schema_version(),
+        backends=parts.backends,
+        announce=parts.sealing.announce,
+        counted=parts.replica.primary.share_among if parts.replica else lambda _: None,
+    )
+
+
+def background(parts: Parts, presence: Presence) -> dict[str, Coroutine[Any, Any, None]]:
     """What has to go on beside serving."""
     housekeeping = Housekeeping(
         ledger=parts.ledger,
@@ -22,14 +35,6 @@ def background(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
         local=parts.audit.spool,
         archive=parts.audit.archive,
         take_in=parts.trail.take_in,
-    )
-    presence = Presence(
-        parts.nodes,
-        parts.clock,
-        release=version("holdfast"),
-        schema_version=schema_version(),
-        backends=parts.backends,
-        counted=parts.replica.primary.share_among if parts.replica else lambda _: None,
     )
     return {
         "housekeeping": housekeeping.run(),

@@ -36,6 +36,7 @@ def use_cases(parts: Parts) -> UseCases:
         rotations=parts.rotation.rotations,
         rollbacks=parts.rotation.rollbacks,
         handlers=parts.rotation.handlers,
+        keys=parts.keys,
         vault=VaultControl(parts.guard, replica.sync if replica else None, replica.reconciler if replica else None),
         backends=parts.backends,
         for_vault=replica is not None,
@@ -79,6 +80,7 @@ def _reporter(parts: Parts) -> Reporter:
         probe=parts.probe,
         ignored_rules=parts.book.ignored,
         laggards=parts.rotation.adoption.all_laggards,
+        sealing_key=lambda: parts.sealing.ring.sealing,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
-from holdfast.bootstrap.background import background
+from holdfast.bootstrap.background import background, presence_of
 from holdfast.bootstrap.facade import use_cases
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
@@ -37,10 +37,14 @@ class Node:
         database = await open_database(stack, self._settings, self._pool, self.ring)
         parts = Parts(self._settings, self.ring, database, await open_installation(database, self.ring), self._recorder)
         stack.push_async_callback(parts.close)
+        presence = presence_of(parts)
+        if self._background:
+            await presence.report()  # from here on, no key is activated that this node lacks
         await parts.feed.start(parts.coherence)
         stack.push_async_callback(parts.feed.stop)
+        parts.sealing.check_start()
         if self._background:
-            for name, work in background(parts).items():
+            for name, work in background(parts, presence).items():
                 _run(stack, name, work)
         return use_cases(parts)
 

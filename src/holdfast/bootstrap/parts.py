@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from holdfast.bootstrap.audit import AuditParts
@@ -14,6 +15,7 @@ from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
+from holdfast.crypto.known_answer import known_answer
 from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
 from holdfast.ports import BackendHealth
@@ -22,6 +24,8 @@ from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
 from holdfast.service.access.rules import Rules
 from holdfast.service.installation.outages import Outages
+from holdfast.service.keys.control import Keys
+from holdfast.service.keys.following import SealingKey
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.mirror import Mirror
@@ -32,6 +36,7 @@ from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
 from holdfast.stores.postgres.grants import PostgresGrants, PostgresRequests
 from holdfast.stores.postgres.journal import PostgresJournal
+from holdfast.stores.postgres.keys import PostgresKeys
 from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.nodes import PostgresNodes
 from holdfast.stores.postgres.scrubbing import PostgresScrubber
@@ -76,7 +81,16 @@ class Parts:
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
         self.shared = self._shared()
         self._flights: SingleFlight[Any, Any] = SingleFlight()
-        self.coherence = Coherence(self.local, self.shared, self._flights, self.book, self.directory)
+        self.sealing = SealingKey(ring, PostgresKeys(database))
+        self.coherence = Coherence(
+            self.local, self.shared, self._flights, self.book, self.directory, self.sealing.follow
+        )
+        self.keys = Keys(
+            guard=self.guard,
+            store=PostgresKeys(database),
+            sealing=self.sealing,
+            known_answer=partial(known_answer, ring),
+        )
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
@@ -191,6 +205,7 @@ class Parts:
 
     async def close(self) -> None:
         """Close what the parts opened; the database is closed by whoever opened it."""
+        await self.sealing.count()
         await self.audit.close()
         await self._flights.aclose()
         if self.replica is not None:

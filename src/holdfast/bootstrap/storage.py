@@ -11,9 +11,9 @@ from holdfast.crypto.known_answer import check_known_answers, known_answer
 from holdfast.embedded.keyfile import FILE_NAME, load_or_make_key
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
-from holdfast.stores.postgres.access import PostgresKeyRegistry
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database, Installation, installation_of
+from holdfast.stores.postgres.keys import PostgresKeyRegistry
 from holdfast.stores.postgres.migrations import check_schema, migrate
 
 _TENANTS: Final = UUID("4bf2a7a0-5d0c-4b57-9a57-0f3c1b0c7b11")
@@ -71,8 +71,7 @@ async def _prepare(database: Database, ring: KeyRing) -> None:
     await migrate(database)
     await check_schema(database)
     await PostgresAuditSink(database).make_room()
-    primary = ring.ids[0]
-    await registry.add(primary, known_answer(ring, primary))
+    ring.seal_with(await registry.settle(ring.sealing, known_answer(ring, ring.sealing)))
 
 
 async def open_installation(database: Database, ring: KeyRing) -> Installation:

@@ -13,6 +13,7 @@ from holdfast.cli import (
     completion,
     doctor,
     identities,
+    keys,
     lifecycle,
     listing,
     login,
@@ -44,7 +45,10 @@ SECTIONS: Final = {
     ),
     "Identities": (identities.identity, tokens.token, totp.totp, clients.client, identities.admin),
     "A server": (login.login, login.logout, completion.completion),
-    "This installation": (node.init, node.serve, node.status, node.health, doctor.doctor, vault.sync, vault.reconcile),
+    "This installation": (
+        *(node.init, node.serve, node.status, node.health, doctor.doctor, vault.sync, vault.reconcile),
+        keys.keys,
+    ),
 }
 
 cli = Root(

@@ -8,6 +8,7 @@ from holdfast.client.audit import RemoteAudit
 from holdfast.client.connection import Connection
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
 from holdfast.client.installation import RemoteInstallation
+from holdfast.client.keys import RemoteKeys
 from holdfast.client.rotation import RemoteRotating
 from holdfast.client.secrets import RemoteSecrets
 from holdfast.config import ClientSettings
@@ -21,6 +22,11 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
     def audit(self) -> RemoteAudit:
         """The audit trail: search, export, checkpoints."""
         return RemoteAudit(self._connection)
+
+    @property
+    def keys(self) -> RemoteKeys:
+        """The encryption keys: which there are, and which one seals."""
+        return RemoteKeys(self._connection)
 
     @property
     def identities(self) -> RemoteIdentities:

@@ -38,14 +38,15 @@ class BlobSealer:
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
-        self._key_id = bytes.fromhex(ring.primary.id)
         self._salt = os.urandom(_SALT_BYTES)
         self._sealed = 0
         self._keyed = lru_cache(_DERIVED_KEYS_KEPT)(self._derive)
 
     def seal(self, purpose: str, context: bytes, plaintext: bytes) -> bytes:
         """Seal a blob for a purpose and a context that must be repeated to open it."""
-        header = _FORMAT + self._key_id + self._next_salt()
+        key_id = self._ring.sealing
+        header = _FORMAT + bytes.fromhex(key_id) + self._next_salt()
+        self._ring.sealed[key_id] += 1
         aead, bound = self._keyed(purpose, header)
         nonce, ciphertext, tag = aead.seal(plaintext, bound + frame(context))
         return b"".join((header, nonce, ciphertext, tag))

@@ -51,10 +51,10 @@ class Envelope:
         Raises:
             InvalidInput: the value is not text that UTF-8 can carry.
         """
-        key_id = self._ring.primary.id
+        key_id = self._ring.sealing
         data_key = os.urandom(KEY_BYTES)
         iv, ciphertext, tag = Aead(data_key).seal(_encode(value), bind_place(place))
-        wrapped = aes_key_wrap(self._subkey(key_id, "wrap"), data_key)
+        wrapped = self._wrap(key_id, data_key)
         return SealedValue(key_id=key_id, wrapped_key=wrapped, iv=iv, ciphertext=ciphertext, auth_tag=tag)
 
     def open(self, place: Place, sealed: SealedValue) -> SecretValue:
@@ -76,9 +76,23 @@ class Envelope:
             ) from None
         return SecretValue(plaintext.decode())
 
+    def rewrap(self, key_id: str, wrapped_key: bytes) -> tuple[str, bytes]:
+        """Return a data key under the key that seals now, and that key's id. The value under it stays as it is.
+
+        Raises:
+            IntegrityFailure: this is not what the key of that id wrapped.
+            KeyUnavailable: the ring lacks it.
+        """
+        try:
+            data_key = aes_key_unwrap(self._subkey(key_id, "wrap"), wrapped_key)
+        except (InvalidUnwrap, ValueError, TypeError):
+            raise IntegrityFailure("A wrapped data key does not authenticate: it was changed.") from None
+        sealing = self._ring.sealing
+        return sealing, self._wrap(sealing, data_key)
+
     def attest(self, facts: bytes) -> str:
         """Return a keyed MAC over facts about a row that must not be edited behind our back."""
-        key_id = self._ring.primary.id
+        key_id = self._ring.sealing
         return f"v1.{key_id}.{self._mac(key_id, facts)}"
 
     def verify(self, facts: bytes, attestation: str) -> None:
@@ -91,6 +105,10 @@ class Envelope:
         parts = _ATTESTATION.fullmatch(attestation)
         if parts is None or not hmac.compare_digest(self._mac(parts[1], facts), parts[2]):
             raise IntegrityFailure("A row does not carry a valid attestation of its facts: it was changed.")
+
+    def _wrap(self, key_id: str, data_key: bytes) -> bytes:
+        self._ring.sealed[key_id] += 1
+        return aes_key_wrap(self._subkey(key_id, "wrap"), data_key)
 
     def _mac(self, key_id: str, facts: bytes) -> str:
         return hmac.digest(self._subkey(key_id, "attest"), facts, "sha256").hex()

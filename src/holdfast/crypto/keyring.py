@@ -8,6 +8,7 @@ is safe to store and to show, and gives away nothing about the key.
 import base64
 import binascii
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, final
@@ -72,12 +73,17 @@ class RingKey:
 
 @final
 class KeyRing:
-    """Keys by id. The first one seals, every one opens; which one is said by the id stored with the bytes."""
+    """Keys by id. One seals, every one opens; which one is said by the id stored with the bytes.
 
-    __slots__ = ("_by_id", "primary")
+    The first one seals until ``seal_with`` names another: which one it is to be is said in the database, for all nodes.
+    ``sealed`` counts, by key id, what was sealed since it was last emptied.
+    """
+
+    __slots__ = ("_by_id", "primary", "sealed")
 
     def __init__(self, primary: RingKey, others: Iterable[RingKey] = ()) -> None:
         self.primary = primary
+        self.sealed = Counter[str]()
         self._by_id = {key.id: key for key in (primary, *others)}
 
     @classmethod
@@ -100,8 +106,26 @@ class KeyRing:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of all keys, the sealing one first."""
+        """The ids of all keys, in the order of the settings."""
         return tuple(self._by_id)
+
+    @property
+    def sealing(self) -> str:
+        """The id of the key that seals."""
+        return self.primary.id
+
+    def seal_with(self, key_id: str) -> None:
+        """Let the key of an id seal from now on.
+
+        Raises:
+            KeyUnavailable: the ring has none.
+        """
+        self.primary = self.key(key_id)
+
+    def subkeys(self, label: str) -> list[bytes]:
+        """Every key's subkey for a purpose, that of the sealing key first."""
+        former = (key for key in self._by_id.values() if key is not self.primary)
+        return [key.subkey(label) for key in (self.primary, *former)]
 
     def key(self, key_id: str) -> RingKey:
         """Return the key of an id.

@@ -25,7 +25,7 @@ _TIMES: Final = ("exp", "nbf", "iat")
 
 @final
 class TokenSigner:
-    """Signs with the ring's primary key, accepts the tokens of all its keys. ``now`` is the present moment, in UTC.
+    """Signs with the ring's sealing key, accepts the tokens of all its keys. ``now`` is the present moment, in UTC.
 
     Issuer and audience depend on the host that was asked, so the caller compares them; here they must be there, and
     be one text each.
@@ -33,9 +33,7 @@ class TokenSigner:
 
     def __init__(self, ring: KeyRing, now: Callable[[], datetime]) -> None:
         keys = {key_id: Ed25519PrivateKey.from_private_bytes(ring.key(key_id).subkey("token")) for key_id in ring.ids}
-        self._now = now
-        self._key_id = ring.primary.id
-        self._signing_key = keys[self._key_id]
+        self._now, self._ring, self._signing_keys = now, ring, keys
         self._public_keys = {key_id: key.public_key() for key_id, key in keys.items()}
 
     def sign(self, claims: Mapping[str, Any]) -> str:
@@ -46,8 +44,9 @@ class TokenSigner:
         """
         if not _well_typed(claims):
             raise ValueError(f"a token needs the texts {', '.join(_TEXTS)} and the whole numbers {', '.join(_TIMES)}")
-        headers = {"kid": self._key_id, "typ": _TYPE}
-        return jwt.encode(dict(claims), self._signing_key, ALGORITHM, headers=headers)
+        key_id = self._ring.sealing
+        headers = {"kid": key_id, "typ": _TYPE}
+        return jwt.encode(dict(claims), self._signing_keys[key_id], ALGORITHM, headers=headers)
 
     def verify(self, token: str) -> Mapping[str, Any]:
         """Return the claims of a token that we signed and that is valid now.

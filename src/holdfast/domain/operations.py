@@ -50,6 +50,8 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "history": (Permission.AUDIT, Permission.GRANT),
     "health": (Permission.OPERATE, Permission.LIST, Permission.AUDIT),
     "nodes": (Permission.OPERATE,),
+    "keys.status": (Permission.OPERATE,),
+    "keys.activate": (Permission.OPERATE,),
     "sync": (Permission.OPERATE,),
     "reconcile": (Permission.OPERATE,),
 }

@@ -32,6 +32,7 @@ MAX_GENERATION: Final = 2**63 - 1
 MAX_OPTIONS: Final = 20
 MAX_OPTION: Final = 1_000
 
+_KEY_ID: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _HANDLER: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 """PostgreSQL's BIGINT."""
 
@@ -212,6 +213,13 @@ def valid_version(raw: object) -> int | str:
     if isinstance(raw, str):
         return canonical_version_id(raw)
     return valid_number("version", raw, 1, MAX_GENERATION)
+
+
+def valid_key_id(raw: object) -> str:
+    """The id of an encryption key: 16 hex digits, as ``holdfast keys status`` shows them."""
+    if not isinstance(raw, str) or not _KEY_ID.fullmatch(raw):
+        raise _wrong("key_id", "must be the 16 hex digits that `holdfast keys status` shows; never the key itself")
+    return raw
 
 
 def valid_retention_days(raw: object) -> int:

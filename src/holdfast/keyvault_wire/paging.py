@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from holdfast.errors import InvalidInput
@@ -19,15 +20,18 @@ _MAX_LENGTH: Final = 512
 
 
 class SkipTokens:
-    """Makes and checks skip tokens under a key that all nodes of one service share."""
+    """Makes and checks skip tokens under keys that all nodes of one service share.
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    ``keys``: the one to make them with, then those they may have been made with on other nodes or before.
+    """
+
+    def __init__(self, keys: Callable[[], Sequence[bytes]]) -> None:
+        self._keys = keys
 
     def encode(self, listing: str, position: str) -> str:
         """Return the token for the items of ``listing`` after ``position``."""
         body = f"{listing}\0{position}".encode()
-        return base64.urlsafe_b64encode(self._mac(body) + body).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(_mac(self._keys()[0], body) + body).rstrip(b"=").decode()
 
     def decode(self, listing: str, token: str) -> str:
         """Return the position that a token of this listing names.
@@ -37,15 +41,16 @@ class SkipTokens:
         """
         raw = _unpadded(token)
         mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(body)):
+        if not any(hmac.compare_digest(mac, _mac(key, body)) for key in self._keys()):
             raise _refused()
         found, _, position = body.decode().partition("\0")
         if found != listing:
             raise _refused()
         return position
 
-    def _mac(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, b"skip-token\0" + body, hashlib.sha256)[:_MAC_BYTES]
+
+def _mac(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, b"skip-token\0" + body, hashlib.sha256)[:_MAC_BYTES]
 
 
 def _unpadded(token: str) -> bytes:

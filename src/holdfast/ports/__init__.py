@@ -4,7 +4,7 @@ Every method may raise ``BackendUnavailable`` when its backend does not answer; 
 """
 
 from holdfast.domain.sealed import Place, SealedValue
-from holdfast.ports.access import GrantStore, KeyRegistry, RequestLog, RuleKind, StoredRule
+from holdfast.ports.access import GrantStore, RequestLog, RuleKind, StoredRule
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
@@ -30,6 +30,7 @@ from holdfast.ports.identities import (
     TotpStore,
 )
 from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
+from holdfast.ports.keys import KeyRegistry, KeyStore, NodeRing, Ring
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
 from holdfast.ports.nodes import NodeRecord, NodeStore, Presences
 from holdfast.ports.notices import Channel, NoticeStore, Notifier
@@ -72,9 +73,11 @@ __all__ = [
     "Journal",
     "JournalStatus",
     "KeyRegistry",
+    "KeyStore",
     "Ledger",
     "LedgerTransaction",
     "NodeRecord",
+    "NodeRing",
     "NodeStore",
     "NoticeStore",
     "Notifier",
@@ -84,6 +87,7 @@ __all__ = [
     "Reading",
     "Reports",
     "RequestLog",
+    "Ring",
     "Rotation",
     "RotationHandler",
     "RotationSchedule",

@@ -1,7 +1,7 @@
-"""Grants and keys at the commit point."""
+"""Grants at the commit point."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -121,13 +121,3 @@ class GrantStore(Protocol):
 
         Returns whether there was one (the record is kept either way) and the epoch.
         """
-
-
-class KeyRegistry(Protocol):
-    """The known answers of every ring key that ever sealed something here."""
-
-    async def known_answers(self) -> Mapping[str, bytes]:
-        """Known answers by key id; none in a database that has no schema yet."""
-
-    async def add(self, key_id: str, known_answer: bytes) -> None:
-        """Store the known answer of a key; an existing one stands."""

@@ -32,6 +32,9 @@ class FeedListener(Protocol):
     async def identities_reached(self, epoch: int) -> None:
         """The epoch of all identities as it is now, likewise."""
 
+    async def key_activated(self, key_id: str) -> None:
+        """This key seals from now on, or still: it is told again and again."""
+
 
 class Feed(Protocol):
     """Tells this node at once what other nodes committed."""

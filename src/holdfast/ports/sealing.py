@@ -19,6 +19,9 @@ class Sealer(Protocol):
     def open(self, place: Place, sealed: SealedValue) -> SecretValue:
         """Return the value sealed for this very place."""
 
+    def rewrap(self, key_id: str, wrapped_key: bytes) -> tuple[str, bytes]:
+        """Return a data key under the ring key that seals now, and the id of that one."""
+
     def attest(self, facts: bytes) -> str:
         """Return a keyed MAC over facts about a row that must not be edited behind our back."""
 

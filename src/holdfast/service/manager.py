@@ -45,6 +45,7 @@ from holdfast.service.audit.control import Audit
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
+from holdfast.service.keys.control import Keys
 from holdfast.service.requests import SetRequest, UpdateRequest
 from holdfast.service.rotation.control import RotationControl
 from holdfast.service.rotation.handlers import Generate, Handlers
@@ -86,6 +87,7 @@ class UseCases:
     rotations: Rotations
     rollbacks: Rollbacks
     handlers: Handlers
+    keys: Keys
     vault: VaultControl
     backends: Callable[[], Sequence[BackendHealth]]
     for_vault: bool
@@ -147,6 +149,11 @@ class SecretsService:
     def audit(self) -> Audit:
         """The audit trail: search, export, checkpoints."""
         return self._use.audit
+
+    @property
+    def keys(self) -> Keys:
+        """The encryption keys: which there are, and which one seals."""
+        return self._use.keys
 
     # --- reading ---
 
@@ -545,8 +552,10 @@ class SecretsService:
         Raises:
             StartupError: it has not started, or has stopped.
             LeaseExpired: PostgreSQL has been out of reach for too long.
+            KeyUnavailable: it lacks the key that all nodes seal with.
         """
         self._use.guard.check_ready()
+        self._use.keys.check_ready()
 
     def backends(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it now, without asking any."""

@@ -59,6 +59,7 @@ class HealthDocument(Document):
     open_intents: int
     parked_intents: int
     oldest_intent_at: Moment | None
+    encryption_key: str
     backends: list[BackendDocument]
     recommendations: list[str]
 

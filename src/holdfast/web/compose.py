@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.clients import ClientTokens
@@ -10,7 +10,6 @@ from holdfast.auth.keptkeys import KeptKeys
 from holdfast.auth.limiter import GuessLimits
 from holdfast.auth.oidc import Issuers
 from holdfast.auth.resource import Audience
-from holdfast.bootstrap.storage import key_ring
 from holdfast.config import Settings
 from holdfast.config.issuers import load_issuers
 from holdfast.crypto.tokens import TokenSigner
@@ -26,6 +25,9 @@ from holdfast.web.metrics import Metrics
 from holdfast.web.rates import Rates
 from holdfast.web.v1.cursors import Cursors
 
+if TYPE_CHECKING:
+    from holdfast.crypto.keyring import KeyRing
+
 _ISSUERS: Final = "issuers"
 """The folder of issuers' keys in the data folder."""
 
@@ -36,7 +38,6 @@ def create_server_app(service: SecretsService, settings: Settings, drain: Drain 
     It is not ready once ``drain`` has begun.
 
     Raises:
-        ConfigurationError: no encryption key, and the service has a database that is not its own.
         StartupError: the service is not running.
     """
     return create_app(server_parts(service, settings, drain or Drain()))
@@ -50,7 +51,8 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
         service.check_ready()
         return service.backends()
 
-    ring, clock = key_ring(settings, own_database=service.own_database), ServiceClock(service)
+    # The very ring that the service seals with: which of its keys signs changes while it runs.
+    ring, clock = cast("KeyRing", service.keys.ring), ServiceClock(service)
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
     clients = ClientTokens(service, signer, audience, service.tenant, clock)
     limits = GuessLimits(clock.monotonic)
@@ -61,8 +63,8 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
         backends=backends,
         bearers=Bearers(clients, service, limits, issuers),
         limits=limits,
-        skip_tokens=SkipTokens(ring.primary.subkey("skip-token")),
-        cursors=Cursors(ring.primary.subkey("v1-cursor")),
+        skip_tokens=SkipTokens(lambda: ring.subkeys("skip-token")),
+        cursors=Cursors(lambda: ring.subkeys("v1-cursor")),
         rates=Rates(settings.rate_limit, settings.rate_burst, clock.monotonic),
         facts=VaultFacts(settings.retention_days, settings.purge_protection),
         metrics=Metrics(service.metrics, settings.metrics_token) if settings.metrics_token else None,

@@ -3,11 +3,11 @@
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, NodeRecord, NodeStore
@@ -25,6 +25,7 @@ class Presence:
         schema_version: the schema that it works with.
         backends: looks at every backend, as this node sees it.
         counted: is told how many nodes there are.
+        announce: reports the ring of the node of an id, once the node itself is reported.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Presence:
         release: str,
         schema_version: int,
         backends: Callable[[], Sequence[BackendHealth]],
+        announce: Callable[[UUID], Awaitable[None]],
         counted: Callable[[int], None] = lambda _: None,
     ) -> None:
+        self._announce = announce
         self._store, self._clock, self._backends, self._counted = store, clock, backends, counted
         now = clock.now()
         self._node = NodeRecord(
@@ -54,18 +57,20 @@ class Presence:
         """Report until cancelled, then say goodbye."""
         try:
             while True:
-                await self._report()
+                await self.report()
                 await self._clock.sleep(INTERVAL_S)
         finally:
             with suppress(BackendUnavailable):
                 await self._store.leave(self._node.id)
 
-    async def _report(self) -> None:
+    async def report(self) -> None:
+        """Say that this node is there; ``run`` does it again and again."""
         try:
             found = await self._store.beat(replace(self._node, backends=tuple(self._backends())))
         except BackendUnavailable as error:
             _log.info("Other nodes do not hear of this one: %s", error)
             return
+        await self._announce(self._node.id)
         self._counted(found.nodes)
         if found.schema_version > self._node.schema_version and not self._warned:
             self._warned = True

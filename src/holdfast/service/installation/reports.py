@@ -43,6 +43,7 @@ class HealthReport:
     ``expiring_soon`` counts those that expire within 30 days. ``healthy``: every configured backend works, and nothing
     waits for a person. ``laggards``: who still uses a credential that a rotation replaced, of secrets that the caller
     may list; ``late_consumers`` counts those of all secrets. No other names of secrets are in it.
+    ``encryption_key``: the id of the key that the answering node seals with.
     """
 
     healthy: bool
@@ -61,6 +62,7 @@ class HealthReport:
     open_intents: int
     parked_intents: int
     oldest_intent_at: datetime | None
+    encryption_key: str
     backends: Sequence[BackendHealth]
     recommendations: Sequence[str]
 
@@ -76,6 +78,7 @@ class Reporter:
         probe: asks every backend something; returns what is wrong with those that do not answer, by name.
         ignored_rules: counts the rules in the database that Holdfast did not make.
         laggards: finds the consumers that rotations wait for.
+        sealing_key: the id of the key that this node seals with.
     """
 
     def __init__(
@@ -94,11 +97,12 @@ class Reporter:
         probe: Callable[[], Awaitable[Mapping[str, str]]],
         ignored_rules: Callable[[], int],
         laggards: Callable[[], Awaitable[Sequence[Laggard]]],
+        sealing_key: Callable[[], str],
     ) -> None:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
-        self._ignored_rules, self._laggards = ignored_rules, laggards
+        self._ignored_rules, self._laggards, self._sealing_key = ignored_rules, laggards, sealing_key
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
@@ -171,6 +175,7 @@ class Reporter:
             open_intents=journal.open,
             parked_intents=journal.parked,
             oldest_intent_at=journal.oldest_open_at,
+            encryption_key=self._sealing_key(),
             backends=backends,
             recommendations=advice,
         )

@@ -79,13 +79,22 @@ class Absences:
 
 
 class Coherence:
-    """Implements ``ports.FeedListener`` over the caches, the loads under way, the grants and the identities."""
+    """Implements ``ports.FeedListener`` over the caches, the loads under way, the grants and the identities.
+
+    ``seal_with`` is told the id of the key that seals.
+    """
 
     def __init__(
-        self, local: Cache, shared: Cache | None, flights: Flights, grants: GrantBook, directory: Directory
+        self,
+        local: Cache,
+        shared: Cache | None,
+        flights: Flights,
+        grants: GrantBook,
+        directory: Directory,
+        seal_with: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._local, self._shared, self._flights = local, shared, flights
-        self._grants, self._directory = grants, directory
+        self._grants, self._directory, self._seal_with = grants, directory, seal_with
         self.unsettled = Unsettled()
         self.absences = Absences(time.monotonic)
 
@@ -128,3 +137,7 @@ class Coherence:
     async def identities_reached(self, epoch: int) -> None:
         """See the port."""
         await self._directory.reached(epoch)
+
+    async def key_activated(self, key_id: str) -> None:
+        """See the port."""
+        self._seal_with(key_id)

@@ -123,7 +123,7 @@ class PostgresFeed:
             await _deliver(payload, listener)
 
     async def _beat(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
-        """See that PostgreSQL answers, what time it is there, and that the rules and identities are those known here.
+        """See that PostgreSQL answers, what time it is there, and that rules, identities and key are those known here.
 
         Its answer comes after all that was announced before: only when that is delivered was there contact. Nothing
         older than that moment is acted on.
@@ -139,6 +139,8 @@ class PostgresFeed:
             await _deliver(inbox.get_nowait(), listener)
         await listener.rules_reached(row["rules"])
         await listener.identities_reached(row["identities"])
+        if row["sealing"] is not None:
+            await listener.key_activated(row["sealing"])
         self._contact = self._beaten_at = asked_at
 
 
@@ -153,6 +155,8 @@ async def _deliver(payload: str, listener: FeedListener) -> None:
     elif kind == "identities":
         epoch, _, name = rest.partition(":")
         await listener.identity_changed(int(epoch), name)
+    elif kind == "key":
+        await listener.key_activated(rest)
 
 
 class DatabaseClock(SystemClock):

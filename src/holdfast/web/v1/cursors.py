@@ -22,15 +22,19 @@ MAX_CURSOR: Final = 1024
 
 
 class Cursors:
-    """Makes and checks cursors under a key that all nodes of one installation share."""
+    """Makes and checks cursors under keys that all nodes of one installation share.
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    ``keys``: the one to make them with, then those they may have been made with on other nodes or before.
+    """
+
+    def __init__(self, keys: Callable[[], Sequence[bytes]]) -> None:
+        self._keys = keys
 
     def encode(self, scope: Sequence[str], position: str) -> str:
         """Return the cursor for what follows ``position``; ``scope``: who lists what, and how it is filtered."""
         raw = position.encode()
-        return base64.urlsafe_b64encode(self._mac(scope, raw) + raw).rstrip(b"=").decode()
+        mac = _mac(self._keys()[0], scope, raw)
+        return base64.urlsafe_b64encode(mac + raw).rstrip(b"=").decode()
 
     def decode(self, scope: Sequence[str], cursor: str) -> str:
         """Return the position of a cursor.
@@ -43,14 +47,9 @@ class Cursors:
         except (ValueError, binascii.Error):
             raise _refused() from None
         mac, position = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(scope, position)):
+        if not any(hmac.compare_digest(mac, _mac(key, scope, position)) for key in self._keys()):
             raise _refused()
         return position.decode()
-
-    def _mac(self, scope: Sequence[str], position: bytes) -> bytes:
-        parts = (*(part.encode() for part in scope), position)
-        framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return hmac.digest(self._key, b"v1-cursor\0" + framed, hashlib.sha256)[:_MAC_BYTES]
 
 
 def cut(items: Sequence[T], size: int, after: str | None, key: Callable[[T], str]) -> tuple[list[T], str | None]:
@@ -58,6 +57,12 @@ def cut(items: Sequence[T], size: int, after: str | None, key: Callable[[T], str
     rest = [item for item in items if after is None or key(item) > after]
     page = rest[:size]
     return page, key(page[-1]) if len(rest) > size else None
+
+
+def _mac(key: bytes, scope: Sequence[str], position: bytes) -> bytes:
+    parts = (*(part.encode() for part in scope), position)
+    framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return hmac.digest(key, b"v1-cursor\0" + framed, hashlib.sha256)[:_MAC_BYTES]
 
 
 def _refused() -> InvalidInput:

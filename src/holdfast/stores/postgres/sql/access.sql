@@ -1,13 +1,3 @@
-
--- name: has_keys
-SELECT to_regclass('encryption_keys') IS NOT NULL
-
--- name: known_answers
-SELECT key_id, known_answer FROM encryption_keys
-
--- name: add_known_answer
-INSERT INTO encryption_keys (key_id, known_answer) VALUES ($1, $2) ON CONFLICT DO NOTHING
-
 -- name: vault_totals
 SELECT count(*) FILTER (WHERE state = 'active') AS total,
        count(*) FILTER (WHERE state = 'active' AND expires_at <= now()) AS expired,

@@ -409,12 +409,52 @@ CREATE TABLE idempotency_records (
 CREATE INDEX idempotency_records_by_age ON idempotency_records (created_at);
 CREATE INDEX idempotency_records_by_secret ON idempotency_records (secret_name);
 
--- Keys of the ring that ever sealed something here, each with a known answer that only the right key opens.
+-- Keys of the ring that ever sealed something here, each with a known answer that only the right key opens. The active
+-- one seals, on all nodes; sealed counts what they sealed under it.
 CREATE TABLE encryption_keys (
     key_id       TEXT PRIMARY KEY,
     known_answer BYTEA NOT NULL,
-    created_at   TIMESTAMPTZ NOT NULL DEFAULT now()
+    created_at   TIMESTAMPTZ NOT NULL DEFAULT now(),
+    state        TEXT NOT NULL DEFAULT 'draining' CHECK (state IN ('active', 'draining')),
+    activated_at TIMESTAMPTZ,
+    sealed       BIGINT NOT NULL DEFAULT 0
 );
+CREATE UNIQUE INDEX encryption_keys_active ON encryption_keys (state) WHERE state = 'active';
+
+-- Keys that nothing here needs any more, nor may be sealed under again.
+CREATE TABLE retired_keys (
+    key_id     TEXT PRIMARY KEY,
+    sealed     BIGINT NOT NULL,
+    retired_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+-- Refuses rows under a retired key, from whoever has not heard. The shared lock makes whoever retires a key wait for
+-- transactions that sealed under it and are not through; they are counted then.
+CREATE FUNCTION refuse_retired_key() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    sealing TEXT;
+BEGIN
+    IF TG_ARGV[0] = 'key_id' THEN
+        sealing := NEW.key_id;
+    ELSIF TG_ARGV[0] = 'attestation' THEN
+        sealing := nullif(split_part(NEW.attestation, '.', 2), '');
+    ELSIF TG_ARGV[0] = 'fingerprint' THEN
+        sealing := nullif(split_part(encode(NEW.fingerprint, 'escape'), '.', 2), '');
+    ELSIF TG_ARGV[0] = 'totp_secret' THEN
+        sealing := encode(substring(NEW.totp_secret FROM 2 FOR 8), 'hex');
+    ELSIF TG_ARGV[0] = 'sealed_key' THEN
+        sealing := encode(substring(NEW.sealed_key FROM 2 FOR 8), 'hex');
+    ELSE
+        sealing := encode(substring(NEW.candidate FROM 2 FOR 8), 'hex');
+    END IF;
+    IF sealing IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock_shared(1751215721, hashtext(sealing));
+        IF EXISTS (SELECT FROM retired_keys WHERE key_id = sealing) THEN
+            RAISE EXCEPTION 'the key % is retired', sealing USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
 
 -- Counts purges; those up to the number in installation.scrubbed have left the files of the tables as well.
 CREATE SEQUENCE secret_purges;
@@ -453,6 +493,13 @@ CREATE TABLE nodes (
     started_at     TIMESTAMPTZ NOT NULL,
     seen_at        TIMESTAMPTZ NOT NULL DEFAULT now(),
     backends       JSONB NOT NULL DEFAULT '[]'
+);
+
+-- What every node reports of its ring.
+CREATE TABLE node_rings (
+    node    UUID PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    keys    TEXT[] NOT NULL,
+    sealing TEXT NOT NULL
 );
 
 -- Rotations, with their phase. At most one is open per secret; candidate is sealed, and gone once it is current.
@@ -545,3 +592,26 @@ BEGIN
 END $$;
 CREATE TRIGGER forget_consumers AFTER DELETE ON secrets_vault
     FOR EACH ROW EXECUTE FUNCTION forget_consumers();
+
+CREATE TRIGGER retired_key_id AFTER INSERT OR UPDATE OF key_id ON secrets_vault
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('key_id');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON secrets_vault
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_key_id AFTER INSERT OR UPDATE OF key_id ON secret_versions
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('key_id');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON secret_access_control
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON role_assignments
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON identities
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_totp_secret AFTER INSERT OR UPDATE OF totp_secret ON identities
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('totp_secret');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON api_tokens
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_sealed_key AFTER INSERT OR UPDATE OF sealed_key ON audit_keys
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('sealed_key');
+CREATE TRIGGER retired_candidate AFTER INSERT OR UPDATE OF candidate ON rotation_runs
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('candidate');
+CREATE TRIGGER retired_fingerprint AFTER INSERT OR UPDATE OF fingerprint ON idempotency_records
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('fingerprint');

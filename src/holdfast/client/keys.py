@@ -1,0 +1,21 @@
+"""Encryption keys over the API, by their ids."""
+
+from holdfast.client.connection import Connection
+from holdfast.domain.keys import KeyReport
+from holdfast.v1_wire.keys import KeysDocument, WhichKey
+
+
+class RemoteKeys:
+    """What ``service.keys`` is for a server. ``context`` is accepted and ignored: the token says who asks."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def status(self, *, context: object = None) -> KeyReport:
+        """Return every key: where it stands, which nodes lack it, what is sealed under it."""
+        return (await self._connection.call("GET", "/v1/keys", KeysDocument)).to(KeyReport)
+
+    async def activate(self, key_id: str, *, context: object = None) -> KeyReport:
+        """Let a key seal from now on, on every node."""
+        body = WhichKey(key_id=key_id)
+        return (await self._connection.call("POST", "/v1/keys:activate", KeysDocument, body=body)).to(KeyReport)

@@ -1,0 +1,108 @@
+"""What an operator does with encryption keys, authorised and on record. No key goes through here, ids only."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from holdfast.domain.keys import SEAL_ALARM, SEAL_LIMIT, KeyReport, KeyState, KeyStatus
+from holdfast.domain.policy import Permission
+from holdfast.domain.validation import valid_key_id
+from holdfast.errors import Conflict
+from holdfast.ports import KeyStore, NodeRing, Ring
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.callers import Context, authenticated
+from holdfast.service.keys.following import SealingKey
+
+_ORDER: Final = (KeyState.ACTIVE, KeyState.DRAINING, KeyState.PRESENT, KeyState.RETIRED)
+
+
+class Keys:
+    """What ``service.keys`` offers. It takes the permission ``operate`` on '*'.
+
+    Args:
+        known_answer: what only the key of an id can answer; raises ``KeyUnavailable`` for one that is not in the ring.
+    """
+
+    def __init__(
+        self, *, guard: Guard, store: KeyStore, sealing: SealingKey, known_answer: Callable[[str], bytes]
+    ) -> None:
+        self._guard, self._store, self._sealing, self._known_answer = guard, store, sealing, known_answer
+
+    @property
+    def ring(self) -> Ring:
+        """The ring that this process seals with."""
+        return self._sealing.ring
+
+    def check_ready(self) -> None:
+        """See that this node holds the key that all nodes seal with.
+
+        Raises:
+            KeyUnavailable: it does not.
+        """
+        self._sealing.check()
+
+    async def status(self, *, context: Context = None) -> KeyReport:
+        """Return every key: where it stands, which nodes lack it, how often it sealed, what is sealed under it."""
+        caller = authenticated(context)
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.status") as authorized:
+            report = await self._report()
+            await self._guard.record(authorized)
+        return report
+
+    async def activate(self, key_id: str, *, context: Context = None) -> KeyReport:
+        """Let a key seal from now on, on every node within a second; the one before only opens what it sealed.
+
+        Raises:
+            Conflict: a node that runs does not hold it, or it is retired.
+            KeyUnavailable: this node does not hold it.
+        """
+        caller, wanted = authenticated(context), valid_key_id(key_id)
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.activate") as authorized:
+            record = self._guard.success(authorized, detail=f"key={wanted}")
+            lacking = await self._store.activate(wanted, self._known_answer(wanted), record)
+            if lacking:
+                raise Conflict(
+                    f"The key {wanted} is not active yet, for these nodes do not hold it: {', '.join(lacking)}. "
+                    "Give it to each of them, restart them one by one, and activate it then."
+                )
+            await self._sealing.refresh()
+            return await self._report()
+
+    async def _report(self) -> KeyReport:
+        rings, stored = await self._store.rings(), await self._store.keys()
+        live = [key.key_id for key in stored if key.state is not KeyState.RETIRED]
+        rows = await self._store.sealed_under(live)
+        known = {key.key_id for key in stored}
+        held = {key_id: None for ring in rings for key_id in ring.keys} | dict.fromkeys(self.ring.ids)
+        present = [KeyStatus(key_id=each, state=KeyState.PRESENT) for each in held if each not in known]
+        keys = [_with_nodes(replace(key, rows=rows.get(key.key_id, {})), rings) for key in [*stored, *present]]
+        keys.sort(key=lambda key: _ORDER.index(key.state))
+        return KeyReport(keys=keys, nodes=len(rings), recommendations=[*_advice(keys)])
+
+
+def _with_nodes(key: KeyStatus, rings: Sequence[NodeRing]) -> KeyStatus:
+    lacking = [ring.name for ring in rings if key.key_id not in ring.keys]
+    return replace(
+        key,
+        missing_on=[] if key.state is KeyState.RETIRED else lacking,
+        sealing_on=[ring.name for ring in rings if ring.sealing == key.key_id],
+    )
+
+
+def _advice(keys: Sequence[KeyStatus]) -> list[str]:
+    advice = []
+    for key in keys:
+        if key.state is KeyState.ACTIVE and key.sealed >= SEAL_ALARM:
+            advice.append(
+                f"The key {key.key_id} has sealed {key.sealed:,} times, of {SEAL_LIMIT:,} that any key may: "
+                "activate a new one."
+            )
+        if key.state in {KeyState.ACTIVE, KeyState.DRAINING} and key.missing_on:
+            advice.append(f"Give the key {key.key_id} to {', '.join(key.missing_on)}, which cannot read all secrets.")
+        if key.state is KeyState.DRAINING:
+            advice.append(
+                f"{key.remaining:,} row(s) are sealed under {key.key_id}: `holdfast keys rewrap`."
+                if key.remaining
+                else f"Nothing is sealed under {key.key_id} any more: `holdfast keys retire {key.key_id}`."
+            )
+    return advice

@@ -1,0 +1,115 @@
+"""The life of encryption keys at the commit point."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from holdfast.domain.audit import AuditRecord
+from holdfast.domain.keys import KeyState, KeyStatus
+from holdfast.errors import Conflict
+from holdfast.ports import NodeRing
+from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.migrations import ALIVE_WITHIN
+from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.queries import load
+
+COUNT_TIMEOUT_S: Final = 60.0
+"""Seconds for looking at every sealed row there is: millions of them take some."""
+
+
+class PostgresKeyRegistry:
+    """Implements ``ports.KeyRegistry`` over ``encryption_keys``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("keys")
+
+    async def known_answers(self) -> Mapping[str, bytes]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            if not await connection.fetchval(self._sql["has_keys"]):
+                return {}
+            return {row["key_id"]: row["known_answer"] for row in await connection.fetch(self._sql["known_answers"])}
+
+    async def settle(self, key_id: str, known_answer: bytes) -> str:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            active: str | None = await connection.fetchval(self._sql["active"])
+            if active is None:
+                await connection.execute(self._sql["lock"])
+                active = await connection.fetchval(self._sql["active"])
+            if active is None:
+                await connection.fetch(self._sql["activate"], key_id, known_answer)
+        return active or key_id
+
+
+class PostgresKeys:
+    """Implements ``ports.KeyStore`` over ``encryption_keys``, ``retired_keys`` and ``node_rings``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("keys")
+
+    async def active(self) -> str | None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            active: str | None = await connection.fetchval(self._sql["active"])
+        return active
+
+    async def keys(self) -> list[KeyStatus]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["keys"])
+        return [KeyStatus(**{**row, "state": KeyState(row["state"])}) for row in rows]
+
+    async def rings(self) -> list[NodeRing]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return await _rings(connection)
+
+    async def count(self, sealed: Mapping[str, int]) -> None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            await connection.execute(self._sql["count"], list(sealed), list(sealed.values()))
+
+    async def announce(self, node: UUID, keys: Sequence[str], sealing: str) -> None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            await connection.execute(self._sql["lock_shared"])
+            await connection.execute(self._sql["announce"], node, list(keys), sealing)
+
+    async def activate(self, key_id: str, known_answer: bytes, record: AuditRecord) -> list[str]:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            await connection.execute(self._sql["lock"])
+            if await connection.fetchval(self._sql["is_retired"], key_id):
+                raise Conflict(
+                    f"The key {key_id} is retired, and never seals again. Add a new one: `holdfast keys add`."
+                )
+            lacking = [ring.name for ring in await _rings(connection) if key_id not in ring.keys]
+            if lacking:
+                return lacking
+            await connection.execute(self._sql["drain"], key_id)
+            await connection.fetch(self._sql["activate"], key_id, known_answer)
+            await put_record(connection, record)
+        self._database.recorded()
+        return []
+
+    async def sealed_under(self, key_ids: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return await _sealed_under(connection, key_ids)
+
+
+async def _rings(connection: Connection) -> list[NodeRing]:
+    return [NodeRing(**dict(row)) for row in await connection.fetch(load("keys")["rings"], ALIVE_WITHIN)]
+
+
+async def _sealed_under(connection: Connection, key_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    rows: Sequence[Mapping[str, Any]] = await connection.fetch(
+        load("keys")["sealed_under"], list(key_ids), timeout=COUNT_TIMEOUT_S
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["key_id"], {})[row["place"]] = row["rows"]
+    return found

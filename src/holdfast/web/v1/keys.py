@@ -1,0 +1,47 @@
+"""Encryption keys: which there are, and which one seals."""
+
+from typing import Final
+
+from holdfast.errors import Conflict, KeyUnavailable
+from holdfast.v1_wire.keys import KeysDocument, WhichKey
+from holdfast.web.v1.operation import Answer, Call, Operation
+
+
+async def status(call: Call) -> Answer:
+    """Every key."""
+    return Answer(KeysDocument.of(await call.service.keys.status(context=call.caller)))
+
+
+async def activate(call: Call) -> Answer:
+    """Every key, after another one has begun to seal."""
+    body: WhichKey = call.body
+    return Answer(KeysDocument.of(await call.service.keys.activate(body.key_id, context=call.caller)))
+
+
+_TAG: Final = "Installation"
+_NEEDS: Final = "`operate` on `*`"
+
+OPERATIONS: Final = (
+    Operation(
+        id="getKeys",
+        method="GET",
+        path="/v1/keys",
+        summary="See the encryption keys by id: which one seals, which nodes lack one, what is sealed under each",
+        needs=_NEEDS,
+        tag=_TAG,
+        handle=status,
+        answer=KeysDocument,
+    ),
+    Operation(
+        id="activateKey",
+        method="POST",
+        path="/v1/keys:activate",
+        summary="Let a key that all nodes hold seal from now on",
+        needs=_NEEDS,
+        tag=_TAG,
+        handle=activate,
+        body=WhichKey,
+        answer=KeysDocument,
+        errors=(Conflict, KeyUnavailable),
+    ),
+)

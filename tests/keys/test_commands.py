@@ -1,0 +1,49 @@
+"""``holdfast keys``, on the machine and against a server."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from tests.cli.runner import holdfast
+from tests.keys.support import NEW, NEW_ID, OLD_ID
+from tests.support.serving import serving
+from tests.support.world import KEY
+
+
+def environ_of(dsn: str, folder: Path) -> dict[str, str]:
+    return {
+        "DATABASE_URL": dsn,
+        "FALLBACK_ENCRYPTION_KEY": KEY,
+        "HOLDFAST_DECRYPTION_KEYS": NEW,
+        "HOLDFAST_DATA_DIR": str(folder),
+        "HOME": str(folder.parent),
+    }
+
+
+async def test_the_same_commands_on_the_machine_and_against_a_server(database_url: str, data_folder: Path) -> None:
+    here = environ_of(database_url, data_folder)
+    shown = await asyncio.to_thread(holdfast, "keys", "status", environ=here)
+    assert shown.code == 0
+    lines = shown.stdout.splitlines()
+    assert lines[1].split()[:2] == [OLD_ID, "active"]
+    assert lines[2].split()[:2] == [NEW_ID, "present"]
+    async with serving(database_url, data_folder, HOLDFAST_DECRYPTION_KEYS=NEW) as server:
+        there = {
+            "HOLDFAST_ADDR": f"https://localhost:{server.port}",
+            "HOLDFAST_CACERT": str(server.ca_file),
+            "HOLDFAST_TOKEN": server.admin_token,
+            "HOME": str(data_folder.parent),
+        }
+        activated = await asyncio.to_thread(holdfast, "keys", "activate", NEW_ID, "--json", environ=there)
+        assert activated.code == 0, activated
+        document = json.loads(activated.stdout)
+        assert [(key["key_id"], key["state"]) for key in document["keys"]] == [
+            (NEW_ID, "active"),
+            (OLD_ID, "draining"),
+        ]
+        refused = await asyncio.to_thread(holdfast, "keys", "activate", "f" * 16, environ=there)
+        assert (refused.code, refused.stdout) == (8, ""), refused
+        health = await asyncio.to_thread(holdfast, "health", "--json", environ=there)
+        assert json.loads(health.stdout)["encryption_key"] == NEW_ID
+        for key in (KEY, NEW):
+            assert key not in activated.stdout + activated.stderr + health.stdout
