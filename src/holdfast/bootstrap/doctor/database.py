@@ -22,10 +22,11 @@ from holdfast.service.doctor.keys import key_findings
 from holdfast.service.doctor.local import not_looked_at
 from holdfast.service.doctor.mirror import mirror_findings, rotation_findings
 from holdfast.service.doctor.nodes import node_findings
+from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.inspection import PostgresInspector, why_unreachable
 from holdfast.stores.postgres.journal import PostgresJournal
-from holdfast.stores.postgres.keys import PostgresKeyRegistry, PostgresReports
+from holdfast.stores.postgres.keys import PostgresKeyRegistry
 from holdfast.stores.postgres.nodes import PostgresNodes
 from holdfast.stores.postgres.rotation import PostgresRotations
 from holdfast.stores.postgres.sync_state import PostgresSyncState
