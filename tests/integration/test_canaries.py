@@ -83,12 +83,13 @@ async def test_i13_the_service_the_server_and_their_stores(
             await _server(sweep, installation)
             await _vault_faults(sweep, installation.service, vault)
             await _shared_cache(sweep, redis_url)
+            sweep.saw("metrics", installation.service.metrics())
         await _spool(sweep, settings, tmp_path)
     sweep.saw("logs", *(line.encode("utf-8", "replace") for line in lines))
     await _stored(sweep, database_url)
     assert sweep.places == {
         *("results", "errors", "answers", "error bodies", "settings", "service", "redis", "spool", "logs"),
-        *("database rows", "database files"),
+        *("metrics", "database rows", "database files"),
     }
     assert "\n".join(map(str, sweep.hits())) == ""
 
@@ -435,7 +436,7 @@ async def test_i13_the_command_line(database_url: str, redis_url: str, vault: Sc
     runs: list[tuple[dict[str, str], list[str], str, int]] = [
         ({}, ["set", "cli"], value, 0),
         ({}, ["get", "cli"], "", 0),
-        ({}, ["versions", "cli"], "", 0),
+        ({"HOLDFAST_LOG_FORMAT": "json"}, ["versions", "cli"], "", 0),
         ({}, ["history", "cli", "--json"], "", 0),
         ({}, ["set", "cli"], value * 1000, 2),
         ({"FALLBACK_ENCRYPTION_KEY": sweep.mark("bad key", canary())}, ["get", "cli"], "", 9),

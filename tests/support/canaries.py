@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from holdfast.telemetry.logs import JsonFormatter, Masked, TextFormatter
+
 _KEEP = 8
 """Characters of a base64 form that depend on what stands beside it, at most, are cut off at each end."""
 
@@ -106,11 +108,12 @@ def _shown(thing: object) -> list[bytes]:
 def all_logs() -> Iterator[list[str]]:
     """Everything that any logger says at any level, tracebacks and all."""
     lines: list[str] = []
-    formatter = logging.Formatter("%(name)s %(message)s")
+    formatters = (logging.Formatter("%(name)s %(message)s"), Masked(TextFormatter()), Masked(JsonFormatter()))
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(f"{formatter.format(record)} {record.args!r}")
+            lines.append(repr(record.args))
+            lines.extend(formatter.format(record) for formatter in formatters)
 
     root, keep = logging.getLogger(), Keep(logging.DEBUG)
     levels = {logger: logger.level for logger in (root, *_loggers())}

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,8 +52,10 @@ class Process:
 
 
 @asynccontextmanager
-async def serving(dsn: str, folder: Path, *arguments: str, **settings: str) -> AsyncIterator[Process]:
-    """A node on a database; ended, whatever happens."""
+async def serving(
+    dsn: str, folder: Path, *arguments: str, logs: Path | None = None, **settings: str
+) -> AsyncIterator[Process]:
+    """A node on a database; ended, whatever happens. ``logs``: the file that stderr goes to."""
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -64,11 +66,13 @@ async def serving(dsn: str, folder: Path, *arguments: str, **settings: str) -> A
         "HOLDFAST_LOG_LEVEL": "warning",
         **settings,
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _PROGRAM, "serve", "--json", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        env=environ,
-    )
+    with nullcontext() if logs is None else logs.open("ab") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", _PROGRAM, "serve", "--json", *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            env=environ,
+        )
     assert process.stdout is not None
     try:
         async with asyncio.timeout(_READY_WITHIN_S):

@@ -1,6 +1,7 @@
 """One node: adapters chosen by the settings, use cases on top of them, background work beside."""
 
 import asyncio
+import contextvars
 import resource
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -11,6 +12,7 @@ from holdfast.bootstrap.facade import use_cases
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
 from holdfast.config import Settings
+from holdfast.resilience.correlation import correlate
 from holdfast.resilience.tasks import stopped
 from holdfast.service.manager import UseCases
 from holdfast.telemetry.cells import Cells
@@ -50,4 +52,6 @@ class Node:
 
 
 def _run(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
-    stack.push_async_callback(stopped, asyncio.create_task(work, name=name))
+    context = contextvars.copy_context()
+    context.run(correlate, name)
+    stack.push_async_callback(stopped, asyncio.create_task(work, name=name, context=context))

@@ -1,6 +1,5 @@
 """Commands on this node: make it ready, run it, see how it is."""
 
-import logging
 import shlex
 import sys
 from typing import TYPE_CHECKING, Final
@@ -63,13 +62,12 @@ def serve(workers: int) -> None:
     """
     import uvloop  # noqa: PLC0415 - the server takes long to import
 
+    from holdfast.telemetry.logs import install_logs  # noqa: PLC0415
     from holdfast.web.run import Serving, run  # noqa: PLC0415
     from holdfast.web.supervisor import supervise  # noqa: PLC0415
 
     settings = Settings.from_environ()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if settings.log_level == "info":
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its greetings are for people who run uvicorn
+    install_logs(settings.log_level, settings.log_format, requests=settings.access_log)
     as_json = output.wants_json()
 
     def started(serving: Serving) -> None:

@@ -1,7 +1,6 @@
 """One command, one service: opened, used by the operator, closed."""
 
 import asyncio
-import logging
 import os
 import pwd
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from holdfast.config import ClientSettings, Settings
 from holdfast.domain.policy import OPERATOR_PREFIX, AuthMethod, Caller
 from holdfast.errors import ConfigurationError
+from holdfast.telemetry.logs import install_logs
 
 if TYPE_CHECKING:  # importing the service takes most of a second, which `--help` does not have to spend
     from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ def operator() -> Caller:
 def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
     """Run ``work`` on the server that the environment names, or else in process, as the operator."""
     settings, client = Settings.from_environ(), ClientSettings.from_environ()
-    logging.basicConfig(level=logging.DEBUG if settings.log_level == "debug" else logging.WARNING)
+    install_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
     if client.address is not None:
         return asyncio.run(_with_server(client, work))
     return asyncio.run(_with_service(settings, work))

@@ -28,3 +28,21 @@ class ObservabilitySettings:
             default="info",
         ),
     )
+    log_format: str = field(
+        default="text",
+        metadata=variable(
+            "HOLDFAST_LOG_FORMAT",
+            "text, for people, or json: one object per line.",
+            parsing.choice("text", "json"),
+            default="text",
+        ),
+    )
+    access_log: bool = field(
+        default=False,
+        metadata=variable(
+            "HOLDFAST_ACCESS_LOG",
+            "Log a line per request; the audit trail has them all anyway.",
+            parsing.boolean,
+            default="false",
+        ),
+    )

@@ -88,8 +88,12 @@ def record_of(
     stale: bool = False,
     rule: str | None = None,
     detail: str | None = None,
+    request_id: str | None = None,
 ) -> AuditRecord:
-    """Return the record of one operation by ``caller``; caller-controlled text is bounded and made printable."""
+    """Return the record of one operation by ``caller``; caller-controlled text is bounded and made printable.
+
+    ``request_id``: what it belongs to, where the caller does not say.
+    """
     return AuditRecord(
         timestamp=timestamp,
         user_id=caller.id,
@@ -105,7 +109,7 @@ def record_of(
         stale=stale,
         ip_address=printable(caller.ip_address, 50),
         user_agent=printable(caller.user_agent, MAX_USER_AGENT),
-        request_id=printable(caller.request_id, 128),
+        request_id=printable(caller.request_id or request_id, 128),
         detail=detail,
     )
 

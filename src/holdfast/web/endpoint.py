@@ -1,10 +1,13 @@
 """The frame around every handler: an exchange goes in, a reply or the right refusal comes out."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from holdfast.resilience.correlation import correlate
 from holdfast.service.access.delivery import begin_answer, broken_off
+from holdfast.web import access_log
 from holdfast.web.errors import refusal
 from holdfast.web.exchange import Exchange, Reply, Scope, Send
 from holdfast.web.limits import ANSWER_PATIENCE_S, Receive, TimedOut
@@ -46,6 +49,7 @@ class Endpoint:
             raise
 
     async def _answer(self, handle: Handler, exchange: Exchange) -> None:
+        correlate(exchange.request_id)
         passed = begin_answer()
         try:
             reply = await handle(exchange)
@@ -54,3 +58,5 @@ class Endpoint:
         await exchange.send(reply)
         if passed:
             exchange.watch(partial(broken_off, passed))
+        if access_log.wanted(logging.INFO):
+            access_log.note(exchange, reply.status)

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from http import HTTPStatus
+from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 from holdfast.auth.resource import canonical_host
@@ -21,6 +23,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 MAX_CLIENT_REQUEST_ID: Final = 128
+REQUEST_ID: Final = re.compile(r"[!-~]{1,128}", re.ASCII)
+"""Ids of requests as clients may give them: they forge no line of a log."""
 
 _ALWAYS: Final[RawHeaders] = (
     (b"cache-control", b"no-cache, no-store"),
@@ -59,15 +63,20 @@ class Reply(NamedTuple):
 
 
 class Exchange:
-    """The request as the handlers see it. Forwarding headers are ignored: the peer is who connected."""
+    """The request as the handlers see it. Forwarding headers are ignored: the peer is who connected.
+
+    ``identity``: who has proven to ask, once that is known.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.method: str = scope["method"]
         self.raw_path: bytes = scope["raw_path"]
         self.query: bytes = scope["query_string"]
-        self.request_id = _new_request_id()
+        self.began = perf_counter()
         self.headers, self._repeated = _headers(scope["headers"])
+        self.request_id = self._given_id() or _new_request_id()
+        self.identity: str | None = None
         self._receive = receive
         self._send = send
         extensions = scope.get("extensions")
@@ -159,6 +168,14 @@ class Exchange:
     async def _left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+    def _given_id(self) -> str | None:
+        """The id that the client, or a proxy, has given this request: under it all logs are searched."""
+        for name in (b"x-request-id", b"x-ms-client-request-id"):
+            given = self.headers.get(name)
+            if given is not None and name not in self._repeated and REQUEST_ID.fullmatch(given):
+                return given
+        return None
 
     def _echo(self) -> RawHeaders:
         given = self.headers.get(b"x-ms-client-request-id")

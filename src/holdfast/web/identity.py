@@ -43,6 +43,7 @@ class Identity:
             request_id=exchange.request_id,
         )
         proof = await self.bearers.prove(given[len(_BEARER) :].strip(), host, asker)
+        exchange.identity = proof.identity
         return replace(asker, id=proof.identity, groups=proof.groups, method=proof.method, credential=proof.credential)
 
     def challenge(self, exchange: Exchange) -> str | None:

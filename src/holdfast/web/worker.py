@@ -18,12 +18,13 @@ import uvloop
 from holdfast.config import Settings
 from holdfast.errors import HoldfastError
 from holdfast.telemetry.cells import Cells
+from holdfast.telemetry.logs import install_logs
 from holdfast.web.run import Serving, run
 
 FAILED_TO_START: Final = 9
 """The exit code of a node whose settings or start are at fault, as the command line has it."""
 
-LOG_FORMAT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
+_log: Final = logging.getLogger(__name__)
 
 
 def main(arguments: list[str]) -> int:
@@ -31,11 +32,14 @@ def main(arguments: list[str]) -> int:
     listener, ready, lifeline, cells, row = map(int, arguments)
     try:
         settings = Settings.from_environ()
-        logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+        install_logs(settings.log_level, settings.log_format, requests=settings.access_log)
         uvloop.run(_serve(settings, listener, ready, lifeline, Cells.shared(cells, row)))
     except HoldfastError as error:
         print(f"holdfast serve: {error}", file=sys.stderr)
         return FAILED_TO_START
+    except Exception:  # nobody else would mask what it says
+        _log.critical("The worker failed", exc_info=True)
+        return 1
     return 0
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import InitVar, dataclass
 from types import TracebackType
 from typing import Final, final
@@ -15,6 +15,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Grant, Permission
 from holdfast.errors import AccessDenied, HoldfastError
 from holdfast.ports import AuditLog, Clock
+from holdfast.resilience.correlation import correlated, correlation_id
 from holdfast.service.access.delivery import pass_on
 from holdfast.service.access.grants import GrantBook
 
@@ -87,7 +88,9 @@ class Guard:
         except (Exception, asyncio.CancelledError) as error:
             await self._audit.append(self.failure(caller, "login", WHOLE_VAULT, error))
             raise
-        await self._audit.append(record_of(caller, "login", WHOLE_VAULT, self._clock.now()))
+        await self._audit.append(
+            record_of(caller, "login", WHOLE_VAULT, self._clock.now(), request_id=correlation_id())
+        )
 
     @asynccontextmanager
     async def own(self, caller: Caller, operation: str) -> AsyncIterator[Authorized]:
@@ -175,6 +178,7 @@ class Guard:
             stale=stale,
             rule=authorized.rule or None,
             detail=detail,
+            request_id=correlation_id(),
         )
         pass_on(record, self._note_break_off)
         return record
@@ -200,14 +204,14 @@ class Guard:
 
     def failure(self, caller: Caller, operation: str, name: str, error: BaseException) -> AuditRecord:
         """The record of a failure or refusal."""
-        return record_of(caller, operation, name, self._clock.now(), error=error)
+        return record_of(caller, operation, name, self._clock.now(), error=error, request_id=correlation_id())
 
 
 @final
 class _Passage(AbstractAsyncContextManager[Authorized]):
     """One operation's way through the guard. As a generator it would cost each read some microseconds more."""
 
-    __slots__ = ("_asked", "_authorize", "_refuse")
+    __slots__ = ("_asked", "_authorize", "_correlated", "_refuse")
 
     def __init__(
         self,
@@ -216,19 +220,28 @@ class _Passage(AbstractAsyncContextManager[Authorized]):
         asked: tuple[Caller, tuple[Permission, ...], SecretName, str],
     ) -> None:
         self._authorize, self._refuse, self._asked = authorize, refuse, asked
+        self._correlated: AbstractContextManager[None] | None = None
 
     async def __aenter__(self) -> Authorized:
+        given = self._asked[0].request_id
+        if given is not None and given != correlation_id():  # an application says so; a server has said it before
+            self._correlated = correlated(given)
+            self._correlated.__enter__()
         try:
             return self._authorize(*self._asked)
         except Exception as error:
-            await self._record(error)
+            await self.__aexit__(type(error), error, None)
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception | asyncio.CancelledError):
-            await self._record(error)
+        try:
+            if isinstance(error, Exception | asyncio.CancelledError):
+                await self._record(error)
+        finally:
+            if self._correlated is not None:
+                self._correlated.__exit__(None, None, None)
 
     async def _record(self, error: BaseException) -> None:
         caller, _, name, operation = self._asked

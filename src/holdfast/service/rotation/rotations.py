@@ -14,6 +14,7 @@ from holdfast.domain.rotation import Consumer, Phase, RotationResult, RotationRu
 from holdfast.domain.secret import RotationPolicy, SecretValue
 from holdfast.errors import Conflict, HoldfastError, InvalidInput, RotationFailed, RotationInProgress, SecretNotFound
 from holdfast.ports import RotationHandler, RotationSchedule, RotationStore
+from holdfast.resilience.correlation import correlate
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.driver import LEASE, Fenced, RotationDriver, pause_after
@@ -214,6 +215,7 @@ class Rotations:
             raise RotationInProgress(f"Somebody else has taken up the rotation of {name!r}.") from None
 
     async def _resume(self, run: RotationRun) -> RotationResult | None:
+        correlate(f"rotation:{run.id}")  # of a task that has this run alone
         before = run.phase
         async with self._slots:
             try:
@@ -227,6 +229,7 @@ class Rotations:
 
     async def _rotate_due(self, schedule: RotationSchedule) -> RotationResult:
         name, caller = schedule.name, Caller(SYSTEM_ID, is_system=True, user_agent="schedule", method=AuthMethod.SYSTEM)
+        correlate(f"rotation:{name}")
         async with self._slots:
             try:
                 async with self._guard.operation(caller, Permission.ROTATE, name, "rotate") as authorized:

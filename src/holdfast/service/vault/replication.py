@@ -19,6 +19,7 @@ from holdfast.domain.intent import Intent
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable, HoldfastError, Throttled, TransitionPending
 from holdfast.ports import Clock, Journal
+from holdfast.resilience.correlation import correlate
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier, Attempt, Settled
@@ -167,6 +168,8 @@ class Replicator:
         return flight
 
     async def _advance(self, intent: Intent, *, background: bool) -> Progress:
+        if background:
+            correlate(f"replay:{intent.id}")  # of this flight's task, which is of this intent alone
         until = self._clock.monotonic() + self._lease.total_seconds() - _SENDING_S
         self._crashpoint("claimed")
         try:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from holdfast.errors import BackendUnavailable, HoldfastError, TransitionPending
 from holdfast.ports import Clock, Ledger, SyncLease, SyncState
+from holdfast.resilience.correlation import correlate
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.mirroring import MirrorPass, Progress, SyncReport
 from holdfast.service.vault.primary import Primary
@@ -69,6 +70,7 @@ class VaultSync:
         """Mirror until cancelled."""
         while True:
             self._woken.clear()
+            correlate(f"sync:{uuid4()}")
             try:
                 report = await self.sync()
             except HoldfastError as error:

@@ -11,7 +11,7 @@ from holdfast.keyvault_wire.routes import NoSuchPath
 from holdfast.v1_wire.documents import Request
 from holdfast.v1_wire.problems import MEDIA_TYPE, Problem
 from holdfast.web import limits
-from holdfast.web.v1.api import REQUEST_ID
+from holdfast.web.exchange import REQUEST_ID
 from holdfast.web.v1.operation import LINES, LINES_TYPE, Operation
 from holdfast.web.v1.parameters import PATH_PARAMETERS
 from holdfast.web.v1.preconditions import MEANINGS
@@ -128,7 +128,7 @@ def _headers(operation: Operation) -> Iterable[Json]:
     for name in operation.preconditions:
         meaning, schema = MEANINGS[name]
         yield _parameter(name, "header", schema, required=False, meaning=meaning)
-    request_id = {"type": "string", "pattern": REQUEST_ID}
+    request_id = {"type": "string", "pattern": f"^{REQUEST_ID.pattern}$"}
     yield _parameter("X-Request-Id", "header", request_id, required=False, meaning="Your own id of the request.")
 
 

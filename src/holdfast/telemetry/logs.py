@@ -1,0 +1,133 @@
+"""How a node's logs look: readable lines or JSON, each with the id of what it is about, and no secret in either.
+
+Every handler that ``install_logs`` makes formats through ``Masked``, and so does whatever libraries log in this
+process. An application that uses the library has handlers of its own; ``Masked`` fits around their formatters.
+"""
+
+import copy
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+import msgspec
+
+from holdfast.domain.secret import MASK
+from holdfast.resilience.correlation import correlation_id
+from holdfast.telemetry.masking import error_text, masked, masked_text, plain, telling
+
+ACCESS_LOG: Final = "holdfast.access"
+"""The logger of requests that were answered."""
+
+_KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every record has; the rest was given as ``extra``."""
+
+_MAX_CHAIN: Final = 10
+"""Causes of one error that are shown."""
+
+_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+
+
+class Masked(logging.Formatter):
+    """Formats as ``inner`` does, what is left of a record when its secrets are masked."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line or lines of a record."""
+        shown = copy.copy(record)
+        shown.msg, shown.args = _message(record), None
+        shown.exc_info = None
+        shown.exc_text = "\n".join(_chain(record)) or None  # formatters append it as they find it
+        shown.stack_info = masked_text(record.stack_info) if record.stack_info else None
+        for name, value in _extra(record).items():
+            setattr(shown, name, MASK if telling(name) else plain(value))
+        return self._inner.format(shown)
+
+
+class TextFormatter(logging.Formatter):
+    """``time level [process] logger: message (id)``. Further lines are indented, so that none is forged."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text."""
+        about = f" ({found})" if (found := correlation_id()) else ""
+        extra = "".join(f" {name}={value}" for name, value in _extra(record).items())
+        text = "\n".join(filter(None, (f"{record.getMessage()}{about}{extra}", record.exc_text, record.stack_info)))
+        text = text.translate(_CONTROL).replace("\n", "\n    ")
+        return f"{_time(record)} {record.levelname} [{record.process}] {record.name}: {text}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line; what was given as ``extra`` stands beside the usual members."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as JSON."""
+        members: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        if found := correlation_id():
+            members["request_id"] = found
+        if record.exc_text:
+            members["error"] = record.exc_text
+        if record.stack_info:
+            members["stack"] = record.stack_info
+        return msgspec.json.encode(_extra(record) | members).decode()
+
+
+FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {"text": TextFormatter, "json": JsonFormatter}
+
+
+def install_logs(level: str, form: str = "text", *, requests: bool = False, stream: TextIO | None = None) -> None:
+    """Log to stderr, everything that this process logs, unless it has handlers already.
+
+    Args:
+        level: the least that is logged: debug, info, warning or error.
+        form: ``text`` or ``json``.
+        requests: whether to log a line for each of them, whatever the level is.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(Masked(FORMATTERS[form]()))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    logging.getLogger(ACCESS_LOG).setLevel(logging.INFO if requests else logging.WARNING)
+    if level == "info":
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its greetings are for people who run uvicorn
+
+
+def _message(record: logging.LogRecord) -> str:
+    shown = copy.copy(record)
+    args = record.args
+    shown.args = masked(args) if isinstance(args, Mapping) else tuple(masked(each) for each in args or ())  # type: ignore[assignment]  # a mapping stays one
+    shown.msg = record.msg if isinstance(record.msg, str) else str(masked(record.msg))
+    try:
+        return masked_text(shown.getMessage())
+    except Exception:  # arguments that do not fit: whoever wrote the line is at fault, and nobody else shall suffer
+        return masked_text(shown.msg)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _KNOWN}
+
+
+def _chain(record: logging.LogRecord) -> Iterator[str]:
+    """The error of a record and what led to it, the first cause first: kinds, places, and texts that are ours."""
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    found: list[BaseException] = []
+    while error is not None and error not in found and len(found) < _MAX_CHAIN:
+        found.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    for each in reversed(found):
+        text = error_text(each)
+        frames = "".join(traceback.format_tb(each.__traceback__)).rstrip()
+        yield "\n".join(filter(None, (frames, f"{type(each).__qualname__}{f': {text}' if text else ''}")))
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

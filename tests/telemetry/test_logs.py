@@ -1,0 +1,222 @@
+"""I13: logs say what happened and to what, under which id, and never a secret; nor does anybody forge a line."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.crypto.api_tokens import new_api_token
+from holdfast.crypto.credentials import new_client_secret
+from holdfast.domain.secret import SecretValue
+from holdfast.errors import BackendUnavailable
+from holdfast.resilience.correlation import correlated
+from holdfast.telemetry.logs import JsonFormatter, Masked, TextFormatter
+from holdfast.telemetry.masking import masked_text
+from tests.support.canaries import Sweep, canary
+from tests.support.node import service_on
+from tests.support.serving import serving
+
+FORMATTERS = (TextFormatter, JsonFormatter, lambda: logging.Formatter("%(levelname)s %(message)s"))
+
+
+@dataclass
+class Request:
+    """As an application may have it: everything in it shows when it is printed."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Document(msgspec.Struct):
+    name: str
+    value: str
+
+
+@contextmanager
+def logger(formatter: Callable[[], logging.Formatter]) -> Iterator[tuple[logging.Logger, io.StringIO]]:
+    stream, log = io.StringIO(), logging.Logger("app", logging.DEBUG)  # noqa: LOG001 - known to nobody else
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Masked(formatter()))
+    log.addHandler(handler)
+    yield log, stream
+
+
+def failed(value: str) -> BaseException:
+    """An error whose text, cause and context quote a value, raised where a local variable holds it."""
+
+    known: dict[str, str] = {}
+
+    def lookup() -> object:
+        return known[value]
+
+    try:
+        try:
+            lookup()
+        except KeyError as missing:
+            raise ValueError(f"cannot use {value!r}") from missing
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+def shown_by(value: str) -> list[Callable[[logging.Logger], object]]:
+    """What applications do."""
+    secret = SecretValue(value)
+    request = Request(
+        url=f"https://api.example/v1?access_token={value}&a=b",
+        headers={"Authorization": f"Bearer {value}", "Cookie": f"a={value}; b={value}", "X-Api-Key": value},
+        body=json.dumps({"value": value, "tags": {"a": "b"}}).encode(),
+    )
+    return [
+        lambda log: log.info("%s", secret),
+        lambda log: log.info("%r of %s", secret, [secret, {"it": secret}]),
+        lambda log: log.info("got it", extra={"it": secret, "password": value, "request": request}),
+        lambda log: log.info(request),
+        lambda log: log.info("request %s", request),
+        lambda log: log.info("request %r", vars(request)),
+        lambda log: log.info("%(url)s %(headers)s", vars(request)),
+        lambda log: log.info("headers %s", list(request.headers.items())),
+        lambda log: log.info("headers %s", [(key.encode(), text.encode()) for key, text in request.headers.items()]),
+        lambda log: log.info("body %r %s", request.body, request.body.decode()),
+        lambda log: log.info("form %s", f"grant_type=x&client_secret={value}&password={value}"),
+        lambda log: log.info("document %s", Document("name", value)),
+        lambda log: log.info("%s", json.dumps({"nested": json.dumps({"password": value})})),
+        lambda log: log.info("connect to postgresql://user:%s@host:5432/db and redis://:%s@host/0", value, value),
+        lambda log: log.info(f"PUT /x HTTP/1.1\r\nAuthorization: Custom {value} {value}\r\nHost: x"),  # noqa: G004
+        lambda log: log.info("failed: %s", failed(value)),
+        lambda log: log.info("failed: %r", [failed(value)]),
+        lambda log: log.error("failed", exc_info=failed(value)),
+        lambda log: log.info("%d of %s", "too few arguments", extra={"token": value}),
+        lambda log: log.info("-----BEGIN PRIVATE KEY-----\n%s\n-----END PRIVATE KEY-----", value),
+    ]
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+@pytest.mark.parametrize("number", range(len(shown_by(""))))
+def test_i13_whatever_an_application_logs(formatter: Callable[[], logging.Formatter], number: int) -> None:
+    sweep = Sweep()
+    with logger(formatter) as (log, stream):
+        for _ in range(2):
+            shown_by(sweep.mark("value", canary()))[number](log)
+    assert "*****" in stream.getvalue() or number in {2, 18}  # these show what is beside the message, or nothing
+    sweep.saw("log", stream.getvalue().encode())
+    assert "\n".join(map(str, sweep.hits())) == ""
+
+
+def test_i13_credentials_are_known_by_their_shape() -> None:
+    jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ.c2lnbmF0dXJl-_x"
+    for token in (new_api_token(), new_client_secret(), jwt, f"Bearer {canary()}", f"bearer {canary()}"):
+        said = masked_text(f"refused: {token}, twice '{token}'")
+        assert token.split()[-1] not in said, said
+        assert said.startswith("refused: "), said
+
+
+def test_what_is_no_secret_stays() -> None:
+    harmless = (
+        "The mirror answers for Key Vault: The vault did not answer within 750 ms",
+        "Intent parked: set of db-password: conflict: the name is taken",
+        "secret_name=db-password token_id=7 request=eyes-only",
+        "Permission denied: 'app-1' may not get 'db-password'. Ask for a grant of 'get' on it.",
+        "{'secret_name': 'db-password', 'version': 3}",
+        "postgresql://user@host:5432/db",
+    )
+    assert [masked_text(text) for text in harmless] == list(harmless)
+
+
+def test_errors_of_ours_and_of_the_system_keep_their_text() -> None:
+    with logger(TextFormatter) as (log, stream):
+        log.warning("waits: %s", BackendUnavailable("PostgreSQL is away"))
+        log.warning("waits: %s", ConnectionRefusedError(111, "Connection refused"))
+    assert "waits: PostgreSQL is away" in stream.getvalue()
+    assert "waits: ConnectionRefusedError: Connection refused" in stream.getvalue()
+
+
+def test_a_traceback_says_where_and_no_locals() -> None:
+    with logger(JsonFormatter) as (log, stream):
+        log.error("it failed", exc_info=failed(canary()))
+    line = json.loads(stream.getvalue())
+    assert "in failed" in line["error"]
+    assert line["error"].index("KeyError: *****") < line["error"].index("ValueError: *****")
+
+
+@given(text=st.text(max_size=60), about=st.text(alphabet=st.characters(codec="ascii"), max_size=10))
+def test_nobody_forges_a_line(text: str, about: str) -> None:
+    """Line ends and control characters of whoever sent something do not begin a line, in either format."""
+    with logger(TextFormatter) as (log, stream), correlated(about or None):
+        log.info("%s", text)
+        log.info("end", extra={"it": text})
+    lines = re.split(r"\n(?!    )", stream.getvalue().rstrip("\n"))
+    assert len(lines) == 2
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", stream.getvalue())
+    with logger(JsonFormatter) as (log, stream):
+        log.info("%s", text, extra={"it": text})
+    assert json.loads(stream.getvalue().removesuffix("\n"))["level"] == "info"
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_the_masks_take_time_in_proportion() -> None:
+    """I14: no text, however made up, keeps a node busy."""
+    for text in (
+        "secret" * 50_000,
+        "a." * 100_000,
+        "'value" * 50_000,
+        'b"\\' * 50_000,
+        "x://" * 50_000,
+        "eyJ" * 80_000,
+    ):
+        assert len(masked_text(text)) < 200_000
+
+
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    """The log; what is said to a person beside it is no part of it."""
+    return [json.loads(line) for line in file.read_text().splitlines() if line != "Holdfast has stopped."]
+
+
+async def test_a_server_logs_json_and_a_request_keeps_its_id_everywhere(
+    database_url: str, data_folder: Path, tmp_path: Path
+) -> None:
+    """One id, chosen by a client or by the server: in the answer, in the log and on record; workers and all."""
+    sweep = Sweep()
+    async with service_on(database_url, data_folder) as service:
+        value = sweep.mark("value", canary())
+        await service.set_secret("db-password", value)
+        await service.grant_access("*", "app", ["get"])
+        secret = sweep.mark("client secret", await service.add_client("app"))
+    settings = {"HOLDFAST_LOG_FORMAT": "json", "HOLDFAST_LOG_LEVEL": "info", "HOLDFAST_ACCESS_LOG": "true"}
+    async with serving(database_url, data_folder, "--workers", "2", logs=tmp_path / "log", **settings) as server:
+        client = await server.client("app", secret)
+        sweep.mark("token", client.token or "")
+        path = "/secrets/db-password?api-version=7.4"
+        given = {
+            "proxy-1": {"X-Request-Id": "proxy-1", "x-ms-client-request-id": "sdk-1"},
+            "sdk-2": {"x-ms-client-request-id": "sdk-2"},
+        }
+        made = [await client.request("GET", path, headers=headers) for headers in (*given.values(), {})]
+        made.append(await client.request("GET", f"{path}&token={value}", headers={"X-Request-Id": "forged id"}))
+        ids = [str(answer.header("x-ms-request-id")) for answer in made]
+        assert await server.stop() == 0
+        lines = lines_of(tmp_path / "log")
+    sweep.saw("log", *(json.dumps(line).encode() for line in lines))
+    assert ids[:2] == list(given)
+    assert len(set(ids)) == 4
+    assert "forged id" not in ids
+    requests = [line for line in lines if line["logger"] == "holdfast.access"]
+    assert {line["request_id"] for line in requests} >= set(ids)
+    assert {line["message"] for line in requests} >= {"GET /secrets/db-password 200"}
+    assert {line["identity"] for line in requests if line["request_id"] in ids} == {"app"}
+    assert all(line["duration_ms"] >= 0 for line in requests)
+    async with service_on(database_url, data_folder) as service:
+        recorded = {record.request_id for record in await service.get_access_history("db-password")}
+    assert recorded >= set(ids)
+    assert "\n".join(map(str, sweep.hits())) == ""
