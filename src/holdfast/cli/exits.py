@@ -12,6 +12,10 @@ DENIED: Final = 4
 DEGRADED: Final = 7
 INTEGRITY: Final = 8
 OUTPUT_LOST: Final = 11
+COMMAND_FAILED: Final = 126
+COMMAND_NOT_FOUND: Final = 127
+"""Both as shells have them."""
+
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""
 
@@ -67,6 +71,8 @@ MEANINGS: Final = {
     10: "Key Vault rejects the request",
     OUTPUT_LOST: "done, but the answer could not be written",
     12: "a step of a rotation failed; both credentials are kept",
+    COMMAND_FAILED: "the command of `run` cannot be started",
+    COMMAND_NOT_FOUND: "the command of `run` is not there",
     INTERRUPTED: "interrupted",
     BROKEN_PIPE: "done, but the reader of the output went away",
 }

@@ -20,6 +20,7 @@ from holdfast.cli import (
     node,
     roles,
     rotation,
+    running,
     secrets,
     simulation,
     tokens,
@@ -36,7 +37,7 @@ from holdfast.errors import ConfigurationError
 SECTIONS: Final = {
     "Secrets": (
         *(secrets.get, secrets.set_, secrets.update, listing.list_, listing.versions, secrets.rollback),
-        *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring),
+        *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring, running.run),
     ),
     "Rotation": (rotation.rotate, rotation.rotation),
     "Access": (
@@ -68,7 +69,7 @@ def main() -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    as_json = "--json" in args
+    as_json = "--json" in args[: args.index("--") if "--" in args else None]
     command = f"holdfast {args[0]}" if args and args[0] in cli.commands else "holdfast"
     try:
         result = cli.main(args=list(args), prog_name="holdfast", standalone_mode=False)

@@ -12,7 +12,7 @@ from holdfast.client.listings import MAX_PAGE, Listings
 from holdfast.domain.changes import KEEP
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.secret import DeletedSecret, RotationPolicy, Secret, SecretSummary, SecretVersion, WriteResult
-from holdfast.domain.validation import valid_rotation_policy, valid_value, valid_version
+from holdfast.domain.validation import valid_rotation_policy, valid_stage, valid_value, valid_version
 from holdfast.errors import InvalidInput
 from holdfast.v1_wire.secrets import (
     BackupDocument,
@@ -36,9 +36,10 @@ class RemoteSecrets:
         self._connection = connection
         self._listings = Listings(connection)
 
-    async def get_secret(self, name: str, *, context: object = None) -> Secret:
-        """Return the current version of a secret."""
-        return (await self._connection.call("GET", _secret(name), SecretDocument)).secret()
+    async def get_secret(self, name: str, *, stage: str = "current", context: object = None) -> Secret:
+        """Return the current version of a secret, or the previous one."""
+        found = await self._connection.call("GET", _secret(name), SecretDocument, query={"stage": valid_stage(stage)})
+        return found.secret()
 
     async def get_secret_version(self, name: str, version: int | str, *, context: object = None) -> Secret:
         """Return one version."""

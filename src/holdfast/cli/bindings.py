@@ -1,0 +1,121 @@
+"""Which secret a process gets under which variable: from a mapping file, or by the secrets' own names."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from holdfast.domain.names import SecretName, canonical_name, matches
+from holdfast.domain.validation import valid_stage, valid_version
+from holdfast.errors import InvalidInput
+
+MAX_MAP_BYTES: Final = 1_000_000
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
+_FACTS: Final = frozenset({"secret", "version", "stage"})
+
+_STEERING: Final = frozenset(
+    {
+        *("BASH_ENV", "CDPATH", "EDITOR", "ENV", "HOME", "IFS", "PAGER", "PATH", "PS4", "SHELL", "TMPDIR", "VISUAL"),
+        *("CLASSPATH", "GCONV_PATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LOCPATH", "NODE_OPTIONS", "NODE_PATH"),
+        *("OPENSSL_CONF", "PERL5DB", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT", "SSL_CERT_DIR", "SSL_CERT_FILE"),
+    }
+)
+_STEERING_PREFIXES: Final = ("DYLD_", "GIT_", "HOLDFAST_", "LD_", "PYTHON")
+"""Variables that make a process run other code. Whoever may make a secret whose name fits a pattern must not
+choose them; a mapping file is the operator's own word, and may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A variable and the secret that it is to hold: the current version, another stage of it, or a fixed version."""
+
+    variable: str
+    name: SecretName
+    version: int | str | None = None
+    stage: str = "current"
+
+
+def read_map(file: Path) -> list[Binding]:
+    """Return the bindings of a mapping file, in its order.
+
+    Its TOML says ``VARIABLE = "secret-name"``, or ``VARIABLE = { secret = "name", version = 3 }``, or with ``stage``.
+
+    Raises:
+        InvalidInput: it cannot be read or is not such a file. What it holds is not repeated: it may be a value.
+    """
+    entries = _parsed(file)
+    if not entries:
+        raise InvalidInput("--map binds no variable: write lines such as DB_PASSWORD = 'db-password'.", field="map")
+    return [_binding(variable, described) for variable, described in entries.items()]
+
+
+def variable_of(name: SecretName) -> str:
+    """Return the variable for a secret that no file maps: ``db-password`` goes into ``DB_PASSWORD``.
+
+    Raises:
+        InvalidInput: the name makes no variable, or one that steers how processes run.
+    """
+    variable = name.upper().replace("-", "_")
+    if not _VARIABLE.fullmatch(variable):
+        raise InvalidInput(f"{name} makes no name of a variable: bind it in a file, with --map.", field="only")
+    if variable in _STEERING or variable.startswith(_STEERING_PREFIXES):
+        raise InvalidInput(
+            f"{name} would set {variable}, which steers how processes run: bind it in a file, with --map.",
+            field="only",
+        )
+    return variable
+
+
+def among(bindings: Iterable[Binding], patterns: Sequence[str]) -> list[Binding]:
+    """Return the bindings of secrets that a pattern covers.
+
+    Raises:
+        InvalidInput: a pattern covers none of them.
+    """
+    found = list(bindings)
+    for pattern in patterns:
+        if not any(matches(pattern, each.name) for each in found):
+            raise InvalidInput(f"--only {pattern} covers no secret of the mapping file.", field="only")
+    return [each for each in found if any(matches(pattern, each.name) for pattern in patterns)]
+
+
+def _parsed(file: Path) -> Mapping[str, object]:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_MAP_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(f"--map cannot be read: {error.strerror}. Name a readable file.", field="map") from None
+    if len(data) > MAX_MAP_BYTES:
+        raise InvalidInput(f"--map is longer than {MAX_MAP_BYTES:,} bytes, which is the limit.", field="map")
+    where = ""
+    try:
+        return tomllib.loads(data.decode())
+    except tomllib.TOMLDecodeError as error:  # its text may quote the file
+        where = "".join(f" ({each})" for each in re.findall(r"at line [0-9]+", str(error)))
+    except ValueError:
+        pass
+    raise InvalidInput(f"--map is no TOML file{where}: write lines such as DB_PASSWORD = 'db-password'.", field="map")
+
+
+def _binding(variable: str, described: object) -> Binding:
+    if not _VARIABLE.fullmatch(variable):
+        raise InvalidInput("--map has a key that is no name of a variable: use letters, digits and '_'.", field="map")
+    facts: Mapping[str, object] = described if isinstance(described, dict) else {"secret": described}
+    if not set(facts) <= _FACTS or {"version", "stage"} <= set(facts):
+        raise InvalidInput(f"--map: {variable} may have secret, and either version or stage.", field="map")
+    with suppress(InvalidInput):
+        return Binding(
+            variable=variable,
+            name=canonical_name(facts.get("secret")),
+            version=valid_version(facts["version"]) if "version" in facts else None,
+            stage=valid_stage(facts.get("stage", "current")),
+        )
+    raise InvalidInput(
+        f"--map: {variable} must name a secret by 1 to 127 characters out of 0-9, a-z, A-Z and '-', never its value; "
+        "version is a number or an id of 32 hex digits, stage is current or previous.",
+        field="map",
+    )

@@ -1,0 +1,75 @@
+"""Mapping files and the variables that secrets go to by name."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.cli.bindings import Binding, among, read_map, variable_of
+from holdfast.domain.names import canonical_name
+from holdfast.errors import InvalidInput
+
+NAMES = st.from_regex(r"[a-z0-9-]{1,127}", fullmatch=True).map(canonical_name)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "map.toml"
+    file.write_text(text)
+    return file
+
+
+def test_a_file_binds_in_its_order(tmp_path: Path) -> None:
+    text = 'B = "Db-Password"\nA = { secret = "db", version = 3 }\nC = { secret = "db", stage = "previous" }\n'
+    assert read_map(written(tmp_path, text)) == [
+        Binding(variable="B", name=canonical_name("db-password")),
+        Binding(variable="A", name=canonical_name("db"), version=3),
+        Binding(variable="C", name=canonical_name("db"), stage="previous"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "binds no variable"),
+        ("A = ", "no TOML file (at line 1)"),
+        ("A = 3", "A must name a secret"),
+        ('A = "s3cr_t"', "A must name a secret"),
+        ('"A-B" = "db"', "no name of a variable"),
+        ('A = { secret = "db", version = 0 }', "A must name a secret"),
+        ('A = { secret = "db", stage = "next" }', "A must name a secret"),
+        ('A = { secret = "db", version = 1, stage = "previous" }', "either version or stage"),
+        ('A = { name = "db" }', "A may have secret"),
+        ("A = { version = 1 }", "A must name a secret"),
+    ],
+)
+def test_what_is_no_such_file_is_refused_without_repeating_it(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_map(written(tmp_path, text))
+    assert said in str(refused.value)
+    assert "s3cr_t" not in str(refused.value)
+    assert refused.value.__context__ is None or "s3cr_t" not in str(refused.value.__context__)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        read_map(tmp_path / "none")
+
+
+def test_a_pattern_narrows_the_file_and_must_cover_something() -> None:
+    bindings = [Binding(variable=each.upper(), name=canonical_name(f"pay-{each}")) for each in ("a", "b")]
+    assert among(bindings, ["pay-a"]) == bindings[:1]
+    with pytest.raises(InvalidInput, match="covers no secret"):
+        among(bindings, ["pay-*", "other-*"])
+
+
+@given(st.lists(NAMES, max_size=8, unique=True))
+def test_no_two_secrets_share_a_variable(names: list[str]) -> None:
+    found = []
+    for name in names:
+        try:
+            found.append(variable_of(canonical_name(name)))
+        except InvalidInput:
+            continue
+    assert len(set(found)) == len(found)
+    assert all(variable.isidentifier() and variable.isascii() for variable in found)

@@ -1,0 +1,161 @@
+"""``holdfast run``, as processes: what the started one has, what it is told, how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
+from tests.cli.runner import holdfast
+from tests.cli.terminal import Terminal
+from tests.cli.test_remote import serving
+from tests.cli.test_terminal import environment
+from tests.support.canaries import Sweep, canary
+from tests.support.folders import short_folder
+
+PROGRAM = [sys.executable, "-c", "import sys; from holdfast.cli.main import main; sys.exit(main())"]
+SHOW = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
+
+
+@pytest.fixture
+def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], **environment(database_url, tmp_path)}
+
+
+@pytest.fixture(scope="module")
+def certificate() -> Iterator[ServerCertificate]:
+    with short_folder() as folder:
+        yield ensure_server_certificate(folder / "tls", [], now=datetime.now(UTC))
+
+
+def run(*args: str, environ: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*PROGRAM, "run", *args], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def mapped(folder: Path, *lines: str) -> list[str]:
+    file = folder / "secrets.toml"
+    file.write_text("\n".join(lines))
+    return ["--map", str(file)]
+
+
+def test_the_process_has_its_secrets_and_nothing_of_ours(environ: dict[str, str], tmp_path: Path) -> None:
+    for value in ("first", "second"):
+        assert holdfast("set", "db-password", stdin=value.encode(), environ=environ).code == 0
+    options = mapped(tmp_path, 'NOW = "DB-Password"', 'THEN = { secret = "db-password", version = 1 }')
+    done = run(*options, "--", *SHOW, environ={**environ, "KEPT": "yes"})
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = json.loads(done.stdout)
+    assert (shown["NOW"], shown["THEN"], shown["KEPT"]) == ("second", "first", "yes")
+    assert {name for name in shown if name.startswith(("HOLDFAST_", "FALLBACK_", "DATABASE_"))} == set()
+
+
+def test_only_what_is_named_is_read_and_is_on_record(environ: dict[str, str]) -> None:
+    for name in ("pay-db", "pay-key", "other"):
+        assert holdfast("set", name, stdin=name.encode(), environ=environ).code == 0
+    shown = json.loads(run("--only", "pay-*", *SHOW, environ=environ).stdout)
+    assert {name: shown.get(name) for name in ("PAY_DB", "PAY_KEY", "OTHER")} == {
+        "PAY_DB": "pay-db",
+        "PAY_KEY": "pay-key",
+        "OTHER": None,
+    }
+    reads = {name: holdfast("history", name, environ=environ).stdout.count(" get ") for name in ("pay-db", "other")}
+    assert reads == {"pay-db": 1, "other": 0}
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -TERM $$", -signal.SIGTERM)])
+def test_the_end_of_the_process_is_passed_on(script: str, code: int, environ: dict[str, str]) -> None:
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    assert run("--only", "db", "--", "sh", "-c", script, environ=environ).returncode == code
+
+
+def test_a_pipe_that_closes_ends_it_as_it_would_without_us(environ: dict[str, str]) -> None:
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    ignored = run("--only", "db", "--", "sh", "-c", "grep SigIgn /proc/$$/status", environ=environ).stdout.split()[1]
+    assert not int(ignored, 16) & (1 << (signal.SIGPIPE - 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH])
+def test_signals_arrive_at_a_terminal(number: signal.Signals, environ: dict[str, str]) -> None:
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    script = f"trap 'exit 9' {number.name[3:]}; echo ready >&2; while :; do sleep 0.05; done"
+    with Terminal("run", "--only", "db", "--", "sh", "-c", script, environ=environ) as terminal:
+        terminal.wait_for("ready")
+        terminal.process.send_signal(number)
+        assert terminal.end()[0] == 9
+
+
+def test_nothing_starts_when_a_secret_is_missing(environ: dict[str, str], tmp_path: Path) -> None:
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    started = tmp_path / "started"
+    options = mapped(tmp_path, 'A = "db"', 'B = "no-such"')
+    done = run(*options, "--", "touch", str(started), environ=environ)
+    assert (done.returncode, started.exists()) == (3, False)
+    assert "'no-such'" in done.stderr
+
+
+def test_a_command_that_is_not_there_is_found_out_before_anything_is_read(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    assert run("--only", "db", "--", "no-such-command", environ=environ).returncode == 127
+    assert " get " not in holdfast("history", "db", environ=environ).stdout
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x7fELF")
+    broken.chmod(0o700)
+    assert run("--only", "db", "--", str(broken), environ=environ).returncode == 126
+
+
+def test_an_application_runs_with_its_own_token_and_does_not_keep_it(
+    database_url: str, tmp_path: Path, certificate: ServerCertificate
+) -> None:
+    with serving(database_url, tmp_path, certificate) as admin:
+        for name in ("app-db", "foreign"):
+            assert holdfast("set", name, stdin=name.encode(), environ=admin).code == 0
+        assert holdfast("identity", "add", "app", environ=admin).code == 0
+        assert holdfast("grant", "app-db", "app", "get", environ=admin).code == 0
+        token = holdfast("token", "create", "app", environ=admin).stdout.strip()
+        own = {**admin, "PATH": os.environ["PATH"], "HOLDFAST_TOKEN": token, "DATABASE_URL": "postgresql://its-own"}
+        done = run("--only", "app-db", "--", *SHOW, environ=own)
+        shown = json.loads(done.stdout)
+        assert (shown["APP_DB"], shown["DATABASE_URL"]) == ("app-db", "postgresql://its-own")
+        assert token not in done.stdout + done.stderr
+        refused = run("--only", "app-db", "--only", "foreign", "--", *SHOW, environ=own)
+        assert (refused.returncode, refused.stdout) == (4, "")
+
+
+def test_i13_values_are_in_the_environment_only(environ: dict[str, str], tmp_path: Path) -> None:
+    sweep = Sweep()
+    value = sweep.mark("value", canary("'\"$"))
+    assert holdfast("set", "db", stdin=value.encode(), environ=environ).code == 0
+    lines = ["sh", "-c", 'cat /proc/$$/cmdline; test -n "$DB" && echo there']
+    done = run("--only", "db", "--", *lines, environ=environ)
+    assert done.stdout.endswith("there\n")
+    sweep.saw("output and arguments", done.stdout, done.stderr)
+    wrong = run(*mapped(tmp_path, f"DB = {json.dumps(value)}"), "--", "true", environ=environ)
+    assert wrong.returncode == 2
+    torn = run(*mapped(tmp_path, f"DB = {value}"), "--", "true", environ=environ)
+    assert torn.returncode == 2
+    sweep.saw("errors", wrong.stderr, torn.stderr)
+    assert sweep.hits() == []
+
+
+@pytest.mark.parametrize("name", ["ld-preload", "path", "python-startup", "1st"])
+def test_no_secret_of_others_steers_the_process(name: str, environ: dict[str, str]) -> None:
+    assert holdfast("set", name, stdin=b"x", environ=environ).code == 0
+    done = run("--only", "*", "--", "true", environ=environ)
+    assert done.returncode == 2
+    assert "--map" in done.stderr
+
+
+def test_nothing_that_is_set_is_replaced_by_a_pattern(environ: dict[str, str]) -> None:
+    assert holdfast("set", "log-level", stdin=b"x", environ=environ).code == 0
+    done = run("--only", "log-*", "--", "true", environ={**environ, "LOG_LEVEL": "debug"})
+    assert (done.returncode, "LOG_LEVEL" in done.stderr) == (2, True)
