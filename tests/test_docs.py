@@ -18,7 +18,7 @@ from holdfast.cli.exits import MEANINGS
 from holdfast.config import Settings, client_variables, variables
 from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.domain.policy import Permission
-from tests.cli.runner import holdfast
+from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_serve import serving
 from tests.cli.test_transcripts import KEY
 from tests.support.installation import installed
@@ -167,10 +167,19 @@ async def test_commands_do_what_they_show(
             stdin, _, ours = command.rpartition(" | ")
             assert not stdin or stdin.startswith("echo ")
             value = " ".join(shlex.split(stdin)[1:]) + "\n"
-            got = await asyncio.to_thread(holdfast, *shlex.split(ours)[1:], stdin=value.encode(), environ=environ)
+            got = await asyncio.to_thread(_ran, shlex.split(ours)[1:], value, environ)
             assert got.code == 0, (path, command, got)
             if shown.strip():
                 assert _alike(got.stdout + got.stderr) == _alike(shown), command
+
+
+def _ran(args: list[str], value: str, environ: dict[str, str]) -> Outcome:
+    if args[0] != "run":
+        return holdfast(*args, stdin=value.encode(), environ=environ)
+    program = [sys.executable, "-c", "from holdfast.cli.main import main; main()", *args]  # the command takes its place
+    environ = {**environ, "PATH": os.environ["PATH"]}
+    done = subprocess.run(program, input=value, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def _alike(text: str) -> list[str]:

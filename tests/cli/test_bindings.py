@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.cli.bindings import Binding, among, read_map, variable_of
+from holdfast.cli.bindings import Binding, among, named, read_map, variable_of, with_variables
 from holdfast.domain.names import canonical_name
 from holdfast.errors import InvalidInput
 
@@ -32,7 +32,7 @@ def test_a_file_binds_in_its_order(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("", "binds no variable"),
-        ("A = ", "no TOML file (at line 1)"),
+        ("A = =", "no TOML file (at line 1)"),
         ("A = 3", "A must name a secret"),
         ('A = "s3cr_t"', "A must name a secret"),
         ('"A-B" = "db"', "no name of a variable"),
@@ -41,6 +41,8 @@ def test_a_file_binds_in_its_order(tmp_path: Path) -> None:
         ('A = { secret = "db", version = 1, stage = "previous" }', "either version or stage"),
         ('A = { name = "db" }', "A may have secret"),
         ("A = { version = 1 }", "A must name a secret"),
+        ("A = " + 100_000 * "[", "no TOML file"),
+        ("#" * 1_000_001, "the limit"),
     ],
 )
 def test_what_is_no_such_file_is_refused_without_repeating_it(text: str, said: str, tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_pattern_narrows_the_file_and_must_cover_something() -> None:
     bindings = [Binding(variable=each.upper(), name=canonical_name(f"pay-{each}")) for each in ("a", "b")]
     assert among(bindings, ["pay-a"]) == bindings[:1]
-    with pytest.raises(InvalidInput, match="covers no secret"):
+    with pytest.raises(InvalidInput, match="covers none"):
         among(bindings, ["pay-*", "other-*"])
 
 
@@ -73,3 +75,26 @@ def test_no_two_secrets_share_a_variable(names: list[str]) -> None:
             continue
     assert len(set(found)) == len(found)
     assert all(variable.isidentifier() and variable.isascii() for variable in found)
+
+
+def test_names_on_the_command_line_are_names_patterns_or_pairs() -> None:
+    name = canonical_name("db-1")
+    assert named("DB-1") == Binding(name=name)
+    assert named("PATH=db-1") == Binding(name=name, variable="PATH")
+    assert named("Pay-*") == "pay-*"
+    for wrong in ("", "=db", "A-B=db", "A=", "A=pay-*", "a b"):
+        with pytest.raises(InvalidInput):
+            named(wrong)
+
+
+def test_a_variable_that_two_secrets_are_for_is_refused() -> None:
+    one, other = (Binding(name=canonical_name(each), variable="A") for each in ("one", "other"))
+    assert with_variables([one, one]) == {"A": one}
+    with pytest.raises(InvalidInput, match="A is asked for twice: one and other"):
+        with_variables([one, other])
+
+
+@pytest.mark.parametrize("name", ["ld-preload", "path", "python-startup", "https-proxy", "node-options", "1st"])
+def test_a_name_alone_sets_nothing_that_steers_a_process(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"--secret [A-Z_]+="):
+        variable_of(canonical_name(name))

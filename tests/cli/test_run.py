@@ -60,7 +60,7 @@ def test_the_process_has_its_secrets_and_nothing_of_ours(environ: dict[str, str]
 def test_only_what_is_named_is_read_and_is_on_record(environ: dict[str, str]) -> None:
     for name in ("pay-db", "pay-key", "other"):
         assert holdfast("set", name, stdin=name.encode(), environ=environ).code == 0
-    shown = json.loads(run("--only", "pay-*", *SHOW, environ=environ).stdout)
+    shown = json.loads(run("--secret", "pay-*", *SHOW, environ=environ).stdout)
     assert {name: shown.get(name) for name in ("PAY_DB", "PAY_KEY", "OTHER")} == {
         "PAY_DB": "pay-db",
         "PAY_KEY": "pay-key",
@@ -73,20 +73,20 @@ def test_only_what_is_named_is_read_and_is_on_record(environ: dict[str, str]) ->
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -TERM $$", -signal.SIGTERM)])
 def test_the_end_of_the_process_is_passed_on(script: str, code: int, environ: dict[str, str]) -> None:
     assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
-    assert run("--only", "db", "--", "sh", "-c", script, environ=environ).returncode == code
+    assert run("--secret", "db", "--", "sh", "-c", script, environ=environ).returncode == code
 
 
 def test_a_pipe_that_closes_ends_it_as_it_would_without_us(environ: dict[str, str]) -> None:
     assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
-    ignored = run("--only", "db", "--", "sh", "-c", "grep SigIgn /proc/$$/status", environ=environ).stdout.split()[1]
+    ignored = run("--secret", "db", "--", "sh", "-c", "grep SigIgn /proc/$$/status", environ=environ).stdout.split()[1]
     assert not int(ignored, 16) & (1 << (signal.SIGPIPE - 1))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGWINCH])
 def test_signals_arrive_at_a_terminal(number: signal.Signals, environ: dict[str, str]) -> None:
     assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
     script = f"trap 'exit 9' {number.name[3:]}; echo ready >&2; while :; do sleep 0.05; done"
-    with Terminal("run", "--only", "db", "--", "sh", "-c", script, environ=environ) as terminal:
+    with Terminal("run", "--secret", "db", "--", "sh", "-c", script, environ=environ) as terminal:
         terminal.wait_for("ready")
         terminal.process.send_signal(number)
         assert terminal.end()[0] == 9
@@ -105,12 +105,18 @@ def test_a_command_that_is_not_there_is_found_out_before_anything_is_read(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
-    assert run("--only", "db", "--", "no-such-command", environ=environ).returncode == 127
+    assert run("--secret", "db", "--", "no-such-command", environ=environ).returncode == 127
     assert " get " not in holdfast("history", "db", environ=environ).stdout
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x7fELF")
+    broken.chmod(0o600)
+    for command, path in ((str(broken), ""), (str(tmp_path), ""), ("broken", f":{tmp_path}")):
+        options = {**environ, "PATH": environ["PATH"] + path}
+        assert run("--secret", "db", "--", command, environ=options).returncode == 126
+    assert " get " not in holdfast("history", "db", environ=environ).stdout
     broken.chmod(0o700)
-    assert run("--only", "db", "--", str(broken), environ=environ).returncode == 126
+    unknown = run("--secret", "db", "--", str(broken), environ=environ)
+    assert (unknown.returncode, "Exec format error" in unknown.stderr) == (126, True)
 
 
 def test_an_application_runs_with_its_own_token_and_does_not_keep_it(
@@ -123,11 +129,16 @@ def test_an_application_runs_with_its_own_token_and_does_not_keep_it(
         assert holdfast("grant", "app-db", "app", "get", environ=admin).code == 0
         token = holdfast("token", "create", "app", environ=admin).stdout.strip()
         own = {**admin, "PATH": os.environ["PATH"], "HOLDFAST_TOKEN": token, "DATABASE_URL": "postgresql://its-own"}
-        done = run("--only", "app-db", "--", *SHOW, environ=own)
+        asked = ["--secret", "app-db", "--keep", "DATABASE_URL"]
+        done = run(*asked, "--", *SHOW, environ={**own, "REDIS_URL": "redis://its-own"})
         shown = json.loads(done.stdout)
-        assert (shown["APP_DB"], shown["DATABASE_URL"]) == ("app-db", "postgresql://its-own")
+        assert (shown["APP_DB"], shown["DATABASE_URL"], shown.get("REDIS_URL")) == ("app-db", own["DATABASE_URL"], None)
+        assert "Not passed on" in done.stderr
+        assert "REDIS_URL" in done.stderr
         assert token not in done.stdout + done.stderr
-        refused = run("--only", "app-db", "--only", "foreign", "--", *SHOW, environ=own)
+        former = mapped(tmp_path, 'A = { secret = "app-db", stage = "previous" }')
+        assert run(*former, "--", "true", environ=own).returncode == 3
+        refused = run("--secret", "app-db", "--secret", "foreign", "--", *SHOW, environ=own)
         assert (refused.returncode, refused.stdout) == (4, "")
 
 
@@ -136,7 +147,7 @@ def test_i13_values_are_in_the_environment_only(environ: dict[str, str], tmp_pat
     value = sweep.mark("value", canary("'\"$"))
     assert holdfast("set", "db", stdin=value.encode(), environ=environ).code == 0
     lines = ["sh", "-c", 'cat /proc/$$/cmdline; test -n "$DB" && echo there']
-    done = run("--only", "db", "--", *lines, environ=environ)
+    done = run("--secret", "db", "--", *lines, environ=environ)
     assert done.stdout.endswith("there\n")
     sweep.saw("output and arguments", done.stdout, done.stderr)
     wrong = run(*mapped(tmp_path, f"DB = {json.dumps(value)}"), "--", "true", environ=environ)
@@ -147,15 +158,52 @@ def test_i13_values_are_in_the_environment_only(environ: dict[str, str], tmp_pat
     assert sweep.hits() == []
 
 
-@pytest.mark.parametrize("name", ["ld-preload", "path", "python-startup", "1st"])
-def test_no_secret_of_others_steers_the_process(name: str, environ: dict[str, str]) -> None:
-    assert holdfast("set", name, stdin=b"x", environ=environ).code == 0
-    done = run("--only", "*", "--", "true", environ=environ)
-    assert done.returncode == 2
-    assert "--map" in done.stderr
+def test_no_secret_of_others_steers_the_process(environ: dict[str, str]) -> None:
+    for name in ("pay-db", "ld-preload"):
+        assert holdfast("set", name, stdin=b"x", environ=environ).code == 0
+    done = run("--secret", "*", "--", "true", environ=environ)
+    assert (done.returncode, "LD_PRELOAD" in done.stderr) == (2, True)
+    narrowed = run("--secret", "*", "--only", "pay-*", "--", "sh", "-c", 'test -n "$PAY_DB"', environ=environ)
+    assert narrowed.returncode == 0
+    assert " get " not in holdfast("history", "ld-preload", environ=environ).stdout
 
 
-def test_nothing_that_is_set_is_replaced_by_a_pattern(environ: dict[str, str]) -> None:
-    assert holdfast("set", "log-level", stdin=b"x", environ=environ).code == 0
-    done = run("--only", "log-*", "--", "true", environ={**environ, "LOG_LEVEL": "debug"})
-    assert (done.returncode, "LOG_LEVEL" in done.stderr) == (2, True)
+def test_what_is_set_is_replaced_only_when_told_so(environ: dict[str, str], tmp_path: Path) -> None:
+    assert holdfast("set", "log-level", stdin=b"secret", environ=environ).code == 0
+    environ |= {"LOG_LEVEL": "debug"}
+    for options in (["--secret", "log-level"], mapped(tmp_path, 'LOG_LEVEL = "log-level"')):
+        refused = run(*options, "--", *SHOW, environ=environ)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "--replace" in refused.stderr
+        shown = run(*options, "--replace", "--", *SHOW, environ=environ).stdout
+        assert json.loads(shown)["LOG_LEVEL"] == "secret"
+
+
+def test_a_variable_of_ours_may_be_mapped_or_kept(environ: dict[str, str]) -> None:
+    assert holdfast("set", "app-db", stdin=b"its-own", environ=environ).code == 0
+    shown = run("--secret", "DATABASE_URL=app-db", "--keep", "HOLDFAST_DATA_DIR", "--", *SHOW, environ=environ).stdout
+    found = json.loads(shown)
+    assert (found["DATABASE_URL"], found["HOLDFAST_DATA_DIR"]) == ("its-own", environ["HOLDFAST_DATA_DIR"])
+
+
+def test_values_are_utf_8_whatever_the_locale_and_no_nul_is_cut(environ: dict[str, str]) -> None:
+    assert holdfast("set", "db", stdin="pä€🙂\nzwei".encode(), environ=environ).code == 0
+    show = [sys.executable, "-c", "import os; print(os.environb[b'DB'].hex())"]
+    latin = run("--secret", "db", "--", *show, environ={**environ, "LC_ALL": "C", "PYTHONUTF8": "0"})
+    assert bytes.fromhex(latin.stdout).decode() == "pä€🙂\nzwei"
+    assert holdfast("set", "cut", stdin=b"a\0b", environ=environ).code == 0
+    refused = run("--secret", "cut", "--", *show, environ=environ)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "NUL" in refused.stderr
+
+
+def test_no_file_of_ours_is_open_in_the_process(environ: dict[str, str]) -> None:
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    show = [sys.executable, "-c", "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"]
+    assert run("--secret", "db", "--", *show, environ=environ).stdout == "[0, 1, 2]\n"
+
+
+def test_options_of_the_command_are_its_own(environ: dict[str, str]) -> None:
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    done = run("--secret", "db", "echo", "--json", "--secret", "--help", environ=environ)
+    assert (done.stdout, done.stderr) == ("--json --secret --help\n", "")

@@ -8,33 +8,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from holdfast.domain.names import SecretName, canonical_name, matches
+from holdfast.domain.names import SecretName, canonical_name, canonical_pattern, is_glob, matches
 from holdfast.domain.validation import valid_stage, valid_version
 from holdfast.errors import InvalidInput
 
 MAX_MAP_BYTES: Final = 1_000_000
 
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
+VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 _FACTS: Final = frozenset({"secret", "version", "stage"})
 
 _STEERING: Final = frozenset(
     {
-        *("BASH_ENV", "CDPATH", "EDITOR", "ENV", "HOME", "IFS", "PAGER", "PATH", "PS4", "SHELL", "TMPDIR", "VISUAL"),
-        *("CLASSPATH", "GCONV_PATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LOCPATH", "NODE_OPTIONS", "NODE_PATH"),
-        *("OPENSSL_CONF", "PERL5DB", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT", "SSL_CERT_DIR", "SSL_CERT_FILE"),
+        *("BASH_ENV", "BROWSER", "CDPATH", "EDITOR", "ENV", "HOME", "IFS", "PAGER", "PATH", "PROMPT_COMMAND", "PS4"),
+        *(
+            "SHELL",
+            "SHELLOPTS",
+            "TMPDIR",
+            "VISUAL",
+            "CLASSPATH",
+            "GCONV_PATH",
+            "LOCPATH",
+            "NLSPATH",
+            "JAVA_TOOL_OPTIONS",
+        ),
+        *("JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "OPENSSL_CONF", "OPENSSL_MODULES", "SSL_CERT_DIR", "SSL_CERT_FILE"),
+        *("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "PHPRC"),
+        *("PHP_INI_SCAN_DIR", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS"),
     }
 )
-_STEERING_PREFIXES: Final = ("DYLD_", "GIT_", "HOLDFAST_", "LD_", "PYTHON")
-"""Variables that make a process run other code. Whoever may make a secret whose name fits a pattern must not
-choose them; a mapping file is the operator's own word, and may."""
+_STEERING_PREFIXES: Final = (
+    *("BASH_", "COR_", "CORECLR_", "DOTNET_", "DYLD_", "GIT_", "GLIBC_", "HOLDFAST_", "LD_", "LESS", "MALLOC_"),
+    *("NODE_", "NPM_CONFIG_", "PERL", "PIP_", "PYTHON", "RUBY", "XDG_"),
+)
+"""Variables that make a process run other code, trust others or talk to others. Whoever may make a secret whose name
+fits a pattern must not choose them; a variable that is written out is the operator's own word, and may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """A variable and the secret that it is to hold: the current version, another stage of it, or a fixed version."""
+    """A secret and the variable that is to hold it: its current version, another stage of it, or a fixed version.
 
-    variable: str
+    Without a variable, the secret's name makes it.
+    """
+
     name: SecretName
+    variable: str | None = None
     version: int | str | None = None
     stage: str = "current"
 
@@ -53,6 +71,21 @@ def read_map(file: Path) -> list[Binding]:
     return [_binding(variable, described) for variable, described in entries.items()]
 
 
+def named(text: str) -> Binding | str:
+    """Return what ``--secret`` asks for, ``NAME`` or ``VARIABLE=NAME``; a pattern, in its canonical form.
+
+    Raises:
+        InvalidInput: it is none of them.
+    """
+    variable, equals, name = text.rpartition("=")
+    if not equals:
+        pattern = canonical_pattern(name)
+        return pattern if is_glob(pattern) else Binding(name=SecretName(pattern))
+    if not VARIABLE.fullmatch(variable):
+        raise InvalidInput("--secret must be NAME or VARIABLE=NAME, such as DB_PASSWORD=db-password.", field="secret")
+    return Binding(variable=variable, name=canonical_name(name))
+
+
 def variable_of(name: SecretName) -> str:
     """Return the variable for a secret that no file maps: ``db-password`` goes into ``DB_PASSWORD``.
 
@@ -60,14 +93,31 @@ def variable_of(name: SecretName) -> str:
         InvalidInput: the name makes no variable, or one that steers how processes run.
     """
     variable = name.upper().replace("-", "_")
-    if not _VARIABLE.fullmatch(variable):
-        raise InvalidInput(f"{name} makes no name of a variable: bind it in a file, with --map.", field="only")
+    if not VARIABLE.fullmatch(variable):
+        raise InvalidInput(f"{name} makes no name of a variable: choose one, --secret VARIABLE={name}.", field="secret")
     if variable in _STEERING or variable.startswith(_STEERING_PREFIXES):
         raise InvalidInput(
-            f"{name} would set {variable}, which steers how processes run: bind it in a file, with --map.",
-            field="only",
+            f"{name} would set {variable}, which steers how processes run: leave it out, or say so with "
+            f"--secret {variable}={name}.",
+            field="secret",
         )
     return variable
+
+
+def with_variables(bindings: Iterable[Binding]) -> dict[str, Binding]:
+    """Return the bindings by their variables.
+
+    Raises:
+        InvalidInput: two have the same variable, or a name makes none.
+    """
+    found: dict[str, Binding] = {}
+    for each in bindings:
+        variable = each.variable or variable_of(each.name)
+        if found.setdefault(variable, each) != each:
+            raise InvalidInput(
+                f"{variable} is asked for twice: {found[variable].name} and {each.name}.", field="secret"
+            )
+    return found
 
 
 def among(bindings: Iterable[Binding], patterns: Sequence[str]) -> list[Binding]:
@@ -79,7 +129,7 @@ def among(bindings: Iterable[Binding], patterns: Sequence[str]) -> list[Binding]
     found = list(bindings)
     for pattern in patterns:
         if not any(matches(pattern, each.name) for each in found):
-            raise InvalidInput(f"--only {pattern} covers no secret of the mapping file.", field="only")
+            raise InvalidInput(f"--only {pattern} covers none of the secrets that are asked for.", field="only")
     return [each for each in found if any(matches(pattern, each.name) for pattern in patterns)]
 
 
@@ -96,13 +146,13 @@ def _parsed(file: Path) -> Mapping[str, object]:
         return tomllib.loads(data.decode())
     except tomllib.TOMLDecodeError as error:  # its text may quote the file
         where = "".join(f" ({each})" for each in re.findall(r"at line [0-9]+", str(error)))
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise InvalidInput(f"--map is no TOML file{where}: write lines such as DB_PASSWORD = 'db-password'.", field="map")
 
 
 def _binding(variable: str, described: object) -> Binding:
-    if not _VARIABLE.fullmatch(variable):
+    if not VARIABLE.fullmatch(variable):
         raise InvalidInput("--map has a key that is no name of a variable: use letters, digits and '_'.", field="map")
     facts: Mapping[str, object] = described if isinstance(described, dict) else {"secret": described}
     if not set(facts) <= _FACTS or {"version", "stage"} <= set(facts):

@@ -1,47 +1,63 @@
 """The process that a command becomes: its environment, and the moment of becoming it."""
 
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, NoReturn
 
-from holdfast.config import variables
+from holdfast.config import client_variables, own, variables
 from holdfast.errors import InvalidInput
-
-_OURS: Final = "HOLDFAST_"
-_KEY: Final = "FALLBACK_ENCRYPTION_KEY"
 
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """What the interpreter ignores from its start on, which other programs would inherit (``Py_Initialize``)."""
 
 
-def environment_for(environ: Mapping[str, str], secrets: Mapping[str, str], *, remote: bool) -> dict[str, str]:
-    """Return the environment of a process that is given secrets, without what Holdfast itself proves itself with.
+def inherited(environ: Mapping[str, str], kept: Sequence[str] = ()) -> dict[str, str]:
+    """Return an environment without Holdfast's own settings, and without whatever it proves itself with elsewhere.
 
-    On this machine those are all secret settings of the node; with a server (``remote``) ``DATABASE_URL`` and the like
-    are the process's own, and stay.
+    ``kept`` names variables that stay all the same.
+    """
+    ours = {each.name for each in (*variables(), *client_variables()) if each.secret} | own(environ).keys()
+    return {name: value for name, value in environ.items() if name in kept or name not in ours}
+
+
+def check_values(values: Mapping[str, str]) -> None:
+    """See that an environment can hold the values.
 
     Raises:
-        InvalidInput: a value cannot be in an environment.
+        InvalidInput: one has a NUL character.
     """
-    for variable, value in secrets.items():
+    for variable, value in values.items():
         if "\0" in value:
             raise InvalidInput(
                 f"The secret for {variable} holds a NUL character, which no environment can: read it with the library."
             )
-    ours = {_KEY} if remote else {each.name for each in variables() if each.secret}
-    kept = {name: value for name, value in environ.items() if name not in ours and not name.startswith(_OURS)}
-    return {**kept, **secrets}
 
 
-def become(program: str, command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
-    """Replace this process by ``program``.
+def found(command: str) -> str | None:
+    """Return the path of a command, as a shell would find it, or None.
+
+    Raises:
+        PermissionError: it is there, and no program that may be run.
+    """
+    program = shutil.which(command)
+    if program is None and (Path(command).exists() if os.sep in command else shutil.which(command, os.F_OK)):
+        raise PermissionError
+    return program
+
+
+def become(program: str, command: Sequence[str], environ: Mapping[str, str], values: Mapping[str, str]) -> NoReturn:
+    """Replace this process by ``program``, with ``values`` added to its environment, in UTF-8 whatever the locale.
 
     It keeps pid, terminal, process group and streams, so that every signal and its exit code are its own.
 
     Raises:
         OSError: the system does not start it.
     """
+    whole = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
+    whole |= {name.encode(): value.encode() for name, value in values.items()}
     for number in _IGNORED_BY_PYTHON:
         signal.signal(number, signal.SIG_DFL)
-    os.execve(program, list(command), dict(environ))  # noqa: S606 - no shell is wanted
+    os.execve(program, list(command), whole)  # noqa: S606 - no shell is wanted

@@ -1,24 +1,24 @@
 """The command that starts a process with its secrets in the environment."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from holdfast.cli import child, exits, output
-from holdfast.cli.bindings import Binding, among, read_map, variable_of
+from holdfast.cli import child, exits, output, views
+from holdfast.cli.bindings import Binding, among, named, read_map, with_variables
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
-from holdfast.config import ClientSettings
-from holdfast.domain.names import SecretName, canonical_pattern, is_glob, matches
+from holdfast.config import ClientSettings, own
+from holdfast.domain.names import SecretName, canonical_pattern, matches
 from holdfast.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from holdfast.domain.policy import Caller
+    from holdfast.domain.secret import Secret
     from holdfast.service.manager import SecretsService
 
 _PAGE: Final = 1000
@@ -28,65 +28,81 @@ _PAGE: Final = 1000
 @click.option(
     "--map", "map_file", type=click.Path(path_type=Path), metavar="FILE", help="TOML: VARIABLE = 'secret-name'."
 )
-@click.option("--only", "only", multiple=True, metavar="PATTERN", help="Just the secrets that it covers; repeatable.")
+@click.option(
+    "--secret",
+    "asked",
+    multiple=True,
+    metavar="[VARIABLE=]NAME",
+    help="db-password goes into DB_PASSWORD, and 'pay-*' is all that begin so; repeatable.",
+)
+@click.option("--only", multiple=True, metavar="PATTERN", help="Of all these, just the secrets it covers; repeatable.")
+@click.option("--keep", multiple=True, metavar="VARIABLE", help="Pass on a variable that Holdfast takes for its own.")
+@click.option("--replace", is_flag=True, help="Let secrets take the place of variables that are set already.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
-def run(map_file: Path | None, only: tuple[str, ...], command: tuple[str, ...]) -> int:
+def run(
+    *,
+    map_file: Path | None,
+    asked: tuple[str, ...],
+    only: tuple[str, ...],
+    keep: tuple[str, ...],
+    replace: bool,
+    command: tuple[str, ...],
+) -> int:
     """Start COMMAND with secrets in its environment.
 
-    --map says which variable holds which secret; --only alone takes secrets by name or pattern, db-password as
-    DB_PASSWORD. One that is missing or refused is an error, and nothing is started. COMMAND takes the place of this
-    process, so signals and its exit code are its own, and finds no setting of Holdfast in its environment.
+    One that is missing or refused is an error, and nothing is started. COMMAND takes the place of this process, so
+    that signals and its exit code are its own. Holdfast's settings, and credentials such as DATABASE_URL and
+    AZURE_CLIENT_SECRET, are not passed on to it unless a secret is mapped to them or --keep names them.
     """
-    patterns = [canonical_pattern(each) for each in only]
-    bindings = _bindings(map_file, patterns)
-    program = shutil.which(command[0])
-    if program is None:
-        return _not_started(exits.COMMAND_NOT_FOUND, "there is no such command, or it is not executable")
-    values = with_service(lambda service, caller: _values(service, caller, bindings, patterns))
-    remote = ClientSettings.from_environ().address is not None
-    environ = child.environment_for(os.environ, values, remote=remote)
+    bindings, patterns = _asked(map_file, asked)
+    only = tuple(canonical_pattern(each) for each in only)
     try:
-        child.become(program, command, environ)
+        program = child.found(command[0])
+    except PermissionError:
+        return _not_started(exits.COMMAND_FAILED, "it is there, and may not be executed")
+    if program is None:
+        return _not_started(exits.COMMAND_NOT_FOUND, "there is no such command")
+    environ = child.inherited(os.environ, keep)
+
+    async def work(service: "SecretsService", caller: "Caller") -> "dict[str, Secret]":
+        whole = [*bindings, *await _covered(service, caller, patterns)]
+        chosen = with_variables(among(whole, only) if only else whole)
+        if not replace:
+            _check_unset(chosen, environ)
+        return {variable: await _read(service, caller, each) for variable, each in chosen.items()}
+
+    secrets = with_service(work)
+    _say_what_is_left_out(environ, secrets)
+    for warning in (text for secret in secrets.values() for text in views.warnings(secret)):
+        output.say(warning)
+    values = {variable: secret.value for variable, secret in secrets.items()}
+    child.check_values(values)
+    try:
+        child.become(program, command, environ, values)
     except OSError as error:
         return _not_started(exits.COMMAND_FAILED, error.strerror or "the system does not start it")
 
 
-def _bindings(map_file: Path | None, patterns: "Sequence[str]") -> list[Binding] | None:
-    if map_file is None and not patterns:
-        raise click.UsageError("run needs to know which secrets: --map FILE, or --only PATTERN.")
-    if map_file is None:
-        return None
-    bindings = read_map(map_file)
-    return among(bindings, patterns) if patterns else bindings
+def _asked(map_file: Path | None, asked: "Iterable[str]") -> tuple[list[Binding], list[str]]:
+    """What is asked for: bindings, and patterns whose secrets have yet to be found."""
+    found = [named(each) for each in asked]
+    bindings = [*(read_map(map_file) if map_file else ()), *(each for each in found if isinstance(each, Binding))]
+    patterns = [each for each in found if isinstance(each, str)]
+    if not bindings and not patterns:
+        raise click.UsageError("run needs to know which secrets: --map FILE, or --secret NAME.")
+    return bindings, patterns
 
 
-async def _values(
-    service: "SecretsService", caller: "Caller", bindings: "list[Binding] | None", patterns: "Sequence[str]"
-) -> dict[str, str]:
-    if bindings is None:
-        names = await _covered(service, caller, patterns)
-        bindings = [Binding(variable=variable_of(name), name=name) for name in names]
-        _check_new(bindings)
-    return {each.variable: await _value(service, caller, each) for each in bindings}
-
-
-async def _value(service: "SecretsService", caller: "Caller", binding: Binding) -> str:
-    if binding.version is not None:
-        return (await service.get_secret_version(binding.name, binding.version, context=caller)).value
-    return (await service.get_secret(binding.name, stage=binding.stage, context=caller)).value
-
-
-async def _covered(service: "SecretsService", caller: "Caller", patterns: "Sequence[str]") -> list[SecretName]:
+async def _covered(service: "SecretsService", caller: "Caller", patterns: "Sequence[str]") -> list[Binding]:
     """The secrets that the patterns cover. Whoever names them all needs no permission to list."""
-    names = {SecretName(each) for each in patterns if not is_glob(each)}
-    globs = [each for each in patterns if is_glob(each)]
-    listed = await _listed(service, caller) if globs else []
-    for pattern in globs:
-        covered = {name for name in listed if matches(pattern, name)}
-        if not covered:
-            raise InvalidInput(f"--only {pattern} covers no secret that may be listed here.", field="only")
-        names |= covered
-    return sorted(names)
+    listed = await _listed(service, caller) if patterns else []
+    covered: set[SecretName] = set()
+    for pattern in patterns:
+        names = {name for name in listed if matches(pattern, name)}
+        if not names:
+            raise InvalidInput(f"--secret {pattern} covers no secret that may be listed here.", field="secret")
+        covered |= names
+    return [Binding(name=name) for name in sorted(covered)]
 
 
 async def _listed(service: "SecretsService", caller: "Caller") -> list[SecretName]:
@@ -96,16 +112,29 @@ async def _listed(service: "SecretsService", caller: "Caller") -> list[SecretNam
     return names
 
 
-def _check_new(bindings: "Iterable[Binding]") -> None:
-    for each in bindings:
-        if each.variable in os.environ:
+async def _read(service: "SecretsService", caller: "Caller", binding: Binding) -> "Secret":
+    if binding.version is not None:
+        return await service.get_secret_version(binding.name, binding.version, context=caller)
+    return await service.get_secret(binding.name, stage=binding.stage, context=caller)
+
+
+def _check_unset(bindings: "Mapping[str, Binding]", environ: "Mapping[str, str]") -> None:
+    for variable, binding in bindings.items():
+        if variable in environ:
             raise InvalidInput(
-                f"{each.name} would replace {each.variable}, which is set already: unset it, or bind it with --map.",
-                field="only",
+                f"{binding.name} would replace {variable}, which is set already: unset it, or say --replace.",
+                field="replace",
             )
 
 
+def _say_what_is_left_out(environ: "Mapping[str, str]", secrets: "Mapping[str, Secret]") -> None:
+    """Beside a server, DATABASE_URL is likelier the command's than ours; all the same it goes on only when told."""
+    left_out = os.environ.keys() - environ.keys() - own().keys() - secrets.keys()
+    if left_out and ClientSettings.from_environ().address is not None:
+        output.say(f"Not passed on, as settings of Holdfast: {', '.join(sorted(left_out))}. --keep passes one on.")
+
+
 def _not_started(code: int, reason: str) -> int:
-    text = f"The command is not started: {reason}. Check its path and PATH."
+    text = f"The command is not started: {reason}. Check its path, its mode and PATH."
     output.report_text("not_started", text, as_json=output.wants_json(), command="holdfast run")
     return code

@@ -39,7 +39,7 @@ def get(name: str, version: int | str | None) -> None:
         return await service.get_secret_version(name, version, context=caller)
 
     secret = with_service(work)
-    for warning in _warnings(secret):
+    for warning in views.warnings(secret):
         output.say(warning)
     if output.wants_json():
         output.write_document(views.secret_document(secret))
@@ -153,16 +153,6 @@ def _facts(described: dict[str, Any]) -> dict[str, Any]:
     if described["outside_validity"] is not None:
         given["refuse_outside_validity"] = options.OUTSIDE_VALIDITY[described["outside_validity"]]
     return given
-
-
-def _warnings(secret: Secret) -> list[str]:
-    name = secret.display_name
-    found = [(secret.stale, f"{name} is as of {output.moment(secret.as_of)}: Key Vault cannot confirm it at present.")]
-    if secret.expires_at:
-        found.append((secret.expired, f"{name} expired on {output.moment(secret.expires_at)}."))
-    if secret.not_before:
-        found.append((secret.not_yet_valid, f"{name} is valid only from {output.moment(secret.not_before)}."))
-    return [f"Warning: {text}" for applies, text in found if applies]
 
 
 def _show_written(result: WriteResult) -> None:

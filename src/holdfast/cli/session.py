@@ -5,7 +5,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.config import ClientSettings, Settings
+from holdfast.config import ClientSettings, Settings, own
 from holdfast.domain.policy import OPERATOR_PREFIX, AuthMethod, Caller
 from holdfast.errors import ConfigurationError
 from holdfast.telemetry.logs import install_logs
@@ -30,9 +30,12 @@ def operator() -> Caller:
 
 def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
     """Run ``work`` on the server that the environment names, or else in process, as the operator."""
-    settings, client = Settings.from_environ(), ClientSettings.from_environ()
+    client = ClientSettings.from_environ()
+    remote = client.address is not None
+    # Beside a server, DATABASE_URL and the like are somebody else's: no fault in them is ours.
+    settings = Settings.from_environ(own() if remote else None)
     install_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
-    if client.address is not None:
+    if remote:
         return asyncio.run(_with_server(client, work))
     return asyncio.run(_with_service(settings, work))
 

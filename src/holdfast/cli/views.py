@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from holdfast.cli.output import moment
 from holdfast.domain.secret import (
     Attributes,
     DeletedSecret,
@@ -105,6 +106,17 @@ def written_text(result: WriteResult) -> str:
 def pending(*, replicated: bool) -> str:
     """The end of a sentence about a change that Key Vault may not have yet."""
     return "" if replicated else "; it is safe here, and Key Vault gets it as soon as it answers"
+
+
+def warnings(secret: Secret) -> list[str]:
+    """What whoever reads a secret should know: that it may be out of date, or outside its validity."""
+    name = secret.display_name
+    found = [(secret.stale, f"{name} is as of {moment(secret.as_of)}: Key Vault cannot confirm it at present.")]
+    if secret.expires_at:
+        found.append((secret.expired, f"{name} expired on {moment(secret.expires_at)}."))
+    if secret.not_before:
+        found.append((secret.not_yet_valid, f"{name} is valid only from {moment(secret.not_before)}."))
+    return [f"Warning: {text}" for applies, text in found if applies]
 
 
 def _attributes(attributes: Attributes) -> dict[str, Any]:

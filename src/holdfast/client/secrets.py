@@ -38,7 +38,8 @@ class RemoteSecrets:
 
     async def get_secret(self, name: str, *, stage: str = "current", context: object = None) -> Secret:
         """Return the current version of a secret, or the previous one."""
-        found = await self._connection.call("GET", _secret(name), SecretDocument, query={"stage": valid_stage(stage)})
+        asked = {"stage": stage} if valid_stage(stage) != "current" else None
+        found = await self._connection.call("GET", _secret(name), SecretDocument, query=asked)
         return found.secret()
 
     async def get_secret_version(self, name: str, version: int | str, *, context: object = None) -> Secret:

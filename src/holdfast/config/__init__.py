@@ -2,7 +2,17 @@
 
 from holdfast.config.client import ClientSettings, Logins, client_variables
 from holdfast.config.draft import Draft, read_draft
-from holdfast.config.environment import Variable
+from holdfast.config.environment import Variable, own
 from holdfast.config.settings import Settings, variables
 
-__all__ = ["ClientSettings", "Draft", "Logins", "Settings", "Variable", "client_variables", "read_draft", "variables"]
+__all__ = [
+    "ClientSettings",
+    "Draft",
+    "Logins",
+    "Settings",
+    "Variable",
+    "client_variables",
+    "own",
+    "read_draft",
+    "variables",
+]

@@ -51,6 +51,12 @@ def home(environ: Mapping[str, str]) -> Path:
         return Path("/var/lib")
 
 
+def own(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that are certainly meant for Holdfast, whatever else uses the environment."""
+    environ = os.environ if environ is None else environ
+    return {name: value for name, value in environ.items() if name.startswith(_PREFIX)}
+
+
 def parse(expected: Mapping[str, Variable], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Return the values of the variables that are set, by the key of each, and the faults of the others."""
     values: dict[str, Any] = {}
@@ -93,7 +99,7 @@ def contradictions(given: Iterable[str]) -> Iterator[str]:
 
 def unknown(known: Set[str], environ: Mapping[str, str]) -> Iterator[str]:
     """Yield a fault for each variable that looks like ours and is not."""
-    for name in sorted(name for name in environ if name.startswith(_PREFIX) and name not in known):
+    for name in sorted(name for name in own(environ) if name not in known):
         near = get_close_matches(name, known, n=1)
         mend = f"did you mean {near[0]}?" if near else "unset it; `holdfast --help` lists all settings."
         yield f"{ascii(name[:80])[1:-1]} is not a setting: {mend}"
