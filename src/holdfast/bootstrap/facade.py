@@ -32,6 +32,7 @@ def use_cases(parts: Parts) -> UseCases:
         reporter=_reporter(parts),
         audit=parts.audit.use_cases(parts.guard),
         backup=_backup(parts),
+        backups=parts.backups,
         caches=_cache_control(parts),
         rotations=parts.rotation.rotations,
         rollbacks=parts.rotation.rollbacks,

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from holdfast.bootstrap.audit import AuditParts
+from holdfast.bootstrap.backup import open_backups
 from holdfast.bootstrap.identities import IdentityParts, open_directory
 from holdfast.bootstrap.notices import open_notices
 from holdfast.bootstrap.replica import Replica, open_replica
@@ -96,6 +97,7 @@ class Parts:
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
         self.identities = self._identities(database)
+        self.backups = open_backups(database, ring, sealer=self.sealer, guard=self.guard, clock=self.clock)
         self.backends = Outages(self._look, self.clock.now)
         self.rotation = self._rotation(database)
 
@@ -114,7 +116,7 @@ class Parts:
         )
 
     def _shared(self) -> RedisCache | None:
-        url, namespace = self.settings.redis_url, str(self.installation.id)
+        url, namespace = self.settings.redis_url, str(self.installation.cache_namespace)
         return RedisCache(url, namespace=namespace, max_ttl=self.settings.cache_ttl) if url else None
 
     def _rules(self) -> Rules:

@@ -38,6 +38,21 @@ def key_ring(settings: Settings, *, own_database: bool) -> KeyRing:
     return KeyRing.from_settings(primary, settings.decryption_keys)
 
 
+def present_ring(settings: Settings) -> KeyRing:
+    """Return the ring of the settings or of the data folder; no key is ever made.
+
+    Raises:
+        ConfigurationError: there is no key.
+        StartupError: the key file is unusable.
+    """
+    path = settings.data_dir / FILE_NAME
+    if settings.encryption_key is None and (settings.database_url is not None or not path.exists()):
+        raise ConfigurationError(
+            [f"FALLBACK_ENCRYPTION_KEY is missing, and there is no {path}: give the key that the backup was made with"]
+        )
+    return key_ring(settings, own_database=settings.database_url is None)
+
+
 def key_file(settings: Settings) -> Path | None:
     """Where an installation keeps the key it made for itself; None when the settings give one."""
     return settings.data_dir / FILE_NAME if settings.encryption_key is None else None
@@ -50,6 +65,20 @@ async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ri
     Raises:
         StartupError: no database, or not one for this ring or this release.
     """
+    database = await connected(stack, settings, pool)
+    try:
+        await _prepare(database, ring)
+    except BackendUnavailable as error:
+        raise StartupError(f"{error} (PostgreSQL was reached, and then refused what a start needs.)") from error
+    return database
+
+
+async def connected(stack: AsyncExitStack, settings: Settings, pool: Any = None) -> Database:
+    """Connect to the database of the settings, whatever is in it.
+
+    Raises:
+        StartupError: there is none, or one that is too old.
+    """
     dsn = settings.database_url
     if dsn is None and pool is None:
         embedded = EmbeddedPostgres(settings.data_dir)
@@ -58,10 +87,6 @@ async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ri
     database = Database(dsn, pool=pool)
     await database.open()
     stack.push_async_callback(database.close)
-    try:
-        await _prepare(database, ring)
-    except BackendUnavailable as error:
-        raise StartupError(f"{error} (PostgreSQL was reached, and then refused what a start needs.)") from error
     return database
 
 

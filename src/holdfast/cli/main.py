@@ -9,6 +9,7 @@ import click
 from holdfast.cli import (
     access,
     audit,
+    backup,
     clients,
     completion,
     doctor,
@@ -50,6 +51,7 @@ SECTIONS: Final = {
         *(node.init, node.serve, node.status, node.health, doctor.doctor, vault.sync, vault.reconcile),
         keys.keys,
     ),
+    "All of it in one file": (backup.backup, backup.restore),
 }
 
 cli = Root(

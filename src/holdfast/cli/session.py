@@ -46,9 +46,18 @@ def with_local_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]")
     Raises:
         ConfigurationError: the environment names a server.
     """
+    return on_this_machine(lambda _: with_service(work))
+
+
+def on_this_machine(work: "Callable[[Settings], T]") -> T:
+    """Run ``work``, which needs no running service, on the settings of this machine.
+
+    Raises:
+        ConfigurationError: the environment names a server.
+    """
     if ClientSettings.from_environ().address is not None:
         raise ConfigurationError(["HOLDFAST_ADDR is set, and this command works on this machine only: unset it"])
-    return with_service(work)
+    return work(Settings.from_environ())
 
 
 async def _with_server(client: ClientSettings, work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:

@@ -42,6 +42,7 @@ from holdfast.service.access.guard import Guard
 from holdfast.service.access.identities import Identities
 from holdfast.service.access.tokens import Tokens
 from holdfast.service.audit.control import Audit
+from holdfast.service.backup.backups import Backups
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
@@ -83,6 +84,7 @@ class UseCases:
     tokens: Tokens
     clients: Clients
     backup: Backup
+    backups: Backups
     caches: CacheControl
     rotations: Rotations
     rollbacks: Rollbacks
@@ -154,6 +156,11 @@ class SecretsService:
     def keys(self) -> Keys:
         """The encryption keys: which there are, and which one seals."""
         return self._use.keys
+
+    @property
+    def backups(self) -> Backups:
+        """Backups of the whole installation."""
+        return self._use.backups
 
     # --- reading ---
 

@@ -133,15 +133,17 @@ async def _leave_as_is(connection: Connection) -> None:
 class Installation:
     """What stays the same for as long as the database lives.
 
-    ``id`` tells this installation from any other; ``tenant`` is the tenant that clients name to log in.
+    ``id`` tells this installation from any other; ``tenant`` is the tenant that clients name to log in;
+    ``cache_namespace`` changes when the installation is restored from a backup.
     """
 
     id: UUID
     tenant: UUID
+    cache_namespace: UUID
 
 
 async def installation_of(database: Database, *, first_tenant: UUID) -> Installation:
     """Return the installation, which gets ``first_tenant`` if it has none yet."""
     async with database.connection() as connection:
         await connection.execute("UPDATE installation SET tenant = $1 WHERE tenant IS NULL", first_tenant)
-        return Installation(*await connection.fetchrow("SELECT id, tenant FROM installation"))
+        return Installation(*await connection.fetchrow("SELECT id, tenant, cache_namespace FROM installation"))

@@ -1,7 +1,7 @@
 """The schema, brought up to this release in ordered steps."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import resources
@@ -66,21 +66,31 @@ async def migrate(database: Database, steps: Sequence[Migration] | None = None) 
             that could not work with the new one, or two steps have one number. Nothing was written.
     """
     async with database.transaction() as connection:
-        await connection.execute("SET LOCAL client_min_messages = 'warning'")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_STEP_TIMEOUT_S)
+        await alone(connection)
         await connection.execute("SET LOCAL lock_timeout = '4s'")  # queries queue up behind a lock that is waited for
         # Not IF NOT EXISTS: that asks for the right to create even where there is nothing to be created.
         if await connection.fetchval("SELECT to_regclass('holdfast_migrations') IS NULL"):
-            with starting("This role can make no tables here; let one start that may, or give it a schema of its own"):
-                await connection.execute(
-                    "CREATE TABLE holdfast_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
-                    "checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
-                )
+            await begin(connection)
         applied = {row["version"]: row["checksum"] for row in await connection.fetch("TABLE holdfast_migrations")}
-        pending = _pending(migrations() if steps is None else steps, applied)
+        pending = pending_after(applied, migrations() if steps is None else steps)
         await _check_older_nodes(connection, pending)
         for migration in pending:
-            await _apply(connection, migration)
+            await apply(connection, migration)
+
+
+async def begin(connection: Connection) -> None:
+    """Make the table of the steps that were taken."""
+    with starting("This role can make no tables here; let one start that may, or give it a schema of its own"):
+        await connection.execute(
+            "CREATE TABLE holdfast_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+            "checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
+        )
+
+
+async def alone(connection: Connection) -> None:
+    """Wait for others who change the schema, and keep them out until the end of the transaction."""
+    await connection.execute("SET LOCAL client_min_messages = 'warning'")
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_STEP_TIMEOUT_S)
 
 
 async def check_schema(database: Database) -> None:
@@ -95,7 +105,12 @@ async def check_schema(database: Database) -> None:
                 await connection.prepare(statement)
 
 
-def _pending(steps: Sequence[Migration], applied: dict[int, str]) -> list[Migration]:
+def pending_after(applied: Mapping[int, str], steps: Sequence[Migration]) -> list[Migration]:
+    """Return those of ``steps`` that are still to be taken; ``applied`` are checksums by version.
+
+    Raises:
+        StartupError: some applied ones are none of ``steps``, or not as they are now.
+    """
     known = {migration.version: migration for migration in steps}
     if len(known) < len(steps):
         twin = next(each for each in steps if known[each.version] is not each)
@@ -131,7 +146,12 @@ async def _check_older_nodes(connection: Connection, pending: Sequence[Migration
         )
 
 
-async def _apply(connection: Connection, migration: Migration) -> None:
+async def apply(connection: Connection, migration: Migration) -> None:
+    """Take one step, and enter it into the table.
+
+    Raises:
+        StartupError: PostgreSQL refuses it.
+    """
     with starting(f"Migration {migration.version} cannot be applied"):
         await connection.execute(migration.sql, timeout=_STEP_TIMEOUT_S)
     await connection.execute(

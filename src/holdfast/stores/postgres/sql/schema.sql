@@ -63,7 +63,8 @@ CREATE TABLE secret_versions (
     UNIQUE (incarnation, version_id)
 );
 
--- Changes that Key Vault must still learn of, and those it has learnt: the outbox.
+-- Changes that Key Vault must still learn of, and those it has learnt: the outbox. restored: it was open in a backup, so
+-- it may be in effect already, and undone since.
 CREATE TABLE secret_intents (
     sequence        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id              UUID NOT NULL UNIQUE,
@@ -80,7 +81,8 @@ CREATE TABLE secret_intents (
     lease_until     TIMESTAMPTZ,
     fence           BIGINT NOT NULL DEFAULT 0,
     created_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
-    settled_at      TIMESTAMPTZ
+    settled_at      TIMESTAMPTZ,
+    restored        BOOLEAN NOT NULL DEFAULT false
 );
 CREATE INDEX secret_intents_waiting ON secret_intents (secret_name, sequence) WHERE state IN ('open', 'parked');
 CREATE INDEX secret_intents_open ON secret_intents (sequence) WHERE state = 'open';
@@ -459,15 +461,19 @@ END $$;
 -- Counts purges; those up to the number in installation.scrubbed have left the files of the tables as well.
 CREATE SEQUENCE secret_purges;
 
--- The id tells this installation from others that share its Redis. The tenant is what clients name to log in, kept for
--- ever: keys come and go. The first node to start here fills it in.
+-- The id tells this installation from others, the cache_namespace this life of it: they share a Redis. The tenant is what
+-- clients name to log in, kept for ever: keys come and go. The first node to start here fills it in.
 CREATE TABLE installation (
     single             BOOLEAN PRIMARY KEY DEFAULT true CHECK (single),
     id                 UUID NOT NULL DEFAULT gen_random_uuid(),
     tenant             UUID,
     scrubbed           BIGINT NOT NULL DEFAULT 0,
     scrubbing_began_at TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
-    rotations_checked_at TIMESTAMPTZ
+    rotations_checked_at TIMESTAMPTZ,
+    cache_namespace    UUID NOT NULL DEFAULT gen_random_uuid(),
+    backup_id          UUID,
+    backed_up_at       TIMESTAMPTZ,
+    restored_at        TIMESTAMPTZ
 );
 INSERT INTO installation DEFAULT VALUES;
 
