@@ -60,6 +60,7 @@ class Intent:
     ``sequence`` orders the intents of a secret. ``version`` is the version to set or update.
     ``attributes`` are those to write for set and update. ``fence`` is the lease's number while one is held.
     ``attempts`` counts pushes begun, so that above 0 the outcome of an earlier one may be unknown.
+    ``restored``: it was open in a backup, so it may have been in effect since, and undone without us knowing.
     """
 
     id: UUID
@@ -75,6 +76,7 @@ class Intent:
     fence: int | None = None
     last_error: str | None = None
     created_at: datetime | None = None
+    restored: bool = False
 
     @property
     def marker(self) -> Marker | None:

@@ -122,6 +122,8 @@ class Applier:
         for _ in range(_LOOKS):
             newest = await self._newest(attempt)
             self._crashpoint("looked")
+            if newest is None:
+                await self._see_that_it_was_not_undone(attempt)
             if newest is None or newest.vault_version_id == looked_into or await self._is_former(attempt, newest):
                 return await self._put(attempt, value)
             if _is_ours(newest, attempt.intent, value):
@@ -133,6 +135,14 @@ class Applier:
             await self._adopter.refresh(attempt.name)
             looked_into = newest.vault_version_id
         raise TransitionPending(f"Secret {attempt.name!r} is being written in Key Vault all the time")
+
+    async def _see_that_it_was_not_undone(self, attempt: Attempt) -> None:
+        """A secret that was purged after the backup must not come back by itself."""
+        if attempt.intent.restored and not await self._is_deleted(attempt):
+            raise Rejected(
+                f"Key Vault has no secret {attempt.name!r}, which may have been purged after the backup that this "
+                "installation was restored from: purge it here too, or retry the intent to write it there again."
+            )
 
     async def _put(self, attempt: Attempt, value: SecretValue) -> Settled:
         intent = attempt.intent
@@ -216,6 +226,8 @@ class Applier:
     async def _delete(self, attempt: Attempt) -> Settled:
         if await self._is_deleted(attempt):
             return Settled()
+        if attempt.intent.restored:
+            await self._see_that_nothing_came_after(attempt)
         try:
             await self._write(attempt, lambda vault: vault.delete(attempt.name))
         except SecretNotFound:
@@ -248,18 +260,23 @@ class Applier:
         return Settled()
 
     async def _delete_before_purge(self, attempt: Attempt) -> None:
-        """The purge made the deletion void before it arrived there; what others created since is not ours to destroy.
+        """The purge made the deletion void before it arrived there."""
+        await self._see_that_nothing_came_after(attempt)
+        await self._write(attempt, lambda vault: vault.delete(attempt.name))
+
+    async def _see_that_nothing_came_after(self, attempt: Attempt) -> None:
+        """What others created since is not ours to destroy, nor what we created after a backup and know no more of.
 
         Key Vault counts whole seconds.
         """
-        newest = await self._newest(attempt)
-        accepted_at = attempt.intent.created_at
-        if newest and newest.marker is None and accepted_at and newest.created_at > accepted_at:
+        newest, accepted_at = await self._newest(attempt), attempt.intent.created_at
+        if newest is None or accepted_at is None or newest.created_at <= accepted_at:
+            return
+        if newest.marker is None or attempt.intent.restored:
             raise Rejected(
-                f"Key Vault has a secret {attempt.name!r} that was created after the purge was accepted: "
-                "discard the intent to adopt it, or delete it and retry."
+                f"Key Vault has a secret {attempt.name!r} that was created after the {attempt.intent.kind} was "
+                "accepted: discard the intent to adopt it, or delete it and retry."
             )
-        await self._write(attempt, lambda vault: vault.delete(attempt.name))
 
     async def _purge_deleted(self, attempt: Attempt) -> None:
         try:

@@ -123,4 +123,5 @@ def _intent_of(row: Mapping[str, Any]) -> Intent:
         fence=row["fence"],
         last_error=row["last_error"],
         created_at=row["created_at"],
+        restored=row["restored"],
     )

@@ -46,7 +46,7 @@ RETURNING 1
 
 -- name: unpark
 WITH reopened AS (
-    UPDATE secret_intents SET state = 'open', next_attempt_at = now(), fence = fence + 1
+    UPDATE secret_intents SET state = 'open', next_attempt_at = now(), fence = fence + 1, restored = false
     WHERE state = 'parked' AND ($1::text IS NULL OR secret_name = $1)
     RETURNING 1
 )
