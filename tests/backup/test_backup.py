@@ -1,24 +1,12 @@
 """The whole installation in one file, and back."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from holdfast.bootstrap.backup import restore_backup, verify_backup
 from holdfast.cli.session import operator
-from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.stores.postgres.backup import LEFT_OUT, saved_names
 from tests.support.catalog import contents_of, schema_of
 from tests.support.node import rows, service_on, settings_for
-from tests.support.postgres import empty_database
-
-
-@pytest.fixture
-async def empty(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
-    """A database with nothing in it."""
-    async with empty_database(postgres_server.dsn) as dsn:
-        yield dsn
 
 
 async def test_every_table_is_in_a_backup_or_left_out_with_a_reason(database_url: str) -> None:

@@ -62,7 +62,7 @@ def test_the_help_lists_all_settings_and_exit_codes() -> None:
         (["history", "db", "--limit", "0"], "--limit must be a whole number from 1 to 1000."),
         (["expiring", "--days", "3651"], "--days must be a whole number from 0 to 3650."),
         (["gte", "db"], "Did you mean get?"),
-        (["c4n4ry"], "There is no such command. Choose from admin, audit, check, client,"),
+        (["c4n4ry"], "There is no such command. Choose from admin, audit, backup,"),
         (["client", "ad", "x"], "Did you mean add?"),
     ],
 )

@@ -67,9 +67,7 @@ def test_i8_a_stream_that_is_cut_anywhere_is_found(end: int) -> None:
 THREE = sealed(b"1" * PIECE_BYTES, b"2" * PIECE_BYTES, b"3" * PIECE_BYTES)
 
 
-@pytest.mark.parametrize(
-    "order", [(1, 0, 2), (0, 0, 1, 2), (0, 2), (1, 2), (2,), (0, 1, 2, 2), (0, 1, 2, 0)], ids=str
-)
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 0, 1, 2), (0, 2), (1, 2), (2,), (0, 1, 2, 2), (0, 1, 2, 0)], ids=str)
 def test_i8_pieces_that_are_exchanged_doubled_or_left_out_are_found(order: tuple[int, ...]) -> None:
     found = pieces(THREE)
     with pytest.raises(IntegrityFailure):

@@ -68,8 +68,7 @@ class Parts:
         self.sealer = Envelope(ring)
         self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
         self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
-        self.nodes = PostgresNodes(database)
-        self.scrubber = PostgresScrubber(database)
+        self.nodes, self.scrubber = PostgresNodes(database), PostgresScrubber(database)
         self.audit = AuditParts(settings, database, self.sealer, self.clock, self.recorder)
         self.trail = self.audit.trail
         self.notices = open_notices(database, self.clock)

@@ -54,6 +54,8 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "keys.activate": (Permission.OPERATE,),
     "sync": (Permission.OPERATE,),
     "reconcile": (Permission.OPERATE,),
+    "backup.begin": (Permission.OPERATE,),
+    "backup.make": (Permission.OPERATE,),
 }
 """By the name in the audit trail. Listings are not here: each of their entries is decided on its own. Neither is
 ``invalidate``, for which one secret needs another permission than all of them, nor what owners do to their own

@@ -1,7 +1,6 @@
 """A backup of the whole installation: sealed, complete, read back before it counts, and on record."""
 
 from pathlib import Path
-from typing import Final
 from uuid import uuid4
 
 from holdfast.domain.policy import Permission
@@ -18,12 +17,6 @@ from holdfast.ports import (
 )
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.callers import Context, authenticated
-
-BEGIN: Final = "backup.begin"
-"""On record before the first byte is read out: whatever becomes of the file, somebody may have it."""
-
-MAKE: Final = "backup"
-"""On record when the file is complete and was read back."""
 
 
 def unwatched(_through: int, _about: int) -> None:
@@ -49,9 +42,9 @@ class Backups:
             InvalidInput: it cannot be written there.
         """
         caller = authenticated(context)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, MAKE) as authorized:
-            async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, BEGIN) as begun:
-                await self._guard.record(begun)
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "backup.begin") as begun:
+            await self._guard.record(begun)  # before a byte is read out: whatever becomes of the file, somebody has it
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "backup.make") as authorized:
             async with self._source.snapshot() as snapshot:
                 header = self._header(snapshot)
                 with self._files.writing(path, header) as writer:

@@ -1,0 +1,79 @@
+"""``backup`` and ``restore`` as an operator uses them: from one data folder to another, and with a terminal."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from tests.cli.runner import holdfast
+from tests.cli.terminal import Terminal
+from tests.cli.test_transcripts import KEY
+
+SHOWN = """\
+Backup        <uuid>
+Installation  <uuid>
+Made at       <time>
+By            Holdfast <release>, schema <number>
+Takes keys    <key>
+Holds         <number> rows in <number> tables, <number> bytes
+"""
+WHOLE = "The backup is whole: every byte of it authenticates.\n"
+
+
+def _shown(text: str) -> str:
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uuid>", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "<time>", text)
+    text = re.sub(r"\b[0-9a-f]{16}\b", "<key>", text)
+    text = re.sub(r"Holdfast \S+,", "Holdfast <release>,", text)
+    return re.sub(r"\b[\d,]+\b", "<number>", text)
+
+
+def test_a_data_folder_is_backed_up_and_restored_into_another(data_folder: Path) -> None:
+    folder = data_folder.parent
+    first = {"HOLDFAST_DATA_DIR": str(data_folder), "HOME": str(folder)}
+    second = {**first, "HOLDFAST_DATA_DIR": str(folder / "other")}
+    file = str(folder / "all.backup")
+    holdfast("set", "payments-db", stdin=b"s3cret", environ=first)
+    made = holdfast("backup", file, environ=first)
+    assert (made.code, _shown(made.stdout), made.stderr) == (0, SHOWN, WHOLE)
+
+    refused = holdfast("restore", file, environ=second)
+    assert refused.code == 9
+    assert "FALLBACK_ENCRYPTION_KEY is missing" in refused.stderr
+    assert not (folder / "other").exists(), "no key is made up for it"
+    (folder / "other").mkdir(mode=0o700)
+    shutil.copy(data_folder / "encryption.key", folder / "other")
+    assert holdfast("backup", "--verify", file, environ=second).stdout == made.stdout
+
+    restored = holdfast("restore", file, environ=second)
+    assert (restored.code, restored.stdout) == (0, made.stdout)
+    assert "revoke again" in restored.stderr
+    assert holdfast("get", "payments-db", environ=second).stdout == "s3cret"
+    again = holdfast("restore", file, "--json", environ=second)
+    assert again.code == 5
+    assert json.loads(again.stderr)["error"]["code"] == "conflict"
+
+
+def test_how_far_it_is_is_shown_to_those_who_watch(database_url: str, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": database_url, "FALLBACK_ENCRYPTION_KEY": KEY, "HOME": str(tmp_path)}
+    file = str(tmp_path / "all.backup")
+    with Terminal("backup", file, environ=environ) as terminal:
+        terminal.wait_for("Backing up")
+        code, out = terminal.end()
+    assert (code, _shown(out)) == (0, SHOWN)
+    document = json.loads(holdfast("backup", "--verify", file, "--json", environ=environ).stdout)
+    assert document["header"]["backup"] in out
+    assert document["size"] == Path(file).stat().st_size
+    assert set(document) == {"header", "rows", "size"}
+    Path(file).write_bytes(Path(file).read_bytes()[:-1])
+    cut = holdfast("backup", "--verify", file, environ=environ)
+    assert (cut.code, cut.stdout) == (8, "")
+    assert "ends too early" in cut.stderr
+
+
+def test_they_work_on_this_machine_only(tmp_path: Path) -> None:
+    environ = {"HOLDFAST_ADDR": "https://127.0.0.1:1", "HOME": str(tmp_path)}
+    for command in ("backup", "restore"):
+        refused = holdfast(command, str(tmp_path / "all.backup"), environ=environ)
+        assert refused.code == 9
+        assert "this machine only" in refused.stderr
