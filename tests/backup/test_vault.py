@@ -85,7 +85,7 @@ async def test_a_deletion_that_was_open_does_not_take_what_was_created_since(
     await rows(empty, "UPDATE secret_intents SET created_at = created_at - interval '2 seconds'")
     async with opened(empty, tmp_path / "b", vault) as inside:
         await drain(inside)
-        parked = {each.name: each.last_error for each in (await inside.service.reconcile()).parked}
+        parked = {str(each.name): each.last_error for each in (await inside.service.reconcile()).parked}
         assert set(parked) == {"deleted", "purged"}
         assert "created after the delete was accepted" in str(parked["deleted"])
     assert values(vault, "deleted") == values(vault, "purged") == ["new"]
