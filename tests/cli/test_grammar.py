@@ -123,7 +123,7 @@ def test_every_error_has_an_exit_code_of_its_own_kind() -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
 @given(
-    st.sampled_from(sorted(set(cli.commands) - {"serve", "init"})),
+    st.sampled_from(sorted(set(cli.commands) - {"serve", "init", "doctor"})),
     st.lists(st.one_of(st.text(max_size=8), st.sampled_from(["--json", "--version", "--tag", "--", "-"])), max_size=5),
 )
 def test_no_arguments_bring_forth_a_traceback(command: str, args: list[str]) -> None:

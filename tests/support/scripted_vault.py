@@ -10,6 +10,7 @@ Operations: get, set, update, delete, recover, purge, list, versions, deleted, l
 """
 
 import asyncio
+import email.utils
 import json
 import secrets
 import ssl
@@ -18,6 +19,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
@@ -63,13 +65,17 @@ class Fault:
 
 
 class ScriptedVault:
-    """A vault with a token endpoint. ``model`` is what it holds; ``calls`` counts authenticated requests."""
+    """A vault with a token endpoint. ``model`` is what it holds; ``calls`` counts authenticated requests.
+
+    ``ahead``: how far its clock is.
+    """
 
     def __init__(self, clock: Clock | None = None, *, newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
         self._newest_tls = newest_tls
         self.model = VaultModel(clock or SystemClock())
         self.calls: Counter[str] = Counter()
         self.token_lifetime_s = 3600
+        self.ahead = timedelta()
         self._tokens: set[str] = set()
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._late: list[Callable[[], object]] = []
@@ -82,6 +88,7 @@ class ScriptedVault:
         self.ca_file, self._tls = make_authority(Path(self._folder.name))
         self._tls.maximum_version = self._newest_tls
         app = web.Application(client_max_size=2**20)
+        app.on_response_prepare.append(self._date)
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self._issue_token)
         app.router.add_get("/managed-identity", self._issue_identity_token)
         app.router.add_route("*", "/{path:.*}", self._serve)
@@ -175,6 +182,10 @@ class ScriptedVault:
     def _server(self) -> web.Server:
         assert self._runner.server
         return self._runner.server
+
+    async def _date(self, _: web.Request, answer: web.StreamResponse) -> None:
+        """Give every answer the time of the vault's own clock."""
+        answer.headers["Date"] = email.utils.format_datetime(datetime.now(UTC) + self.ahead, usegmt=True)
 
     async def _issue_token(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()

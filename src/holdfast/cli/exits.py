@@ -52,7 +52,7 @@ ENDINGS: Final[dict[type[Exception], Ending]] = {
     errors.IntegrityFailure: Ending(8, "Nothing was disclosed. Restore the database from a backup you trust."),
     errors.KeyUnavailable: Ending(8, "Give the former key back with HOLDFAST_DECRYPTION_KEYS."),
     errors.ConfigurationError: Ending(9),
-    errors.StartupError: Ending(9),
+    errors.StartupError: Ending(9, "`holdfast doctor` examines the whole installation."),
     errors.Rejected: Ending(10),
     errors.RotationFailed: Ending(12, "Both credentials are kept, and the step is tried again by itself."),
 }
