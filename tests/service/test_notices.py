@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from holdfast.domain.notices import Event, Notice, NoticeState, Topic
 from holdfast.errors import BackendUnavailable, Rejected
-from holdfast.service.notices.announcing import Announcer, next_digest
-from holdfast.service.notices.delivery import MAX_ATTEMPTS, NOTICE_CRASH_POINTS, Delivery
+from holdfast.service.notices.announcing import EVERYTHING, Announcer, next_digest
+from holdfast.service.notices.delivery import MAX_ATTEMPTS, NOTICE_CRASH_POINTS, Lane, lanes
 from holdfast.service.notices.watching import Watch
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.notices import PostgresNotices, put_notices
@@ -55,11 +55,11 @@ class Outbox:
         self.clock, self.receiver, self.crash = VirtualClock(start=datetime.now(UTC)), Receiver(), CrashOnce()
 
     def announcer(self, **more: Any) -> Announcer:
-        return Announcer(self.store, self.clock, **{"channels": [CHAT], "mail": True, **more})
+        return Announcer(self.store, self.clock, **{"channels": {CHAT: EVERYTHING}, "mail": True, **more})
 
-    def delivery(self, **more: Any) -> Delivery:
+    def lane(self, **more: Any) -> Lane:
         given = {"channels": {CHAT: self.receiver}, "mail": self.receiver, "crashpoint": self.crash, **more}
-        return Delivery(self.store, self.clock, **given)
+        return Lane(self.store, self.clock, **{"senders": 20, **given})
 
     async def execute(self, statement: str) -> None:
         async with self.database.connection() as connection:
@@ -119,14 +119,26 @@ async def test_a_node_that_reaches_nobody_stores_nothing_and_runs_nothing(inside
     assert notices.background() == {}
 
 
+async def test_a_channel_hears_of_its_topics_only(outbox: Outbox) -> None:
+    channels = {"chat": ["secret.*", "rotation.failed"], "pager": ["urgent"], "all": EVERYTHING}
+    announcer = outbox.announcer(channels=channels)
+    for topic, told in (
+        (Topic.EXPIRED, {"chat", "all"}),
+        (Topic.ROTATION_FAILED, {"chat", "all"}),
+        (Topic.ROTATION_SOON, {"all"}),
+        (Topic.BREAK_GLASS, {"pager", "all"}),
+    ):
+        assert announcer.recipients(happened(topic=topic)) == told
+
+
 # --- sending ---
 
 
 async def test_what_is_sent_is_sent_once(outbox: Outbox) -> None:
     await outbox.announcer().announce(happened(), [OPS])
-    await asyncio.gather(*(outbox.delivery().deliver() for _ in range(4)))
+    await asyncio.gather(*(outbox.lane().deliver() for _ in range(4)))
     await outbox.make_due()
-    assert await outbox.delivery().deliver() == 0
+    assert await outbox.lane().deliver() == 0
     assert outbox.receiver.taken == {(happened().id, CHAT): 1, (happened().id, OPS): 1}
 
 
@@ -136,7 +148,7 @@ async def test_what_fails_waits_longer_each_time_and_is_dead_in_the_end(outbox: 
     pauses = []
     for _ in range(MAX_ATTEMPTS):
         await outbox.make_due()
-        await outbox.delivery().deliver()
+        await outbox.lane().deliver()
         (notice,) = await outbox.store.notices()
         pauses.append(notice.next_attempt_at - datetime.now(UTC))
     assert pauses[0] < timedelta(minutes=2) < pauses[-2] <= timedelta(hours=1)
@@ -147,13 +159,13 @@ async def test_what_fails_waits_longer_each_time_and_is_dead_in_the_end(outbox: 
 async def test_a_refusal_for_good_is_dead_at_once_until_somebody_retries_it(outbox: Outbox) -> None:
     await outbox.announcer().announce(happened(), [OPS])
     outbox.receiver.fault = Rejected("no such channel")
-    await outbox.delivery().deliver()
+    await outbox.lane().deliver()
     dead = await outbox.store.notices(NoticeState.DEAD)
     assert [each.recipient for each in dead] == [OPS, CHAT]
     outbox.receiver.fault = None
-    assert await outbox.delivery().deliver() == 0
+    assert await outbox.lane().deliver() == 0
     assert await outbox.store.retry([dead[0].id]) == 1
-    await outbox.delivery().deliver()
+    await outbox.lane().deliver()
     assert outbox.receiver.messages == [(OPS, [happened().id])]
     assert await outbox.store.retry() == 1
 
@@ -161,13 +173,13 @@ async def test_a_refusal_for_good_is_dead_at_once_until_somebody_retries_it(outb
 async def test_i13_an_error_that_may_quote_anything_is_kept_by_its_kind_only(outbox: Outbox) -> None:
     await outbox.announcer().announce(happened())
     outbox.receiver.fault = RuntimeError("https://hooks.example.com/secret-path")
-    await outbox.delivery().deliver()
+    await outbox.lane().deliver()
     assert [each.last_error for each in await outbox.store.notices()] == ["RuntimeError"]
 
 
 async def test_a_node_leaves_alone_what_its_channels_do_not_reach(outbox: Outbox) -> None:
-    await outbox.announcer(channels=["pager", CHAT]).announce(happened(), [OPS])
-    await outbox.delivery(mail=None).deliver()
+    await outbox.announcer(channels={"pager": EVERYTHING, CHAT: EVERYTHING}).announce(happened(), [OPS])
+    await outbox.lane(mail=None).deliver()
     assert outbox.receiver.messages == [(CHAT, [happened().id])]
     waiting = await outbox.store.notices(NoticeState.WAITING)
     assert {each.recipient: each.attempts for each in waiting} == {"pager": 0, OPS: 0}
@@ -179,27 +191,63 @@ async def test_who_lost_the_lease_can_note_success_but_no_failure(outbox: Outbox
     assert await outbox.store.claim([CHAT], mail=False, lease=LEASE, limit=1) == []
     await outbox.make_due()
     await outbox.store.claim([CHAT], mail=False, lease=LEASE, limit=1)
-    assert not await outbox.store.failed(slow, "too late", None)
-    await outbox.store.sent(slow.id)
+    assert not await outbox.store.failed([slow], "too late", None)
+    await outbox.store.sent([slow])
     assert [each.state for each in await outbox.store.notices()] == [NoticeState.SENT]
 
 
 async def test_a_digest_is_one_message_and_urgent_news_do_not_wait_for_it(outbox: Outbox) -> None:
-    quiet: Any = {"digests": [OPS]}
     for event in (happened(1), happened(2), happened(3, Topic.BREAK_GLASS)):
-        await outbox.announcer(channels=[], **quiet).announce(event, [OPS])
-    await outbox.delivery(**quiet).deliver()
+        await outbox.announcer(channels={}, digests=["ops@Example.com"]).announce(event, [OPS])
+    await outbox.lane().deliver()
     assert outbox.receiver.messages == [(OPS, [happened(3, Topic.BREAK_GLASS).id])]
     due = {each.next_attempt_at for each in await outbox.store.notices(NoticeState.WAITING)}
     assert due == {next_digest(outbox.clock.now())}
     await outbox.make_due()
-    await outbox.delivery(**quiet).deliver()
+    assert sum(await asyncio.gather(*(outbox.lane(senders=1).deliver() for _ in range(4)))) == 2
     assert outbox.receiver.messages[1:] == [(OPS, [happened(1).id, happened(2).id])]
+
+
+async def test_a_channel_that_is_stuck_keeps_no_other_waiting(outbox: Outbox) -> None:
+    class Stuck:
+        async def send(self, recipient: str, notices: Sequence[Notice]) -> None:
+            await asyncio.Event().wait()
+
+    await outbox.announcer(channels={"stuck": EVERYTHING, CHAT: EVERYTHING}).announce(happened(), [OPS])
+    ways = lanes(outbox.store, outbox.clock, channels={"stuck": Stuck(), CHAT: outbox.receiver}, mail=outbox.receiver)
+    running = [asyncio.create_task(way.deliver()) for way in ways.values()]
+    left = set(running)
+    while len(left) > 1:
+        _, left = await asyncio.wait(left, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    assert outbox.receiver.taken == {(happened().id, CHAT): 1, (happened().id, OPS): 1}
+    for each in left:
+        each.cancel()
+
+
+async def test_a_recipient_that_no_node_reaches_any_more_is_for_a_person_to_see(outbox: Outbox) -> None:
+    await outbox.announcer(channels={"gone": EVERYTHING, CHAT: EVERYTHING}).announce(happened())
+    outbox.receiver.fault = BackendUnavailable("down")
+    await outbox.lane().deliver()
+    await outbox.execute("UPDATE notices SET next_attempt_at = now() - interval '3 days'")
+    assert await outbox.store.give_up(timedelta(days=2)) == 1
+    (dead,) = await outbox.store.notices(NoticeState.DEAD)
+    assert dead.recipient == "gone"
+
+
+async def test_what_is_given_up_is_not_told_again_unless_it_is_asked_for_by_its_number(outbox: Outbox) -> None:
+    await outbox.announcer().announce(happened())
+    (notice,) = await outbox.store.notices()
+    assert await outbox.store.discard() == 0
+    assert await outbox.store.discard([notice.id]) == 1
+    await outbox.announcer().announce(happened())
+    assert (await outbox.lane().deliver(), await outbox.store.retry()) == (0, 0)
+    assert await outbox.store.retry([notice.id]) == 1
+    assert await outbox.lane().deliver() == 1
 
 
 async def test_old_notices_are_forgotten_once_they_were_sent(outbox: Outbox) -> None:
     await outbox.announcer().announce(happened(1))
-    await outbox.delivery().deliver()
+    await outbox.lane().deliver()
     await outbox.announcer().announce(happened(2))
     assert await outbox.store.forget(timedelta(days=1)) == 0
     assert await outbox.store.forget(timedelta()) == 1
@@ -225,11 +273,11 @@ async def test_whatever_dies_all_are_told_and_twice_only_where_a_node_died_befor
             await outbox.announcer().announce(happened(number), [OPS])
             outbox.receiver.fault = BackendUnavailable("down") if down else None
             outbox.crash.point = point
-            results = await asyncio.gather(*(outbox.delivery().deliver() for _ in range(2)), return_exceptions=True)
+            results = await asyncio.gather(*(outbox.lane().deliver() for _ in range(2)), return_exceptions=True)
             died_unnoted += sum(isinstance(each, Crash) and str(each) == "sent" for each in results)
             await outbox.make_due()
         outbox.receiver.fault, outbox.crash.point = None, None
-        while await outbox.delivery().deliver():
+        while await outbox.lane().deliver():
             pass
         told = {(happened(number).id, recipient) for number, _, _ in steps for recipient in (OPS, CHAT)}
         assert outbox.receiver.taken.keys() == told

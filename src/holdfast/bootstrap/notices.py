@@ -1,12 +1,12 @@
 """Notices on a node: what people are told, and what takes it to them."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.ports import Channel, Clock, NoticeStore, Notifier
+from holdfast.ports import Channel, Clock, NoticeStore
 from holdfast.service.notices.announcing import Announcer
-from holdfast.service.notices.delivery import Delivery
+from holdfast.service.notices.delivery import Lane, lanes
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.notices import PostgresNotices
 
@@ -16,23 +16,31 @@ class NoticeParts:
     """What tells people. ``notifier`` is for whoever has something to tell."""
 
     store: NoticeStore
-    notifier: Notifier
-    delivery: Delivery
-    reaches_anybody: bool
+    notifier: Announcer
+    channels: Mapping[str, Channel]
+    mail: Channel | None
+    lanes: Mapping[str, Lane]
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What has to go on beside serving: nothing where nobody can be reached."""
-        return {"notices": self.delivery.run()} if self.reaches_anybody else {}
+        return {f"notices: {name}": lane.run() for name, lane in self.lanes.items()}
 
 
 def open_notices(
-    database: Database, clock: Clock, *, channels: Mapping[str, Channel] | None = None, mail: Channel | None = None
+    database: Database,
+    clock: Clock,
+    *,
+    channels: Mapping[str, Channel] | None = None,
+    topics: Mapping[str, Collection[str]] | None = None,
+    mail: Channel | None = None,
+    digests: Collection[str] = (),
 ) -> NoticeParts:
     """Return the notices of a node, with nothing begun."""
     store, channels = PostgresNotices(database), channels or {}
     return NoticeParts(
         store=store,
-        notifier=Announcer(store, clock, channels=channels, mail=mail is not None),
-        delivery=Delivery(store, clock, channels=channels, mail=mail),
-        reaches_anybody=bool(channels or mail),
+        notifier=Announcer(store, clock, channels=topics, mail=mail is not None, digests=digests),
+        channels=channels,
+        mail=mail,
+        lanes=lanes(store, clock, channels=channels, mail=mail),
     )

@@ -57,16 +57,21 @@ URGENT: Final = frozenset(
 
 
 class NoticeState(enum.StrEnum):
-    """Waiting ones are sent as they come due; dead ones wait for a person."""
+    """Waiting ones are sent as they come due; dead ones wait for a person, who may discard them."""
 
     WAITING = "waiting"
     SENT = "sent"
     DEAD = "dead"
+    DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something to tell. ``subject``: the secret or backend it is about. ``facts``: what the text is made of."""
+    """Something to tell, and nothing of it secret. ``id``: the same wherever and however often it is seen.
+
+    ``subject``: the secret or backend it is about. ``facts``: what the text is made of; ``summary`` is the headline
+    where one is given, and what no template knows is shown under its name, with ``_`` as a space.
+    """
 
     id: str
     topic: Topic
@@ -78,12 +83,14 @@ class Event:
 class Notice:
     """One event for one recipient: an e-mail address, or the name of a channel, which has no ``@``.
 
-    ``attempts`` counts sendings begun; ``fence`` is the number of the lease while one is held.
+    Notices of one ``bundle`` are one message to their recipient. ``attempts`` counts sendings begun;
+    ``fence`` is the number of the lease while one is held.
     """
 
     id: int
     event: Event
     recipient: str
+    bundle: str | None
     state: NoticeState
     attempts: int
     last_error: str | None

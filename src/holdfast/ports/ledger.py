@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -174,6 +174,10 @@ class Ledger(Protocol):
 
     async def expiring(self, before: datetime) -> list[SecretSummary]:
         """Active secrets whose current version expires before a moment, soonest first."""
+
+    async def reminding(self, now: datetime, *, first: int, news_for: timedelta) -> list[SecretSummary]:
+        """Active secrets whose current version expires within ``first`` days, or as many as their rotation policy gives
+        notice, or has expired no longer ago than ``news_for``; soonest first."""
 
     async def confirm(self, heads: Sequence[Head]) -> None:
         """Note that these heads equal Key Vault now; one with another revision or with open intents is left out."""

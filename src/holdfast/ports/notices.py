@@ -23,26 +23,35 @@ class Notifier(Protocol):
 class NoticeStore(Protocol):
     """The outbox at the commit point. Leases and due times are judged by the database's clock."""
 
-    async def put(self, event: Event, recipients: Collection[str], not_before: datetime | None = None) -> int:
+    async def put(
+        self,
+        event: Event,
+        recipients: Collection[str],
+        *,
+        bundle: str | None = None,
+        not_before: datetime | None = None,
+    ) -> int:
         """Store one notice for each recipient who has none of this event yet; returns how many those are.
 
-        ``not_before``: when they are sent at the earliest; None: at once.
+        ``bundle``: what makes them one message with others of the same recipient. ``not_before``: when they are sent
+        at the earliest; None: at once.
         """
 
     async def may_look(self, pause: timedelta) -> bool:
         """Whether it is this node's turn to look for events: no node has within ``pause``."""
 
     async def claim(self, channels: Collection[str], *, mail: bool, lease: timedelta, limit: int) -> list[Notice]:
-        """Lease notices that are due, nobody holds, and these channels or, with ``mail``, addresses are to get.
+        """Lease the notices of messages that are due, that nobody holds, and that these channels or, with ``mail``,
+        addresses are to get.
 
         In the order in which they were stored. ``attempts`` of each is one higher afterwards.
         """
 
-    async def sent(self, notice_id: int) -> None:
-        """Note that a notice was sent, whoever holds it by now."""
+    async def sent(self, notices: Collection[Notice]) -> None:
+        """Note that notices were sent, whoever holds them by now."""
 
-    async def failed(self, notice: Notice, error: str, retry_in: timedelta | None) -> bool:
-        """Give the lease back for a later attempt, or, with None, for a person to see; False if it was lost."""
+    async def failed(self, notices: Collection[Notice], error: str, retry_in: timedelta | None) -> int:
+        """Give leases back for a later attempt, or, with None, for a person to see; returns how many were not lost."""
 
     async def notices(self, state: NoticeState | None = None, *, limit: int = 100) -> list[Notice]:
         """Return notices, newest first, in a state or all."""
@@ -50,11 +59,17 @@ class NoticeStore(Protocol):
     async def retry(self, notice_ids: Collection[int] | None = None) -> int:
         """Let dead notices wait again, these or all; returns how many."""
 
+    async def discard(self, notice_ids: Collection[int] | None = None) -> int:
+        """Give up these notices, or all dead ones; returns how many."""
+
     async def counts(self) -> Mapping[NoticeState, int]:
         """How many are waiting, and how many are dead."""
 
+    async def give_up(self, age: timedelta) -> int:
+        """Call those dead that are due for longer than that and no node has taken up; returns how many."""
+
     async def forget(self, age: timedelta) -> int:
-        """Remove notices that were sent longer ago than that; returns how many."""
+        """Remove notices that were sent or given up longer ago than that; returns how many."""
 
 
 class Channel(Protocol):

@@ -1,7 +1,8 @@
 """Who is told of an event, and when."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, time, timedelta
+from fnmatch import fnmatchcase
 from typing import Final
 
 from holdfast.domain.notices import URGENT, Event
@@ -10,14 +11,17 @@ from holdfast.ports import Clock, NoticeStore
 DIGEST_AT: Final = time(8)
 """The time of day, in UTC, at which those who asked for a digest get it."""
 
+EVERYTHING: Final = ("*",)
+"""What a channel hears of unless it is told otherwise."""
+
 
 class Announcer:
     """Implements ``ports.Notifier``.
 
     Args:
-        channels: the names of those that are told of everything.
+        channels: by name, globs over the topics that each hears of; ``urgent`` stands for all that are.
         mail: whether there is a way to send mail; without one, addresses are left out rather than kept waiting.
-        digests: recipients who get what is not urgent once a day.
+        digests: channels and addresses that get what is not urgent once a day; ``*``: all of them.
     """
 
     def __init__(
@@ -25,26 +29,31 @@ class Announcer:
         store: NoticeStore,
         clock: Clock,
         *,
-        channels: Collection[str] = (),
+        channels: Mapping[str, Collection[str]] | None = None,
         mail: bool = False,
         digests: Collection[str] = (),
     ) -> None:
         self._store, self._clock = store, clock
-        self._channels, self._mail, self._digests = tuple(channels), mail, frozenset(digests)
+        self._channels, self._mail, self._digests = dict(channels or {}), mail, frozenset(map(one_form, digests))
 
     async def announce(self, event: Event, addresses: Collection[str] = ()) -> None:
         """See the port."""
         told = self.recipients(event, addresses)
-        later = told & self._digests if event.topic not in URGENT else set()
+        later = {each for each in told if self.in_digest(event, each)}
         if told - later:
             await self._store.put(event, told - later)
         if later:
-            await self._store.put(event, later, next_digest(self._clock.now()))
+            at = next_digest(self._clock.now())
+            await self._store.put(event, later, bundle=at.date().isoformat(), not_before=at)
 
     def recipients(self, event: Event, addresses: Collection[str] = ()) -> set[str]:
         """See the port. An address is one recipient however its domain is written."""
-        mailed = map(_one_form, addresses) if self._mail else ()
-        return {*self._channels, *mailed}
+        mailed = map(one_form, addresses) if self._mail else ()
+        return {*(name for name, topics in self._channels.items() if _hears(topics, event)), *mailed}
+
+    def in_digest(self, event: Event, recipient: str) -> bool:
+        """Whether a recipient is told of an event in the digest of the day."""
+        return event.topic not in URGENT and bool({recipient, "*"} & self._digests)
 
 
 def next_digest(now: datetime) -> datetime:
@@ -53,6 +62,11 @@ def next_digest(now: datetime) -> datetime:
     return today if now <= today else today + timedelta(days=1)
 
 
-def _one_form(address: str) -> str:
-    local, _, domain = address.rpartition("@")
-    return f"{local}@{domain.lower()}"
+def one_form(recipient: str) -> str:
+    """Return a recipient as it is stored: the domain of an address in lower case."""
+    local, at, domain = recipient.rpartition("@")
+    return f"{local}@{domain.lower()}" if at else recipient
+
+
+def _hears(topics: Collection[str], event: Event) -> bool:
+    return any(fnmatchcase(event.topic, each) or (each == "urgent" and event.topic in URGENT) for each in topics)

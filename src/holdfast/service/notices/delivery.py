@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Final
 
-from holdfast.domain.notices import URGENT, Notice
+from holdfast.domain.notices import Notice
 from holdfast.errors import HoldfastError, Rejected
 from holdfast.ports import Channel, Clock, NoticeStore
 from holdfast.service.crashpoints import Crashpoint, no_crash
@@ -18,28 +18,31 @@ _log: Final = logging.getLogger(__name__)
 PATIENCE_S: Final = 30.0
 """How long one sending may take."""
 
-LEASE: Final = timedelta(seconds=4 * PATIENCE_S)
-"""How long a node holds notices; all that it took are sent at the same time."""
-
 MAX_ATTEMPTS: Final = 30
 """After so many, which takes about a day, a notice is dead until a person looks."""
 
 NOTICE_CRASH_POINTS: Final = ("claimed", "sent", "noted")
 """In the order in which a notice passes them."""
 
-_AT_ONCE: Final = 20
+_ROUNDS: Final = 4
+"""How many messages one sender of a lane takes up at a time, one after the other."""
+
+LEASE: Final = timedelta(seconds=(_ROUNDS + 1) * PATIENCE_S)
+"""How long a node holds notices: longer than all that it took can take."""
+
+_MAILS_AT_ONCE: Final = 5
 _FIRST_PAUSE: Final = timedelta(seconds=30)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
 _POLL_S: Final = 5.0
 
 
-class Delivery:
-    """Every node may run it.
+class Lane:
+    """The way of some notices, on which none of another way can stand. Every node may run it.
 
     Args:
-        channels: by name.
-        mail: what reaches e-mail addresses; None if nothing here does.
-        digests: recipients who get all that is due and not urgent in one message.
+        channels: those whose notices go this way, by name.
+        mail: what reaches e-mail addresses, if they go this way.
+        senders: how many messages may be under way at a time. A chat takes them one by one, and in order.
     """
 
     def __init__(
@@ -49,11 +52,11 @@ class Delivery:
         *,
         channels: Mapping[str, Channel],
         mail: Channel | None = None,
-        digests: Collection[str] = (),
+        senders: int = 1,
         crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._store, self._clock, self._crashpoint = store, clock, crashpoint
-        self._channels, self._mail, self._digests = dict(channels), mail, frozenset(digests)
+        self._channels, self._mail, self._senders = dict(channels), mail, senders
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -68,42 +71,63 @@ class Delivery:
 
     async def deliver(self) -> int:
         """Send what is due, up to a limit; returns how many notices were taken up."""
-        held = await self._store.claim(self._channels, mail=self._mail is not None, lease=LEASE, limit=_AT_ONCE)
+        held = await self._store.claim(
+            self._channels, mail=self._mail is not None, lease=LEASE, limit=_ROUNDS * self._senders
+        )
         self._crashpoint("claimed")
-        await asyncio.gather(*(self._send(message) for message in self._messages(held)))
+        free = asyncio.Semaphore(self._senders)
+        await asyncio.gather(*(self._send(message, free) for message in _messages(held)))
         return len(held)
 
-    def _messages(self, notices: Sequence[Notice]) -> list[list[Notice]]:
-        def apart(notice: Notice) -> tuple[str, int]:
-            together = notice.recipient in self._digests and notice.event.topic not in URGENT
-            return notice.recipient, 0 if together else notice.id
-
-        return [list(group) for _, group in groupby(sorted(notices, key=apart), apart)]
-
-    async def _send(self, message: Sequence[Notice]) -> None:
+    async def _send(self, message: Sequence[Notice], free: asyncio.Semaphore) -> None:
         recipient = message[0].recipient
         channel = self._channels.get(recipient) or self._mail
         assert channel is not None, "only what a channel here reaches is claimed"  # noqa: S101
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await channel.send(recipient, message)
-        except Exception as error:  # a channel that breaks must not keep the others from sending
-            await self._failed(message, error)
-            return
-        self._crashpoint("sent")
-        for notice in message:
-            await self._store.sent(notice.id)
-        self._crashpoint("noted")
+        async with free:
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    await channel.send(recipient, message)
+            except Exception as error:  # a channel that breaks must not keep the others from sending
+                await self._failed(message, error)
+                return
+            self._crashpoint("sent")
+            await self._store.sent(message)
+            self._crashpoint("noted")
 
     async def _failed(self, message: Sequence[Notice], error: Exception) -> None:
         text = str(error) if isinstance(error, HoldfastError) else type(error).__name__
-        for notice in message:
-            for_good = isinstance(error, Rejected) or notice.attempts >= MAX_ATTEMPTS
-            _log.warning("Notice %d was not sent (%s)%s", notice.id, text, ", and is given up" if for_good else "")
-            await self._store.failed(notice, text, None if for_good else pause_after(notice.attempts))
+        attempts = max(notice.attempts for notice in message)
+        for_good = isinstance(error, Rejected) or attempts >= MAX_ATTEMPTS
+        ids = ", ".join(str(notice.id) for notice in message)
+        _log.warning("Notice %s was not sent (%s)%s", ids, text, ", and is given up" if for_good else "")
+        await self._store.failed(message, text, None if for_good else pause_after(attempts))
+
+
+def lanes(
+    store: NoticeStore,
+    clock: Clock,
+    *,
+    channels: Mapping[str, Channel],
+    mail: Channel | None = None,
+    crashpoint: Crashpoint = no_crash,
+) -> dict[str, Lane]:
+    """Return a lane for each channel, so that none waits for another, and one for all addresses."""
+    made = {
+        name: Lane(store, clock, channels={name: channel}, crashpoint=crashpoint) for name, channel in channels.items()
+    }
+    if mail is not None:
+        made["mail"] = Lane(store, clock, channels={}, mail=mail, senders=_MAILS_AT_ONCE, crashpoint=crashpoint)
+    return made
 
 
 def pause_after(attempts: int) -> timedelta:
     """How long to wait after so many attempts: doubled each time up to an hour, up to half of it less at random."""
     longest = min(_FIRST_PAUSE * (1 << min(attempts, 16)), _LONGEST_PAUSE)
     return longest * random.uniform(0.5, 1)  # noqa: S311 - to spread attempts, not to keep a secret
+
+
+def _messages(notices: Collection[Notice]) -> list[list[Notice]]:
+    def apart(notice: Notice) -> tuple[str, str, int]:
+        return notice.recipient, notice.bundle or "", 0 if notice.bundle else notice.id
+
+    return [list(group) for _, group in groupby(sorted(notices, key=apart), apart)]

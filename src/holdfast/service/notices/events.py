@@ -66,6 +66,11 @@ def on_outages(nodes: Iterable[NodeRecord], now: datetime) -> list[Event]:
     return [_outage(name, began) for name, began in since.items() if now - began >= DOWN_FOR]
 
 
+def on_ignored_rules(number: int) -> list[Event]:
+    """Rules in the database that Holdfast did not make: somebody has edited it."""
+    return [_event(Topic.INTEGRITY, "rules", str(number), {"number": str(number)})] if number else []
+
+
 def _outage(backend: str, since: datetime) -> Event:
     topic = Topic.AUDIT_DEGRADED if backend == "audit" else Topic.BACKEND_DOWN
     return _event(topic, backend, since.isoformat(), {"since": since.isoformat()})

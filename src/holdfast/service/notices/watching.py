@@ -1,33 +1,43 @@
 """Looks for events that nobody announces, because nothing happens when they come: time passes, or something stays."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.domain.names import SecretName
-from holdfast.domain.notices import Event, expiry_plan, reached
+from holdfast.domain.notices import FIRST_REMINDER, Event, expiry_plan, reached
 from holdfast.domain.rotation import Consumer, Phase, RotationRun
 from holdfast.domain.secret import State
-from holdfast.domain.validation import MAX_INTERVAL_DAYS
 from holdfast.errors import HoldfastError
 from holdfast.ports import Clock, Journal, Ledger, NodeStore, NoticeStore, Notifier, RotationStore
-from holdfast.service.notices.events import on_outages, on_parked, on_run, on_schedule, soon
+from holdfast.service.notices.events import on_ignored_rules, on_outages, on_parked, on_run, on_schedule, soon
 
 _log: Final = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = timedelta(minutes=1)
 """How often some node looks."""
 
+KEEP_FOR: Final = timedelta(days=365)
+"""For how long it is known who was told. What is still so after that is told once more."""
+
+_NEWS_FOR: Final = timedelta(days=30)
+"""How long after an expiry people are told of it, should nobody have looked until then."""
+
+_GIVE_UP_AFTER: Final = timedelta(days=2)
+_TIDY_EVERY_S: Final = 3600.0
 _MANY: Final = 1000
-_HORIZON: Final = timedelta(days=MAX_INTERVAL_DAYS)
-"""No reminder comes earlier before an expiry than that."""
 
 Laggards = Callable[[RotationRun], Awaitable[Sequence[Consumer]]]
 
 
 class Watch:
-    """Every node may run it; one of them looks each time. ``laggards``: who still uses a replaced credential."""
+    """Every node may run it; one of them looks each time.
+
+    Args:
+        laggards: who still uses a replaced credential.
+        ignored_rules: counts the rules in the database that Holdfast did not make.
+    """
 
     def __init__(
         self,
@@ -40,9 +50,14 @@ class Watch:
         journal: Journal,
         nodes: NodeStore,
         clock: Clock,
+        ignored_rules: Callable[[], int] = int,
     ) -> None:
         self._store, self._notifier, self._ledger, self._rotations = store, notifier, ledger, rotations
         self._laggards, self._journal, self._nodes, self._clock = laggards, journal, nodes, clock
+        self._ignored_rules = ignored_rules
+        self._told: set[tuple[str, tuple[str, ...]]] = set()
+        self._telling: set[tuple[str, tuple[str, ...]]] = set()
+        self._tidy_at = clock.monotonic() + _TIDY_EVERY_S
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -50,24 +65,51 @@ class Watch:
             try:
                 if await self._store.may_look(LOOK_EVERY):
                     await self.look()
+                if self._clock.monotonic() >= self._tidy_at:
+                    await self.tidy()
             except HoldfastError as error:
                 _log.info("Looking for what people are to be told of waits: %s", error)
             await self._clock.sleep(LOOK_EVERY.total_seconds())
 
     async def look(self) -> None:
         """Announce all that is to be told by now; whoever was told before is not told again."""
-        now = self._clock.now()
+        now, self._telling = self._clock.now(), set()
+        await self._look_at_installation(now)
         await self._look_at_expiries(now)
-        await self._announce_on_secrets(await self._on_rotations(now))
-        on_installation = [*map(on_parked, await self._journal.parked()), *on_outages(await self._nodes.present(), now)]
-        for event in on_installation:
-            await self._notifier.announce(event)
+        await self._look_at_rotations(now)
+        self._told = self._telling
+
+    async def tidy(self) -> None:
+        """Forget who was told long ago, and give up on recipients that no node reaches any more."""
+        self._tidy_at = self._clock.monotonic() + _TIDY_EVERY_S
+        await self._store.give_up(_GIVE_UP_AFTER)
+        await self._store.forget(KEEP_FOR)
+
+    async def _announce(self, event: Event, addresses: Collection[str] = ()) -> None:
+        key = (event.id, tuple(addresses))
+        if key not in self._told:  # spares the database what this node has stored before
+            await self._notifier.announce(event, addresses)
+        self._telling.add(key)
+
+    async def _look_at_installation(self, now: datetime) -> None:
+        found = [*map(on_parked, await self._journal.parked()), *on_outages(await self._nodes.present(), now)]
+        for event in [*found, *on_ignored_rules(self._ignored_rules())]:
+            await self._announce(event)
 
     async def _look_at_expiries(self, now: datetime) -> None:
-        for summary in await self._ledger.expiring(now + _HORIZON):
+        for summary in await self._ledger.reminding(now, first=FIRST_REMINDER, news_for=_NEWS_FOR):
             event = reached(expiry_plan(summary), now)
             if event is not None:
-                await self._notifier.announce(event, summary.settings.notify_on_expiry)
+                await self._announce(event, summary.settings.notify_on_expiry)
+
+    async def _look_at_rotations(self, now: datetime) -> None:
+        """Those who hear of a secret's expiry hear of its rotations as well."""
+        events = await self._on_rotations(now)
+        heads = await self._ledger.heads(list({SecretName(event.subject) for event in events}))
+        for event in events:
+            head = heads.get(SecretName(event.subject))
+            if head is not None and head.state is State.ACTIVE:
+                await self._announce(event, head.settings.notify_on_expiry)
 
     async def _on_rotations(self, now: datetime) -> list[Event]:
         events = [soon(each) for each in await self._rotations.soon(limit=_MANY)]
@@ -77,11 +119,3 @@ class Watch:
             waits = run.phase is Phase.CURRENT
             events += on_run(run, await self._laggards(run) if waits else (), now)
         return events
-
-    async def _announce_on_secrets(self, events: Sequence[Event]) -> None:
-        """Those who hear of a secret's expiry hear of its rotations as well."""
-        heads = await self._ledger.heads(list({SecretName(event.subject) for event in events}))
-        for event in events:
-            head = heads.get(SecretName(event.subject))
-            if head is not None and head.state is State.ACTIVE:
-                await self._notifier.announce(event, head.settings.notify_on_expiry)

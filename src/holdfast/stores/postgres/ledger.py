@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretSummary, SecretVersion, State
@@ -123,6 +123,12 @@ class PostgresLedger:
         """See the port."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["expiring"], before)
+        return [summary_of(row) for row in rows]
+
+    async def reminding(self, now: datetime, *, first: int, news_for: timedelta) -> list[SecretSummary]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["reminding"], now, first, news_for)
         return [summary_of(row) for row in rows]
 
     async def confirm(self, heads: Sequence[Head]) -> None:

@@ -11,7 +11,12 @@ from holdfast.stores.postgres.queries import load
 
 
 async def put_notices(
-    connection: Connection, event: Event, recipients: Collection[str], not_before: datetime | None = None
+    connection: Connection,
+    event: Event,
+    recipients: Collection[str],
+    *,
+    bundle: str | None = None,
+    not_before: datetime | None = None,
 ) -> int:
     """Store notices within the transaction of ``connection``, with the change that they tell of."""
     done: str = await connection.execute(
@@ -21,6 +26,7 @@ async def put_notices(
         event.subject,
         json.dumps(dict(event.facts)),
         sorted(set(recipients)),
+        bundle,
         not_before,
     )
     return int(done.rpartition(" ")[2])
@@ -33,10 +39,17 @@ class PostgresNotices:
         self._database = database
         self._sql = load("notices")
 
-    async def put(self, event: Event, recipients: Collection[str], not_before: datetime | None = None) -> int:
+    async def put(
+        self,
+        event: Event,
+        recipients: Collection[str],
+        *,
+        bundle: str | None = None,
+        not_before: datetime | None = None,
+    ) -> int:
         """See the port."""
         async with self._database.connection() as connection:
-            return await put_notices(connection, event, recipients, not_before)
+            return await put_notices(connection, event, recipients, bundle=bundle, not_before=not_before)
 
     async def may_look(self, pause: timedelta) -> bool:
         """See the port."""
@@ -47,13 +60,14 @@ class PostgresNotices:
         async with self._database.connection() as connection:
             return list(map(_notice_of, await connection.fetch(self._sql["claim"], list(channels), mail, lease, limit)))
 
-    async def sent(self, notice_id: int) -> None:
+    async def sent(self, notices: Collection[Notice]) -> None:
         """See the port."""
-        await self._value("sent", notice_id)
+        await self._value("sent", [notice.id for notice in notices])
 
-    async def failed(self, notice: Notice, error: str, retry_in: timedelta | None) -> bool:
+    async def failed(self, notices: Collection[Notice], error: str, retry_in: timedelta | None) -> int:
         """See the port."""
-        return bool(await self._value("failed", notice.id, notice.fence, error, retry_in))
+        ids, fences = [notice.id for notice in notices], [notice.fence for notice in notices]
+        return int(await self._value("failed", ids, fences, error, retry_in))
 
     async def notices(self, state: NoticeState | None = None, *, limit: int = 100) -> list[Notice]:
         """See the port."""
@@ -64,11 +78,19 @@ class PostgresNotices:
         """See the port."""
         return int(await self._value("retry", None if notice_ids is None else list(notice_ids)))
 
+    async def discard(self, notice_ids: Collection[int] | None = None) -> int:
+        """See the port."""
+        return int(await self._value("discard", None if notice_ids is None else list(notice_ids)))
+
     async def counts(self) -> Mapping[NoticeState, int]:
         """See the port."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["counts"])
         return {NoticeState.WAITING: 0, NoticeState.DEAD: 0, **{NoticeState(r["state"]): r["number"] for r in rows}}
+
+    async def give_up(self, age: timedelta) -> int:
+        """See the port."""
+        return int(await self._value("give_up", age))
 
     async def forget(self, age: timedelta) -> int:
         """See the port."""
@@ -86,6 +108,7 @@ def _notice_of(row: Mapping[str, Any]) -> Notice:
             id=row["event_id"], topic=Topic(row["topic"]), subject=row["subject"], facts=json.loads(row["facts"])
         ),
         recipient=row["recipient"],
+        bundle=row["bundle"],
         state=NoticeState(row["state"]),
         attempts=row["attempts"],
         last_error=row["last_error"],

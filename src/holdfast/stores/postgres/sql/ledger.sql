@@ -66,6 +66,16 @@ SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_a
 FROM secrets_vault
 WHERE state = 'active' AND expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at, secret_name
 
+-- name: reminding
+SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
+       version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
+       vault_version_id
+FROM secrets_vault
+WHERE state = 'active' AND expires_at > $1::timestamptz - $3::interval
+  AND expires_at <= $1 + make_interval(
+      days => GREATEST($2, (metadata #>> '{rotation_policy,notify_days_before}')::integer))
+ORDER BY expires_at, secret_name
+
 -- name: create
 INSERT INTO secrets_vault (
     secret_name, display_name, incarnation, state, revision, attestation, metadata, version, version_id,

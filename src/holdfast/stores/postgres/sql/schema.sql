@@ -539,6 +539,7 @@ CREATE INDEX rotation_runs_by_secret ON rotation_runs (secret_name, started_at D
 CREATE SEQUENCE rotation_fences;
 
 -- What people are told: one row per event and recipient, kept after it was sent, so that nobody is told twice.
+-- Those of one bundle are one message.
 CREATE TABLE notices (
     id              BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id        TEXT NOT NULL,
@@ -546,7 +547,8 @@ CREATE TABLE notices (
     topic           TEXT NOT NULL,
     subject         TEXT NOT NULL,
     facts           JSONB NOT NULL,
-    state           TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'dead')),
+    bundle          TEXT,
+    state           TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'dead', 'discarded')),
     attempts        INTEGER NOT NULL DEFAULT 0,
     last_error      TEXT,
     created_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -558,6 +560,7 @@ CREATE TABLE notices (
 );
 CREATE INDEX notices_waiting ON notices (next_attempt_at) WHERE state = 'waiting';
 CREATE INDEX notices_dead ON notices (id) WHERE state = 'dead';
+CREATE INDEX notices_bundle ON notices (recipient, bundle, id) WHERE state = 'waiting' AND bundle IS NOT NULL;
 
 -- When some node last looked for events that nobody announces, such as an expiry coming near.
 CREATE TABLE notice_watch (

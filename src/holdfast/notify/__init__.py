@@ -1,0 +1,1 @@
+"""Takes notices to people: by mail, to chats, to receivers of their own."""
