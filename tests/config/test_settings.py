@@ -64,6 +64,14 @@ def test_every_variable_is_read() -> None:
             "HOLDFAST_PURGE_PROTECTION": "yes",
             "HOLDFAST_LOG_LEVEL": "Debug",
             "HOLDFAST_CACHE_ENTRIES": "1",
+            "HOLDFAST_SMTP_URL": "smtp://me:p%40w@mail.example:2525",
+            "HOLDFAST_MAIL_FROM": "holdfast@example.com",
+            "HOLDFAST_NOTICE_CHANNELS": "chat=slack:https://hooks.slack.com/services/x, page=mailto:ops@example.com",
+            "HOLDFAST_NOTICE_ROUTES": "chat=secret.*+rotation.failed, page=urgent",
+            "HOLDFAST_NOTICE_DIGEST": "chat, ada@example.com",
+            "HOLDFAST_NOTICE_TARGETS": "https://hooks.internal",
+            "HOLDFAST_NOTICE_CA": __file__,
+            "HOLDFAST_NOTICE_NAME": "Holdfast in Kraków",
         }
     )
     assert settings == Settings(
@@ -99,6 +107,14 @@ def test_every_variable_is_read() -> None:
         purge_protection=True,
         log_level="debug",
         cache_entries=1,
+        smtp_url="smtp://me:p%40w@mail.example:2525",
+        mail_from="holdfast@example.com",
+        notice_channels=(("chat", "slack:https://hooks.slack.com/services/x"), ("page", "mailto:ops@example.com")),
+        notice_routes=(("chat", ("secret.*", "rotation.failed")), ("page", ("urgent",))),
+        notice_digest=("chat", "ada@example.com"),
+        notice_targets=("https://hooks.internal",),
+        notice_ca=Path(__file__),
+        notice_name="Holdfast in Kraków",
     )
     assert settings.vault_url == "https://fleet-prod.vault.azure.net"
 
@@ -106,6 +122,16 @@ def test_every_variable_is_read() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "mend"),
     [
+        ("HOLDFAST_NOTICE_CHANNELS", "https://hooks.slack.com/services/x", "NAME=KIND:ADDRESS"),
+        ("HOLDFAST_NOTICE_CHANNELS", "chat=file:/etc/passwd", "slack, teams, webhook"),
+        ("HOLDFAST_NOTICE_CHANNELS", "mail=mailto:ops@example.com", "not mail or urgent"),
+        ("HOLDFAST_NOTICE_CHANNELS", "ops=mailto:ops", "one bare address"),
+        ("HOLDFAST_NOTICE_CHANNELS", "a=slack:https://x,a=teams:https://y", "one name twice"),
+        ("HOLDFAST_NOTICE_ROUTES", "chat", "NAME=TOPIC"),
+        ("HOLDFAST_NOTICE_ROUTES", "chat=secret.*,chat=keys", "one name twice"),
+        ("HOLDFAST_NOTICE_DIGEST", "chat,,", "names of channels"),
+        ("HOLDFAST_NOTICE_DIGEST", "Ops <ops@example.com>", "one bare address"),
+        ("HOLDFAST_NOTICE_NAME", "a" * 61, "1 to 60"),
         ("AZURE_KEYVAULT_NAME", "ab", "3 to 24"),
         ("AZURE_KEYVAULT_NAME", "a" * 25, "3 to 24"),
         ("AZURE_KEYVAULT_NAME", "1st-vault", "begin with a letter"),
@@ -171,6 +197,28 @@ def test_a_broken_value_is_named_with_its_limit(name: str, value: str, mend: str
     (fault,) = faults({name: value})
     assert fault.startswith(f"{name} ")
     assert mend in fault
+
+
+@pytest.mark.parametrize(
+    ("url", "mend"),
+    [
+        ("https://mail.example", "smtp://"),
+        ("smtp://me@mail.example", "user and password"),
+        ("smtp://mail.example:0", "smtp://"),
+        ("smtp://mail.example/?tls=no", "smtp://"),
+    ],
+)
+def test_a_mail_server_is_one_with_tls_and_whole_credentials(url: str, mend: str) -> None:
+    (fault,) = faults({"HOLDFAST_SMTP_URL": url, "HOLDFAST_MAIL_FROM": "holdfast@example.com"})
+    assert fault.startswith("HOLDFAST_SMTP_URL ")
+    assert mend in fault
+
+
+def test_a_mail_server_and_a_sender_belong_together() -> None:
+    (fault,) = faults({"HOLDFAST_SMTP_URL": "smtps://mail.example"})
+    assert "HOLDFAST_MAIL_FROM belong together" in fault
+    (fault, _) = faults({"HOLDFAST_MAIL_FROM": "Ops <ops@example.com>"})
+    assert "one bare address" in fault
 
 
 @pytest.mark.parametrize(
@@ -278,8 +326,11 @@ def test_repr_masks_every_secret() -> None:
         "HOLDFAST_AUDIT_STREAMS": "https://siem.example/c4n4ry",
         "HOLDFAST_AUDIT_CHECKPOINTS": "https://siem.example/c4n4ry",
         "HOLDFAST_METRICS_TOKEN": "c4n4ry" * 6,
+        "HOLDFAST_SMTP_URL": "smtps://me:c4n4ry@mail.example",
+        "HOLDFAST_NOTICE_CHANNELS": "chat=slack:https://hooks.slack.com/c4n4ry",
     }
-    settings = Settings.from_environ({**DATABASE, **secrets, "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"})
+    others = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "HOLDFAST_MAIL_FROM": "holdfast@example.com"}
+    settings = Settings.from_environ({**DATABASE, **secrets, **others})
     assert repr(settings).count("=*****") == sum(variable.secret for variable in variables())
     assert "c4n4ry" not in repr(settings)
     assert "pw@" not in repr(settings)

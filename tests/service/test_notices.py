@@ -116,7 +116,7 @@ async def test_a_node_that_reaches_nobody_stores_nothing_and_runs_nothing(inside
     notices = inside.parts.notices
     await notices.notifier.announce(happened(), [OPS])
     assert await notices.store.notices() == []
-    assert notices.background() == {}
+    assert notices.lanes == {}
 
 
 async def test_a_channel_hears_of_its_topics_only(outbox: Outbox) -> None:
@@ -297,21 +297,7 @@ async def test_whatever_dies_all_are_told_and_twice_only_where_a_node_died_befor
 
 
 def watch(inside: Inside, outbox: Outbox) -> Watch:
-    parts = inside.parts
-
-    async def nobody(_: object) -> Sequence[Any]:
-        return ()
-
-    return Watch(
-        store=outbox.store,
-        notifier=outbox.announcer(),
-        ledger=parts.ledger,
-        rotations=parts.rotation.store,
-        laggards=nobody,
-        journal=parts.journal,
-        nodes=parts.nodes,
-        clock=outbox.clock,
-    )
+    return Watch(outbox.store, outbox.announcer(), outbox.clock, inside.parts.watched())
 
 
 async def topics(outbox: Outbox) -> list[tuple[str, str]]:

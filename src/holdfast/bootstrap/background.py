@@ -41,7 +41,7 @@ def background(parts: Parts, presence: Presence) -> dict[str, Coroutine[Any, Any
         "presence": presence.run(),
         "gauges": gauging(parts).run(),
         "token uses": parts.identities.tokens.note_uses(),
-        **parts.notices.background(),
+        **parts.notices.background(parts.watched()),
         **parts.rotation.background(),
         **parts.audit.background(),
         **(parts.replica.background() if parts.replica else {}),

@@ -1,12 +1,16 @@
 """Notices on a node: what people are told, and what takes it to them."""
 
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from holdfast.ports import Channel, Clock, NoticeStore
+from holdfast.bootstrap.channels import Channels, open_channels
+from holdfast.config import Settings
+from holdfast.ports import Clock, NoticeStore
 from holdfast.service.notices.announcing import Announcer
 from holdfast.service.notices.delivery import Lane, lanes
+from holdfast.service.notices.watching import Watch, Watched
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.notices import PostgresNotices
 
@@ -17,30 +21,31 @@ class NoticeParts:
 
     store: NoticeStore
     notifier: Announcer
-    channels: Mapping[str, Channel]
-    mail: Channel | None
+    channels: Channels
     lanes: Mapping[str, Lane]
+    clock: Clock
 
-    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+    def background(self, watched: Watched) -> dict[str, Coroutine[Any, Any, None]]:
         """What has to go on beside serving: nothing where nobody can be reached."""
-        return {f"notices: {name}": lane.run() for name, lane in self.lanes.items()}
+        if not self.lanes:
+            return {}
+        sending = {f"notices: {name}": lane.run() for name, lane in self.lanes.items()}
+        return {"notices": self.watch(watched).run(), **sending}
+
+    def watch(self, watched: Watched) -> Watch:
+        """Return what looks for events."""
+        return Watch(self.store, self.notifier, self.clock, watched)
 
 
-def open_notices(
-    database: Database,
-    clock: Clock,
-    *,
-    channels: Mapping[str, Channel] | None = None,
-    topics: Mapping[str, Collection[str]] | None = None,
-    mail: Channel | None = None,
-    digests: Collection[str] = (),
-) -> NoticeParts:
-    """Return the notices of a node, with nothing begun."""
-    store, channels = PostgresNotices(database), channels or {}
-    return NoticeParts(
-        store=store,
-        notifier=Announcer(store, clock, channels=topics, mail=mail is not None, digests=digests),
-        channels=channels,
-        mail=mail,
-        lanes=lanes(store, clock, channels=channels, mail=mail),
+def open_notices(settings: Settings, database: Database, clock: Clock, installation: UUID) -> NoticeParts:
+    """Return the notices of a node, with nothing begun.
+
+    Raises:
+        ConfigurationError: a channel cannot be one.
+    """
+    store, channels = PostgresNotices(database), open_channels(settings, installation)
+    notifier = Announcer(
+        store, clock, channels=channels.topics, mail=channels.mail is not None, digests=channels.digests
     )
+    ways = lanes(store, clock, channels=channels.named, mail=channels.mail)
+    return NoticeParts(store=store, notifier=notifier, channels=channels, lanes=ways, clock=clock)

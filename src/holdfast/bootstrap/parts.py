@@ -27,6 +27,7 @@ from holdfast.service.access.rules import Rules
 from holdfast.service.installation.outages import Outages
 from holdfast.service.keys.control import Keys
 from holdfast.service.keys.following import SealingKey
+from holdfast.service.notices.watching import Watched
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.mirror import Mirror
@@ -71,7 +72,7 @@ class Parts:
         self.nodes, self.scrubber = PostgresNodes(database), PostgresScrubber(database)
         self.audit = AuditParts(settings, database, self.sealer, self.clock, self.recorder)
         self.trail = self.audit.trail
-        self.notices = open_notices(database, self.clock)
+        self.notices = open_notices(settings, database, self.clock, installation.id)
         self.grants, self.requests = PostgresGrants(database), PostgresRequests(database)
         leases = Leases(settings.grant_lease, settings.grant_leases)
         self.directory = open_directory(database, self.sealer, self.clock)
@@ -183,6 +184,17 @@ class Parts:
             writer=self.writer,
             reader=self.reader,
             telemetry=self.recorder,
+        )
+
+    def watched(self) -> Watched:
+        """What people are told of is looked for in."""
+        return Watched(
+            ledger=self.ledger,
+            rotations=self.rotation.store,
+            laggards=self.rotation.adoption.laggards,
+            journal=self.journal,
+            nodes=self.nodes,
+            ignored_rules=self.book.ignored,
         )
 
     def _look(self) -> Sequence[BackendHealth]:

@@ -93,6 +93,8 @@ def contradictions(given: Iterable[str]) -> Iterator[str]:
             "FALLBACK_ENCRYPTION_KEY is missing, and DATABASE_URL requires it: every node of a database needs the "
             "same key. Make one with: openssl rand -base64 32"
         )
+    if ("HOLDFAST_SMTP_URL" in given) != ("HOLDFAST_MAIL_FROM" in given):
+        yield "HOLDFAST_SMTP_URL and HOLDFAST_MAIL_FROM belong together: set both, or neither."
     if ("HOLDFAST_TLS_CERT" in given) != ("HOLDFAST_TLS_KEY" in given):
         yield "HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY belong together: set both, or neither."
 

@@ -9,6 +9,7 @@ from holdfast.config.access import AccessSettings
 from holdfast.config.audit import AuditSettings
 from holdfast.config.client import client_variables
 from holdfast.config.environment import Variable, contradictions, default_data_dir, parse, unknown
+from holdfast.config.notices import NoticeSettings
 from holdfast.config.observability import ObservabilitySettings
 from holdfast.config.rotation import RotationSettings
 from holdfast.config.server import ServerSettings
@@ -23,6 +24,7 @@ _MASK: Final = "*****"
 class Settings(  # dataclasses order the fields of the last base first
     ObservabilitySettings,
     AuditSettings,
+    NoticeSettings,
     AccessSettings,
     ServerSettings,
     RotationSettings,

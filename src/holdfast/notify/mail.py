@@ -69,6 +69,10 @@ class Mail:
         """See the port."""
         await self.send_to(recipient, recipient, notices)
 
+    def to(self, address: str) -> "MailTo":
+        """Return the channel that is this one address."""
+        return MailTo(self, address)
+
     async def send_to(self, address: str, recipient: str, notices: Sequence[Notice]) -> None:
         """Send what a recipient is to get to an address."""
         server, message = self._server, self._message(address, recipient, notices)

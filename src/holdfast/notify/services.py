@@ -1,4 +1,4 @@
-"""Further services, through the library Apprise (extra ``apprise``): those of vendors on the internet, and no others."""
+"""Further services, through the library Apprise (extra ``apprise``): those of vendors on the internet alone."""
 
 import logging
 from collections.abc import Sequence
@@ -13,10 +13,9 @@ from holdfast.notify.messages import Composer
 
 SCHEMES: Final = frozenset(
     {
-        *("africas_talking", "bulksms", "clicksend", "discord", "flock", "gchat", "guilded", "line", "mailgun"),
-        *("msgbird", "opsgenie", "pagerduty", "pbul", "pover", "pushed", "sendgrid", "signl4", "sinch", "sparkpost"),
-        *("smtp2go", "spike", "splunk", "streamlabs", "tgram", "twilio", "twist", "victorops", "vonage"),
-        *("webex", "workflows", "wxteams", "zulip"),
+        *("bulksms", "clicksend", "discord", "flock", "gchat", "guilded", "line", "mailgun", "msgbird", "opsgenie"),
+        *("pagerduty", "pbul", "pover", "pushed", "sendgrid", "signl4", "sinch", "smtp2go", "sparkpost", "spike"),
+        *("splunk", "tgram", "twilio", "twist", "victorops", "vonage", "webex", "wxteams"),
     }
 )
 """Services at fixed addresses. What runs programs, writes files, or speaks to this machine or its network is not here,

@@ -63,9 +63,9 @@ _ADVICE: Final[Mapping[Topic, tuple[str, ...]]] = {
     Topic.TEST: ("Somebody asked for this test. There is nothing to do.",),
 }
 
-_LABELS: Final = {"expires_at": "Expires", "due": "Due", "since": "Since", "number": "Number", "run": "Rotation"}
+_LABELS: Final = {"expires_at": "Expires", "due": "Due", "since": "Since", "number": "Number"}
 
-_HIDDEN: Final = frozenset({"summary", "days"})
+_HIDDEN: Final = frozenset({"summary", "days", "run"})
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

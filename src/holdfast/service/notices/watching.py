@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,33 +29,30 @@ _GIVE_UP_AFTER: Final = timedelta(days=2)
 _TIDY_EVERY_S: Final = 3600.0
 _MANY: Final = 1000
 
-Laggards = Callable[[RotationRun], Awaitable[Sequence[Consumer]]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What is looked at.
+
+    ``laggards``: who still uses a replaced credential. ``ignored_rules``: counts the rules in the database that
+    Holdfast did not make.
+    """
+
+    ledger: Ledger
+    rotations: RotationStore
+    laggards: Callable[[RotationRun], Awaitable[Sequence[Consumer]]]
+    journal: Journal
+    nodes: NodeStore
+    ignored_rules: Callable[[], int]
 
 
 class Watch:
-    """Every node may run it; one of them looks each time.
+    """Every node may run it; one of them looks each time."""
 
-    Args:
-        laggards: who still uses a replaced credential.
-        ignored_rules: counts the rules in the database that Holdfast did not make.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: NoticeStore,
-        notifier: Notifier,
-        ledger: Ledger,
-        rotations: RotationStore,
-        laggards: Laggards,
-        journal: Journal,
-        nodes: NodeStore,
-        clock: Clock,
-        ignored_rules: Callable[[], int] = int,
-    ) -> None:
-        self._store, self._notifier, self._ledger, self._rotations = store, notifier, ledger, rotations
-        self._laggards, self._journal, self._nodes, self._clock = laggards, journal, nodes, clock
-        self._ignored_rules = ignored_rules
+    def __init__(self, store: NoticeStore, notifier: Notifier, clock: Clock, watched: Watched) -> None:
+        self._store, self._notifier, self._clock = store, notifier, clock
+        self._ledger, self._rotations, self._laggards = watched.ledger, watched.rotations, watched.laggards
+        self._journal, self._nodes, self._ignored_rules = watched.journal, watched.nodes, watched.ignored_rules
         self._told: set[tuple[str, tuple[str, ...]]] = set()
         self._telling: set[tuple[str, tuple[str, ...]]] = set()
         self._tidy_at = clock.monotonic() + _TIDY_EVERY_S

@@ -1,0 +1,178 @@
+"""From a secret that expires to a mail that is read: real nodes, a real mail server and a real receiver, over TLS."""
+
+import asyncio
+import base64
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.domain.notices import Event, NoticeState, Topic
+from holdfast.service.notices.delivery import Lane
+from tests.support.mail import Mailbox, mail_server
+from tests.support.node import Inside, opened, rows
+from tests.support.receivers import Receiver, receiving
+from tests.support.world import Crash, CrashOnce
+
+Authority = tuple[Path, ssl.SSLContext]
+
+CANARY = "c4n4ry-value-that-no-notice-holds"
+ADA, BOB = "ada@example.com", "bob@example.com"
+KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
+
+
+@dataclass
+class World:
+    """A database, and who can be told."""
+
+    dsn: str
+    folder: Path
+    box: Mailbox
+    receiver: Receiver
+    ca_file: Path
+
+    @asynccontextmanager
+    async def node(self, **more: Any) -> AsyncIterator[Inside]:
+        given: dict[str, Any] = {
+            "smtp_url": f"smtp://127.0.0.1:{self.box.port}",
+            "mail_from": "holdfast@corp.example",
+            "notice_channels": (("siem", f"webhook:{self.receiver.origin}/hook#{KEY}"),),
+            "notice_targets": (self.receiver.origin,),
+            "notice_ca": self.ca_file,
+            **more,
+        }
+        async with opened(self.dsn, self.folder, **given) as inside:
+            yield inside
+
+    async def make_due(self) -> None:
+        """Let pauses and leases pass."""
+        await rows(self.dsn, "UPDATE notices SET next_attempt_at = now(), lease_until = NULL WHERE state = 'waiting'")
+
+    @property
+    def told(self) -> Counter[str]:
+        """How often each was told of what: ``who topic``; by mail, by its headline."""
+        mails = Counter(f"{to} {message['Subject']}" for to, message in self.box.taken)
+        return mails + Counter(f"siem {each['type']}" for each in self.receiver.documents)
+
+
+@pytest.fixture
+async def world(database_url: str, data_folder: Path, authority: Authority) -> AsyncIterator[World]:
+    ca_file, context = authority
+    async with mail_server(context) as box, receiving(context) as receiver:
+        yield World(database_url, data_folder, box, receiver, ca_file)
+
+
+async def deliver(*nodes: Inside) -> int:
+    """Let all lanes of all nodes deliver at the same time; returns how many notices were taken up."""
+    return sum(await asyncio.gather(*(way.deliver() for node in nodes for way in node.parts.notices.lanes.values())))
+
+
+def happened(number: int, topic: Topic = Topic.KEYS) -> Event:
+    return Event(id=f"{topic}:{number}", topic=topic, subject="ring", facts={"summary": f"Event {number}"})
+
+
+async def test_i13_who_is_to_be_told_of_an_expiry_is_and_no_value_leaves(world: World) -> None:
+    async with world.node() as inside:
+        soon = datetime.now(UTC) + timedelta(days=5)
+        await inside.service.set_secret("Api-Key", CANARY, expires_at=soon, notify_on_expiry=[ADA, BOB])
+        await inside.service.schedule_rotation("Api-Key", 5)
+        await inside.parts.notices.watch(inside.parts.watched()).look()
+        assert await deliver(inside) == 6
+        assert await deliver(inside) == 0
+    assert world.told == {
+        "siem secret.expiring": 1,
+        "siem rotation.soon": 1,
+        **dict.fromkeys((f"{who} [Holdfast] Api-Key expires in 5 days" for who in (ADA, BOB)), 1),
+        **dict.fromkeys((f"{who} [Holdfast] api-key is to be rotated in 5 days" for who in (ADA, BOB)), 1),
+    }
+    sent = [message.as_bytes() for _, message in world.box.taken] + [body for _, body in world.receiver.taken]
+    assert not any(CANARY.encode() in each for each in sent)
+    assert CANARY not in str(await rows(world.dsn, "SELECT * FROM notices"))
+
+
+async def test_what_a_receiver_that_is_down_misses_it_gets_once_when_it_is_back(world: World) -> None:
+    async with world.node() as inside:
+        world.receiver.status = 503
+        await inside.parts.notices.notifier.announce(happened(1), [ADA])
+        for _ in range(3):
+            await deliver(inside)
+            await world.make_due()
+        assert (world.receiver.asked, world.told) == (3, {f"{ADA} [Holdfast] Event 1": 1})
+        (waiting,) = await inside.parts.notices.store.notices(NoticeState.WAITING)
+        assert (waiting.attempts, waiting.last_error) == (3, "127.0.0.1 answered 503, not 2xx.")
+        world.receiver.status = 204
+        assert (await deliver(inside), await deliver(inside)) == (1, 0)
+    assert world.told == {f"{ADA} [Holdfast] Event 1": 1, "siem keys": 1}
+
+
+async def test_a_recipient_that_is_refused_for_good_blocks_no_other(world: World) -> None:
+    world.box.refusals[ADA] = "550 no such user"
+    async with world.node() as inside:
+        for number in range(6):
+            await inside.parts.notices.notifier.announce(happened(number), [ADA, BOB])
+        while await deliver(inside):
+            pass
+        dead = await inside.parts.notices.store.notices(NoticeState.DEAD)
+    assert {(each.recipient, each.attempts, each.last_error) for each in dead} == {
+        (ADA, 1, "The mail server 127.0.0.1 refuses the recipient (550).")
+    }
+    assert len(dead) == 6
+    assert world.told == {"siem keys": 6, **{f"{BOB} [Holdfast] Event {number}": 1 for number in range(6)}}
+
+
+async def test_two_nodes_that_deliver_at_the_same_time_tell_each_once(world: World) -> None:
+    async with world.node() as one, world.node() as other:
+        for number in range(6):
+            await asyncio.gather(
+                *(node.parts.notices.notifier.announce(happened(number), [ADA]) for node in (one, other))
+            )
+        while await deliver(one, other):
+            pass
+    assert world.told == {"siem keys": 6, **{f"{ADA} [Holdfast] Event {number}": 1 for number in range(6)}}
+
+
+@pytest.mark.parametrize("digest", [False, True])
+async def test_who_dies_between_sending_and_noting_sends_the_same_message_again(world: World, digest: bool) -> None:
+    async with world.node(notice_digest=("*",)) as inside:
+        parts = inside.parts.notices
+        topic = Topic.INTENT_PARKED if digest else Topic.KEYS
+        for number in range(3 if digest else 1):
+            await parts.notifier.announce(happened(number, topic), [ADA])
+        for name, channel, mail in (("siem", parts.channels.named["siem"], None), ("mail", None, parts.channels.mail)):
+            crash = CrashOnce()
+            crash.point = "sent"
+            channels = {} if channel is None else {name: channel}
+            dying = Lane(parts.store, parts.clock, channels=channels, mail=mail, crashpoint=crash)
+            await world.make_due()
+            with pytest.raises(Crash):
+                await dying.deliver()
+        await world.make_due()
+        await deliver(inside)
+    (first, again), (head, head_again) = (
+        (message for _, message in world.box.taken),
+        (h for h, _ in world.receiver.taken),
+    )
+    assert first["Message-ID"] == again["Message-ID"]
+    assert head["webhook-id"] == head_again["webhook-id"]
+    assert first["Subject"] == ("[Holdfast] 3 notices of the day" if digest else "[Holdfast] Event 0")
+
+
+async def test_a_running_node_looks_and_tells_by_itself(world: World) -> None:
+    async with world.node() as inside:
+        await inside.service.set_secret("api-key", "v", expires_at=datetime.now(UTC), notify_on_expiry=[ADA])
+        running = [
+            asyncio.create_task(work) for work in inside.parts.notices.background(inside.parts.watched()).values()
+        ]
+        async with asyncio.timeout(60):
+            while len(world.told) < 2:
+                await asyncio.sleep(0.05)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    assert world.told == {f"{ADA} [Holdfast] api-key has expired": 1, "siem secret.expired": 1}
