@@ -18,6 +18,7 @@ from holdfast.config import Settings
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.service.crashpoints import CRASH_POINTS
 from holdfast.service.manager import SecretsService
+from holdfast.service.notices.delivery import NOTICE_CRASH_POINTS
 from holdfast.service.rotation.driver import ROTATION_CRASH_POINTS
 from tests.support.node import opened, rows, settings_for
 from tests.support.postgres import execute
@@ -129,11 +130,11 @@ async def settle(dsn: str, folder: Path, vault: ScriptedVault, settings: Setting
 
 
 def test_every_crash_point_in_the_source_is_one_that_tests_crash_at() -> None:
-    """Both lists are what the tests of replay and rotation run through, each point by itself and at random."""
+    """The lists are what the tests of replay, rotation and notices run through, each point by itself and at random."""
     passed = set[str]()
     for file in Path(service_package.__path__[0]).rglob("*.py"):
         passed |= set(re.findall(r"_?crashpoint\(\s*[\"'](\w+)[\"']", file.read_text()))
         assert not re.search(r"_?crashpoint\((?!\s*[\"']\w+[\"']\))", file.read_text()), (
             f"a computed point in {file.name}"
         )
-    assert passed == {*CRASH_POINTS, *ROTATION_CRASH_POINTS}
+    assert passed == {*CRASH_POINTS, *ROTATION_CRASH_POINTS, *NOTICE_CRASH_POINTS}

@@ -8,8 +8,8 @@ import pytest
 
 from holdfast import create_secrets_service
 from holdfast.config import Settings
-from holdfast.crypto.keyring import generate_key
-from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
+from holdfast.crypto.keyring import RingKey, generate_key, parse_key
+from holdfast.errors import BackendUnavailable, StartupError
 from holdfast.stores.postgres.migrations import migrations
 from holdfast.web.compose import create_server_app
 from tests.cli.runner import holdfast
@@ -20,6 +20,7 @@ from tests.support.scripted_postgres import answering, of_version, refusing
 from tests.support.world import KEY
 
 OTHER_KEY = generate_key()
+OTHER_ID = RingKey(parse_key(OTHER_KEY)).id
 FORMER_TENANT = "4ee62be6-7733-5158-93d9-3ed7c232af30"
 NEWEST = migrations()[-1].version
 
@@ -112,6 +113,7 @@ async def test_a_former_key_that_is_missing_is_named(database_url: str, tmp_path
     both = settings_for(database_url, tmp_path, encryption_key=OTHER_KEY, decryption_keys=(KEY,))
     async with create_secrets_service(both, background=False) as service:
         assert (await service.get_secret("k")).value == "v"
+        await service.keys.activate(OTHER_ID)
         await service.set_secret("k2", "v2")
     before = await state(database_url)
     await refused(settings_for(database_url, tmp_path, encryption_key=OTHER_KEY), "sealed with the key")
@@ -123,7 +125,7 @@ async def test_a_former_key_that_is_missing_is_named(database_url: str, tmp_path
 async def test_a_server_that_is_away_or_too_old_is_named(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit in ("_CONNECT_TIMEOUT_S", "_COMMAND_TIMEOUT_S"):
+    for limit in ("_CONNECT_TIMEOUT_S", "COMMAND_TIMEOUT_S"):
         monkeypatch.setattr(f"holdfast.stores.postgres.database.{limit}", 0.5)
     answers, hang = AWAY[how]
     async with answering(*answers, then_hang=hang) as dsn:
@@ -196,6 +198,7 @@ async def test_the_tenant_outlives_the_keys(database_url: str, tmp_path: Path) -
     both = settings_for(database_url, tmp_path, encryption_key=OTHER_KEY, decryption_keys=(KEY,))
     async with create_secrets_service(both, background=False) as service:
         assert service.tenant == tenant
+        await service.keys.activate(OTHER_ID)
         await service.set_secret("k", "v")
     await execute(database_url, "DELETE FROM encryption_keys WHERE key_id NOT IN (SELECT key_id FROM secrets_vault)")
     alone = settings_for(database_url, tmp_path, encryption_key=OTHER_KEY)
@@ -217,8 +220,7 @@ async def test_a_server_on_the_applications_pool_makes_no_key_of_its_own(databas
         given = Settings(encryption_key=KEY, data_dir=tmp_path / "data")
         async with create_secrets_service(given, pool=pool, background=False) as service:
             create_server_app(service, given)
-            with pytest.raises(ConfigurationError, match="FALLBACK_ENCRYPTION_KEY"):
-                create_server_app(service, Settings(data_dir=tmp_path / "data"))
+            create_server_app(service, Settings(data_dir=tmp_path / "data"))  # it signs with the service's ring
     assert not (tmp_path / "data" / "encryption.key").exists()
 
 
