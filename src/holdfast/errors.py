@@ -10,6 +10,7 @@
     │   └── VersionNotFound
     ├── IdentityNotFound           no such identity
     ├── TokenNotFound              no API token of this id
+    ├── RequestNotFound            no request for emergency access of this number, or not the caller's to see
     ├── SecretUnusable             the secret exists; its state refuses disclosure
     │   ├── SecretDisabled
     │   └── SecretOutsideValidity  expired or not yet valid, and the policy refuses those
@@ -106,6 +107,12 @@ class TokenNotFound(HoldfastError):
     """No API token has this id."""
 
     code = "token_not_found"
+
+
+class RequestNotFound(HoldfastError):
+    """No request for emergency access has this number, or the caller is not to know of it."""
+
+    code = "request_not_found"
 
 
 class SecretUnusable(HoldfastError):

@@ -43,6 +43,7 @@ def background(parts: Parts, presence: Presence) -> dict[str, Coroutine[Any, Any
         "token uses": parts.identities.tokens.note_uses(),
         **parts.notices.background(parts.watched()),
         **parts.rotation.background(),
+        **parts.break_glass.background(),
         **parts.audit.background(),
         **(parts.replica.background() if parts.replica else {}),
     }

@@ -31,6 +31,7 @@ def use_cases(parts: Parts) -> UseCases:
         clients=parts.identities.clients,
         reporter=_reporter(parts),
         audit=parts.audit.use_cases(parts.guard),
+        break_glass=parts.break_glass.control,
         backup=_backup(parts),
         backups=parts.backups,
         caches=_cache_control(parts),

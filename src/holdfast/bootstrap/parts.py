@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from holdfast.bootstrap.audit import AuditParts
 from holdfast.bootstrap.backup import open_backups
+from holdfast.bootstrap.break_glass import BreakGlassParts, open_break_glass
 from holdfast.bootstrap.identities import IdentityParts, open_directory
 from holdfast.bootstrap.notices import open_notices
 from holdfast.bootstrap.replica import Replica, open_replica
@@ -14,6 +15,7 @@ from holdfast.bootstrap.rotation import RotationParts, open_rotations
 from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
+from holdfast.config.break_glass import load_policies
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import known_answer
@@ -99,7 +101,20 @@ class Parts:
         self.identities = self._identities(database)
         self.backups = open_backups(database, ring, sealer=self.sealer, guard=self.guard, clock=self.clock)
         self.backends = Outages(self._look, self.clock.now)
-        self.rotation = self._rotation(database)
+        self.rotation, self.break_glass = self._rotation(database), self._break_glass(database)
+
+    def _break_glass(self, database: Database) -> BreakGlassParts:
+        return open_break_glass(
+            database,
+            load_policies(self.settings.break_glass),
+            sealer=self.sealer,
+            clock=self.clock,
+            guard=self.guard,
+            book=self.book,
+            directory=self.directory,
+            factors=self.identities.identities.totp,
+            rules_changed=self.coherence.rules_changed,
+        )
 
     def _replica(self) -> Replica | None:
         if not self.settings.vault_url:

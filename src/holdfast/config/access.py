@@ -1,4 +1,4 @@
-"""Whose tokens are taken, and for how long grants hold."""
+"""Whose tokens are taken, for how long grants hold, and what emergency access takes."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,7 +10,7 @@ from holdfast.config.environment import variable
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class AccessSettings:
-    """Whose tokens are taken, and for how long grants hold."""
+    """Whose tokens are taken, for how long grants hold, and what emergency access takes."""
 
     oidc_issuers: Path | None = field(
         default=None,
@@ -35,5 +35,13 @@ class AccessSettings:
             "HOLDFAST_GRANT_LEASES",
             "Other leases for some secrets, in seconds: payments-*=5,public-*=900. The most specific pattern counts.",
             parsing.leases(1, 3600),
+        ),
+    )
+    break_glass: Path | None = field(
+        default=None,
+        metadata=variable(
+            "HOLDFAST_BREAK_GLASS",
+            "TOML file of what emergency access takes. Without it: two approvers, one hour at most.",
+            parsing.file,
         ),
     )

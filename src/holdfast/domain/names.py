@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NewType
 
 from holdfast.errors import InvalidInput
@@ -88,6 +88,17 @@ def covers(outer: str, inner: str) -> bool:
     return inner_prefix.startswith(prefix) and inner_suffix.endswith(suffix)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether two canonical patterns may cover one and the same name."""
+    if not is_glob(one):
+        return matches(other, one)
+    if not is_glob(other):
+        return matches(one, other)
+    prefix, _, suffix = one.partition("*")
+    other_prefix, _, other_suffix = other.partition("*")
+    return _either(str.startswith, prefix, other_prefix) and _either(str.endswith, suffix, other_suffix)
+
+
 def canonical_version_id(raw: object) -> str:
     """Return a version id as 32 lower-case hex digits.
 
@@ -102,6 +113,10 @@ def canonical_version_id(raw: object) -> str:
 def new_version_id() -> str:
     """Return a fresh, unguessable version id of 32 lower-case hex digits."""
     return uuid.uuid4().hex
+
+
+def _either(test: Callable[[str, str], bool], one: str, other: str) -> bool:
+    return test(one, other) or test(other, one)
 
 
 def _shown(raw: object) -> str:

@@ -47,6 +47,12 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     **dict.fromkeys(
         ("audit.search", "audit.export", "audit.checkpoints", "audit.key", "audit.streams"), (Permission.AUDIT,)
     ),
+    "break_glass.approve": (Permission.APPROVE,),
+    "break_glass.deny": (Permission.APPROVE,),
+    "break_glass.revoke": (Permission.APPROVE, Permission.GRANT),
+    "break_glass.codes.create": (Permission.GRANT,),
+    "break_glass.codes.remove": (Permission.GRANT,),
+    "break_glass.codes.list": (Permission.GRANT, Permission.AUDIT),
     "history": (Permission.AUDIT, Permission.GRANT),
     "health": (Permission.OPERATE, Permission.LIST, Permission.AUDIT),
     "nodes": (Permission.OPERATE,),

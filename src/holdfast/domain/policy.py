@@ -42,6 +42,8 @@ class Permission(enum.StrEnum):
     PURGE = "purge"
     ROTATE = "rotate"
     GRANT = "grant"
+    APPROVE = "approve"
+    """Decide about requests for emergency access."""
     AUDIT = "audit"
     """Read the audit trail."""
     OPERATE = "operate"

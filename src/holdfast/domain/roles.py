@@ -19,6 +19,8 @@ class Role(enum.StrEnum):
     """Keeps secrets and installation in working order, and sees no value."""
     AUDITOR = "auditor"
     """Sees what there is and who did what, and no value."""
+    APPROVER = "approver"
+    """Decides about emergencies, and sees no value."""
     READER = "reader"
     """An application that uses secrets."""
 
@@ -27,6 +29,7 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ADMIN: frozenset(Permission),
     Role.OPERATOR: frozenset({Permission.LIST, Permission.ROTATE, Permission.RECOVER, Permission.OPERATE}),
     Role.AUDITOR: frozenset({Permission.LIST, Permission.AUDIT}),
+    Role.APPROVER: frozenset({Permission.LIST, Permission.APPROVE}),
     Role.READER: frozenset({Permission.GET, Permission.LIST}),
 }
 """What each role allows. ``docs/authorisation.md`` shows this very table."""

@@ -32,6 +32,13 @@ from holdfast.ports.backup import (
     Table,
     TableEnd,
 )
+from holdfast.ports.break_glass import (
+    BreakGlassStore,
+    EmergencyTransaction,
+    codes_facts,
+    request_facts,
+    vote_facts,
+)
 from holdfast.ports.caching import Cache, CacheEntry
 from holdfast.ports.clock import Clock
 from holdfast.ports.feed import Feed, FeedListener
@@ -77,6 +84,7 @@ __all__ = [
     "BackupPart",
     "BackupSummary",
     "BackupWriter",
+    "BreakGlassStore",
     "Cache",
     "CacheEntry",
     "ChainHead",
@@ -88,6 +96,7 @@ __all__ = [
     "Consumers",
     "Counter",
     "Counters",
+    "EmergencyTransaction",
     "Feed",
     "FeedListener",
     "GrantStore",
@@ -148,4 +157,7 @@ __all__ = [
     "Vault",
     "VaultTotals",
     "VaultVersion",
+    "codes_facts",
+    "request_facts",
+    "vote_facts",
 ]

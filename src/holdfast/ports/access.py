@@ -15,15 +15,16 @@ from holdfast.ports.sealing import unambiguous
 
 
 class RuleKind(enum.StrEnum):
-    """What a rule allows: the permissions it lists, or those of a role."""
+    """What a rule allows: the permissions it lists, or those of a role; for good, or in an emergency."""
 
     GRANT = "grant"
     ROLE = "role"
+    BREAK_GLASS = "break-glass"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRule:
-    """A grant or a role assignment as it is stored.
+    """A grant, a role assignment or emergency access as it is stored.
 
     ``terms``: permissions, or the one role; a newer release may have stored ones that are unknown here.
     ``incarnation``: the life of a single secret that the rule is for; None for a glob, and while it waits for a secret.
@@ -45,7 +46,9 @@ class StoredRule:
     @property
     def name(self) -> str:
         """How explanations and the audit trail name it."""
-        return f"role:{self.terms[0]} on {self.pattern}" if self.kind is RuleKind.ROLE else f"grant:{self.id or 'new'}"
+        if self.kind is RuleKind.ROLE:
+            return f"role:{self.terms[0]} on {self.pattern}"
+        return f"{self.kind}:{self.id or 'new'}"
 
     @property
     def summary(self) -> str:
@@ -89,6 +92,7 @@ class StoredRule:
             self.granted_at.astimezone(UTC).isoformat(),
             self.expires_at.astimezone(UTC).isoformat() if self.expires_at else "",
             str(self.incarnation or ""),
+            *((str(self.id),) if self.kind is RuleKind.BREAK_GLASS else ()),
         )
 
 

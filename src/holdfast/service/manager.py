@@ -43,6 +43,7 @@ from holdfast.service.access.identities import Identities
 from holdfast.service.access.tokens import Tokens
 from holdfast.service.audit.control import Audit
 from holdfast.service.backup.backups import Backups
+from holdfast.service.break_glass.control import BreakGlass
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
@@ -83,6 +84,7 @@ class UseCases:
     identities: Identities
     tokens: Tokens
     clients: Clients
+    break_glass: BreakGlass
     backup: Backup
     backups: Backups
     caches: CacheControl
@@ -495,6 +497,11 @@ class SecretsService:
     def client_since(self, client_id: str) -> datetime | None:
         """When a client was made, as far as this node knows (at most a second old); None if there is none."""
         return self._use.clients.since(client_id)
+
+    @property
+    def break_glass(self) -> BreakGlass:
+        """Emergency access: ask for it, decide about it, end it."""
+        return self._use.break_glass
 
     # --- identities ---
 

@@ -9,7 +9,7 @@ from holdfast.domain.grantindex import GrantIndex, decide
 from holdfast.domain.leases import Leases
 from holdfast.domain.policy import Caller, Grant, Permission, group_subject, may_delegate, may_withdraw
 from holdfast.errors import IntegrityFailure, KeyUnavailable, LeaseExpired
-from holdfast.ports import Clock, Feed, GrantStore, Sealer, StoredRule
+from holdfast.ports import Clock, Feed, GrantStore, RuleKind, Sealer, StoredRule
 
 _log: Final = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class GrantBook:
         self._leases, self._groups_of = leases, groups_of
         self._rules: dict[str, list[StoredRule]] = {}
         self._indexes: dict[str, GrantIndex] = {}
+        self._emergencies: dict[str, GrantIndex] = {}
         self._ignored: dict[str, int] = {}
         self._epoch = -1
         self._loading = asyncio.Lock()
@@ -92,14 +93,26 @@ class GrantBook:
             for subject, held in rules.items()
             if held
         }
+        emergencies = {subject: self._emergency_index(subject, held) for subject, held in rules.items()}
+        self._emergencies = {subject: index for subject, index in emergencies.items() if index is not None}
         self._rules, self._epoch = rules, epoch
+
+    def _emergency_index(self, subject: str, held: list[StoredRule]) -> GrantIndex | None:
+        if held is self._rules.get(subject):
+            return self._emergencies.get(subject)
+        rules = [rule for rule in held if rule.kind is RuleKind.BREAK_GLASS]
+        return _index(rules, RuleKind.BREAK_GLASS) if rules else None
 
     def _checked(self, subject: str, found: list[StoredRule]) -> list[StoredRule]:
         """Those rules of a subject that were made here; the very list that is known, if that is what was found."""
         known = self._rules.get(subject, [])
-        genuine = known if known == found else [rule for rule in found if self._is_genuine(rule)]
+        genuine = known if known == found else self.genuine(found)
         self._ignored[subject] = len(found) - len(genuine)
         return genuine
+
+    def genuine(self, found: Iterable[StoredRule]) -> list[StoredRule]:
+        """Those rules that were made here; the others are an alarm."""
+        return [rule for rule in found if self._is_genuine(rule)]
 
     def _is_genuine(self, rule: StoredRule) -> bool:
         try:
@@ -136,11 +149,20 @@ class GrantBook:
         return found.rule if found is not None else None
 
     def find(self, caller: Caller, permission: Permission, name: str) -> Grant | None:
-        """Return the grant by which the caller may do this now, lease or not: their own first, then their groups'."""
-        return decide(self._indexes, caller, self._groups_of, permission, name, self._clock.now)
+        """Return the grant by which the caller may do this now, lease or not: their own first, then their groups'.
+
+        Emergency access is asked last, so that it is on record only where nothing else would have done.
+        """
+        found = decide(self._indexes, caller, self._groups_of, permission, name, self._clock.now)
+        if found is None and caller.id in self._emergencies:
+            return self._emergencies[caller.id].find(permission, name, self._clock.now)
+        return found
 
     def decider(self, rules: Iterable[StoredRule]) -> Callable[[Caller, Permission, str], Grant | None]:
-        """Return how it would be decided if these were the rules, by the groups that are kept here."""
+        """Return how it would be decided if these were the rules, by the groups that are kept here.
+
+        Emergency access is left out: it counts neither in simulations nor where approvers are looked for.
+        """
         indexes = {subject: _index(held) for subject, held in _by_subject(rules).items()}
         return lambda caller, permission, name: decide(
             indexes, caller, self._groups_of, permission, name, self._clock.now
@@ -188,5 +210,6 @@ def _by_subject(rules: Iterable[StoredRule]) -> dict[str, list[StoredRule]]:
     return by_subject
 
 
-def _index(rules: list[StoredRule]) -> GrantIndex:
-    return GrantIndex(rule.grant() for rule in rules if not rule.outlived)
+def _index(rules: list[StoredRule], *kinds: RuleKind) -> GrantIndex:
+    wanted = kinds or (RuleKind.GRANT, RuleKind.ROLE)
+    return GrantIndex(rule.grant() for rule in rules if rule.kind in wanted and not rule.outlived)

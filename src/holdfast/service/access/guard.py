@@ -11,6 +11,7 @@ from typing import Final, final
 import msgspec
 
 from holdfast.domain.audit import AuditRecord, record_of
+from holdfast.domain.break_glass import EMERGENCY, RULE_PREFIX
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Grant, Permission
 from holdfast.errors import AccessDenied, HoldfastError
@@ -93,8 +94,11 @@ class Guard:
         )
 
     @asynccontextmanager
-    async def own(self, caller: Caller, operation: str) -> AsyncIterator[Authorized]:
-        """Let callers do something to their own identity, for which they need no grant. No secret is within reach.
+    async def own(self, caller: Caller, operation: str, about: SecretName = WHOLE_VAULT) -> AsyncIterator[Authorized]:
+        """Let callers do something of their own, for which they need no grant. No secret is within reach.
+
+        Args:
+            about: the name under which a failure is recorded.
 
         Raises:
             LeaseExpired: what is known here is too old to act on.
@@ -103,7 +107,7 @@ class Guard:
             self._grants.check_lease(WHOLE_VAULT)
             yield Authorized(caller, Permission.LIST, WHOLE_VAULT, operation, _MINT)
         except (Exception, asyncio.CancelledError) as error:
-            await self._audit.append(self.failure(caller, operation, WHOLE_VAULT, error))
+            await self._audit.append(self.failure(caller, operation, about, error))
             raise
 
     async def record_refusal(self, caller: Caller, error: BaseException) -> None:
@@ -177,7 +181,7 @@ class Guard:
             source=source,
             stale=stale,
             rule=authorized.rule or None,
-            detail=detail,
+            detail=EMERGENCY if authorized.rule.startswith(RULE_PREFIX) else detail,
             request_id=correlation_id(),
         )
         pass_on(record, self._note_break_off)

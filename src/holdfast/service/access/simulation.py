@@ -54,7 +54,8 @@ class Simulator:
         )
 
     def _replay(self, changes: Sequence[RuleChange], requests: Iterable[RecordedRequest]) -> "_Replay":
-        before = {_key(rule): rule for rule in self._book.rules() if not rule.outlived}
+        standing = (rule for rule in self._book.rules() if rule.kind is not RuleKind.BREAK_GLASS and not rule.outlived)
+        before = {_key(rule): rule for rule in standing}
         after, without_effect = _changed(before, changes, self._clock.now())
         replay = _Replay(
             now=self._book.decider(before.values()),

@@ -1,4 +1,4 @@
-"""Grants and role assignments at the commit point."""
+"""Rules at the commit point: grants, role assignments, and emergency access, which is made elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -46,8 +46,8 @@ class PostgresGrants:
         """See the port."""
         async with self._database.connection() as connection:
             epoch: int = await connection.fetchval(self._sql["epoch"])
-            rows = await connection.fetch(self._sql["rules"], subject)
-        return epoch, [_rule_of(row) for row in rows]
+            rows = await connection.fetch(self._sql["rules"], None if subject is None else [subject])
+        return epoch, [rule_of(row) for row in rows]
 
     async def incarnation(self, pattern: str) -> UUID | None:
         """See the port."""
@@ -91,7 +91,8 @@ class PostgresRequests:
         return [RecordedRequest(**dict(row)) for row in rows]
 
 
-def _rule_of(row: Mapping[str, Any]) -> StoredRule:
+def rule_of(row: Mapping[str, Any]) -> StoredRule:
+    """Return a rule as ``rules`` finds it."""
     return StoredRule(
         kind=RuleKind(row["kind"]),
         id=row["id"],

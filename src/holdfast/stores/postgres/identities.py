@@ -9,6 +9,7 @@ from holdfast.domain.identities import IdentityKind
 from holdfast.errors import Conflict
 from holdfast.ports import IdentityRecord, Sealer, Standing, StoredRule, StoredToken, TokenRecord
 from holdfast.resilience.tasks import unhurried
+from holdfast.stores.postgres.break_glass import void_emergencies
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.grants import put_rule
 from holdfast.stores.postgres.outbox import put_record
@@ -99,6 +100,7 @@ class PostgresIdentities:
     async def remove(self, name: str, record: AuditRecord) -> tuple[bool, int]:
         """See the port."""
         async with self._database.transaction() as connection:
+            await void_emergencies(connection, name)
             epoch: int = await connection.fetchval(self._sql["remove_rules"], name)
             removed = await connection.fetch(self._sql["remove_identity"], name)
             await put_record(connection, record)
@@ -136,6 +138,7 @@ class PostgresIdentities:
         async with self._database.transaction() as connection:
             # The rule first: whoever removes an identity locks the epoch of the rules first as well.
             epoch: int = (await put_rule(connection, rule))["epoch"]
+            await void_emergencies(connection, token.identity)
             await connection.fetch(self._sql["remove_identity"], token.identity)
             await self._put_with_token(connection, token, token_hash, record)
         self._database.recorded()

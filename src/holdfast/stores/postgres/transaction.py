@@ -120,6 +120,8 @@ class PostgresTransaction:
 
     async def remove(self, head: Head) -> int:
         """See the port."""
+        # In a statement of its own: the next one sees what whoever held the rules has changed.
+        await self._connection.execute(load("grants")["lock"])
         revision: int = await self._connection.fetchval(self._sql["remove"], head.incarnation, head.name)
         return revision
 

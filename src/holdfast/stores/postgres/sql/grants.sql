@@ -1,6 +1,9 @@
 -- name: epoch
 SELECT epoch FROM access_epoch
 
+-- name: lock
+SELECT epoch FROM access_epoch FOR UPDATE
+
 -- name: incarnation
 SELECT incarnation FROM secrets_vault WHERE secret_name = $1
 
@@ -8,12 +11,17 @@ SELECT incarnation FROM secrets_vault WHERE secret_name = $1
 SELECT 'grant' AS kind, a.id, a.user_id AS subject, a.secret_name AS pattern, a.permissions AS terms,
        a.granted_by, a.granted_at, a.expires_at, a.incarnation, a.attestation, v.incarnation AS living
 FROM secret_access_control a LEFT JOIN secrets_vault v ON v.secret_name = a.secret_name
-WHERE $1::text IS NULL OR a.user_id = $1
+WHERE $1::text[] IS NULL OR a.user_id = ANY($1)
 UNION ALL
 SELECT 'role', r.id, r.subject, r.pattern, ARRAY[r.role],
        r.granted_by, r.granted_at, r.expires_at, r.incarnation, r.attestation, v.incarnation
 FROM role_assignments r LEFT JOIN secrets_vault v ON v.secret_name = r.pattern
-WHERE $1::text IS NULL OR r.subject = $1
+WHERE $1::text[] IS NULL OR r.subject = ANY($1)
+UNION ALL
+SELECT 'break-glass', b.id, b.subject, b.pattern, b.permissions,
+       b.granted_by, b.granted_at, b.expires_at, b.incarnation, b.attestation, v.incarnation
+FROM break_glass_grants b LEFT JOIN secrets_vault v ON v.secret_name = b.pattern
+WHERE $1::text[] IS NULL OR b.subject = ANY($1)
 ORDER BY kind, id
 
 -- name: put_grant
@@ -53,6 +61,6 @@ SELECT user_id AS identity, operation, secret_name AS secret, success AS allowed
        count(*) AS count, max(timestamp) AS last_seen
 FROM secret_access_logs
 WHERE timestamp > now() - $1::interval AND operation = ANY($2::text[]) AND auth_method IS DISTINCT FROM 'system'
-  AND (success OR error_code = 'access_denied')
+  AND (success OR error_code = 'access_denied') AND (rule IS NULL OR rule NOT LIKE 'break-glass:%')
 GROUP BY user_id, operation, secret_name, success, rule
 ORDER BY last_seen DESC LIMIT $3

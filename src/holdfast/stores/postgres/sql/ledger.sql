@@ -139,8 +139,12 @@ WITH gone AS (DELETE FROM secrets_vault WHERE incarnation = $1),
      locked AS MATERIALIZED (SELECT FROM access_epoch FOR UPDATE),
      grants AS (DELETE FROM secret_access_control USING locked WHERE secret_name = $2 RETURNING 1),
      roles AS (DELETE FROM role_assignments USING locked WHERE pattern = $2 RETURNING 1),
+     emergencies AS (DELETE FROM break_glass_grants USING locked WHERE pattern = $2 RETURNING 1),
+     void AS (UPDATE break_glass_requests SET state = 'void', ended_at = clock_timestamp(), attestation = ''
+              WHERE pattern = $2 AND state IN ('requested', 'approved')),
      bumped AS (UPDATE access_epoch SET epoch = epoch + 1
-                WHERE EXISTS (SELECT FROM grants) OR EXISTS (SELECT FROM roles) RETURNING epoch),
+                WHERE EXISTS (SELECT FROM grants) OR EXISTS (SELECT FROM roles) OR EXISTS (SELECT FROM emergencies)
+                RETURNING epoch),
      schedule AS (DELETE FROM secret_rotation_schedule WHERE secret_name = $2),
      answers AS (DELETE FROM idempotency_records WHERE secret_name = $2),
      next AS MATERIALIZED (SELECT nextval('secret_revisions') AS revision)

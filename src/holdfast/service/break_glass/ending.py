@@ -1,0 +1,76 @@
+"""What has to be done now and then: note that times are over, and have what was read rotated.
+
+No grant depends on it. Whether one has ended is judged by the database's clock each time that it is asked.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from holdfast.domain.audit import record_of
+from holdfast.domain.break_glass import RequestState
+from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
+from holdfast.errors import HoldfastError
+from holdfast.ports import BreakGlassStore, Clock
+from holdfast.service.break_glass.granting import Announce, Granting, summary, tell_nobody
+
+_log: Final = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 5.0
+"""Seconds between rounds."""
+
+ROTATE_AFTER: Final = timedelta(minutes=1)
+"""From the end of a grant until what was read under it is rotated: the last records of it are in the trail by then."""
+
+LOOK_BACK: Final = timedelta(hours=25)
+"""For how long records of an ended grant are still looked for: a node that was cut off ships its log later."""
+
+ANNOUNCE_AGAIN: Final = timedelta(minutes=10)
+"""Whoever died before people were told of a change is helped out for so long. Nobody is told twice."""
+
+_SWEEP: Final = Caller(SYSTEM_ID, is_system=True, user_agent="break-glass", method=AuthMethod.SYSTEM)
+
+
+class EmergencyEnds:
+    """Every node may run it."""
+
+    def __init__(
+        self, *, store: BreakGlassStore, granting: Granting, clock: Clock, announce: Announce = tell_nobody
+    ) -> None:
+        self._store, self._granting, self._clock, self._announce = store, granting, clock, announce
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except HoldfastError as error:
+                _log.info("Break-glass housekeeping waits: %s", error)
+            except Exception:  # one that fails must not end it for good
+                _log.exception("Break-glass housekeeping failed")
+            await self._clock.sleep(INTERVAL_S)
+
+    async def sweep(self) -> None:
+        """Look once."""
+        for request_id in await self._store.overdue():
+            await self._end(request_id)
+        due = await self._store.note_reads(ROTATE_AFTER, LOOK_BACK)
+        if due:
+            _log.warning("%d secret(s) that were read by break-glass are due for rotation", len(due))
+        for request in await self._store.changed(ANNOUNCE_AGAIN):
+            await self._announce(request)
+
+    async def _end(self, request_id: int) -> None:
+        epoch = None
+        async with self._store.transaction() as tx:
+            stored = await tx.lock(request_id)
+            now = await tx.now()
+            if stored is None or stored.at(now).state is stored.state:
+                return  # another node was quicker
+            request = stored.at(now)
+            await tx.settle(request)
+            if request.state is RequestState.ENDED:
+                epoch = await tx.withdraw(request)
+            operation = f"break_glass.{'end' if request.state is RequestState.ENDED else 'lapse'}"
+            await tx.record(record_of(_SWEEP, operation, request.pattern, now, detail=summary(request)))
+        await self._granting.told(request, epoch)
