@@ -12,7 +12,7 @@ from tests.web.conftest import Stubbed
 
 PATH = "/secrets/a1?api-version=7.4"
 
-ABSENT = (errors.SecretNotFound, errors.IdentityNotFound, errors.TokenNotFound)
+ABSENT = (errors.SecretNotFound, errors.IdentityNotFound, errors.TokenNotFound, errors.RequestNotFound)
 
 
 def raised() -> Iterator[HoldfastError]:

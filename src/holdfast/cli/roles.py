@@ -15,7 +15,7 @@ _CONSIDERED: Final = ("RULE", "FOR", "ON", "UNTIL", "VERDICT")
 
 @click.group(cls=Group)
 def role() -> None:
-    """Give and take roles: admin, operator, auditor, reader."""
+    """Give and take roles: admin, operator, auditor, approver, reader."""
 
 
 @role.command("assign", cls=Command)
@@ -27,7 +27,8 @@ def assign(subject: str, name: str, pattern: str, expires_at: datetime | None) -
     """Give SUBJECT a role over a secret or a pattern of names; '*' is the whole vault.
 
     SUBJECT is an identity, or group:NAME. admin may do everything; operator lists, rotates, recovers and runs the
-    installation; auditor lists and reads the audit trail; reader gets and lists.
+    installation; auditor lists and reads the audit trail; approver decides about emergency access; reader gets and
+    lists.
     """
     given = with_service(
         lambda service, caller: service.access.assign_role(

@@ -65,6 +65,7 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         errors.VersionNotFound: _NOT_FOUND,
         errors.IdentityNotFound: Rendering(HTTPStatus.NOT_FOUND, "IdentityNotFound"),
         errors.TokenNotFound: Rendering(HTTPStatus.NOT_FOUND, "TokenNotFound"),
+        errors.RequestNotFound: Rendering(HTTPStatus.NOT_FOUND, "RequestNotFound"),
         errors.SecretUnusable: Rendering(HTTPStatus.FORBIDDEN, "Forbidden"),
         errors.SecretDisabled: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "SecretDisabled"),
         errors.SecretOutsideValidity: Rendering(HTTPStatus.FORBIDDEN, "Forbidden", "SecretOutsideValidity"),
