@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from holdfast.domain.break_glass import EmergencyRequest
+from holdfast.bootstrap.break_glass import open_break_glass
+from holdfast.domain.break_glass import EmergencyPolicies, EmergencyRequest
 from holdfast.domain.policy import AccessContext
 from holdfast.ports import RuleKind, request_facts
+from holdfast.service.break_glass.control import BreakGlass
 from holdfast.service.manager import SecretsService
 from tests.support.node import Inside, rows
 
@@ -44,6 +46,22 @@ async def granted(
     request = await asked(service, name, who=who, **more)
     await service.break_glass.approve(request.id, context=ANN)
     return await service.break_glass.approve(request.id, context=BEN)
+
+
+def with_policies(inside: Inside, policies: EmergencyPolicies) -> BreakGlass:
+    """Emergency access of a node as it is with other policies than its settings name."""
+    parts = inside.parts
+    return open_break_glass(
+        inside.database,
+        policies,
+        sealer=parts.sealer,
+        clock=parts.clock,
+        guard=parts.guard,
+        book=parts.book,
+        directory=parts.directory,
+        factors=parts.identities.identities.totp,
+        rules_changed=parts.coherence.rules_changed,
+    ).control
 
 
 async def other_rules(dsn: str) -> list[tuple[Any, ...]]:

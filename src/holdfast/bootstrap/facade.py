@@ -83,6 +83,7 @@ def _reporter(parts: Parts) -> Reporter:
         ignored_rules=parts.book.ignored,
         laggards=parts.rotation.adoption.all_laggards,
         sealing_key=lambda: parts.sealing.ring.sealing,
+        emergencies=parts.break_glass.store.totals,
     )
 
 

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from holdfast.domain.names import covers, overlap
+from holdfast.domain.names import SecretName, covers, overlap
 from holdfast.domain.policy import OPERATOR_PREFIX, Permission
 from holdfast.errors import Conflict
 
@@ -117,6 +117,7 @@ class EmergencyRequest:
     ``approvers``, ``second_factor``, ``rotate``: what the policy asked for when it was made. ``incarnation``: the life
     of a single secret that it is for; None for a glob. ``decided_by``: whose word was the last, or "recovery codes".
     ``expires_at``: the end of the grant. ``failures``: attempts with wrong recovery codes.
+    ``read``: the secrets that were read by it and are to be rotated, known some time after its end.
     """
 
     id: int
@@ -139,6 +140,7 @@ class EmergencyRequest:
     ended_by: str | None = None
     failures: int = 0
     votes: Sequence[Vote] = ()
+    read: Sequence[SecretName] = ()
     attestation: str = ""
 
     @property

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.domain.audit import AuditQuery, AuditRecord
+from holdfast.domain.break_glass import EmergencyTotals
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.rotation import Laggard
@@ -79,6 +80,7 @@ class Reporter:
         ignored_rules: counts the rules in the database that Holdfast did not make.
         laggards: finds the consumers that rotations wait for.
         sealing_key: the id of the key that this node seals with.
+        emergencies: tells how much break-glass there is.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class Reporter:
         ignored_rules: Callable[[], int],
         laggards: Callable[[], Awaitable[Sequence[Laggard]]],
         sealing_key: Callable[[], str],
+        emergencies: Callable[[], Awaitable[EmergencyTotals]],
     ) -> None:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
         self._ignored_rules, self._laggards, self._sealing_key = ignored_rules, laggards, sealing_key
+        self._emergencies = emergencies
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
@@ -148,6 +152,7 @@ class Reporter:
             overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
             late, named = await self._late(caller)
             backends, ignored = await self._looked_at(probe=probe), self._ignored_rules()
+            emergencies = await self._emergencies()
             await self._guard.record(authorized)
         advice = [
             *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),
@@ -156,6 +161,7 @@ class Reporter:
             *_advice_on_laggards(late, named),
             *_advice_on_backends(backends),
             *_advice_on_rules(ignored),
+            *_advice_on_emergencies(emergencies),
         ]
         well = all(backend.healthy for backend in backends if backend.configured)
         return HealthReport(
@@ -246,6 +252,21 @@ _WHILE_DOWN: Final = {
 def _advice_on_rules(ignored: int) -> list[str]:
     mend = "the log names them; find out who wrote them, and delete them"
     return [f"{ignored} rule(s) were not made by Holdfast and are ignored: {mend}."] if ignored else []
+
+
+def _advice_on_emergencies(emergencies: EmergencyTotals) -> list[str]:
+    advice = []
+    if emergencies.open_requests or emergencies.live_grants:
+        advice.append(
+            f"{emergencies.open_requests} request(s) for emergency access wait, {emergencies.live_grants} are granted: "
+            "`holdfast break-glass list --open` shows them."
+        )
+    if emergencies.unrotated:
+        advice.append(
+            f"{emergencies.unrotated} secret(s) were read by break-glass and are not rotated by themselves: "
+            "`holdfast break-glass show` names them; rotate them."
+        )
+    return advice
 
 
 def _advice_on_backends(backends: Sequence[BackendHealth]) -> list[str]:

@@ -22,7 +22,7 @@ from holdfast.stores.postgres.grants import rule_of
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
 
-_PLAIN: Final = {field.name for field in fields(EmergencyRequest)} - {"permissions", "state", "votes"}
+_PLAIN: Final = {field.name for field in fields(EmergencyRequest)} - {"permissions", "state", "votes", "read"}
 
 
 async def void_emergencies(connection: Connection, identity: str) -> None:
@@ -204,12 +204,17 @@ class PostgresBreakGlass:
     async def _found(self, statement: str, *arguments: object) -> list[EmergencyRequest]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql[statement], *arguments)
-            votes = await connection.fetch(self._sql["votes"], [row["id"] for row in rows]) if rows else []
+            numbers = [row["id"] for row in rows]
+            votes = await connection.fetch(self._sql["votes"], numbers) if rows else []
+            reads = await connection.fetch(self._sql["reads"], numbers) if rows else []
             now = await connection.fetchval(self._sql["now"])
         by_request: defaultdict[int, list[Vote]] = defaultdict(list)
         for vote in map(_vote_of, votes):
             by_request[vote.request_id].append(vote)
-        return [_request_of(row, by_request[row["id"]]).at(now) for row in rows]
+        read: defaultdict[int, list[SecretName]] = defaultdict(list)
+        for each in reads:
+            read[each["request_id"]].append(SecretName(each["secret_name"]))
+        return [replace(_request_of(row, by_request[row["id"]]).at(now), read=tuple(read[row["id"]])) for row in rows]
 
     async def code_sets(self) -> list[CodeSet]:
         """See the port."""

@@ -12,6 +12,9 @@ SELECT * FROM break_glass_requests WHERE id = $1
 -- name: votes
 SELECT * FROM break_glass_votes WHERE request_id = ANY($1::bigint[]) ORDER BY voted_at, voter
 
+-- name: reads
+SELECT request_id, secret_name FROM break_glass_reads WHERE request_id = ANY($1::bigint[]) ORDER BY secret_name
+
 -- name: requests
 SELECT * FROM break_glass_requests
 WHERE NOT $1 OR (state = 'requested' AND open_until > clock_timestamp())
