@@ -147,12 +147,11 @@ class Reporter:
         async with self._guard.operation(
             caller, Permission.OPERATE, WHOLE_VAULT, "health", Permission.LIST, Permission.AUDIT
         ) as authorized:
-            totals = await self._reports.totals()
+            totals, emergencies = await self._reports.totals(), await self._emergencies()
             journal, sync = await self._journal.status(), await self._sync.status()
             overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
             late, named = await self._late(caller)
             backends, ignored = await self._looked_at(probe=probe), self._ignored_rules()
-            emergencies = await self._emergencies()
             await self._guard.record(authorized)
         advice = [
             *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),

@@ -43,6 +43,7 @@ VALUES ($1, $2, $3::text[], $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id
 UPDATE break_glass_requests SET attestation = $2 WHERE id = $1
 
 -- name: settle
+WITH decided AS (UPDATE break_glass_votes SET attestation = '' WHERE request_id = $1 AND $2 <> 'requested')
 UPDATE break_glass_requests
 SET state = $2, decided_at = $3, decided_by = $4, expires_at = $5, ended_at = $6, ended_by = $7,
     attestation = CASE WHEN $2 = 'requested' THEN attestation ELSE '' END
@@ -71,7 +72,9 @@ SELECT epoch, pg_notify('holdfast', 'rules:' || epoch || ':' || $2::text) FROM b
 -- name: void_of
 WITH grants AS (DELETE FROM break_glass_grants WHERE subject = $1),
      votes AS (DELETE FROM break_glass_votes v USING break_glass_requests r
-               WHERE v.voter = $1 AND r.id = v.request_id AND r.state = 'requested')
+               WHERE v.voter = $1 AND r.id = v.request_id AND r.state = 'requested'),
+     others AS (UPDATE break_glass_votes v SET attestation = '' FROM break_glass_requests r
+                WHERE v.voter <> $1 AND r.id = v.request_id AND r.requester = $1)
 UPDATE break_glass_requests SET state = 'void', ended_at = clock_timestamp(), attestation = ''
 WHERE requester = $1 AND state IN ('requested', 'approved')
 

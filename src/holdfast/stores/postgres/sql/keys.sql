@@ -50,6 +50,10 @@ WITH sealed (place, key_id) AS (
     UNION ALL SELECT 'secret_versions.wrapped_key', key_id FROM secret_versions
     UNION ALL SELECT 'secret_access_control.attestation', split_part(attestation, '.', 2) FROM secret_access_control
     UNION ALL SELECT 'role_assignments.attestation', split_part(attestation, '.', 2) FROM role_assignments
+    UNION ALL SELECT 'break_glass_requests.attestation', split_part(attestation, '.', 2) FROM break_glass_requests
+    UNION ALL SELECT 'break_glass_votes.attestation', split_part(attestation, '.', 2) FROM break_glass_votes
+    UNION ALL SELECT 'break_glass_grants.attestation', split_part(attestation, '.', 2) FROM break_glass_grants
+    UNION ALL SELECT 'break_glass_codes.attestation', split_part(attestation, '.', 2) FROM break_glass_codes
     UNION ALL SELECT 'identities.attestation', split_part(attestation, '.', 2) FROM identities
     UNION ALL SELECT 'identities.totp_secret', encode(substring(totp_secret FROM 2 FOR 8), 'hex') FROM identities
     UNION ALL SELECT 'api_tokens.attestation', split_part(attestation, '.', 2) FROM api_tokens
