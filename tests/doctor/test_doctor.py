@@ -140,9 +140,8 @@ async def test_the_embedded_database_is_examined_and_stopped_again(data_folder: 
     (data_folder / "encryption.key").chmod(0o644)
     assert (await examined(environ)).of("files") == [f"{data_folder / 'encryption.key'} is open to others (mode 0644)."]
     (data_folder / "encryption.key").unlink()
-    assert (await examined(environ)).of("keys", "failure") == [
-        "There is no encryption key: neither FALLBACK_ENCRYPTION_KEY nor a file in the data folder."
-    ]
+    (missing,) = (await examined(environ)).of("keys", "failure")
+    assert missing.startswith("FALLBACK_ENCRYPTION_KEY is missing, and there is no ")
     assert not (data_folder / "encryption.key").exists()
 
 
@@ -360,6 +359,25 @@ async def test_a_vault_that_refuses_our_credential_or_is_away(environ: dict[str,
         (found,) = told.of("keyvault", "failure")
         assert "its certificate is not trusted" in found
         assert "HOLDFAST_KEYVAULT_CA" in told.fix(found)
+
+
+async def test_what_was_changed_in_the_vault_since_shows_in_a_sample(environ: dict[str, str], tmp_path: Path) -> None:
+    async with ScriptedVault() as vault:
+        async with service_on(environ["DATABASE_URL"], tmp_path, vault) as service:
+            for number in range(3):
+                await service.set_secret(f"s-{number}", "v")
+            await service.sync()
+        told = await examined({**environ, **vault.environ()})
+        assert "3 secret(s) compared with Key Vault now: equal." in told.of("mirror", "ok")
+        await asyncio.sleep(1)  # Key Vault counts whole seconds
+        vault.model.set("s-1", "by others", Attributes())
+        told = await examined({**environ, **vault.environ()})
+        assert told.of("mirror", "warning") == [
+            "1 of 3 secret(s) compared with Key Vault now are not at its newest version."
+        ]
+        async with vault.refusing():
+            told = await examined({**environ, **vault.environ()})
+            assert told.of("mirror", "skipped") == ["No secret was compared with Key Vault now: see keyvault."]
 
 
 async def test_the_probe_is_never_mirrored(environ: dict[str, str], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from holdfast.ports.inspection import (
     CertificateFacts,
     FileFacts,
     FolderFacts,
+    KeyFacts,
     RedisFacts,
     SchemaFacts,
     ServerFacts,
@@ -26,7 +27,7 @@ from holdfast.service.doctor.database import schema_findings, server_findings
 from holdfast.service.doctor.keys import key_findings
 from holdfast.service.doctor.local import folder_findings
 from holdfast.service.doctor.mirror import mirror_findings
-from holdfast.service.doctor.nodes import node_findings
+from holdfast.service.doctor.nodes import node_findings, quota_findings
 from holdfast.service.doctor.redis import redis_findings
 
 NOW = datetime(2027, 1, 31, 12, tzinfo=UTC)
@@ -248,10 +249,19 @@ def test_the_data_folder(change: dict[str, Any], levels: list[Level]) -> None:
     assert [level for level, _ in told(folder_findings(replace(FOLDER, **change)))] == levels
 
 
-def test_a_key_that_has_sealed_for_more_than_a_year() -> None:
-    born = {"0a": NOW - timedelta(days=366), "0b": NOW - timedelta(days=900)}
-    assert [level for level, _ in told(key_findings(["0a", "0b"], "", born, NOW))] == [Level.WARNING]
-    assert told(key_findings(["0a", "0b"], "", {**born, "0a": NOW}, NOW)) == []
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        ({}, []),
+        ({"since": NOW - timedelta(days=366)}, ["The key 0a has sealed for 366 days."]),
+        ({"sealed": 2**31}, ["The key 0a has sealed 2,147,483,648 times."]),
+    ],
+)
+def test_i16_a_key_that_has_sealed_for_long_or_much(change: dict[str, Any], texts: list[str]) -> None:
+    sealing = KeyFacts(key_id="0a", since=NOW, sealing=True, sealed=7)
+    former = KeyFacts(key_id="0b", since=NOW - timedelta(days=900), sealing=False, sealed=2**31)
+    found = told(key_findings(["0a", "0b"], "", [replace(sealing, **change), former], NOW))
+    assert found == [(Level.WARNING, text) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -269,6 +279,16 @@ def test_a_key_that_has_sealed_for_more_than_a_year() -> None:
 def test_a_mirror(journal: dict[str, Any], sync: dict[str, Any], drifting: int, levels: list[Level]) -> None:
     found = mirror_findings(replace(JOURNAL, **journal), replace(SYNC, **sync), drifting, timedelta(minutes=5), NOW)
     assert [level for level, _ in told(found)] == levels
+
+
+@pytest.mark.parametrize(("create", "other", "levels"), [(119, 1599, []), (120, 0, [1]), (0, 1600, [1])])
+def test_the_quota_is_used_by_all_nodes_together(create: int, other: int, levels: list[int]) -> None:
+    calls = {"create": create, "other": other}
+    vault = BackendHealth(name="keyvault", configured=True, healthy=True, calls=calls)
+    node = NodeRecord(
+        id=uuid4(), name="a:1", release="1", schema_version=1, started_at=NOW, seen_at=NOW, backends=[vault]
+    )
+    assert len(told(quota_findings([node, node]))) == len(levels)
 
 
 def test_nodes_that_differ_have_trouble_or_went_silent() -> None:

@@ -1,11 +1,14 @@
 """The use cases of a node, as the facade calls them."""
 
+from holdfast.bootstrap.doctor import diagnose
 from holdfast.bootstrap.parts import Parts
+from holdfast.config import Draft
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.control import AccessControl
 from holdfast.service.access.explaining import Explainer
 from holdfast.service.access.roles import RoleControl
 from holdfast.service.access.simulation import Simulator
+from holdfast.service.doctor.control import Doctor
 from holdfast.service.installation.reports import Reporter
 from holdfast.service.manager import UseCases
 from holdfast.service.secrets.backup import Backup
@@ -26,6 +29,7 @@ def use_cases(parts: Parts) -> UseCases:
         access=_access(parts),
         authorisation=_authorisation(parts),
         directory=parts.directory,
+        doctor=_doctor(parts),
         identities=parts.identities.identities,
         tokens=parts.identities.tokens,
         clients=parts.identities.clients,
@@ -65,6 +69,11 @@ def _authorisation(parts: Parts) -> Authorisation:
         explainer=Explainer(guard=parts.guard, book=parts.book, clock=parts.clock),
         simulator=Simulator(guard=parts.guard, book=parts.book, requests=parts.requests, clock=parts.clock),
     )
+
+
+def _doctor(parts: Parts) -> Doctor:
+    draft = Draft(settings=parts.settings)
+    return Doctor(parts.guard, lambda write: diagnose(draft, parts.database, write=write))
 
 
 def _reporter(parts: Parts) -> Reporter:

@@ -63,7 +63,7 @@ class Parts:
         installation: Installation,
         recorder: Recorder | None = None,
     ) -> None:
-        self.settings, self.installation = settings, installation
+        self.settings, self.installation, self.database = settings, installation, database
         self.recorder = recorder or Recorder(Cells.alone())
         self.own_database = settings.database_url is None and database.owned
         self.feed = PostgresFeed(database)

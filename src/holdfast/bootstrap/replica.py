@@ -63,7 +63,12 @@ class Replica:
         breakers = self.primary.breakers
         trouble = [f"{kind}s: circuit breaker {state}" for kind, state in breakers.items() if state != "closed"]
         return BackendHealth(
-            name="keyvault", configured=True, healthy=not trouble, detail="; ".join(trouble), breakers=breakers
+            name="keyvault",
+            configured=True,
+            healthy=not trouble,
+            detail="; ".join(trouble),
+            breakers=breakers,
+            calls=self.primary.calls(),
         )
 
     async def probe(self) -> str | None:

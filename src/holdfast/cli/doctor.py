@@ -10,6 +10,7 @@ import click
 
 from holdfast.cli import exits, output
 from holdfast.cli.grammar import Command
+from holdfast.cli.session import with_service
 from holdfast.config import read_draft
 from holdfast.domain.diagnosis import Level
 
@@ -25,23 +26,30 @@ _COLOURS: Final = {Level.WARNING: "yellow", Level.FAILURE: "red"}
 def doctor(write: bool) -> int:
     """Examine settings, keys, files, certificates, clocks, PostgreSQL, Redis, Key Vault and all that is kept.
 
-    No node has to run: it is for one that does not start as well. Nothing is written, but with --write the secret
-    holdfast-doctor-probe in Key Vault, which is removed again as far as the permissions there allow.
+    No node has to run: it is for one that does not start as well. With HOLDFAST_ADDR set, the server examines itself
+    and all it depends on. Nothing is written, but with --write the secret holdfast-doctor-probe in Key Vault, which is
+    removed again as far as the permissions there allow.
 
     Exit code 0 when nothing fails, 1 when something does; warnings alone do not count.
     """
-    from holdfast.bootstrap.doctor import diagnose  # noqa: PLC0415 - takes long to import
-
-    draft = read_draft()
-    # What goes wrong is among the findings; what libraries think of it is for those who debug.
-    debugging = draft.settings.log_level == "debug"
-    logging.basicConfig(level=logging.DEBUG if debugging else logging.CRITICAL)
-    diagnosis = asyncio.run(diagnose(draft, write=write))
+    diagnosis = _examined(write)
     if output.wants_json():
         output.write_document({"healthy": diagnosis.healthy, "findings": list(diagnosis.findings)})
     else:
         output.write_lines(_lines(diagnosis))
     return exits.OK if diagnosis.healthy else exits.UNEXPECTED
+
+
+def _examined(write: bool) -> "Diagnosis":
+    draft = read_draft()
+    if draft.server is not None:
+        return with_service(lambda service, caller: service.doctor.diagnose(write=write, context=caller))
+    from holdfast.bootstrap.doctor import diagnose  # noqa: PLC0415 - takes long to import
+
+    # What goes wrong is among the findings; what libraries think of it is for those who debug.
+    debugging = draft.settings.log_level == "debug"
+    logging.basicConfig(level=logging.DEBUG if debugging else logging.CRITICAL)
+    return asyncio.run(diagnose(draft, write=write))
 
 
 def _lines(diagnosis: "Diagnosis") -> Iterator[str]:

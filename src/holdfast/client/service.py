@@ -6,6 +6,7 @@ from typing import Self
 from holdfast.client.access import RemoteAccess
 from holdfast.client.audit import RemoteAudit
 from holdfast.client.connection import Connection
+from holdfast.client.doctor import RemoteDoctor
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
 from holdfast.client.installation import RemoteInstallation
 from holdfast.client.keys import RemoteKeys
@@ -27,6 +28,11 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
     def keys(self) -> RemoteKeys:
         """The encryption keys: which there are, and which one seals."""
         return RemoteKeys(self._connection)
+
+    @property
+    def doctor(self) -> RemoteDoctor:
+        """The examination of what the server depends on."""
+        return RemoteDoctor(self._connection)
 
     @property
     def identities(self) -> RemoteIdentities:

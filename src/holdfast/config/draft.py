@@ -22,12 +22,14 @@ class _Unchecked(Settings):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """``settings`` have their defaults where a variable is at fault: those are named by ``unusable``. ``given``: how
-    many variables of ours are set."""
+    many variables of ours are set, None where the settings did not come from an environment. ``server``: the one that
+    commands talk to."""
 
     settings: Settings
     faults: tuple[str, ...] = ()
     unusable: frozenset[str] = frozenset()
-    given: int = 0
+    given: int | None = None
+    server: str | None = None
 
 
 def read_draft(environ: Mapping[str, str] | None = None) -> Draft:
@@ -35,6 +37,8 @@ def read_draft(environ: Mapping[str, str] | None = None) -> Draft:
     environ = os.environ if environ is None else environ
     expected = dict(settings_variables())
     values, faults = parse(expected, environ)
+    client, client_faults = parse({each.name: each for each in client_variables()}, environ)
+    faults += client_faults
     names = {each.name for each in (*variables(), *client_variables())}
     faults += contradictions(environ.keys())
     faults += unknown(names, environ)
@@ -46,6 +50,7 @@ def read_draft(environ: Mapping[str, str] | None = None) -> Draft:
         faults=tuple(faults),
         unusable=frozenset(unusable),
         given=len(names & environ.keys()),
+        server=client.get("HOLDFAST_ADDR"),
     )
 
 

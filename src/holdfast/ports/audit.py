@@ -83,6 +83,7 @@ class BackendHealth:
     """One backend as this node sees it.
 
     ``breakers`` maps "read" and "write" to closed, open or half-open. ``down_since``: when it was first seen unhealthy.
+    ``calls``: those of this node within the last ten seconds, by what its quota counts apart.
     """
 
     name: str
@@ -91,3 +92,4 @@ class BackendHealth:
     detail: str = ""
     breakers: Mapping[str, str] | None = None
     down_since: datetime | None = None
+    calls: Mapping[str, int] | None = None

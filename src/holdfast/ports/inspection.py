@@ -89,6 +89,19 @@ class SchemaFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFacts:
+    """A key as the database knows it, by fingerprint. ``since``: when it began to seal, as far as is known.
+
+    ``sealing``: it seals what is new. ``sealed``: encryptions under it so far.
+    """
+
+    key_id: str
+    since: datetime
+    sealing: bool
+    sealed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFacts:
     """The audit trail in the database. ``outbox``: records without a place in a chain; ``broken``: chains with a
     missing record above their last checkpoint; ``failing``: streams whose last delivery failed, with the reason."""

@@ -90,6 +90,13 @@ class Quota:
         window.take(now, background=background)
         return 0.0
 
+    def used(self) -> Mapping[str, int]:
+        """Calls within the last window, by kind."""
+        now = self._clock.monotonic()
+        for window in self._windows.values():
+            window.forget(now - self._window_s)
+        return {kind.value: len(window.calls) for kind, window in self._windows.items()}
+
     def throttled(self, kind: QuotaKind) -> None:
         """Hear that the backend answered 429: somebody else uses the quota as well, so the background makes room."""
         window, now = self._windows[kind], self._clock.monotonic()

@@ -46,6 +46,7 @@ from holdfast.service.backup.backups import Backups
 from holdfast.service.break_glass.control import BreakGlass
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
+from holdfast.service.doctor.control import Doctor
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.keys.control import Keys
 from holdfast.service.requests import SetRequest, UpdateRequest
@@ -81,6 +82,7 @@ class UseCases:
     reporter: Reporter
     audit: Audit
     directory: Directory
+    doctor: Doctor
     identities: Identities
     tokens: Tokens
     clients: Clients
@@ -153,6 +155,11 @@ class SecretsService:
     def audit(self) -> Audit:
         """The audit trail: search, export, checkpoints."""
         return self._use.audit
+
+    @property
+    def doctor(self) -> Doctor:
+        """The examination of everything that this node depends on."""
+        return self._use.doctor
 
     @property
     def keys(self) -> Keys:

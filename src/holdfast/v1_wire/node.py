@@ -21,6 +21,7 @@ class BackendDocument(Document):
     detail: str
     breakers: dict[str, str] | None
     down_since: Moment | None
+    calls: dict[str, int] | None = None
 
 
 class LaggardDocument(Document):

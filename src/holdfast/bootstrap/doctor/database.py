@@ -1,18 +1,18 @@
 """What PostgreSQL tells, of itself and of everything that is kept in it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 from typing import Final
 
-from holdfast.config import Draft, Settings
+from holdfast.bootstrap.doctor.surroundings import VAULT_VARIABLES, open_vault
+from holdfast.bootstrap.storage import connected, present_ring
+from holdfast.config import Draft
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers
 from holdfast.domain.diagnosis import Finding, failure, ok, skipped
 from holdfast.embedded.inspection import look_at_folder
-from holdfast.embedded.keyfile import load_or_make_key
-from holdfast.embedded.postgres import EmbeddedPostgres
-from holdfast.errors import ConfigurationError, StartupError
+from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
 from holdfast.ports import NodeRecord
 from holdfast.service.doctor.audit import audit_findings
 from holdfast.service.doctor.clocks import skew_finding
@@ -21,12 +21,14 @@ from holdfast.service.doctor.examination import Check
 from holdfast.service.doctor.keys import key_findings
 from holdfast.service.doctor.local import not_looked_at
 from holdfast.service.doctor.mirror import mirror_findings, rotation_findings
-from holdfast.service.doctor.nodes import node_findings
+from holdfast.service.doctor.nodes import node_findings, quota_findings
+from holdfast.service.doctor.sample import sample_findings
 from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.inspection import PostgresInspector, why_unreachable
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.keys import PostgresKeyRegistry
+from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.nodes import PostgresNodes
 from holdfast.stores.postgres.rotation import PostgresRotations
 from holdfast.stores.postgres.sync_state import PostgresSyncState
@@ -40,36 +42,29 @@ _START_FIX: Final = "Follow that text; docs/troubleshooting.md, 'PostgreSQL is a
 
 
 class Connecting:
-    """Connects to the database of the settings. ``database`` stays None where that fails or there is none yet."""
+    """Connects to the database of the settings, unless there is a connected one.
 
-    def __init__(self, draft: Draft, stack: AsyncExitStack) -> None:
-        self._draft, self._stack = draft, stack
-        self.database: Database | None = None
+    ``database`` stays None where that fails or there is none yet.
+    """
+
+    def __init__(self, draft: Draft, stack: AsyncExitStack, database: Database | None = None) -> None:
+        self._draft, self._stack, self.database = draft, stack, database
 
     async def look(self) -> Sequence[Finding]:
         """Connect; what is found is told only where that fails."""
         settings = self._draft.settings
+        if self.database is not None:
+            return []
         if self._draft.unusable.intersection(_VARIABLES):
             return not_looked_at("postgresql", _VARIABLES)
         if settings.database_url is None and not look_at_folder(settings.data_dir).has_cluster:
             return [ok("postgresql", "No DATABASE_URL, and no data yet: `holdfast init` makes an embedded PostgreSQL.")]
         try:
-            self.database = await self._connect(settings)
+            self.database = await connected(self._stack, settings)
         except StartupError as error:
             what, fix = why_unreachable(error) if settings.database_url else (str(error), _START_FIX)
             return [failure("postgresql", what, why=_AWAY_WHY, fix=fix)]
         return []
-
-    async def _connect(self, settings: Settings) -> Database:
-        dsn = settings.database_url
-        if dsn is None:
-            embedded = EmbeddedPostgres(settings.data_dir)
-            dsn = await embedded.start()
-            self._stack.push_async_callback(embedded.stop)
-        database = Database(dsn, max_connections=4)
-        await database.open()
-        self._stack.push_async_callback(database.close)
-        return database
 
 
 class DatabaseLooks:
@@ -91,7 +86,7 @@ class DatabaseLooks:
         ]
 
     def _content(self) -> Mapping[str, Callable[[], Awaitable[Sequence[Finding]]]]:
-        mirror = {"mirror": self._mirror} if self._settings.vault_url else {}
+        mirror = {"mirror": self._mirror, "quota": self._quota} if self._settings.vault_url else {}
         return {**mirror, "rotation": self._rotation, "audit": self._audit, "nodes": self._present}
 
     def _once_migrated(
@@ -127,8 +122,9 @@ class DatabaseLooks:
             fault = ""
         except StartupError as error:
             fault = str(error)
-        born = await self._inspector.keys() if answers else {}
-        return key_findings(ring.ids, fault, born, datetime.now(UTC))
+        schema = await self._inspector.schema()
+        known = await self._inspector.keys() if answers and schema.version == schema.newest else []
+        return key_findings(ring.ids, fault, known, datetime.now(UTC))
 
     async def _clocks(self) -> Sequence[Finding]:
         asked = datetime.now(UTC)
@@ -141,7 +137,21 @@ class DatabaseLooks:
         totals = await PostgresReports(self._database).totals()
         journal = await PostgresJournal(self._database).status()
         sync = await PostgresSyncState(self._database).status()
-        return mirror_findings(journal, sync, totals.drifting, self._settings.sync_interval, await self._now())
+        interval, now = self._settings.sync_interval, await self._now()
+        found = mirror_findings(journal, sync, totals.drifting, interval, now)
+        return [*found, *await self._sample()]
+
+    async def _sample(self) -> Sequence[Finding]:
+        if self._draft.unusable.intersection(VAULT_VARIABLES):
+            return []
+        try:
+            async with aclosing(open_vault(self._settings)) as vault:
+                return await sample_findings(PostgresLedger(self._database), vault)
+        except (BackendUnavailable, StartupError):
+            return [skipped("mirror", "No secret was compared with Key Vault now: see keyvault.")]
+
+    async def _quota(self) -> Sequence[Finding]:
+        return quota_findings(await self._nodes.present())
 
     async def _rotation(self) -> Sequence[Finding]:
         rotations = PostgresRotations(self._database)
@@ -160,20 +170,14 @@ class DatabaseLooks:
 
 def ring_of(draft: Draft) -> KeyRing | Finding:
     """Return the ring of the settings, without making a key; or what keeps it from being one."""
-    settings = draft.settings
     if draft.unusable & {"FALLBACK_ENCRYPTION_KEY", "HOLDFAST_DECRYPTION_KEYS"}:
         return not_looked_at("keys", ["the key"])[0]
     try:
-        if settings.encryption_key is not None:
-            return KeyRing.from_settings(settings.encryption_key, settings.decryption_keys)
-        folder = look_at_folder(settings.data_dir)
-        if folder.has_key:
-            return KeyRing.from_settings(load_or_make_key(settings.data_dir), settings.decryption_keys)
-    except (ConfigurationError, StartupError) as error:
+        return present_ring(draft.settings)
+    except ConfigurationError as error:
+        return _unusable(" ".join(error.faults))
+    except StartupError as error:
         return _unusable(str(error))
-    if settings.database_url is None and not folder.has_cluster:
-        return ok("keys", "No key yet: `holdfast init` makes one in the data folder.")
-    return _unusable("There is no encryption key: neither FALLBACK_ENCRYPTION_KEY nor a file in the data folder.")
 
 
 def _unusable(what: str) -> Finding:

@@ -7,10 +7,11 @@ from typing import Final
 
 from holdfast.bootstrap.doctor.local import facts
 from holdfast.cache.inspection import look_at as look_at_redis
-from holdfast.config import Draft
+from holdfast.config import Draft, Settings
 from holdfast.crypto.validity import validity_of_der
 from holdfast.domain.diagnosis import Finding, ok
 from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
+from holdfast.ports import Vault
 from holdfast.resilience.clock import SystemClock
 from holdfast.service.doctor.certificates import certificate_findings
 from holdfast.service.doctor.clocks import skew_finding
@@ -24,8 +25,11 @@ from holdfast.stores.keyvault import open_key_vault
 READ_S: Final = 45.0
 """Seconds for reading trials: a token may take 30 of them."""
 
-_VAULT: Final = ("AZURE_KEYVAULT_NAME", "AZURE_KEYVAULT_URL", "HOLDFAST_KEYVAULT_CA")
-_LOGIN: Final = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_AUTHORITY_HOST")
+VAULT_VARIABLES: Final = (
+    *("AZURE_KEYVAULT_NAME", "AZURE_KEYVAULT_URL", "HOLDFAST_KEYVAULT_CA"),
+    *("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_AUTHORITY_HOST"),
+)
+"""What has to be usable for anything to be asked of Key Vault."""
 
 
 class Surroundings:
@@ -54,12 +58,16 @@ class Surroundings:
             return unreachable(str(error))
 
     async def _vault(self) -> Sequence[Finding]:
-        unusable = sorted(self._draft.unusable.intersection((*_VAULT, *_LOGIN)))
+        unusable = sorted(self._draft.unusable.intersection(VAULT_VARIABLES))
         if unusable:
             return not_looked_at("keyvault", unusable)
         url = self._settings.vault_url
         if url is None:
             return [ok("keyvault", "Not configured: this installation stands alone.")]
+        async with aclosing(open_vault(self._settings)) as vault:
+            return await self._on_the_way_to(url, vault)
+
+    async def _on_the_way_to(self, url: str, vault: Vault) -> Sequence[Finding]:
         from holdfast.stores.keyvault.inspection import look_at  # noqa: PLC0415 - the extra is optional
 
         reach, der = await look_at(url, self._settings.keyvault_ca)
@@ -73,21 +81,24 @@ class Surroundings:
             middle = reach.asked_at + (reach.answered_at - reach.asked_at) / 2
             spread = (reach.answered_at - reach.asked_at) / 2 + timedelta(seconds=1)
             found.append(skew_finding("Key Vault", reach.date, middle, resolution=spread))
-        return [*found, *await self._permissions(url)]
+        trial = Trial(vault, SystemClock())
+        await trial.read()
+        if self._write:
+            await trial.write()
+        return [*found, *trial.findings]
 
-    async def _permissions(self, url: str) -> Sequence[Finding]:
-        settings = self._settings
-        vault = open_key_vault(
-            url,
-            tenant_id=settings.tenant_id,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
-            authority=settings.authority_host,
-            ca_file=settings.keyvault_ca,
-        )
-        async with aclosing(vault):
-            trial = Trial(vault, SystemClock())
-            await trial.read()
-            if self._write:
-                await trial.write()
-        return trial.findings
+
+def open_vault(settings: Settings) -> Vault:
+    """Return the vault of the settings; nothing is sent yet.
+
+    Raises:
+        StartupError: the client is not installed, or the CA file not usable.
+    """
+    return open_key_vault(
+        settings.vault_url or "",
+        tenant_id=settings.tenant_id,
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
+        authority=settings.authority_host,
+        ca_file=settings.keyvault_ca,
+    )

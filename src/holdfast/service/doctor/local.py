@@ -15,8 +15,10 @@ LITTLE_SHARE: Final = 0.05
 _EVERY_FAULT: Final = "A node refuses to start with it."
 
 
-def settings_findings(faults: Sequence[str], variables: int) -> list[Finding]:
-    """Judge the environment: every fault at once."""
+def settings_findings(faults: Sequence[str], variables: int | None) -> list[Finding]:
+    """Judge the settings: every fault at once. ``variables``: how many are given, if the environment gives them."""
+    if not faults and variables is None:
+        return [ok("settings", "Those that this node runs with do not contradict each other.")]
     if not faults:
         return [ok("settings", f"{variables} given, none unknown, none contradicts another.")]
     return [

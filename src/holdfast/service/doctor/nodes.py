@@ -6,6 +6,9 @@ from typing import Final
 
 from holdfast.domain.diagnosis import Finding, ok, warning
 from holdfast.ports import NodeRecord
+from holdfast.resilience.quota import KEY_VAULT_LIMITS, QuotaKind
+
+NEARLY_ALL: Final = 0.8
 
 _CHECK: Final = "nodes"
 
@@ -14,6 +17,26 @@ def node_findings(nodes: Sequence[NodeRecord], stale: Sequence[tuple[str, dateti
     """Judge them. ``stale``: name and last sign of life of those that went without a goodbye within the last hour."""
     found = [*_versions(nodes), *_troubles(nodes), *map(_stale, stale)]
     return [ok(_CHECK, f"{len(nodes)} node process(es) serve now."), *found]
+
+
+def quota_findings(nodes: Sequence[NodeRecord]) -> list[Finding]:
+    """Judge what all nodes together ask of Key Vault, by what each counted in the ten seconds before it reported."""
+    used = {kind: sum(_calls(node, kind) for node in nodes) for kind in KEY_VAULT_LIMITS}
+    told = ", ".join(f"{used[kind]} of {limit} calls ({kind})" for kind, limit in KEY_VAULT_LIMITS.items())
+    if all(used[kind] < NEARLY_ALL * limit for kind, limit in KEY_VAULT_LIMITS.items()):
+        return [ok("quota", f"Key Vault's quota per 10 s: {told}.")]
+    return [
+        warning(
+            "quota",
+            f"Key Vault's quota per 10 s is nearly used up: {told}.",
+            why="Beyond it Key Vault answers 429: reads come from the mirror, and changes wait.",
+            fix="Lengthen SECRET_CACHE_TTL, share a cache with REDIS_URL, or divide the secrets among several vaults.",
+        )
+    ]
+
+
+def _calls(node: NodeRecord, kind: QuotaKind) -> int:
+    return sum((each.calls or {}).get(kind, 0) for each in node.backends)
 
 
 def _versions(nodes: Sequence[NodeRecord]) -> Iterator[Finding]:

@@ -75,7 +75,7 @@ class Primary:
         self._vault = vault
         self._clock = clock
         self._quota = quota or Quota(clock)
-        self.share_among = self._quota.share_among
+        self.share_among, self.calls = self._quota.share_among, self._quota.used
         self._policy = retry_policy or RetryPolicy()
         self._patience_s = patience_s
         self._attempt_timeout_s = attempt_timeout_s

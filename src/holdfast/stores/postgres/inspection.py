@@ -3,7 +3,6 @@
 import re
 import socket
 import ssl
-from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
 from typing import Any, Final
@@ -11,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from holdfast.errors import StartupError
-from holdfast.ports.inspection import AuditFacts, SchemaFacts, ServerFacts
+from holdfast.ports.inspection import AuditFacts, KeyFacts, SchemaFacts, ServerFacts
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.migrations import ALIVE_WITHIN, migrations
 from holdfast.stores.postgres.queries import load
@@ -51,9 +50,9 @@ class PostgresInspector:
             swollen=[row["relname"] for row in await self._rows("swollen", _tables())],
         )
 
-    async def keys(self) -> Mapping[str, datetime]:
-        """Return since when the database knows each key, by fingerprint."""
-        return {row["key_id"]: row["created_at"] for row in await self._rows("keys")}
+    async def keys(self) -> list[KeyFacts]:
+        """Return what the database knows of each key that is in use, the sealing one first."""
+        return [KeyFacts(**row) for row in await self._rows("keys")]
 
     async def stale_nodes(self) -> list[tuple[str, datetime]]:
         """Return the nodes that went without a goodbye within the last hour, and when they were last heard of."""

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
-from holdfast.web.v1 import access, audit, authorisation, identities, keys, lifecycle, node, rotation, secrets, totp
+from holdfast.web.v1 import (
+    access,
+    audit,
+    authorisation,
+    doctor,
+    identities,
+    keys,
+    lifecycle,
+    node,
+    rotation,
+    secrets,
+    totp,
+)
 from holdfast.web.v1.operation import Operation
 from holdfast.web.v1.parameters import parameter
 
@@ -20,6 +32,7 @@ OPERATIONS: Final = (
     *totp.OPERATIONS,
     *audit.OPERATIONS,
     *node.OPERATIONS,
+    *doctor.OPERATIONS,
     *keys.OPERATIONS,
 )
 

@@ -46,7 +46,8 @@ WHERE relid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS t (name))
 ORDER BY relname
 
 -- name: keys
-SELECT key_id, created_at FROM encryption_keys
+SELECT key_id, coalesce(activated_at, created_at) AS since, state = 'active' AS sealing, sealed FROM encryption_keys
+ORDER BY state, key_id
 
 -- name: stale_nodes
 SELECT name, seen_at FROM nodes
