@@ -26,6 +26,10 @@ run: $(RUNTIME) ## Start Holdfast with its embedded PostgreSQL: no Azure, no Red
 test: $(DEVELOPMENT) ## Run all tests, against a real PostgreSQL and a real Redis
 	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
+.PHONY: services
+services: ## Install the MariaDB, RabbitMQ and Prometheus that some tests start (as root, on Debian)
+	@.ci/services
+
 .PHONY: check
 check: $(DEVELOPMENT) ## Check format, lint, types and import rules
 	@$(BIN)/ruff format --check .

@@ -4,11 +4,38 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.support.debian import LEFT_OUT, installed
 from tests.support.folders import short_folder
 from tests.support.postgres import fresh_database, make_template
 from tests.support.redis import flush, running_redis
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the tests whose servers are not installed here."""
+    for item in items:
+        wanted = [package for mark in item.iter_markers("services") for package in mark.args]
+        missing = [package for package in wanted if not installed(package)]
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"{LEFT_OUT}{', '.join(missing)}"))
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say so in a line that nobody overlooks."""
+    reasons = [str(each.longrepr) for each in terminalreporter.stats.get("skipped", ())]
+    left_out = [reason for reason in reasons if LEFT_OUT in reason]
+    if left_out:
+        packages = {
+            package for reason in left_out for package in reason.partition(LEFT_OUT)[2].rstrip("'\")").split(", ")
+        }
+        terminalreporter.write_line(
+            f"LEFT OUT: {len(left_out)} tests with real servers; not installed: {', '.join(sorted(packages))}. "
+            "`make services` installs them.",
+            yellow=True,
+            bold=True,
+        )
 
 
 @pytest.fixture

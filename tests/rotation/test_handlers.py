@@ -220,7 +220,15 @@ def inside_options() -> dict[str, set[str]]:
         return ""
 
     def taken(handler: RotationHandler) -> set[str]:
-        required = {"admin_secret": "a", "role": "r", "roles": "a,b", "user": "u", "url": "x", "signing_secret": "s"}
+        required = {
+            "admin_secret": "a",
+            "role": "r",
+            "roles": "a,b",
+            "user": "u",
+            "users": "a,b",
+            "url": "x",
+            "signing_secret": "s",
+        }
         for size in range(len(required) + 1):
             for chosen in combinations(required, size):
                 options = {name: required[name] for name in chosen} | {"strange": "x"}

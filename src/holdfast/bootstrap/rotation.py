@@ -9,6 +9,7 @@ from holdfast.config import Settings
 from holdfast.ports import Clock, Ledger, RotationHandler, RotationStore, Sealer, Telemetry
 from holdfast.rotators.options import ReadSecret
 from holdfast.rotators.postgresql import PostgresRole, PostgresRolePair
+from holdfast.rotators.rabbitmq import RabbitMqUserPair
 from holdfast.rotators.random_value import RandomValue
 from holdfast.rotators.webhook import Webhook
 from holdfast.service.access.guard import Guard
@@ -102,10 +103,15 @@ def built_in(read_secret: ReadSecret, webhook_targets: Collection[str] = ()) -> 
         "random": RandomValue(),
         "postgresql": PostgresRole(read_secret),
         "postgresql-pair": PostgresRolePair(read_secret),
+        "rabbitmq-pair": RabbitMqUserPair(read_secret, webhook_targets),
         "webhook": Webhook(read_secret, webhook_targets),
     }
     with suppress(ImportError):  # without the extra, nothing here speaks to Redis
         from holdfast.rotators.redis_user import RedisUser  # noqa: PLC0415
 
         handlers["redis"] = RedisUser(read_secret)
+    with suppress(ImportError):  # nor to MariaDB
+        from holdfast.rotators.mariadb import MariaDbUser, MariaDbUserPair  # noqa: PLC0415
+
+        handlers |= {"mariadb": MariaDbUser(read_secret), "mariadb-pair": MariaDbUserPair(read_secret)}
     return handlers

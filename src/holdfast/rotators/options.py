@@ -40,5 +40,17 @@ def whole_number(options: Mapping[str, str], name: str, default: int, low: int, 
     return int(text)
 
 
+def pair_of(options: Mapping[str, str], name: str) -> list[str]:
+    """Return the two names of an option.
+
+    Raises:
+        InvalidInput: it names none, one or more.
+    """
+    names = [each.strip() for each in options[name].split(",")]
+    if len(names) != 2 or len(set(names)) != 2 or not all(names):
+        raise InvalidInput(f"The rotation option {name!r} must name two {name}, comma-separated.", field=_field(name))
+    return names
+
+
 def _field(option: str) -> str:
     return f"rotation_policy.options.{option}"

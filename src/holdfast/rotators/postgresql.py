@@ -12,17 +12,16 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 
 from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.ports import Rotation, RotationHandler
-from holdfast.rotators.options import ReadSecret, known
+from holdfast.rotators.options import ReadSecret, known, pair_of
 from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
 from holdfast.rotators.random_value import random_value
+from holdfast.rotators.urls import UserUrl, user_url
 
 _TIMEOUT_S: Final = 10.0
 _ITERATIONS: Final = 4096
@@ -79,14 +78,15 @@ class PostgresRolePair(RotationHandler):
         """The URL of the role that is not in use, with a new password."""
         roles = _pair(rotation)
         in_use = _credential(rotation.current)
-        if in_use.role not in roles:
+        if in_use.user not in roles:
             raise InvalidInput(f"The URL in {rotation.name!r} is of none of the two roles in the option 'roles'.")
-        other = roles[1 - roles.index(in_use.role)]
-        return in_use.url_of(other, random_value(rotation.options))
+        other = roles[1 - roles.index(in_use.user)]
+        return in_use.of(other, random_value(rotation.options))
 
     async def apply(self, rotation: Rotation) -> None:
         """Give that role its password, and let it log in."""
-        await self._change(rotation, _credential(rotation.candidate))
+        candidate = _credential(rotation.candidate)
+        await self._change(rotation, candidate.user, candidate.password)
 
     async def test(self, rotation: Rotation) -> None:
         """Log in as that role."""
@@ -94,46 +94,26 @@ class PostgresRolePair(RotationHandler):
 
     async def retire(self, rotation: Rotation) -> None:
         """Take the password of the other role away; it gets a new one with the next rotation."""
-        await self._change(rotation, _Credential(_credential(rotation.current).role, None, rotation.current))
+        await self._change(rotation, _credential(rotation.current).user, None)
 
-    async def _change(self, rotation: Rotation, credential: "_Credential") -> None:
-        if credential.role not in _pair(rotation):
+    async def _change(self, rotation: Rotation, role: str, password: str | None) -> None:
+        if role not in _pair(rotation):
             raise InvalidInput(f"A URL in {rotation.name!r} is of none of the two roles in the option 'roles'.")
         admin = await self._read_secret(rotation.options["admin_secret"])
-        async with _changing(admin, credential.role, rotation.fence) as change:
-            await change.password(credential.password)
+        async with _changing(admin, role, rotation.fence) as change:
+            await change.password(password)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Credential:
-    role: str
-    password: str | None
-    url: str
-
-    def url_of(self, role: str, password: str) -> str:
-        """The same URL for another role."""
-        parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit(parts._replace(netloc=f"{quote(role, safe='')}:{quote(password, safe='')}@{host}"))
-
-
-def _credential(url: str) -> _Credential:
-    try:
-        parts = urlsplit(url)
-        role, password = parts.username, parts.password
-    except ValueError:
-        role = password = None
-    if role is None or password is None:
+def _credential(url: str) -> UserUrl:
+    credential = user_url(url)
+    if credential is None:
         raise InvalidInput("The secret must be a URL with a role and its password: postgresql://role:password@host/db.")
-    return _Credential(unquote(role), unquote(password), url)
+    return credential
 
 
 def _pair(rotation: Rotation) -> list[str]:
     known(rotation.options, required={"admin_secret", "roles"}, optional=RANDOM_OPTIONS)
-    roles = [role.strip() for role in rotation.options["roles"].split(",")]
-    if len(set(roles)) != 2 or not all(roles):
-        raise InvalidInput("The rotation option 'roles' must name two roles, comma-separated.", field="options.roles")
-    return roles
+    return pair_of(rotation.options, "roles")
 
 
 class _Change:

@@ -1,0 +1,179 @@
+"""``mariadb`` and ``mariadb-pair``: passwords of MariaDB users, who have one password each.
+
+The server gets hashes, never passwords. MariaDB has no place for a fence; each change is one statement in which the
+server itself first compares what it has with what the change is meant to replace, and so refuses whoever comes late.
+"""
+
+import enum
+import secrets
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+from holdfast.errors import InvalidInput, RotationFailed
+from holdfast.ports import Rotation, RotationHandler
+from holdfast.rotators.mysql_wire import Login, account, asked, login_of, native_hash, text
+from holdfast.rotators.options import ReadSecret, known, pair_of
+from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
+from holdfast.rotators.random_value import random_value
+
+_CHANGE: Final = """
+BEGIN NOT ATOMIC
+    DECLARE found TEXT;
+    IF COALESCE(GET_LOCK('holdfast rotation', 10), 0) <> 1 THEN
+        SELECT 'busy';
+    ELSE
+        SELECT MAX(authentication_string) INTO found FROM mysql.user WHERE User = {user} AND Host = {host};
+        IF found IS NULL THEN
+            SELECT 'absent';
+        ELSEIF found NOT IN ({expected}) THEN
+            SELECT 'changed';
+        ELSE
+            ALTER USER {changed} IDENTIFIED VIA mysql_native_password USING '{new}';
+            SELECT 'done';
+        END IF;
+        DO RELEASE_LOCK('holdfast rotation');
+    END IF;
+END
+"""
+"""``expected``: hashes, one of which the watched user must have. A lock that is left ends with the connection."""
+
+
+class _Outcome(enum.Enum):
+    DONE, BUSY, ABSENT, CHANGED = "done", "busy", "absent", "changed"
+
+
+class MariaDbUser(RotationHandler):
+    """One user, one password: a new one ends the old at once, so that consumers must fetch it then.
+
+    Options: ``admin_secret`` names the secret with the URL of an administrator, ``user`` the user, ``host`` the host of
+    the account (default ``%``); besides, those of ``random``. The rotated secret is the bare password.
+    """
+
+    def __init__(self, read_secret: ReadSecret) -> None:
+        self._read_secret = read_secret
+
+    async def create(self, rotation: Rotation) -> str:
+        """Draw a password."""
+        self._options(rotation)
+        return random_value(rotation.options)
+
+    async def apply(self, rotation: Rotation) -> None:
+        """Give it to the user, who must have the current one or this one already."""
+        self._options(rotation)
+        user, new = rotation.options["user"], native_hash(rotation.candidate)
+        admin = await _admin(self._read_secret, rotation)
+        expected = (native_hash(rotation.current), new)
+        _check(await _change(admin, rotation, watched=user, expected=expected, changed=user, new=new), rotation, user)
+
+    async def test(self, rotation: Rotation) -> None:
+        """Log in with it."""
+        admin = await _admin(self._read_secret, rotation)
+        await _log_in(login_of(admin.who.of(rotation.options["user"], rotation.candidate), "It"))
+
+    @staticmethod
+    def _options(rotation: Rotation) -> None:
+        known(rotation.options, required={"admin_secret", "user"}, optional=RANDOM_OPTIONS | {"host"})
+        account(rotation.options["user"], _host(rotation))
+
+
+class MariaDbUserPair(RotationHandler):
+    """Two users in turn: while one is in use, the other gets a new password, and nobody is cut off.
+
+    Options: ``admin_secret`` and ``host`` as above, ``users`` the two users, comma-separated; besides, those of
+    ``random``. The rotated secret is a URL, ``mysql://user:password@host/database``; both need the same privileges.
+    """
+
+    reversible: ClassVar[bool] = True
+
+    def __init__(self, read_secret: ReadSecret) -> None:
+        self._read_secret = read_secret
+
+    async def create(self, rotation: Rotation) -> str:
+        """The URL of the user that is not in use, with a new password."""
+        users, in_use = _pair(rotation), _credential(rotation, rotation.current)
+        return in_use.who.of(users[1 - users.index(in_use.user)], random_value(rotation.options))
+
+    async def apply(self, rotation: Rotation) -> None:
+        """Give that user its password, as long as the other still has the current one."""
+        current, candidate = _credential(rotation, rotation.current), _credential(rotation, rotation.candidate)
+        outcome = await self._change(rotation, current, candidate.user, native_hash(candidate.who.password))
+        _check(outcome, rotation, current.user)
+
+    async def test(self, rotation: Rotation) -> None:
+        """Log in as that user."""
+        await _log_in(_credential(rotation, rotation.candidate))
+
+    async def retire(self, rotation: Rotation) -> None:
+        """Take the password of the other user away, unless it has another by now."""
+        current = _credential(rotation, rotation.current)
+        unknown = native_hash(secrets.token_hex())  # of a password that nobody has
+        outcome = await self._change(rotation, current, current.user, unknown)
+        if outcome is _Outcome.BUSY:
+            _check(outcome, rotation, current.user)
+
+    async def _change(self, rotation: Rotation, current: Login, user: str, new: str) -> _Outcome:
+        """Change a user as long as the one in use has the current password."""
+        admin, expected = await _admin(self._read_secret, rotation), (native_hash(current.who.password),)
+        return await _change(admin, rotation, watched=current.user, expected=expected, changed=user, new=new)
+
+
+async def _admin(read_secret: ReadSecret, rotation: Rotation) -> Login:
+    name = rotation.options["admin_secret"]
+    return login_of(await read_secret(name), f"The secret {name!r} that 'admin_secret' names")
+
+
+async def _change(
+    admin: Login, rotation: Rotation, *, watched: str, expected: Sequence[str], changed: str, new: str
+) -> _Outcome:
+    statement = _CHANGE.format(
+        user=text(watched),
+        host=text(_host(rotation)),
+        expected=", ".join(f"'{each}'" for each in expected),
+        changed=account(changed, _host(rotation)),
+        new=new,
+    )
+
+    def use(cursor: Any) -> _Outcome:
+        cursor.execute("SELECT VERSION()")
+        if "mariadb" not in str(cursor.fetchone()[0]).lower():
+            raise RotationFailed(f"{admin.host} is no MariaDB.")
+        cursor.execute(statement)
+        return _Outcome(cursor.fetchone()[0])
+
+    return await asked(admin, use)
+
+
+def _check(outcome: _Outcome, rotation: Rotation, user: str) -> None:
+    who = f"{user!r}@{_host(rotation)!r}"
+    if outcome is _Outcome.BUSY:
+        raise RotationFailed("Another rotation is at work at this MariaDB; it is tried again.")
+    if outcome is _Outcome.ABSENT:
+        raise RotationFailed(f"There is no user {who} at the server: make it first, or name its 'host'.")
+    if outcome is _Outcome.CHANGED:
+        raise RotationFailed(
+            f"{who} has another password than the one in {rotation.name!r}: a later rotation has begun, or somebody "
+            "changed it. In that case give it the stored one (mysql_native_password), and this goes on."
+        )
+
+
+async def _log_in(login: Login) -> None:
+    await asked(login, lambda cursor: cursor.execute("DO 1"))
+
+
+def _host(rotation: Rotation) -> str:
+    return rotation.options.get("host", "%")
+
+
+def _pair(rotation: Rotation) -> list[str]:
+    known(rotation.options, required={"admin_secret", "users"}, optional=RANDOM_OPTIONS | {"host"})
+    users = pair_of(rotation.options, "users")
+    for user in users:
+        account(user, _host(rotation))
+    return users
+
+
+def _credential(rotation: Rotation, url: str) -> Login:
+    login = login_of(url, f"The value of {rotation.name!r}")
+    if login.user not in _pair(rotation):
+        raise InvalidInput(f"The URL in {rotation.name!r} is of none of the two users in the option 'users'.")
+    return login
