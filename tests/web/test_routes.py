@@ -65,6 +65,7 @@ BODIES: dict[str, Any] = {
     "invalidateCache": {"name": "route"},
     "discardIntents": {"name": "route"},
     "activateKey": {"key_id": "0123456789abcdef"},
+    "retireKey": {"key_id": "0123456789abcdef"},
 }
 OF_ONE_S_OWN = {"confirmTotp", "verifyTotp"}
 """What everybody may do to their own; a stranger has nothing that it could work on, and proves nothing by it."""

@@ -84,14 +84,15 @@ class Parts:
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
         self.shared = self._shared()
         self._flights: SingleFlight[Any, Any] = SingleFlight()
-        self.sealing = SealingKey(ring, PostgresKeys(database))
+        self.sealing = SealingKey(ring, PostgresKeys(database, self.sealer))
         self.coherence = Coherence(
             self.local, self.shared, self._flights, self.book, self.directory, self.sealing.follow
         )
         self.keys = Keys(
             guard=self.guard,
-            store=PostgresKeys(database),
+            store=PostgresKeys(database, self.sealer),
             sealing=self.sealing,
+            clock=self.clock,
             known_answer=partial(known_answer, ring),
         )
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)

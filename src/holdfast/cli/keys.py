@@ -1,13 +1,19 @@
 """Commands on encryption keys: see them, and change the one that seals."""
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import click
 
-from holdfast.cli import output
+from holdfast.cli import exits, output
+from holdfast.cli.exits import ENDINGS
 from holdfast.cli.grammar import Command, Group
 from holdfast.cli.session import with_service
 from holdfast.domain.keys import KeyReport, KeyStatus
+from holdfast.errors import IntegrityFailure
 
 _KEYS: Final = ("KEY", "STATE", "SINCE", "ROWS UNDER IT", "SEALED", "MISSING ON")
 
@@ -33,6 +39,52 @@ def activate(key_id: str) -> None:
     report = with_service(lambda service, caller: service.keys.activate(key_id, context=caller))
     output.say(f"{key_id} seals from now on.")
     _show(report)
+
+
+@keys.command("rewrap", cls=Command)
+def rewrap() -> int:
+    """Put everything under the active key. It may be ended at any moment, and begun again.
+
+    Exit code 4 when rows remain that are not genuine: they are named, and left as they are.
+    """
+    renewed, report = 0, None
+    with _progress() as progress:
+        while report is None or (report.remaining and (report.renewed or not report.complete)):
+            report = with_service(lambda service, caller: service.keys.rewrap(context=caller))
+            renewed += report.renewed
+            progress(renewed, report.remaining)
+    output.say(f"{renewed:,} rows are under the active key now; {report.remaining:,} remain.")
+    for row in report.damaged:
+        output.say(f"Not genuine, and left as it is: {row}")
+    if output.wants_json():
+        output.write_document(replace(report, renewed=renewed))
+    return ENDINGS[IntegrityFailure].code if report.damaged else exits.OK
+
+
+@keys.command("retire", cls=Command)
+@click.argument("key_id", metavar="KEY")
+def retire(key_id: str) -> None:
+    """Forget KEY, under which nothing is sealed any more: nodes start without it, and none seals under it again.
+
+    Refused while a single row needs it: every one is counted.
+    """
+    report = with_service(lambda service, caller: service.keys.retire(key_id, context=caller))
+    output.say(f"{key_id} is retired: nothing here needs it. Backups from before do.")
+    _show(report)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A line on stderr that says how far it is; nothing where nobody watches."""
+    if not sys.stderr.isatty() or output.wants_json():
+        yield lambda renewed, remaining: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and seldom needed
+
+    with Console(stderr=True).status("Counting what is to be put under the active key") as status:
+        yield lambda renewed, remaining: status.update(
+            f"Put {renewed:,} rows under the active key, {remaining:,} remain"
+        )
 
 
 def _show(report: KeyReport) -> None:

@@ -1,8 +1,8 @@
 """Encryption keys over the API, by their ids."""
 
 from holdfast.client.connection import Connection
-from holdfast.domain.keys import KeyReport
-from holdfast.v1_wire.keys import KeysDocument, WhichKey
+from holdfast.domain.keys import KeyReport, RewrapReport
+from holdfast.v1_wire.keys import KeysDocument, RewrapDocument, WhichKey
 
 
 class RemoteKeys:
@@ -19,3 +19,12 @@ class RemoteKeys:
         """Let a key seal from now on, on every node."""
         body = WhichKey(key_id=key_id)
         return (await self._connection.call("POST", "/v1/keys:activate", KeysDocument, body=body)).to(KeyReport)
+
+    async def rewrap(self, *, context: object = None) -> RewrapReport:
+        """Put rows under the active key, for some seconds at most."""
+        return (await self._connection.call("POST", "/v1/keys:rewrap", RewrapDocument)).to(RewrapReport)
+
+    async def retire(self, key_id: str, *, context: object = None) -> KeyReport:
+        """Forget a key that nothing is sealed under any more."""
+        body = WhichKey(key_id=key_id)
+        return (await self._connection.call("POST", "/v1/keys:retire", KeysDocument, body=body)).to(KeyReport)

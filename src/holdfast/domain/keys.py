@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 SEAL_LIMIT: Final = 2**32
@@ -12,6 +12,10 @@ SEAL_LIMIT: Final = 2**32
 SEAL_ALARM: Final = 2**31
 """From here on a new key is asked for, although no key is used for AES-GCM as often as it is counted: each value has a
 data key of its own, and each process a key per 2^20 blobs."""
+
+
+SIGNED_FOR: Final = timedelta(hours=1, seconds=30)
+"""How long an access token signed under a key is good: the lifetime of tokens, and the leeway of clocks."""
 
 
 class KeyState(enum.StrEnum):
@@ -58,3 +62,17 @@ class KeyReport:
     keys: Sequence[KeyStatus]
     nodes: int
     recommendations: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewrapReport:
+    """Some rows put under the active key. ``renewed``: how many now; ``remaining``: how many are not yet.
+
+    ``damaged``: remaining rows that are not genuine, as ``table.column row``, 100 at most: they are left as they are.
+    ``complete``: every row there is was looked at.
+    """
+
+    renewed: int
+    remaining: int
+    damaged: Sequence[str]
+    complete: bool

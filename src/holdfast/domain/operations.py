@@ -58,6 +58,8 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "nodes": (Permission.OPERATE,),
     "keys.status": (Permission.OPERATE,),
     "keys.activate": (Permission.OPERATE,),
+    "keys.rewrap": (Permission.OPERATE,),
+    "keys.retire": (Permission.OPERATE,),
     "sync": (Permission.OPERATE,),
     "reconcile": (Permission.OPERATE,),
     "backup.begin": (Permission.OPERATE,),

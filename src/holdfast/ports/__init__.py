@@ -55,7 +55,7 @@ from holdfast.ports.identities import (
     TotpStore,
 )
 from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
-from holdfast.ports.keys import KeyRegistry, KeyStore, NodeRing, Ring
+from holdfast.ports.keys import Batch, Damaged, KeyRegistry, KeyStore, NodeRing, Ring
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
 from holdfast.ports.nodes import NodeRecord, NodeStore, Presences
 from holdfast.ports.notices import Channel, NoticeStore, Notifier
@@ -84,6 +84,7 @@ __all__ = [
     "BackupPart",
     "BackupSummary",
     "BackupWriter",
+    "Batch",
     "BreakGlassStore",
     "Cache",
     "CacheEntry",
@@ -96,6 +97,7 @@ __all__ = [
     "Consumers",
     "Counter",
     "Counters",
+    "Damaged",
     "EmergencyTransaction",
     "Feed",
     "FeedListener",

@@ -42,6 +42,23 @@ class NodeRing:
     sealing: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A row that is not genuine, and so is not put under another key. ``row``: what names it in its table."""
+
+    place: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Some rows put under the key that seals. ``position``: where to go on; None: every row was looked at."""
+
+    renewed: int
+    damaged: Sequence[Damaged]
+    position: tuple[int, tuple[object, ...]] | None
+
+
 class KeyRegistry(Protocol):
     """The known answers of every ring key that ever sealed something here."""
 
@@ -85,4 +102,22 @@ class KeyStore(Protocol):
     async def sealed_under(self, key_ids: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
         """How many rows are sealed under each of these keys, by the table and column they are in: every row is looked
         at.
+        """
+
+    async def rewrap(
+        self, key_ids: Sequence[str], position: tuple[int, tuple[object, ...]] | None, limit: int
+    ) -> Batch:
+        """Put up to ``limit`` rows that are sealed under these keys under the one that seals, in one transaction.
+
+        Rows that somebody else holds at the moment are left for another time.
+        """
+
+    async def retire(self, key_id: str, record: AuditRecord) -> Mapping[str, int]:
+        """Forget a key that nothing is sealed under, and refuse it for ever.
+
+        Returns how many rows are sealed under it, by the table and column they are in: then nothing was changed.
+        Transactions that sealed under it and are not through are waited for.
+
+        Raises:
+            Conflict: it does not drain.
         """

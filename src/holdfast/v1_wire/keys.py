@@ -36,7 +36,19 @@ class KeysDocument(Document):
     recommendations: list[str]
 
 
+class RewrapDocument(Document):
+    """Some rows put under the active key. ``damaged``: rows that are not genuine, and are left as they are.
+
+    ``complete``: every row was looked at; else call again.
+    """
+
+    renewed: int
+    remaining: int
+    damaged: list[str]
+    complete: bool
+
+
 class WhichKey(Request):
-    """A key that all nodes hold."""
+    """The fingerprint of a key; never the key itself."""
 
     key_id: KeyId

@@ -157,10 +157,17 @@ class Guard:
             raise denied(authorized.caller, (Permission.GRANT,), pattern)
 
     async def record(
-        self, authorized: Authorized, *, version: int | None = None, source: str | None = None, stale: bool = False
+        self,
+        authorized: Authorized,
+        *,
+        version: int | None = None,
+        source: str | None = None,
+        stale: bool = False,
+        detail: str | None = None,
     ) -> None:
         """Return when the success of an operation is on record; only then may its result leave."""
-        await self._audit.append(self.success(authorized, version=version, source=source, stale=stale))
+        record = self.success(authorized, version=version, source=source, stale=stale, detail=detail)
+        await self._audit.append(record)
 
     def success(
         self,

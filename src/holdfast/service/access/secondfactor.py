@@ -1,19 +1,17 @@
 """A second factor for people: codes from an app, each good once."""
 
 from dataclasses import dataclass, field
-from typing import Final
 from uuid import UUID
 
 from holdfast.crypto.totp import matching_counter, new_totp_secret, provisioning_uri
 from holdfast.domain.policy import Caller, Permission, canonical_identity
 from holdfast.errors import Throttled, Unauthenticated
 from holdfast.ports import Clock, Sealer, TotpOutcome, TotpStore
+from holdfast.ports.places import TOTP, totp_place
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.access.minting import Minting
 from holdfast.service.callers import Context, authenticated
-
-_PURPOSE: Final = "totp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class SecondFactors:
         secret = new_totp_secret()
 
         def seal(incarnation: UUID) -> bytes:
-            return self._sealer.seal_bytes(_PURPOSE, _place(name, incarnation), secret.encode())
+            return self._sealer.seal_bytes(TOTP, totp_place(name, incarnation), secret.encode())
 
         if name == caller.id and not caller.is_system:
             async with self._guard.own(caller, "totp.enrol") as authorized:
@@ -99,7 +97,7 @@ class SecondFactors:
         async with self._guard.own(caller, operation) as authorized:
 
             def match(incarnation: UUID, sealed: bytes) -> int | None:
-                secret = self._sealer.open_bytes(_PURPOSE, _place(caller.id, incarnation), sealed).decode()
+                secret = self._sealer.open_bytes(TOTP, totp_place(caller.id, incarnation), sealed).decode()
                 return matching_counter(secret, code, self._clock.now())
 
             outcome, wait_s = await self._store.attempt(caller.id, match, confirm=confirm)
@@ -108,7 +106,3 @@ class SecondFactors:
             if outcome is not TotpOutcome.ACCEPTED:
                 raise Unauthenticated("The code is wrong or was used before, or there is no second factor to check.")
             await self._guard.record(authorized)
-
-
-def _place(name: str, incarnation: UUID) -> bytes:
-    return f"{incarnation} {name}".encode()

@@ -17,6 +17,7 @@ from holdfast.domain.checkpoint import (
 )
 from holdfast.errors import BackendUnavailable, HoldfastError
 from holdfast.ports import CheckpointStore, Clock, Sealer, Signing
+from holdfast.ports.places import AUDIT_KEY
 
 _log: Final = logging.getLogger(__name__)
 
@@ -25,8 +26,6 @@ INTERVAL_S: Final = 2.0
 
 RETENTION_INTERVAL_S: Final = 3600.0
 """Seconds between looks for records that need not be kept any longer."""
-
-_PURPOSE: Final = "audit-key"
 
 
 class SigningKey:
@@ -46,12 +45,12 @@ class SigningKey:
         if self._signing is None:
             if not await self._store.keys():
                 fresh = self._new(None)
-                sealed = self._sealer.seal_bytes(_PURPOSE, fresh.public_key, fresh.seed)
+                sealed = self._sealer.seal_bytes(AUDIT_KEY, fresh.public_key, fresh.seed)
                 await self._store.add_key(fresh.key_id, fresh.public_key, sealed)
             public_key, sealed = (await self._store.keys())[0]
-            signing = self._new(self._sealer.open_bytes(_PURPOSE, public_key, sealed))
+            signing = self._new(self._sealer.open_bytes(AUDIT_KEY, public_key, sealed))
             # Under the ring's primary key from now on, so that the former one can be taken away.
-            await self._store.reseal_key(public_key, self._sealer.seal_bytes(_PURPOSE, public_key, signing.seed))
+            await self._store.reseal_key(public_key, self._sealer.seal_bytes(AUDIT_KEY, public_key, signing.seed))
             self._signing = signing
         return self._signing
 

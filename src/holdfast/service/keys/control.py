@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
-from holdfast.domain.keys import SEAL_ALARM, SEAL_LIMIT, KeyReport, KeyState, KeyStatus
+from holdfast.domain.keys import SEAL_ALARM, SEAL_LIMIT, SIGNED_FOR, KeyReport, KeyState, KeyStatus, RewrapReport
 from holdfast.domain.policy import Permission
 from holdfast.domain.validation import valid_key_id
 from holdfast.errors import Conflict
-from holdfast.ports import KeyStore, NodeRing, Ring
+from holdfast.ports import Clock, KeyStore, NodeRing, Ring
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.callers import Context, authenticated
 from holdfast.service.keys.following import SealingKey
+from holdfast.service.keys.rewrapping import Rewrapping
 
 _ORDER: Final = (KeyState.ACTIVE, KeyState.DRAINING, KeyState.PRESENT, KeyState.RETIRED)
 
@@ -24,9 +26,16 @@ class Keys:
     """
 
     def __init__(
-        self, *, guard: Guard, store: KeyStore, sealing: SealingKey, known_answer: Callable[[str], bytes]
+        self,
+        *,
+        guard: Guard,
+        store: KeyStore,
+        sealing: SealingKey,
+        clock: Clock,
+        known_answer: Callable[[str], bytes],
     ) -> None:
-        self._guard, self._store, self._sealing, self._known_answer = guard, store, sealing, known_answer
+        self._guard, self._store, self._sealing, self._clock = guard, store, sealing, clock
+        self._rewrapping, self._known_answer = Rewrapping(store, clock), known_answer
 
     @property
     def ring(self) -> Ring:
@@ -68,6 +77,43 @@ class Keys:
             await self._sealing.refresh()
             return await self._report()
 
+    async def rewrap(self, *, context: Context = None) -> RewrapReport:
+        """Put rows under the active key, for some seconds at most: call it until nothing remains.
+
+        Each batch is a transaction of its own, so whatever ends this loses nothing; as long as a batch takes, it rests.
+        """
+        caller = authenticated(context)
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.rewrap") as authorized:
+            await self._sealing.refresh()
+            report = await self._rewrapping.run()
+            await self._guard.record(authorized, detail=f"renewed={report.renewed} remaining={report.remaining}")
+        return report
+
+    async def retire(self, key_id: str, *, context: Context = None) -> KeyReport:
+        """Forget a key under which nothing is sealed any more: nodes start without it, and nothing seals under it.
+
+        Every row there is is counted before.
+
+        Raises:
+            Conflict: it seals, a node seals under it still, rows are sealed under it, or it is not known.
+        """
+        caller, wanted = authenticated(context), valid_key_id(key_id)
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.retire") as authorized:
+            late = [ring.name for ring in await self._store.rings() if ring.sealing == wanted]
+            if late and wanted != await self._store.active():
+                raise Conflict(
+                    f"Nodes still seal under the key {wanted}: {', '.join(late)}. Try again in some seconds."
+                )
+            record = self._guard.success(authorized, detail=f"key={wanted}")
+            remaining = await self._store.retire(wanted, record)
+            if remaining:
+                counts = ", ".join(f"{rows:,} in {place}" for place, rows in remaining.items())
+                raise Conflict(
+                    f"Rows are still sealed under the key {wanted}: {counts}. `holdfast keys rewrap` puts them under "
+                    "the active key, and names those it cannot."
+                )
+            return await self._report()
+
     async def _report(self) -> KeyReport:
         rings, stored = await self._store.rings(), await self._store.keys()
         live = [key.key_id for key in stored if key.state is not KeyState.RETIRED]
@@ -77,7 +123,7 @@ class Keys:
         present = [KeyStatus(key_id=each, state=KeyState.PRESENT) for each in held if each not in known]
         keys = [_with_nodes(replace(key, rows=rows.get(key.key_id, {})), rings) for key in [*stored, *present]]
         keys.sort(key=lambda key: _ORDER.index(key.state))
-        return KeyReport(keys=keys, nodes=len(rings), recommendations=[*_advice(keys)])
+        return KeyReport(keys=keys, nodes=len(rings), recommendations=_advice(keys, self._clock.now()))
 
 
 def _with_nodes(key: KeyStatus, rings: Sequence[NodeRing]) -> KeyStatus:
@@ -89,9 +135,15 @@ def _with_nodes(key: KeyStatus, rings: Sequence[NodeRing]) -> KeyStatus:
     )
 
 
-def _advice(keys: Sequence[KeyStatus]) -> list[str]:
+def _advice(keys: Sequence[KeyStatus], now: datetime) -> list[str]:
     advice = []
+    activated = max((key.activated_at for key in keys if key.activated_at), default=now)
     for key in keys:
+        if key.state is KeyState.RETIRED and now < activated + SIGNED_FOR:
+            until = (activated + SIGNED_FOR).astimezone(UTC).strftime("%H:%M:%S UTC")
+            advice.append(
+                f"Leave the key {key.key_id} in the settings until {until}: access tokens are signed with it."
+            )
         if key.state is KeyState.ACTIVE and key.sealed >= SEAL_ALARM:
             advice.append(
                 f"The key {key.key_id} has sealed {key.sealed:,} times, of {SEAL_LIMIT:,} that any key may: "

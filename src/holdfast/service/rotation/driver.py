@@ -33,6 +33,7 @@ from holdfast.ports import (
     Sealer,
     Telemetry,
 )
+from holdfast.ports.places import CANDIDATE, candidate_place
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.rotation.consumers import Adoption
@@ -53,8 +54,6 @@ _LONGEST_PAUSE: Final = timedelta(hours=1)
 
 ROTATION_CRASH_POINTS: Final = ("created", "begun", "applying", "applied", "tested", "promoted", "retiring", "retired")
 """In the order in which a rotation passes them."""
-
-_PURPOSE: Final = "rotation"
 
 
 class Fenced(Exception):
@@ -134,7 +133,7 @@ class RotationDriver:
         rotation = _rotation(run, head, self._mirror.value(head, stored))
         candidate = value or await self._created(handler, rotation)
         self._crashpoint("created")
-        sealed = self._sealer.seal_bytes(_PURPOSE, _context(run), candidate.reveal().encode())
+        sealed = self._sealer.seal_bytes(CANDIDATE, _place(run), candidate.reveal().encode())
         begun = await self._store.begin(run, sealed, self._guard.success(authorized), LEASE)
         self._crashpoint("begun")
         return begun
@@ -269,7 +268,7 @@ class RotationDriver:
         sealed = await self._store.candidate(run)
         if sealed is None:
             raise IntegrityFailure(f"The candidate of a rotation of {run.name!r} is gone: its row was edited")
-        return SecretValue(self._sealer.open_bytes(_PURPOSE, _context(run), sealed).decode())
+        return SecretValue(self._sealer.open_bytes(CANDIDATE, _place(run), sealed).decode())
 
     async def _new_version(self, work: _Work) -> NewVersion:
         found = await self._mirror.current(work.run.name)
@@ -337,8 +336,8 @@ def _usable(made: object, rotation: Rotation) -> SecretValue:
     return value
 
 
-def _context(run: RotationRun) -> bytes:
-    return f"{run.id}:{run.incarnation}:{run.name}:{run.from_version}".encode()
+def _place(run: RotationRun) -> bytes:
+    return candidate_place(run.id, run.incarnation, run.name, run.from_version)
 
 
 def _requester(run: RotationRun) -> Caller:

@@ -106,8 +106,14 @@ class Backup:
             raise InvalidInput(f"backup must be bytes, not {type(blob).__name__}.", field="backup")
         try:
             content = _decoder.decode(self._sealer.open_bytes(_PURPOSE, b"", blob))
-        except (IntegrityFailure, KeyUnavailable, msgspec.DecodeError):
-            raise InvalidInput("backup is corrupt, or was made with another encryption key.", field="backup") from None
+        except KeyUnavailable as error:
+            raise InvalidInput(
+                f"backup was made under an encryption key that is not at hand. {error} If that key is gone for good, "
+                "so is what is in the backup: make a new one of the secret as it is now.",
+                field="backup",
+            ) from None
+        except (IntegrityFailure, msgspec.DecodeError):
+            raise InvalidInput("backup is corrupt.", field="backup") from None
         return Unpacked(SecretName(content.display_name.lower()), content)
 
     async def restore(self, authorized: Authorized, unpacked: Unpacked) -> SecretVersion:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 from holdfast.domain.secret import SecretVersion
 from holdfast.errors import IdempotencyMismatch, IntegrityFailure
 from holdfast.ports import LedgerTransaction, Sealer
+from holdfast.ports.places import REQUEST, as_text, from_text, request_place
 from holdfast.service.access.guard import Authorized
 
 
@@ -39,7 +41,7 @@ async def recall(
         return None
     fingerprint, answer = kept
     try:
-        sealer.verify(_facts(authorized, request), fingerprint.decode())
+        _check(sealer, fingerprint, authorized, key or "", request)
     except IntegrityFailure:
         raise IdempotencyMismatch(
             "The idempotency key was used for a different request; use a fresh key for each request."
@@ -51,10 +53,11 @@ async def recall(
 async def remember(
     tx: LedgerTransaction, sealer: Sealer, authorized: Authorized, key: str | None, request: Sequence[str], made: Made
 ) -> None:
-    """Keep what a request made. Of the request itself only a keyed MAC is kept: it holds a value."""
+    """Keep what a request made. Of the request itself only a digest is kept, sealed: it holds a value."""
     if key is None:
         return
-    fingerprint = sealer.attest(_facts(authorized, request)).encode()
+    place = request_place(authorized.caller.id, key)
+    fingerprint = as_text(sealer.seal_bytes(REQUEST, place, _digest(authorized, request)))
     answer = {
         "version": made.version,
         "version_id": made.version_id,
@@ -62,6 +65,23 @@ async def remember(
         "intent": str(made.intent),
     }
     await tx.remember(authorized.caller.id, key, fingerprint, authorized.name, answer)
+
+
+def _check(sealer: Sealer, fingerprint: bytes, authorized: Authorized, key: str, request: Sequence[str]) -> None:
+    """See that this request has the fingerprint that was kept.
+
+    Raises:
+        IntegrityFailure: it has another.
+    """
+    sealed = from_text(fingerprint)
+    if sealed is None:  # a MAC, as the release before kept it
+        sealer.verify(_facts(authorized, request), fingerprint.decode())
+    elif sealer.open_bytes(REQUEST, request_place(authorized.caller.id, key), sealed) != _digest(authorized, request):
+        raise IntegrityFailure("The request is another one")
+
+
+def _digest(authorized: Authorized, request: Sequence[str]) -> bytes:
+    return sha256(_facts(authorized, request)).digest()
 
 
 def _facts(authorized: Authorized, request: Sequence[str]) -> bytes:

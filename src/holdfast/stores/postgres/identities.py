@@ -44,7 +44,7 @@ async def attest(connection: Connection, sealer: Sealer, name: str) -> None:
 
 async def standing_in(connection: Connection, name: str) -> Standing:
     """Return an identity that is there, as this transaction sees it."""
-    return _standing_of(await connection.fetchrow(load("identities")["standings"], name))
+    return standing_of(await connection.fetchrow(load("identities")["standings"], name))
 
 
 class PostgresIdentities:
@@ -64,7 +64,7 @@ class PostgresIdentities:
         """See the port."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["standings"], name)
-        return [_standing_of(row) async for row in unhurried(rows)]
+        return [standing_of(row) async for row in unhurried(rows)]
 
     async def live_tokens(self, identity: str | None = None) -> list[StoredToken]:
         """See the port."""
@@ -156,7 +156,8 @@ class PostgresIdentities:
         await put_record(connection, record)
 
 
-def _standing_of(row: Mapping[str, Any]) -> Standing:
+def standing_of(row: Mapping[str, Any]) -> Standing:
+    """The standing that a row of the query ``standings`` describes."""
     return Standing(
         name=row["name"],
         incarnation=row["incarnation"],

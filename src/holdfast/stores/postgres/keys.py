@@ -1,17 +1,19 @@
 """The life of encryption keys at the commit point."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.keys import KeyState, KeyStatus
-from holdfast.errors import Conflict
-from holdfast.ports import NodeRing
+from holdfast.errors import Conflict, HoldfastError
+from holdfast.ports import Batch, Damaged, NodeRing, Sealer
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.migrations import ALIVE_WITHIN
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.renewals import RENEWALS, Renewal
 
 COUNT_TIMEOUT_S: Final = 60.0
 """Seconds for looking at every sealed row there is: millions of them take some."""
@@ -46,8 +48,8 @@ class PostgresKeyRegistry:
 class PostgresKeys:
     """Implements ``ports.KeyStore`` over ``encryption_keys``, ``retired_keys`` and ``node_rings``."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database, self._sealer = database, sealer
         self._sql = load("keys")
 
     async def active(self) -> str | None:
@@ -99,6 +101,56 @@ class PostgresKeys:
         """See the port."""
         async with self._database.connection() as connection:
             return await _sealed_under(connection, key_ids)
+
+    async def rewrap(
+        self, key_ids: Sequence[str], position: tuple[int, tuple[object, ...]] | None, limit: int
+    ) -> Batch:
+        """See the port."""
+        place, after = position or (0, RENEWALS[0].start)
+        renewal = RENEWALS[place]
+        async with self._database.transaction() as connection:
+            batch = await _renew(connection, self._sealer, renewal, key_ids, after, limit)
+        if batch.position is None and place + 1 < len(RENEWALS):
+            return replace(batch, position=(place + 1, RENEWALS[place + 1].start))
+        return batch if batch.position is None else replace(batch, position=(place, batch.position[1]))
+
+    async def retire(self, key_id: str, record: AuditRecord) -> Mapping[str, int]:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            await connection.execute(self._sql["lock"])
+            if await connection.fetchval(self._sql["state"], key_id) != KeyState.DRAINING:
+                raise Conflict(f"The key {key_id} does not drain, so there is nothing to retire.")
+            await connection.execute(self._sql["wait_for_sealers"], key_id, timeout=COUNT_TIMEOUT_S)
+            # A statement of its own: it sees what those who were waited for have stored.
+            remaining = (await _sealed_under(connection, [key_id])).get(key_id, {})
+            if remaining:
+                return remaining
+            await connection.execute(self._sql["retire"], key_id)
+            await put_record(connection, record)
+        self._database.recorded()
+        return {}
+
+
+async def _renew(
+    connection: Connection,
+    sealer: Sealer,
+    renewal: Renewal,
+    key_ids: Sequence[str],
+    after: tuple[object, ...],
+    limit: int,
+) -> Batch:
+    sql = load("renewals")
+    rows = await connection.fetch(sql[renewal.statement], list(key_ids), limit, *after)
+    renewed, damaged, names = list[tuple[object, ...]](), list[Damaged](), after
+    for row in rows:
+        names = tuple(row[key] for key in renewal.keys)
+        try:
+            renewed.append((*names, *renewal.renew(row, sealer)))
+        # What a row that was edited gives rise to, beside what says so.
+        except (HoldfastError, ValueError, KeyError, TypeError):
+            damaged.append(Damaged(renewal.columns[0], " ".join(map(str, names))))
+    await connection.executemany(sql[f"put_{renewal.statement}"], renewed)
+    return Batch(renewed=len(renewed), damaged=damaged, position=(0, names) if len(rows) == limit else None)
 
 
 async def _rings(connection: Connection) -> list[NodeRing]:

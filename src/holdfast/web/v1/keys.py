@@ -3,7 +3,7 @@
 from typing import Final
 
 from holdfast.errors import Conflict, KeyUnavailable
-from holdfast.v1_wire.keys import KeysDocument, WhichKey
+from holdfast.v1_wire.keys import KeysDocument, RewrapDocument, WhichKey
 from holdfast.web.v1.operation import Answer, Call, Operation
 
 
@@ -16,6 +16,17 @@ async def activate(call: Call) -> Answer:
     """Every key, after another one has begun to seal."""
     body: WhichKey = call.body
     return Answer(KeysDocument.of(await call.service.keys.activate(body.key_id, context=call.caller)))
+
+
+async def rewrap(call: Call) -> Answer:
+    """Some seconds' worth of rows."""
+    return Answer(RewrapDocument.of(await call.service.keys.rewrap(context=call.caller)))
+
+
+async def retire(call: Call) -> Answer:
+    """Every key, without one that nothing needs any more."""
+    body: WhichKey = call.body
+    return Answer(KeysDocument.of(await call.service.keys.retire(body.key_id, context=call.caller)))
 
 
 _TAG: Final = "Installation"
@@ -43,5 +54,27 @@ OPERATIONS: Final = (
         body=WhichKey,
         answer=KeysDocument,
         errors=(Conflict, KeyUnavailable),
+    ),
+    Operation(
+        id="rewrapKeys",
+        method="POST",
+        path="/v1/keys:rewrap",
+        summary="Put rows under the active key, for some seconds at most; call it until nothing remains",
+        needs=_NEEDS,
+        tag=_TAG,
+        handle=rewrap,
+        answer=RewrapDocument,
+    ),
+    Operation(
+        id="retireKey",
+        method="POST",
+        path="/v1/keys:retire",
+        summary="Forget a key that nothing is sealed under any more",
+        needs=_NEEDS,
+        tag=_TAG,
+        handle=retire,
+        body=WhichKey,
+        answer=KeysDocument,
+        errors=(Conflict,),
     ),
 )

@@ -43,6 +43,16 @@ INSERT INTO encryption_keys (key_id, known_answer, state, activated_at) VALUES (
 ON CONFLICT (key_id) DO UPDATE SET state = 'active', activated_at = now() WHERE encryption_keys.state <> 'active'
 RETURNING pg_notify('holdfast', 'key:' || key_id)
 
+-- name: state
+SELECT state FROM encryption_keys WHERE key_id = $1
+
+-- name: wait_for_sealers
+SELECT pg_advisory_xact_lock(1751215721, hashtext($1))
+
+-- name: retire
+WITH gone AS (DELETE FROM encryption_keys WHERE key_id = $1 RETURNING key_id, sealed)
+INSERT INTO retired_keys (key_id, sealed) SELECT key_id, sealed FROM gone
+
 -- name: sealed_under
 WITH sealed (place, key_id) AS (
     SELECT 'secrets_vault.wrapped_key', key_id FROM secrets_vault
