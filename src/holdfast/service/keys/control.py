@@ -101,9 +101,7 @@ class Keys:
         async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.retire") as authorized:
             late = [ring.name for ring in await self._store.rings() if ring.sealing == wanted]
             if late and wanted != await self._store.active():
-                raise Conflict(
-                    f"Nodes still seal under the key {wanted}: {', '.join(late)}. Try again in some seconds."
-                )
+                raise Conflict(f"Nodes seal under {wanted} still: {', '.join(late)}. Try again in some seconds.")
             record = self._guard.success(authorized, detail=f"key={wanted}")
             remaining = await self._store.retire(wanted, record)
             if remaining:
