@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
@@ -12,8 +12,15 @@ from holdfast.cli import exits, output
 from holdfast.cli.exits import ENDINGS
 from holdfast.cli.grammar import Command, Group
 from holdfast.cli.session import with_service
-from holdfast.domain.keys import KeyReport, KeyStatus
+from holdfast.domain.keys import KeyReport, KeyStatus, RewrapReport
+from holdfast.domain.policy import Caller
 from holdfast.errors import IntegrityFailure
+
+if TYPE_CHECKING:  # importing the service takes most of a second, which `--help` does not have to spend
+    from holdfast.service.keys.control import Keys
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told (rows put under the active key, rows that are not yet)."""
 
 _KEYS: Final = ("KEY", "STATE", "SINCE", "ROWS UNDER IT", "SEALED", "MISSING ON")
 
@@ -45,19 +52,15 @@ def activate(key_id: str) -> None:
 def rewrap() -> int:
     """Put everything under the active key. It may be ended at any moment, and begun again.
 
-    Exit code 4 when rows remain that are not genuine: they are named, and left as they are.
+    Exit code 8 when rows remain that are not genuine: they are named, and left as they are.
     """
-    renewed, report = 0, None
     with _progress() as progress:
-        while report is None or (report.remaining and (report.renewed or not report.complete)):
-            report = with_service(lambda service, caller: service.keys.rewrap(context=caller))
-            renewed += report.renewed
-            progress(renewed, report.remaining)
-    output.say(f"{renewed:,} rows are under the active key now; {report.remaining:,} remain.")
+        report = with_service(lambda service, caller: _rewrap_all(service.keys, caller, progress))
+    output.say(f"{report.renewed:,} rows were put under the active key; {report.remaining:,} remain under others.")
     for row in report.damaged:
         output.say(f"Not genuine, and left as it is: {row}")
     if output.wants_json():
-        output.write_document(replace(report, renewed=renewed))
+        output.write_document(report)
     return ENDINGS[IntegrityFailure].code if report.damaged else exits.OK
 
 
@@ -73,8 +76,19 @@ def retire(key_id: str) -> None:
     _show(report)
 
 
+async def _rewrap_all(keys: "Keys", caller: Caller, progress: Progress) -> RewrapReport:
+    """Go on until nothing remains, or nothing more can be done."""
+    renewed = 0
+    while True:
+        report = await keys.rewrap(context=caller)
+        renewed += report.renewed
+        progress(renewed, report.remaining)
+        if not report.remaining or (report.complete and not report.renewed):
+            return replace(report, renewed=renewed)
+
+
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
+def _progress() -> Iterator[Progress]:
     """A line on stderr that says how far it is; nothing where nobody watches."""
     if not sys.stderr.isatty() or output.wants_json():
         yield lambda renewed, remaining: None
@@ -83,7 +97,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
     with Console(stderr=True).status("Counting what is to be put under the active key") as status:
         yield lambda renewed, remaining: status.update(
-            f"Put {renewed:,} rows under the active key, {remaining:,} remain"
+            f"Put {renewed:,} rows under the active key, {remaining:,} remain under others"
         )
 
 
