@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.cli.runner import holdfast
 from tests.keys.support import NEW, NEW_ID, OLD_ID
+from tests.support.node import within
 from tests.support.serving import serving
 from tests.support.world import KEY
 
@@ -41,6 +42,19 @@ async def test_the_same_commands_on_the_machine_and_against_a_server(database_ur
             (NEW_ID, "active"),
             (OLD_ID, "draining"),
         ]
+        early = await asyncio.to_thread(holdfast, "keys", "retire", OLD_ID, environ=there)
+        assert early.code == 5, early
+        rewrapped = await asyncio.to_thread(holdfast, "keys", "rewrap", environ=there)
+        assert (rewrapped.code, rewrapped.stdout) == (0, ""), rewrapped
+        assert "0 remain under others." in rewrapped.stderr
+
+        async def retired() -> bool:
+            return (await asyncio.to_thread(holdfast, "keys", "retire", OLD_ID, environ=there)).code == 0
+
+        await within(20, retired)
+        shown = await asyncio.to_thread(holdfast, "keys", "status", environ=there)
+        assert shown.stdout.splitlines()[2].split()[:2] == [OLD_ID, "retired"]
+        assert "tokens are signed with it" in shown.stderr
         refused = await asyncio.to_thread(holdfast, "keys", "activate", "f" * 16, environ=there)
         assert (refused.code, refused.stdout) == (8, ""), refused
         health = await asyncio.to_thread(holdfast, "health", "--json", environ=there)

@@ -4,7 +4,6 @@ from typing import Final
 
 from holdfast.domain.keys import KeyState, RewrapReport
 from holdfast.ports import Clock, KeyStore
-from holdfast.service.crashpoints import Crashpoint, no_crash
 
 BATCH: Final = 200
 """Rows in one transaction, which others wait for at most: some ten milliseconds."""
@@ -15,17 +14,12 @@ BUDGET_S: Final = 2.0
 NAMED: Final = 100
 """Damaged rows that a report names."""
 
-REWRAP_CRASH_POINTS: Final = ("batch stored",)
-
 
 class Rewrapping:
-    """What is done is to be seen in the rows themselves: whoever goes on needs no other memory.
+    """What is done is to be seen in the rows themselves: whoever goes on needs no other memory."""
 
-    ``crashpoint`` is called with the name of each point as it is passed.
-    """
-
-    def __init__(self, store: KeyStore, clock: Clock, crashpoint: Crashpoint = no_crash) -> None:
-        self._store, self._clock, self._crashpoint = store, clock, crashpoint
+    def __init__(self, store: KeyStore, clock: Clock) -> None:
+        self._store, self._clock = store, clock
 
     async def run(self) -> RewrapReport:
         """Go over the rows once, or as far as the time goes."""
@@ -35,7 +29,6 @@ class Rewrapping:
         while not complete and self._clock.monotonic() - began < BUDGET_S:
             batch_began = self._clock.monotonic()
             batch = await self._store.rewrap(draining, position, BATCH)
-            self._crashpoint("batch stored")
             renewed += batch.renewed
             damaged += [f"{each.place} {each.row}" for each in batch.damaged]
             position, complete = batch.position, batch.position is None

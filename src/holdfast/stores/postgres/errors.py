@@ -26,6 +26,8 @@ _AWAY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # A row under a retired key: this node hears of the active one within a second.
+    asyncpg.ObjectNotInPrerequisiteStateError,
     # The role's password, its rights or the database itself were changed under us.
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,

@@ -1,0 +1,176 @@
+"""What is sealed under a draining key comes under the active one, all of it, and then the old key can go."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+
+from holdfast.domain.keys import KeyState
+from holdfast.domain.policy import AccessContext, Caller
+from holdfast.errors import BackendUnavailable, Conflict, IntegrityFailure, RotationFailed, StartupError
+from holdfast.service.manager import SecretsService
+from tests.keys.support import BOTH, NEW, NEW_ID, OLD_ID, node
+from tests.rotation.target import Target, TargetHandler
+from tests.support.node import ALICE, audit, opened, rows
+from tests.support.postgres import execute
+
+WRITER = AccessContext(user_id="writer")
+
+
+async def everything(service: SecretsService) -> pyotp.TOTP:
+    """Leave something in every column that is sealed or attested; returns the app of Alice's second factor."""
+    for number in range(3):
+        await service.set_secret("k", f"v{number}")
+    await service.set_secret("gone", "g")
+    await service.delete_secret("gone")
+    await service.grant_access("*", "writer", ["get", "set"])
+    await service.access.assign_role("alice", "reader", "*")
+    await service.set_secret("once", "o", idempotency_key="key-1", context=WRITER)
+    await service.identities.add("alice", "person")
+    await service.identities.set_groups("alice", ["staff"])
+    enrolment = await service.identities.totp.enrol(context=ALICE)
+    app = pyotp.TOTP(parse_qs(urlsplit(enrolment.uri).query)["secret"][0])
+    await service.identities.totp.confirm(app.at(service.now()), context=ALICE)
+    await service.identities.add("bob", "person")
+    await service.identities.totp.enrol("bob")
+    await service.audit.public_keys()
+    target = Target("first")
+    target.faults = ["refuse"] * 3
+    await service.set_secret("db-password", "first")
+    service.register_rotation_handler("db-password", TargetHandler(target))
+    with suppress(RotationFailed):
+        await service.rotate_secret("db-password")
+    return app
+
+
+async def rewrapped(service: SecretsService) -> int:
+    """Go on until no more can be done; returns how many rows remain."""
+    while True:
+        report = await service.keys.rewrap()
+        if report.complete and not report.renewed:
+            return report.remaining
+
+
+async def test_i16_every_kind_of_row_is_rewrapped_and_the_old_key_can_go(database_url: str, data_folder: Path) -> None:
+    async with node(database_url, data_folder) as service:
+        app = await everything(service)
+        token = await service.tokens.create("alice")
+        secret = await service.add_client("writer")
+        (status,) = (key for key in (await service.keys.status()).keys if key.key_id == OLD_ID)
+        assert all(status.rows.values())
+        assert len(status.rows) == 11, "something in every column"
+        await service.keys.activate(NEW_ID)
+        with pytest.raises(Conflict, match=r"1 in audit_keys.sealed_key.*`holdfast keys rewrap`"):
+            await service.keys.retire(OLD_ID)
+        assert await rewrapped(service) == 0
+        report = await service.keys.retire(OLD_ID)
+        assert [(key.key_id, key.state) for key in report.keys] == [
+            (NEW_ID, KeyState.ACTIVE),
+            (OLD_ID, KeyState.RETIRED),
+        ]
+    async with node(database_url, data_folder, encryption_key=NEW, decryption_keys=()) as service:
+        assert [(await service.get_secret_version("k", number)).value for number in (1, 2, 3)] == ["v0", "v1", "v2"]
+        await service.recover_secret("gone")
+        assert (await service.get_secret("gone", context=ALICE)).value == "g"
+        again = await service.set_secret("once", "o", idempotency_key="key-1", context=WRITER)
+        assert again.version == 1, "the answer to the request before"
+        code = app.at(service.now().timestamp() + 30)
+        await service.identities.verify_totp(code, context=ALICE)
+        assert isinstance(await service.authenticate_client("writer", secret), Caller)
+        assert await service.tokens.renew(token.record.id)
+        assert await service.audit.public_keys()
+        target = Target("first")
+        service.register_rotation_handler("db-password", TargetHandler(target))
+        await execute(database_url, "UPDATE rotation_runs SET next_attempt_at = now(), lease_until = NULL")
+        assert (await service.rotations.resume("db-password")).version == 2
+        assert target.accepted[-1] == (await service.get_secret("db-password")).value
+    assert ("system", "keys.retire", True, None, None, None) in await audit(database_url, "*")
+
+
+async def test_i16_what_is_not_genuine_is_not_blessed(database_url: str, tmp_path: Path) -> None:
+    """Edited rows keep the seal that shows it, are named, and keep the old key from going."""
+    async with node(database_url, tmp_path) as service:
+        await everything(service)
+        await service.keys.activate(NEW_ID)
+        await execute(
+            database_url,
+            "UPDATE secret_access_control SET permissions = '{get,set,delete,purge}'",
+            "UPDATE role_assignments SET subject = 'mallory'",
+            "UPDATE identities SET disabled_at = now() WHERE name = 'alice'",
+            "UPDATE secrets_vault SET version_id = repeat('0', 32) WHERE secret_name = 'k'",
+            "UPDATE rotation_runs SET from_version = 7",
+            "UPDATE secret_versions SET wrapped_key = overlay(wrapped_key placing 'AAAA' FROM 5) WHERE version = 2",
+        )
+        sealed = "SELECT attestation FROM secret_access_control UNION ALL SELECT attestation FROM role_assignments"
+        before = await rows(database_url, sealed)
+        report = await service.keys.rewrap()
+        places = sorted({each.partition(" ")[0] for each in report.damaged})
+        assert places == [
+            "identities.attestation",
+            "role_assignments.attestation",
+            "rotation_runs.candidate",
+            "secret_access_control.attestation",
+            "secret_versions.wrapped_key",
+            "secrets_vault.attestation",
+        ]
+        assert await rows(database_url, sealed) == before
+        with pytest.raises(Conflict, match="still sealed under"):
+            await service.keys.retire(OLD_ID)
+        with pytest.raises(IntegrityFailure):
+            await service.get_secret("k")
+
+
+async def test_i16_a_straggler_is_found_before_the_key_goes(database_url: str, tmp_path: Path) -> None:
+    """A node that has not heard yet seals under the old key, even while that is being retired."""
+    async with node(database_url, tmp_path / "1") as service, opened(database_url, tmp_path / "2", **BOTH) as inside:
+        late = inside.service
+        await inside.parts.feed.stop()
+        await service.keys.activate(NEW_ID)
+        assert await rewrapped(service) == 0
+        await late.set_secret("straggler", "v")
+        with pytest.raises(Conflict, match="1 in secrets_vault.attestation, 1 in secrets_vault.wrapped_key"):
+            await service.keys.retire(OLD_ID)
+        assert await rewrapped(service) == 0
+        writes = [asyncio.create_task(late.set_secret(f"race-{number}", "v")) for number in range(20)]
+        while True:
+            try:
+                await service.keys.retire(OLD_ID)
+                break
+            except Conflict:
+                await rewrapped(service)
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+        with pytest.raises(BackendUnavailable):
+            await late.set_secret("too-late", "v")
+    assert {type(outcome) for outcome in outcomes if isinstance(outcome, Exception)} <= {BackendUnavailable}
+    async with node(database_url, tmp_path / "1", encryption_key=NEW, decryption_keys=()) as service:
+        for number, outcome in enumerate(outcomes):
+            if not isinstance(outcome, BaseException):
+                assert (await service.get_secret(f"race-{number}")).value == "v"
+
+
+async def test_only_a_key_that_drains_is_retired(database_url: str, tmp_path: Path) -> None:
+    async with node(database_url, tmp_path) as service:
+        for key_id in (OLD_ID, NEW_ID):
+            with pytest.raises(Conflict, match="does not drain"):
+                await service.keys.retire(key_id)
+        await service.keys.activate(NEW_ID)
+        assert await rewrapped(service) == 0
+        await service.keys.retire(OLD_ID)
+        with pytest.raises(Conflict, match="is retired, and never seals again"):
+            await service.keys.activate(OLD_ID)
+    with pytest.raises(StartupError, match=NEW_ID):
+        await node(database_url, tmp_path, decryption_keys=()).initialize()
+
+
+async def test_a_key_becomes_active_again_as_long_as_it_is_not_retired(database_url: str, tmp_path: Path) -> None:
+    async with node(database_url, tmp_path) as service:
+        await service.set_secret("k", "v")
+        for key_id in (NEW_ID, OLD_ID):
+            await service.keys.activate(key_id)
+            assert await rewrapped(service) == 0
+        assert (await service.keys.retire(NEW_ID)).keys[0].key_id == OLD_ID
+    async with node(database_url, tmp_path, decryption_keys=()) as service:
+        assert (await service.get_secret("k")).value == "v"
