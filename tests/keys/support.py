@@ -11,7 +11,7 @@ from tests.support.world import KEY
 
 NEW = base64.b64encode(bytes(range(100, 132))).decode()
 OLD_ID, NEW_ID = RingKey(parse_key(KEY)).id, RingKey(parse_key(NEW)).id
-BOTH = {"encryption_key": KEY, "decryption_keys": (NEW,)}
+BOTH: dict[str, Any] = {"encryption_key": KEY, "decryption_keys": (NEW,)}
 
 
 def node(dsn: str, folder: Path, *, background: bool = False, **settings: Any) -> SecretsService:

@@ -131,7 +131,7 @@ async def test_i16_a_straggler_is_found_before_the_key_goes(database_url: str, t
         await service.keys.activate(NEW_ID)
         assert await rewrapped(service) == 0
         await late.set_secret("straggler", "v")
-        with pytest.raises(Conflict, match="1 in secrets_vault.attestation, 1 in secrets_vault.wrapped_key"):
+        with pytest.raises(Conflict, match=r"1 in secrets_vault\.attestation, 1 in secrets_vault\.wrapped_key"):
             await service.keys.retire(OLD_ID)
         assert await rewrapped(service) == 0
         writes = [asyncio.create_task(late.set_secret(f"race-{number}", "v")) for number in range(20)]

@@ -50,7 +50,7 @@ class PostgresEmergency:
         if row is None:
             return None
         votes = await self._connection.fetch(self._sql["votes"], [request_id])
-        return _request_of(row, list(map(_vote_of, votes)))
+        return request_of(row, list(map(vote_of, votes)))
 
     async def recent(self, requester: str, since: timedelta) -> int:
         """See the port."""
@@ -209,12 +209,12 @@ class PostgresBreakGlass:
             reads = await connection.fetch(self._sql["reads"], numbers) if rows else []
             now = await connection.fetchval(self._sql["now"])
         by_request: defaultdict[int, list[Vote]] = defaultdict(list)
-        for vote in map(_vote_of, votes):
+        for vote in map(vote_of, votes):
             by_request[vote.request_id].append(vote)
         read: defaultdict[int, list[SecretName]] = defaultdict(list)
         for each in reads:
             read[each["request_id"]].append(SecretName(each["secret_name"]))
-        return [replace(_request_of(row, by_request[row["id"]]).at(now), read=tuple(read[row["id"]])) for row in rows]
+        return [replace(request_of(row, by_request[row["id"]]).at(now), read=tuple(read[row["id"]])) for row in rows]
 
     async def code_sets(self) -> list[CodeSet]:
         """See the port."""
@@ -238,7 +238,8 @@ class PostgresBreakGlass:
             return EmergencyTotals(**await connection.fetchrow(self._sql["totals"]))
 
 
-def _request_of(row: Mapping[str, Any], votes: Sequence[Vote]) -> EmergencyRequest:
+def request_of(row: Mapping[str, Any], votes: Sequence[Vote]) -> EmergencyRequest:
+    """The request that a row describes."""
     return EmergencyRequest(
         permissions=frozenset(Permission(each) for each in row["permissions"] if each in set(Permission)),
         state=RequestState(row["state"]),
@@ -247,7 +248,8 @@ def _request_of(row: Mapping[str, Any], votes: Sequence[Vote]) -> EmergencyReque
     )
 
 
-def _vote_of(row: Mapping[str, Any]) -> Vote:
+def vote_of(row: Mapping[str, Any]) -> Vote:
+    """The vote that a row describes."""
     return Vote(
         request_id=row["request_id"],
         voter=row["voter"],
@@ -258,20 +260,25 @@ def _vote_of(row: Mapping[str, Any]) -> Vote:
     )
 
 
+def codes_of(row: Mapping[str, Any]) -> CodeSet:
+    """The set of recovery codes that a row describes."""
+    return CodeSet(
+        id=row["id"],
+        pattern=row["pattern"],
+        threshold=row["threshold"],
+        hashes=tuple(row["hashes"]),
+        used=frozenset(row["used"]),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+    )
+
+
 def _genuine_codes(rows: Sequence[Mapping[str, Any]], sealer: Sealer) -> list[CodeSet]:
     """The sets that were made here. One that was not is as good as none: its codes open nothing."""
     found = []
     for row in rows:
-        codes = CodeSet(
-            id=row["id"],
-            pattern=row["pattern"],
-            threshold=row["threshold"],
-            hashes=tuple(row["hashes"]),
-            used=frozenset(row["used"]),
-            created_by=row["created_by"],
-            created_at=row["created_at"],
-            last_used_at=row["last_used_at"],
-        )
+        codes = codes_of(row)
         try:
             sealer.verify(codes_facts(codes), row["attestation"])
         except (IntegrityFailure, KeyUnavailable):

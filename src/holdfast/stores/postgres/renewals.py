@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from holdfast.errors import IntegrityFailure
-from holdfast.ports import Sealer
+from holdfast.ports import Sealer, codes_facts, request_facts, vote_facts
 from holdfast.ports.places import (
     AUDIT_KEY,
     CANDIDATE,
@@ -24,6 +24,7 @@ from holdfast.ports.places import (
     request_place,
     totp_place,
 )
+from holdfast.stores.postgres.break_glass import codes_of, request_of, vote_of
 from holdfast.stores.postgres.grants import rule_of
 from holdfast.stores.postgres.identities import standing_of
 from holdfast.stores.postgres.rows import head_of
@@ -60,11 +61,11 @@ def _data_key(row: Row, sealer: Sealer) -> tuple[Any, ...]:
     return key_id, b64encode(wrapped).decode()
 
 
-def _attested(thing: Callable[[Row], Any]) -> Renew:
+def _attested(facts_of: Callable[[Row], bytes]) -> Renew:
     def renew(row: Row, sealer: Sealer) -> tuple[Any, ...]:
-        found = thing(row)
-        sealer.verify(found.facts(), found.attestation)
-        return (sealer.attest(found.facts()),)
+        facts = facts_of(row)
+        sealer.verify(facts, row["attestation"])
+        return (sealer.attest(facts),)
 
     return renew
 
@@ -106,11 +107,27 @@ RENEWALS: Final = (
         renew=_data_key,
     ),
     Renewal(columns=("secrets_vault.wrapped_key",), renew=_data_key),
-    Renewal(columns=("secrets_vault.attestation",), renew=_attested(head_of)),
-    Renewal(columns=("secret_access_control.attestation",), renew=_attested(rule_of)),
-    Renewal(columns=("role_assignments.attestation",), renew=_attested(rule_of)),
+    Renewal(columns=("secrets_vault.attestation",), renew=_attested(lambda row: head_of(row).facts())),
+    Renewal(columns=("secret_access_control.attestation",), renew=_attested(lambda row: rule_of(row).facts())),
+    Renewal(columns=("role_assignments.attestation",), renew=_attested(lambda row: rule_of(row).facts())),
+    Renewal(
+        columns=("break_glass_requests.attestation",),
+        renew=_attested(lambda row: request_facts(request_of(row, ()))),
+    ),
+    Renewal(
+        columns=("break_glass_votes.attestation",),
+        keys=("request_id", "voter"),
+        start=(0, ""),
+        renew=_attested(lambda row: vote_facts(vote_of(row))),
+    ),
+    Renewal(columns=("break_glass_grants.attestation",), renew=_attested(lambda row: rule_of(row).facts())),
+    Renewal(columns=("break_glass_codes.attestation",), renew=_attested(lambda row: codes_facts(codes_of(row)))),
     Renewal(columns=("identities.attestation", "identities.totp_secret"), renew=_identity),
-    Renewal(columns=("api_tokens.attestation",), renew=_attested(stored_token_of), start=(_NO_UUID,)),
+    Renewal(
+        columns=("api_tokens.attestation",),
+        renew=_attested(lambda row: stored_token_of(row).facts()),
+        start=(_NO_UUID,),
+    ),
     Renewal(columns=("audit_keys.sealed_key",), keys=("key_id",), start=("",), renew=_audit_key),
     Renewal(columns=("rotation_runs.candidate",), renew=_candidate, start=(_NO_UUID,)),
     Renewal(

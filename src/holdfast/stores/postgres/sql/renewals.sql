@@ -88,3 +88,34 @@ ORDER BY user_id, idempotency_key LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: put_idempotency_records_fingerprint
 UPDATE idempotency_records SET fingerprint = $3 WHERE user_id = $1 AND idempotency_key = $2
+
+-- name: break_glass_requests_attestation
+SELECT * FROM break_glass_requests WHERE split_part(attestation, '.', 2) = ANY ($1::text[]) AND id > $3
+ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: put_break_glass_requests_attestation
+UPDATE break_glass_requests SET attestation = $2 WHERE id = $1
+
+-- name: break_glass_votes_attestation
+SELECT * FROM break_glass_votes
+WHERE split_part(attestation, '.', 2) = ANY ($1::text[]) AND (request_id, voter) > ($3, $4)
+ORDER BY request_id, voter LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: put_break_glass_votes_attestation
+UPDATE break_glass_votes SET attestation = $3 WHERE request_id = $1 AND voter = $2
+
+-- name: break_glass_grants_attestation
+SELECT 'break-glass' AS kind, id, subject, pattern, permissions AS terms, granted_by, granted_at, expires_at,
+       incarnation, attestation, NULL::uuid AS living
+FROM break_glass_grants WHERE split_part(attestation, '.', 2) = ANY ($1::text[]) AND id > $3
+ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: put_break_glass_grants_attestation
+UPDATE break_glass_grants SET attestation = $2 WHERE id = $1
+
+-- name: break_glass_codes_attestation
+SELECT * FROM break_glass_codes WHERE split_part(attestation, '.', 2) = ANY ($1::text[]) AND id > $3
+ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: put_break_glass_codes_attestation
+UPDATE break_glass_codes SET attestation = $2 WHERE id = $1

@@ -700,3 +700,12 @@ CREATE TABLE break_glass_codes (
     last_used_at TIMESTAMPTZ,
     attestation  TEXT NOT NULL DEFAULT ''
 );
+
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON break_glass_requests
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON break_glass_votes
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON break_glass_grants
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON break_glass_codes
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');

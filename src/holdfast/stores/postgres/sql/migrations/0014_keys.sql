@@ -71,3 +71,11 @@ CREATE TRIGGER retired_candidate AFTER INSERT OR UPDATE OF candidate ON rotation
     FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('candidate');
 CREATE TRIGGER retired_fingerprint AFTER INSERT OR UPDATE OF fingerprint ON idempotency_records
     FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('fingerprint');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON break_glass_requests
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON break_glass_votes
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON break_glass_grants
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON break_glass_codes
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
