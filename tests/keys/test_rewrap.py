@@ -8,10 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import pyotp
 import pytest
 
+from holdfast.domain.break_glass import RequestState
 from holdfast.domain.keys import KeyState
 from holdfast.domain.policy import AccessContext, Caller
 from holdfast.errors import BackendUnavailable, Conflict, IntegrityFailure, RotationFailed, StartupError
 from holdfast.service.manager import SecretsService
+from tests.break_glass.support import ANN, BEN, ERIN, SECRET, VALUE, asked, granted, prepare
 from tests.keys.support import BOTH, NEW, NEW_ID, OLD_ID, node
 from tests.rotation.target import Target, TargetHandler
 from tests.support.node import ALICE, audit, opened, rows
@@ -43,6 +45,10 @@ async def everything(service: SecretsService) -> pyotp.TOTP:
     service.register_rotation_handler("db-password", TargetHandler(target))
     with suppress(RotationFailed):
         await service.rotate_secret("db-password")
+    await prepare(service)
+    await granted(service)
+    waiting = await asked(service, "k")
+    await service.break_glass.approve(waiting.id, context=ANN)
     return app
 
 
@@ -59,9 +65,10 @@ async def test_i16_every_kind_of_row_is_rewrapped_and_the_old_key_can_go(databas
         app = await everything(service)
         token = await service.tokens.create("alice")
         secret = await service.add_client("writer")
+        codes = await service.break_glass.codes.create()
         (status,) = (key for key in (await service.keys.status()).keys if key.key_id == OLD_ID)
         assert all(status.rows.values())
-        assert len(status.rows) == 11, "something in every column"
+        assert len(status.rows) == 15, "something in every column"
         await service.keys.activate(NEW_ID)
         with pytest.raises(Conflict, match=r"1 in audit_keys.sealed_key.*`holdfast keys rewrap`"):
             await service.keys.retire(OLD_ID)
@@ -82,6 +89,11 @@ async def test_i16_every_kind_of_row_is_rewrapped_and_the_old_key_can_go(databas
         assert isinstance(await service.authenticate_client("writer", secret), Caller)
         assert await service.tokens.renew(token.record.id)
         assert await service.audit.public_keys()
+        assert (await service.get_secret(SECRET, context=ERIN)).value == VALUE, "by break-glass"
+        (waiting,) = [each for each in await service.break_glass.list() if each.pattern == "k"]
+        assert (await service.break_glass.approve(waiting.id, context=BEN)).state is RequestState.APPROVED
+        again = await asked(service, "once")
+        assert (await service.break_glass.redeem(again.id, codes.codes[:2], context=ERIN)).id == again.id
         target = Target("first")
         service.register_rotation_handler("db-password", TargetHandler(target))
         await execute(database_url, "UPDATE rotation_runs SET next_attempt_at = now(), lease_until = NULL")
@@ -98,17 +110,22 @@ async def test_i16_what_is_not_genuine_is_not_blessed(database_url: str, tmp_pat
         await execute(
             database_url,
             "UPDATE secret_access_control SET permissions = '{get,set,delete,purge}'",
-            "UPDATE role_assignments SET subject = 'mallory'",
+            "UPDATE role_assignments SET subject = 'mallory' WHERE role = 'reader'",
+            "UPDATE break_glass_requests SET requester = 'mallory' WHERE pattern = 'k'",
             "UPDATE identities SET disabled_at = now() WHERE name = 'alice'",
             "UPDATE secrets_vault SET version_id = repeat('0', 32) WHERE secret_name = 'k'",
             "UPDATE rotation_runs SET from_version = 7",
             "UPDATE secret_versions SET wrapped_key = overlay(wrapped_key placing 'AAAA' FROM 5) WHERE version = 2",
         )
-        sealed = "SELECT attestation FROM secret_access_control UNION ALL SELECT attestation FROM role_assignments"
+        sealed = (
+            "SELECT attestation FROM secret_access_control UNION ALL "
+            "SELECT attestation FROM role_assignments WHERE role = 'reader'"
+        )
         before = await rows(database_url, sealed)
         report = await service.keys.rewrap()
         places = sorted({each.partition(" ")[0] for each in report.damaged})
         assert places == [
+            "break_glass_requests.attestation",
             "identities.attestation",
             "role_assignments.attestation",
             "rotation_runs.candidate",
