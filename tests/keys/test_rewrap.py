@@ -92,8 +92,8 @@ async def test_i16_every_kind_of_row_is_rewrapped_and_the_old_key_can_go(databas
         assert (await service.get_secret(SECRET, context=ERIN)).value == VALUE, "by break-glass"
         (waiting,) = [each for each in await service.break_glass.list() if each.pattern == "k"]
         assert (await service.break_glass.approve(waiting.id, context=BEN)).state is RequestState.APPROVED
-        again = await asked(service, "once")
-        assert (await service.break_glass.redeem(again.id, codes.codes[:2], context=ERIN)).id == again.id
+        anew = await asked(service, "once")
+        assert (await service.break_glass.redeem(anew.id, codes.codes[:2], context=ERIN)).id == anew.id
         target = Target("first")
         service.register_rotation_handler("db-password", TargetHandler(target))
         await execute(database_url, "UPDATE rotation_runs SET next_attempt_at = now(), lease_until = NULL")
