@@ -328,6 +328,8 @@ def test_repr_masks_every_secret() -> None:
         "HOLDFAST_METRICS_TOKEN": "c4n4ry" * 6,
         "HOLDFAST_SMTP_URL": "smtps://me:c4n4ry@mail.example",
         "HOLDFAST_NOTICE_CHANNELS": "chat=slack:https://hooks.slack.com/c4n4ry",
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=c4n4ry",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=c4n4ry",
     }
     others = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "HOLDFAST_MAIL_FROM": "holdfast@example.com"}
     settings = Settings.from_environ({**DATABASE, **secrets, **others})

@@ -68,12 +68,14 @@ class ScriptedVault:
     """A vault with a token endpoint. ``model`` is what it holds; ``calls`` counts authenticated requests.
 
     ``ahead``: how far its clock is.
+    ``parents``: the ``traceparent`` of each, empty where there was none.
     """
 
     def __init__(self, clock: Clock | None = None, *, newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
         self._newest_tls = newest_tls
         self.model = VaultModel(clock or SystemClock())
         self.calls: Counter[str] = Counter()
+        self.parents: list[str] = []
         self.token_lifetime_s = 3600
         self.ahead = timedelta()
         self._tokens: set[str] = set()
@@ -223,6 +225,7 @@ class ScriptedVault:
         self, request: web.Request, operation: str, run: Callable[[], tuple[int, Any]]
     ) -> web.StreamResponse:
         self.calls[operation] += 1
+        self.parents.append(request.headers.get("traceparent", ""))
         fault = self._faults[operation].popleft() if self._faults[operation] else None
         if fault is None:
             return _reply(*_outcome(run))

@@ -11,6 +11,7 @@ from holdfast.bootstrap.background import background, presence_of
 from holdfast.bootstrap.facade import use_cases
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.storage import key_ring, open_database, open_installation
+from holdfast.bootstrap.tracing import start_tracing
 from holdfast.config import Settings
 from holdfast.resilience.correlation import correlate
 from holdfast.resilience.tasks import stopped
@@ -36,6 +37,8 @@ class Node:
             StartupError: this node cannot serve.
         """
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        if self._background:
+            start_tracing(stack, self._settings, self._recorder)
         database = await open_database(stack, self._settings, self._pool, self.ring)
         parts = Parts(self._settings, self.ring, database, await open_installation(database, self.ring), self._recorder)
         stack.push_async_callback(parts.close)

@@ -117,7 +117,7 @@ def open_replica(
         retention=timedelta(days=settings.retention_days),
     )
     applier = Applier(ledger=ledger, sealer=sealer, primary=primary, adopter=adopter, clock=clock)
-    replicator = Replicator(journal=journal, applier=applier, adopter=adopter, clock=clock)
+    replicator = Replicator(journal=journal, applier=applier, adopter=adopter, clock=clock, tracing=telemetry.tracing)
     return Replica(
         vault=vault,
         primary=primary,

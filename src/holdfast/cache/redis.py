@@ -25,7 +25,7 @@ from holdfast.cache.cooldown import CoolDown
 from holdfast.cache.tombstones import Tombstones
 from holdfast.domain.names import SecretName
 from holdfast.errors import ConfigurationError, StartupError
-from holdfast.ports import CacheEntry
+from holdfast.ports import CacheEntry, Side, traced
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -85,9 +85,11 @@ class RedisCache:
     async def get(self, name: SecretName) -> CacheEntry | None:
         """Return the entry, or None: not there, not ours, too large, invalidated, or Redis does not answer."""
         last = _HEADER_BYTES + MAX_ENTRY_BYTES  # one byte more than an entry may have
-        found = await self._attempt(lambda: self._client.getrange(self._prefix + name, 0, last))
-        entry = _decode(found)
-        return entry if entry is not None and entry.revision >= self._tombstones.floor(name) else None
+        with traced("redis.get", Side.CLIENT, system="redis") as span:
+            entry = _decode(await self._attempt(lambda: self._client.getrange(self._prefix + name, 0, last)))
+            kept = entry if entry is not None and entry.revision >= self._tombstones.floor(name) else None
+            span.note(found=kept is not None)
+        return kept
 
     async def put(self, name: SecretName, entry: CacheEntry, ttl: timedelta) -> None:
         """Keep an entry for ``ttl``, give or take a tenth, unless a higher revision is known here or there."""

@@ -9,6 +9,7 @@ from typing import Final
 import aiohttp
 
 from holdfast.outbound.targets import PublicAddresses, origin_of, permitted
+from holdfast.ports import carried
 
 TIMEOUT_S: Final = 30.0
 """For one message with its answer, a lookup of the address included; half of what a step of a rotation may take."""
@@ -64,7 +65,7 @@ async def call(
         ValueError: the URL may not be called; the text says why, as the rest of a sentence.
         NoAnswerError: there was no answer within the time.
     """
-    target = permitted(url, allowed)
+    target, told = permitted(url, allowed), {**headers, **carried()}
     resolver = None if origin_of(target) in allowed else PublicAddresses()
     try:
         async with (
@@ -74,7 +75,7 @@ async def call(
                 trust_env=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
             ) as session,
-            session.request(method, target.geturl(), data=body, headers=headers, allow_redirects=False) as answer,
+            session.request(method, target.geturl(), data=body, headers=told, allow_redirects=False) as answer,
         ):
             return Answer(answer.status, await _read(answer, longest))
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

@@ -69,11 +69,13 @@ from holdfast.ports.rotation import (
 )
 from holdfast.ports.sealing import Sealer
 from holdfast.ports.telemetry import SILENCE, Reading, Silence, Telemetry
+from holdfast.ports.tracing import UNTRACED, Side, Span, Tracing, carried, rooted, traced
 from holdfast.ports.trail import AuditSearch, CheckpointStore, Outlet, Signing, StreamState, StreamStore
 from holdfast.ports.vault import Vault, VaultVersion
 
 __all__ = [
     "SILENCE",
+    "UNTRACED",
     "AuditArchive",
     "AuditLog",
     "AuditSearch",
@@ -135,10 +137,12 @@ __all__ = [
     "SealedValue",
     "Sealer",
     "Shape",
+    "Side",
     "Signing",
     "Silence",
     "Snapshot",
     "SnapshotSource",
+    "Span",
     "Standing",
     "Step",
     "StoredRule",
@@ -156,10 +160,14 @@ __all__ = [
     "TokenStore",
     "TotpOutcome",
     "TotpStore",
+    "Tracing",
     "Vault",
     "VaultTotals",
     "VaultVersion",
+    "carried",
     "codes_facts",
     "request_facts",
+    "rooted",
+    "traced",
     "vote_facts",
 ]

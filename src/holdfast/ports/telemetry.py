@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from holdfast.domain.secret import Source
+from holdfast.ports.tracing import Tracing
 
 
 class Reading(Protocol):
@@ -14,7 +15,14 @@ class Reading(Protocol):
 
 
 class Telemetry(Protocol):
-    """Hears of what happens: no names, no identities, no values."""
+    """Hears of what happens: no names, no identities, no values.
+
+    ``tracing``: who keeps spans, if somebody does.
+    """
+
+    @property
+    def tracing(self) -> Tracing | None:
+        """See above."""
 
     def reading(self) -> AbstractContextManager[Reading]:
         """Enter as a read begins; what leaves it is how the read ended."""
@@ -48,6 +56,8 @@ class _Unheard:
 
 class Silence:
     """The telemetry of whoever has none."""
+
+    tracing: Tracing | None = None
 
     def __init__(self) -> None:
         self._unheard = _Unheard()

@@ -33,7 +33,7 @@ from holdfast.domain.validation import (
     valid_version,
 )
 from holdfast.errors import InvalidInput, StartupError, Unauthenticated
-from holdfast.ports import SILENCE, BackendHealth, ClientRecord, Clock, NodeRecord, RotationHandler, Telemetry
+from holdfast.ports import SILENCE, BackendHealth, ClientRecord, Clock, NodeRecord, RotationHandler, Telemetry, Tracing
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.clients import Clients
 from holdfast.service.access.control import AccessControl
@@ -150,6 +150,11 @@ class SecretsService:
         if self._started is None:
             raise StartupError("The service is not running: call `await service.initialize()` first, or `async with`.")
         return self._started
+
+    @property
+    def tracing(self) -> Tracing | None:
+        """Who keeps spans of what is done here, if somebody does."""
+        return self._use.telemetry.tracing
 
     @property
     def audit(self) -> Audit:

@@ -3,14 +3,17 @@
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from time import perf_counter
 from types import TracebackType
 from typing import Final, Self
 
 from holdfast.domain.secret import Source
 from holdfast.errors import BackendUnavailable, HoldfastError
+from holdfast.ports import Reading, Side, Tracing
 from holdfast.telemetry.cells import PLACES, Cells, Row
 from holdfast.telemetry.table import BUCKETS_MS, METRICS, Kind
+from holdfast.telemetry.traced import Traced
 
 _ANSWERED: Final = {source: PLACES["secrets_get_success", source.value] for source in Source}
 _DURATIONS: Final = {source: PLACES["secrets_get_duration_ms", source.value] for source in Source}
@@ -70,19 +73,26 @@ class _Writing:
 
 
 class Recorder:
-    """The ``Telemetry`` that counts into cells."""
+    """The ``Telemetry`` that counts into cells. ``tracing`` is set once, before it is used."""
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
+        self.tracing: Tracing | None = None
         self.show({})
 
-    def reading(self) -> _Reading:
+    def reading(self) -> AbstractContextManager[Reading]:
         """See the port."""
-        return _Reading(self.cells.own)
+        counted = _Reading(self.cells.own)
+        return counted if self.tracing is None else Traced(counted, self.tracing.span("read", Side.INSIDE, {}))
 
-    def writing(self) -> _Writing:
+    def writing(self) -> AbstractContextManager[object]:
         """See the port."""
-        return _Writing(self.cells.own)
+        counted = _Writing(self.cells.own)
+        return counted if self.tracing is None else Traced(counted, self.tracing.span("write", Side.INSIDE, {}))
+
+    def span_dropped(self, reason: str) -> None:
+        """A span was not sent: the queue was full, or the collector did not take it."""
+        self._count("holdfast_spans_dropped", reason)
 
     def rotation_ended(self, *, succeeded: bool) -> None:
         """See the port."""

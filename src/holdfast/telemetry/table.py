@@ -69,4 +69,11 @@ METRICS: Final = (
     Metric("holdfast_audit_batches", Kind.COUNTER, "Batches they were made durable in."),
     Metric("holdfast_rotations_open", Kind.HIGHEST, "Rotations begun and not over; 1000 stands for more, too."),
     Metric("holdfast_rotations_overdue", Kind.HIGHEST, "Rotations due and not begun; 1000 stands for more, too."),
+    Metric(
+        "holdfast_spans_dropped",
+        Kind.COUNTER,
+        "Spans that were not sent: the queue was full, or the collector did not take them.",
+        "reason",
+        ("full", "refused"),
+    ),
 )

@@ -23,6 +23,7 @@ from holdfast.web.exchange import ASGIApp
 from holdfast.web.keyvault import VaultFacts
 from holdfast.web.metrics import Metrics
 from holdfast.web.rates import Rates
+from holdfast.web.traced import TracedApp
 from holdfast.web.v1.cursors import Cursors
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def create_server_app(service: SecretsService, settings: Settings, drain: Drain 
     Raises:
         StartupError: the service is not running.
     """
-    return create_app(server_parts(service, settings, drain or Drain()))
+    app = create_app(server_parts(service, settings, drain or Drain()))
+    return app if service.tracing is None else TracedApp(app, service.tracing)
 
 
 def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> Parts:

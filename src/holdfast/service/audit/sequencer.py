@@ -16,7 +16,7 @@ from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.chain import OPEN, Chain, ChainId, Entry
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
 from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError, OutcomeUnknown
-from holdfast.ports import SILENCE, AuditArchive, AuditSink, Clock, Telemetry
+from holdfast.ports import SILENCE, AuditArchive, AuditSink, Clock, Telemetry, traced
 
 _log: Final = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ class AuditTrail:
         self._records.append(record)
         self._waiters.append(waiter)
         self._start()
-        await waiter
+        with traced("audit"):
+            await waiter
 
     def take_in(self) -> None:
         """Give records that were committed with their change a place in the chain, soon and before those that follow.

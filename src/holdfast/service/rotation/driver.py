@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -31,9 +32,13 @@ from holdfast.ports import (
     RotationHandler,
     RotationStore,
     Sealer,
+    Span,
     Telemetry,
+    rooted,
+    traced,
 )
 from holdfast.ports.places import CANDIDATE, candidate_place
+from holdfast.resilience.correlation import correlation_id
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.rotation.consumers import Adoption
@@ -131,7 +136,8 @@ class RotationDriver:
             retire_by=now + timedelta(days=policy.retire_after_days) if policy and policy.retire_after_days else None,
         )
         rotation = _rotation(run, head, self._mirror.value(head, stored))
-        candidate = value or await self._created(handler, rotation)
+        with traced("rotation.create"):
+            candidate = value or await self._created(handler, rotation)
         self._crashpoint("created")
         sealed = self._sealer.seal_bytes(CANDIDATE, _place(run), candidate.reveal().encode())
         begun = await self._store.begin(run, sealed, self._guard.success(authorized), LEASE)
@@ -147,7 +153,8 @@ class RotationDriver:
         """
         handler = self._handlers.named(run.handler)
         while (step := FORWARD.get(run.phase)) is not None:
-            before, run = run.phase, await self._taken(self._steps[step], run, handler)
+            with traced(f"rotation.{step}"):
+                before, run = run.phase, await self._taken(self._steps[step], run, handler)
             if run.phase is before:
                 break
         return run
@@ -159,7 +166,12 @@ class RotationDriver:
             RotationFailed: the target did not do it. It is tried again later.
             Fenced: somebody else holds the run by now.
         """
-        return await self._taken(self._revoke, run, self._handlers.named(run.handler))
+        with traced("rotation.retire"):
+            return await self._taken(self._revoke, run, self._handlers.named(run.handler))
+
+    def traced(self, trigger: Trigger) -> AbstractContextManager[Span]:
+        """Enter as a rotation is begun or taken up."""
+        return rooted(self._telemetry.tracing, "rotation", trigger=trigger.value, request_id=correlation_id() or "")
 
     async def _taken(self, step: _TakeStep, run: RotationRun, handler: RotationHandler) -> RotationRun:
         """Take one step, or say on the run why it failed."""

@@ -205,8 +205,9 @@ class Rotations:
         trigger: Trigger,
         value: SecretValue | None = None,
     ) -> RotationResult:
-        run = await self._driver.begin(authorized, handler_name, handler, trigger, value)
-        return await self._ended(self._driver.drive(run), run.name)
+        with self._driver.traced(trigger):
+            run = await self._driver.begin(authorized, handler_name, handler, trigger, value)
+            return await self._ended(self._driver.drive(run), run.name)
 
     async def _ended(self, going: Awaitable[RotationRun], name: SecretName) -> RotationResult:
         try:
@@ -219,7 +220,8 @@ class Rotations:
         before = run.phase
         async with self._slots:
             try:
-                run = await self._driver.drive(run)
+                with self._driver.traced(run.trigger):
+                    run = await self._driver.drive(run)
             except Fenced:
                 return None
             except RotationFailed as error:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendRefused, BackendUnavailable, OutcomeUnknown, Throttled
-from holdfast.ports import Clock, Vault, VaultVersion
+from holdfast.ports import Clock, Side, Vault, VaultVersion, traced
 from holdfast.resilience.breaker import BreakerState, CircuitBreaker
 from holdfast.resilience.quota import Quota, QuotaKind
 from holdfast.resilience.retry import RetryPolicy, retry
@@ -203,7 +203,8 @@ class Primary:
             return await call()
 
         try:
-            return await self._lines[line].attempt(name, timeout_s, within_quota)
+            with traced(f"keyvault.{line}", Side.CLIENT):
+                return await self._lines[line].attempt(name, timeout_s, within_quota)
         except Throttled as error:
             if not isinstance(error, _QuotaSpent):
                 self._quota.throttled(kind)

@@ -18,7 +18,7 @@ from holdfast.domain.audit import printable
 from holdfast.domain.intent import Intent
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable, HoldfastError, Throttled, TransitionPending
-from holdfast.ports import Clock, Journal
+from holdfast.ports import Clock, Journal, Tracing, rooted, traced
 from holdfast.resilience.correlation import correlate
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.vault.adoption import Adopter
@@ -70,7 +70,9 @@ class Replicator:
         pause: timedelta = timedelta(seconds=1),
         lease: timedelta = LEASE,
         crashpoint: Crashpoint = no_crash,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._journal, self._applier, self._adopter, self._clock = journal, applier, adopter, clock
         self._deadline_s, self._interval_s, self._concurrency = deadline_s, interval_s, concurrency
         self._pause, self._lease, self._crashpoint = pause, lease, crashpoint
@@ -84,6 +86,12 @@ class Replicator:
         Returns whether this intent is settled. Never raises because a backend is away; a change that is under way
         when the deadline passes goes on without its writer.
         """
+        with traced("replicate") as span:
+            replicated = await self._push(name, intent_id)
+            span.note(replicated=replicated)
+        return replicated
+
+    async def _push(self, name: SecretName, intent_id: UUID) -> bool:
         deadline = self._clock.monotonic() + self._deadline_s
         with suppress(BackendUnavailable):
             while (left_s := deadline - self._clock.monotonic()) > 0:
@@ -146,7 +154,7 @@ class Replicator:
             claimed = await self._journal.claim(limit=1, lease=self._lease)
             if not claimed:
                 break
-            progress = await asyncio.shield(self._fly(claimed[0].name, self._advance(claimed[0], background=True)))
+            progress = await asyncio.shield(self._fly(claimed[0].name, self._replay(claimed[0])))
             settled += progress is Progress.SETTLED
             self._healthy = self._healthy and progress is not Progress.AWAY
         return settled
@@ -167,9 +175,16 @@ class Replicator:
         flight.add_done_callback(landed)
         return flight
 
+    async def _replay(self, intent: Intent) -> Progress:
+        an_id = f"replay:{intent.id}"
+        correlate(an_id)  # of this flight's task, which is of this intent alone
+        facts = {"intent": intent.kind.value, "attempt": intent.attempts}
+        with rooted(self._tracing, "replay", request_id=an_id, **facts) as span:
+            progress = await self._advance(intent, background=True)
+            span.note(progress=progress.name.lower())
+        return progress
+
     async def _advance(self, intent: Intent, *, background: bool) -> Progress:
-        if background:
-            correlate(f"replay:{intent.id}")  # of this flight's task, which is of this intent alone
         until = self._clock.monotonic() + self._lease.total_seconds() - _SENDING_S
         self._crashpoint("claimed")
         try:

@@ -15,7 +15,7 @@ from holdfast.domain.intent import MARKER_TAG, Marker
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import Rejected, SecretNotFound
-from holdfast.ports import VaultVersion
+from holdfast.ports import VaultVersion, carried
 from holdfast.stores.keyvault import answers
 from holdfast.stores.keyvault.credential import TokenSource, open_credential
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
@@ -169,6 +169,7 @@ class KeyVaultStore:
         """Refuse to follow a link to another host, where the SDK would take our token."""
         if _origin(request.http_request.url) != self._origin:
             raise ServiceRequestError("a link of the answer leads to another host")
+        request.http_request.headers.update(carried())
 
     def _look(self, response: PipelineResponse[HttpRequest, AsyncHttpResponse]) -> None:
         """Look at an answer as it came: is a good one of the right shape, did a bad one refuse our token?"""

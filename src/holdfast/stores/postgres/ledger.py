@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretSummary, SecretVersion, State
-from holdfast.ports import Head, StoredVersion
+from holdfast.ports import Head, Side, StoredVersion, traced
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import head_of, stored_of, summary_of, version_of
@@ -23,8 +23,9 @@ class PostgresLedger:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         """See the port."""
-        async with self._database.transaction() as connection:
-            yield PostgresTransaction(connection)
+        with traced("postgresql.transaction", Side.CLIENT, system="postgresql"):
+            async with self._database.transaction() as connection:
+                yield PostgresTransaction(connection)
         self._database.recorded()
 
     @asynccontextmanager
@@ -50,8 +51,9 @@ class PostgresLedger:
 
     async def current(self, name: SecretName) -> tuple[Head, StoredVersion] | None:
         """See the port."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(self._sql["current"], name)
+        with traced("postgresql.read", Side.CLIENT, system="postgresql"):
+            async with self._database.connection() as connection:
+                row = await connection.fetchrow(self._sql["current"], name)
         return (head_of(row), stored_of(row, name, current=True)) if row else None
 
     async def version(self, name: SecretName, version: int | str) -> tuple[Head, StoredVersion | None] | None:
