@@ -13,7 +13,8 @@ from holdfast.domain.secret import RotationPolicy, SecretValue
 from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.ports import Rotation
 from holdfast.rotators.mariadb import MariaDbUser, MariaDbUserPair
-from holdfast.rotators.mysql_wire import account, login_of, native_hash, text
+from holdfast.rotators.mysql_hashes import native_hash
+from holdfast.rotators.mysql_wire import account, login_of, text
 from holdfast.rotators.options import ReadSecret
 from holdfast.rotators.urls import user_url
 from tests.rotation.test_handlers import HOSTILE

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +59,8 @@ def running(
         _wait(process, log, answers)
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its own group; nothing it keeps is needed again
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its own group; nothing it keeps is needed again
         process.wait(timeout=_PATIENCE_S)
 
 

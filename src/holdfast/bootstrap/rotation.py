@@ -110,8 +110,10 @@ def built_in(read_secret: ReadSecret, webhook_targets: Collection[str] = ()) -> 
         from holdfast.rotators.redis_user import RedisUser  # noqa: PLC0415
 
         handlers["redis"] = RedisUser(read_secret)
-    with suppress(ImportError):  # nor to MariaDB
+    with suppress(ImportError):  # nor to MariaDB and MySQL
         from holdfast.rotators.mariadb import MariaDbUser, MariaDbUserPair  # noqa: PLC0415
+        from holdfast.rotators.mysql import MySqlUser  # noqa: PLC0415
 
         handlers |= {"mariadb": MariaDbUser(read_secret), "mariadb-pair": MariaDbUserPair(read_secret)}
+        handlers["mysql"] = MySqlUser(read_secret)
     return handlers

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Final
 
 from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.ports import Rotation, RotationHandler
-from holdfast.rotators.mysql_wire import Login, account, asked, login_of, native_hash, text
+from holdfast.rotators.mysql_hashes import native_hash
+from holdfast.rotators.mysql_wire import Login, account, admin_of, asked, host_of, log_in, login_of, text
 from holdfast.rotators.options import ReadSecret, known, pair_of
 from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
 from holdfast.rotators.random_value import random_value
@@ -61,19 +62,19 @@ class MariaDbUser(RotationHandler):
         """Give it to the user, who must have the current one or this one already."""
         self._options(rotation)
         user, new = rotation.options["user"], native_hash(rotation.candidate)
-        admin = await _admin(self._read_secret, rotation)
+        admin = await admin_of(self._read_secret, rotation)
         expected = (native_hash(rotation.current), new)
         _check(await _change(admin, rotation, watched=user, expected=expected, changed=user, new=new), rotation, user)
 
     async def test(self, rotation: Rotation) -> None:
         """Log in with it."""
-        admin = await _admin(self._read_secret, rotation)
-        await _log_in(login_of(admin.who.of(rotation.options["user"], rotation.candidate), "It"))
+        admin = await admin_of(self._read_secret, rotation)
+        await log_in(login_of(admin.who.of(rotation.options["user"], rotation.candidate), "It"))
 
     @staticmethod
     def _options(rotation: Rotation) -> None:
         known(rotation.options, required={"admin_secret", "user"}, optional=RANDOM_OPTIONS | {"host"})
-        account(rotation.options["user"], _host(rotation))
+        account(rotation.options["user"], host_of(rotation))
 
 
 class MariaDbUserPair(RotationHandler):
@@ -101,7 +102,7 @@ class MariaDbUserPair(RotationHandler):
 
     async def test(self, rotation: Rotation) -> None:
         """Log in as that user."""
-        await _log_in(_credential(rotation, rotation.candidate))
+        await log_in(_credential(rotation, rotation.candidate))
 
     async def retire(self, rotation: Rotation) -> None:
         """Take the password of the other user away, unless it has another by now."""
@@ -113,13 +114,8 @@ class MariaDbUserPair(RotationHandler):
 
     async def _change(self, rotation: Rotation, current: Login, user: str, new: str) -> _Outcome:
         """Change a user as long as the one in use has the current password."""
-        admin, expected = await _admin(self._read_secret, rotation), (native_hash(current.who.password),)
+        admin, expected = await admin_of(self._read_secret, rotation), (native_hash(current.who.password),)
         return await _change(admin, rotation, watched=current.user, expected=expected, changed=user, new=new)
-
-
-async def _admin(read_secret: ReadSecret, rotation: Rotation) -> Login:
-    name = rotation.options["admin_secret"]
-    return login_of(await read_secret(name), f"The secret {name!r} that 'admin_secret' names")
 
 
 async def _change(
@@ -127,16 +123,16 @@ async def _change(
 ) -> _Outcome:
     statement = _CHANGE.format(
         user=text(watched),
-        host=text(_host(rotation)),
+        host=text(host_of(rotation)),
         expected=", ".join(f"'{each}'" for each in expected),
-        changed=account(changed, _host(rotation)),
+        changed=account(changed, host_of(rotation)),
         new=new,
     )
 
     def use(cursor: Any) -> _Outcome:
         cursor.execute("SELECT VERSION()")
         if "mariadb" not in str(cursor.fetchone()[0]).lower():
-            raise RotationFailed(f"{admin.host} is no MariaDB.")
+            raise RotationFailed(f"{admin.host} is no MariaDB: name the handler 'mysql' in the rotation policy.")
         cursor.execute(statement)
         return _Outcome(cursor.fetchone()[0])
 
@@ -144,7 +140,7 @@ async def _change(
 
 
 def _check(outcome: _Outcome, rotation: Rotation, user: str) -> None:
-    who = f"{user!r}@{_host(rotation)!r}"
+    who = f"{user!r}@{host_of(rotation)!r}"
     if outcome is _Outcome.BUSY:
         raise RotationFailed("Another rotation is at work at this MariaDB; it is tried again.")
     if outcome is _Outcome.ABSENT:
@@ -156,19 +152,11 @@ def _check(outcome: _Outcome, rotation: Rotation, user: str) -> None:
         )
 
 
-async def _log_in(login: Login) -> None:
-    await asked(login, lambda cursor: cursor.execute("DO 1"))
-
-
-def _host(rotation: Rotation) -> str:
-    return rotation.options.get("host", "%")
-
-
 def _pair(rotation: Rotation) -> list[str]:
     known(rotation.options, required={"admin_secret", "users"}, optional=RANDOM_OPTIONS | {"host"})
     users = pair_of(rotation.options, "users")
     for user in users:
-        account(user, _host(rotation))
+        account(user, host_of(rotation))
     return users
 
 

@@ -4,7 +4,6 @@ The driver blocks, so that each use of a connection is one call in a thread of i
 """
 
 import asyncio
-import hashlib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pymysql
 
 from holdfast.errors import InvalidInput, RotationFailed
+from holdfast.ports import Rotation
+from holdfast.rotators.options import ReadSecret
 from holdfast.rotators.urls import UserUrl, user_url
 
 TIMEOUT_S: Final = 10
@@ -118,10 +119,28 @@ def _reason(error: Exception) -> str:
     return type(error).__name__ if number is None else f"{type(error).__name__} {number}"
 
 
-def native_hash(password: str) -> str:
-    """What ``mysql_native_password`` keeps of a password: made here, so that the password is never sent."""
-    inner = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
-    return "*" + hashlib.sha1(inner, usedforsecurity=False).hexdigest().upper()
+async def admin_of(read_secret: ReadSecret, rotation: Rotation) -> Login:
+    """The administrator that the option ``admin_secret`` names.
+
+    Raises:
+        InvalidInput: that secret is no such URL.
+    """
+    name = rotation.options["admin_secret"]
+    return login_of(await read_secret(name), f"The secret {name!r} that 'admin_secret' names")
+
+
+async def log_in(login: Login) -> None:
+    """Log in, and out again.
+
+    Raises:
+        RotationFailed: the server did not let us in.
+    """
+    await asked(login, lambda cursor: cursor.execute("DO 1"))
+
+
+def host_of(rotation: Rotation) -> str:
+    """The host part of the account."""
+    return rotation.options.get("host", "%")
 
 
 def account(user: str, host: str) -> str:
