@@ -60,6 +60,7 @@ def with_policies(inside: Inside, policies: EmergencyPolicies) -> BreakGlass:
         book=parts.book,
         directory=parts.directory,
         factors=parts.identities.identities.totp,
+        notifier=parts.notices.notifier,
         rules_changed=parts.coherence.rules_changed,
     ).control
 

@@ -22,6 +22,7 @@ EXPECTED = {
     "error_handling.py": "does not exist",
     "batch_operations.py": "Got 3 secrets at once",
     "rotation.py": "Retired by decision: it accepts 1",
+    "break_glass.py": "Given back: Permission denied",
     "migration.py": "Next: remove the variables",
 }
 
@@ -33,6 +34,21 @@ ON_A_SERVER = {
         "May example-reader rotate it? no",
         "After the revocation: Permission denied",
         "example-reader get refused: Permission denied",
+    ],
+    "break_glass.py": [
+        "Approved by example-api-ann, example-api-ben: *****",
+        "After the revocation: Permission denied",
+        "Granted by recovery codes of set 1; 3 codes are left",
+    ],
+    "break_glass.sh": [
+        "refused at first, with exit code 4",
+        "not by herself, exit code 4",
+        "example-shell-erin got it",
+        "example-shell-erin  example-shell-root  get  2 of 2  ",
+        "refused after the revocation, with exit code 4",
+        "is revoked",
+        "Agreed: example-shell-ben",
+        "break_glass.revoke",
     ],
     "access_and_audit.sh": [
         "example-shell-reader got it",

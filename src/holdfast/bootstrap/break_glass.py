@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.domain.break_glass import EmergencyPolicies
-from holdfast.ports import BreakGlassStore, Clock, Sealer
+from holdfast.ports import BreakGlassStore, Clock, Notifier, Sealer
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
 from holdfast.service.access.secondfactor import SecondFactors
+from holdfast.service.break_glass.announcing import EmergencyAnnouncer
 from holdfast.service.break_glass.codes import RecoveryCodes
 from holdfast.service.break_glass.control import BreakGlass
 from holdfast.service.break_glass.ending import EmergencyEnds
@@ -42,11 +43,13 @@ def open_break_glass(
     book: GrantBook,
     directory: Directory,
     factors: SecondFactors,
+    notifier: Notifier,
     rules_changed: Callable[[int, str | None], Awaitable[None]],
 ) -> BreakGlassParts:
     """Return the emergency access of a node, with nothing begun."""
     store = PostgresBreakGlass(database, sealer)
-    granting = Granting(book=book, directory=directory, sealer=sealer, rules_changed=rules_changed)
+    announcer = EmergencyAnnouncer(notifier, book, policies)
+    granting = Granting(book=book, directory=directory, sealer=sealer, rules_changed=rules_changed, announcer=announcer)
     requests = EmergencyRequests(
         guard=guard, book=book, store=store, granting=granting, factors=factors, policies=policies
     )
@@ -54,5 +57,5 @@ def open_break_glass(
     return BreakGlassParts(
         store=store,
         control=BreakGlass(requests, codes),
-        ends=EmergencyEnds(store=store, granting=granting, clock=clock),
+        ends=EmergencyEnds(store=store, granting=granting, clock=clock, announcer=announcer),
     )

@@ -114,6 +114,7 @@ class Parts:
             book=self.book,
             directory=self.directory,
             factors=self.identities.identities.totp,
+            notifier=self.notices.notifier,
             rules_changed=self.coherence.rules_changed,
         )
 

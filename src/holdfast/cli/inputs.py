@@ -22,6 +22,7 @@ NOT_IN_ARGUMENTS: Final = (
 
 MAX_TOKEN_BYTES: Final = 16 * 1024
 
+_MAX_CODE: Final = 64
 _DURATION: Final = re.compile(r"([0-9]{1,6})([mhdw])", re.ASCII)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -127,6 +128,13 @@ def read_value(file: Path | None, *, raw: bool, allow_empty: bool) -> str:
     if not text and not allow_empty:
         raise InvalidInput("The value is empty; did the command that makes it fail? --allow-empty stores it.")
     return text
+
+
+def read_code(prompt: str, *, default: str | None = None) -> str:
+    """Return a code that lets somebody in: the first line of stdin, or what is typed at a prompt."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return str(click.prompt(prompt, default=default, show_default=False, hide_input=True, err=True)).strip()
+    return sys.stdin.readline(_MAX_CODE).strip() if sys.stdin is not None else ""
 
 
 def confirmed(question: str, answer: str) -> bool:

@@ -10,6 +10,7 @@ from holdfast.cli import (
     access,
     audit,
     backup,
+    break_glass,
     clients,
     completion,
     doctor,
@@ -45,6 +46,7 @@ SECTIONS: Final = {
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),
         *(access.history, audit.audit),
     ),
+    "Emergency access": (break_glass.break_glass,),
     "Identities": (identities.identity, tokens.token, totp.totp, clients.client, identities.admin),
     "A server": (login.login, login.logout, completion.completion),
     "This installation": (

@@ -1,10 +1,8 @@
 """Commands on second factors."""
 
-import sys
-
 import click
 
-from holdfast.cli import exits, output
+from holdfast.cli import exits, inputs, output
 from holdfast.cli.grammar import Command, Group
 from holdfast.cli.session import with_service
 
@@ -30,7 +28,7 @@ def enrol(identity: str | None) -> None:
 @totp.command("confirm", cls=Command)
 def confirm() -> None:
     """Confirm it by a first code, read from stdin or a prompt. From then on it counts."""
-    code = _code()
+    code = inputs.read_code("Code")
     with_service(lambda service, caller: service.identities.totp.confirm(code, context=caller))
     _done("The second factor counts from now on.", "confirmed")
 
@@ -38,7 +36,7 @@ def confirm() -> None:
 @totp.command("verify", cls=Command)
 def verify() -> None:
     """Try a code, read from stdin or a prompt; each is good once."""
-    code = _code()
+    code = inputs.read_code("Code")
     with_service(lambda service, caller: service.identities.totp.verify(code, context=caller))
     _done("The code is right.", "verified")
 
@@ -52,12 +50,6 @@ def remove(identity: str) -> int:
     if output.wants_json():
         output.write_document({"removed": removed})
     return exits.OK
-
-
-def _code() -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt("Code", hide_input=True, err=True)).strip()
-    return sys.stdin.readline(64).strip()
 
 
 def _done(text: str, fact: str) -> None:

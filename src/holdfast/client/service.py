@@ -5,6 +5,7 @@ from typing import Self
 
 from holdfast.client.access import RemoteAccess
 from holdfast.client.audit import RemoteAudit
+from holdfast.client.break_glass import RemoteBreakGlass
 from holdfast.client.connection import Connection
 from holdfast.client.doctor import RemoteDoctor
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
@@ -33,6 +34,11 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
     def doctor(self) -> RemoteDoctor:
         """The examination of what the server depends on."""
         return RemoteDoctor(self._connection)
+
+    @property
+    def break_glass(self) -> RemoteBreakGlass:
+        """Emergency access: ask for it, decide about it, end it."""
+        return RemoteBreakGlass(self._connection)
 
     @property
     def identities(self) -> RemoteIdentities:

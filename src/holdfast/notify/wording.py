@@ -53,7 +53,10 @@ _ADVICE: Final[Mapping[Topic, tuple[str, ...]]] = {
         "The old credential is kept until they do. Restart them, or revoke it all the same:",
         "holdfast rotation retire {subject}",
     ),
-    Topic.BREAK_GLASS: ("Every use of it is on record:", "holdfast audit search --operation get"),
+    Topic.BREAK_GLASS: (
+        "Every use of it is on record. To see why, and to decide:",
+        "holdfast break-glass show {request}",
+    ),
     Topic.INTENT_PARKED: ("The mirror serves it. To see why, and what can be done:", "holdfast reconcile"),
     Topic.BACKEND_DOWN: ("To see how the installation is:", "holdfast status"),
     Topic.AUDIT_DEGRADED: ("Bring PostgreSQL back, and keep the data folder:", "holdfast status"),
@@ -76,6 +79,7 @@ def said(event: Event, now: datetime) -> Said:
     words = {
         "subject": event.subject,
         "backend": _BACKENDS.get(event.subject, event.subject),
+        "request": event.facts.get("request", ""),
         "days": _days(event.facts.get("days", "")),
         "in_time": in_time(until, now) if until else "soon",
     }

@@ -9,6 +9,7 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.break_glass import CodeSet, EmergencyRequest, EmergencyTotals, Vote
 from holdfast.domain.names import SecretName
+from holdfast.domain.notices import Event
 from holdfast.ports.access import StoredRule
 from holdfast.ports.sealing import unambiguous
 
@@ -100,6 +101,9 @@ class EmergencyTransaction(Protocol):
     async def remove_codes(self, set_id: int) -> bool:
         """Delete a set; False if there was none."""
 
+    async def tell(self, event: Event, recipients: Collection[str]) -> None:
+        """Store notices of an event with the change that they tell of."""
+
     async def record(self, record: AuditRecord) -> None:
         """Store an audit record with the change it describes."""
 
@@ -122,8 +126,8 @@ class BreakGlassStore(Protocol):
     async def overdue(self, *, limit: int = 100) -> list[int]:
         """The numbers of requests whose time is over and that nobody has noted yet."""
 
-    async def changed(self, since: timedelta) -> list[EmergencyRequest]:
-        """Requests that came to their present state within that time."""
+    async def voided(self, since: timedelta) -> list[EmergencyRequest]:
+        """Requests that a purge or the removal of an identity made void within that time."""
 
     async def note_reads(self, after: timedelta, until: timedelta) -> list[SecretName]:
         """Note what was read under grants that ended between these times ago, and have those secrets rotated next.

@@ -12,7 +12,8 @@ from holdfast.domain.break_glass import RequestState
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
 from holdfast.errors import HoldfastError
 from holdfast.ports import BreakGlassStore, Clock
-from holdfast.service.break_glass.granting import Announce, Granting, summary, tell_nobody
+from holdfast.service.break_glass.announcing import EmergencyAnnouncer
+from holdfast.service.break_glass.granting import Granting, summary
 
 _log: Final = logging.getLogger(__name__)
 
@@ -25,8 +26,8 @@ ROTATE_AFTER: Final = timedelta(minutes=1)
 LOOK_BACK: Final = timedelta(hours=25)
 """For how long records of an ended grant are still looked for: a node that was cut off ships its log later."""
 
-ANNOUNCE_AGAIN: Final = timedelta(minutes=10)
-"""Whoever died before people were told of a change is helped out for so long. Nobody is told twice."""
+TOLD_WITHIN: Final = timedelta(hours=1)
+"""Requests that a purge or a removal made void are told of as soon as a node looks, and no later than that."""
 
 _SWEEP: Final = Caller(SYSTEM_ID, is_system=True, user_agent="break-glass", method=AuthMethod.SYSTEM)
 
@@ -35,9 +36,9 @@ class EmergencyEnds:
     """Every node may run it."""
 
     def __init__(
-        self, *, store: BreakGlassStore, granting: Granting, clock: Clock, announce: Announce = tell_nobody
+        self, *, store: BreakGlassStore, granting: Granting, clock: Clock, announcer: EmergencyAnnouncer
     ) -> None:
-        self._store, self._granting, self._clock, self._announce = store, granting, clock, announce
+        self._store, self._granting, self._clock, self._announcer = store, granting, clock, announcer
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -57,8 +58,8 @@ class EmergencyEnds:
         due = await self._store.note_reads(ROTATE_AFTER, LOOK_BACK)
         if due:
             _log.warning("%d secret(s) that were read by break-glass are due for rotation", len(due))
-        for request in await self._store.changed(ANNOUNCE_AGAIN):
-            await self._announce(request)
+        for request in await self._store.voided(TOLD_WITHIN):
+            await self._announcer.tell_of(request)
 
     async def _end(self, request_id: int) -> None:
         epoch = None
@@ -69,6 +70,7 @@ class EmergencyEnds:
                 return  # another node was quicker
             request = stored.at(now)
             await tx.settle(request)
+            await self._announcer.tell(tx, request)
             if request.state is RequestState.ENDED:
                 epoch = await tx.withdraw(request)
             operation = f"break_glass.{'end' if request.state is RequestState.ENDED else 'lapse'}"

@@ -12,15 +12,9 @@ from holdfast.errors import Conflict, IntegrityFailure, KeyUnavailable, RequestN
 from holdfast.ports import EmergencyTransaction, RuleKind, Sealer, StoredRule, request_facts, vote_facts
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import OWNER, GrantBook
+from holdfast.service.break_glass.announcing import EmergencyAnnouncer
 
 _log: Final = logging.getLogger(__name__)
-
-Announce = Callable[[EmergencyRequest], Awaitable[None]]
-"""Tells approvers of a request and of what became of it."""
-
-
-async def tell_nobody(_request: EmergencyRequest) -> None:
-    """Where no way of telling people is set up."""
 
 
 class Granting:
@@ -37,10 +31,10 @@ class Granting:
         directory: Directory,
         sealer: Sealer,
         rules_changed: Callable[[int, str | None], Awaitable[None]],
-        announce: Announce = tell_nobody,
+        announcer: EmergencyAnnouncer,
     ) -> None:
         self._book, self._directory, self._sealer = book, directory, sealer
-        self._rules_changed, self._announce = rules_changed, announce
+        self._rules_changed, self._announcer = rules_changed, announcer
 
     async def held(self, tx: EmergencyTransaction, request_id: int) -> EmergencyRequest:
         """Hold a request, and return it as it stands by the database's clock.
@@ -61,6 +55,12 @@ class Granting:
         attested = replace(vote, attestation=self._sealer.attest(vote_facts(vote)))
         await tx.add_vote(attested)
         return replace(request, votes=(*request.votes, attested))
+
+    async def asked(self, tx: EmergencyTransaction, request: EmergencyRequest) -> EmergencyRequest:
+        """Store a new request, and have the approvers told; returns it with its number."""
+        numbered = await tx.add(request)
+        await self._announcer.tell(tx, numbered)
+        return numbered
 
     async def look_up(self, request: EmergencyRequest) -> None:
         """Read anew who has voted so far, before any transaction: who was disabled counts no more."""
@@ -121,6 +121,7 @@ class Granting:
             incarnation=living,
         )
         await tx.settle(approved)
+        await self._announcer.tell(tx, approved)
         return approved, await tx.grant(replace(rule, attestation=self._sealer.attest(rule.facts())))
 
     async def settled(
@@ -130,13 +131,13 @@ class Granting:
         state, now, before = request.advanced(step), await tx.now(), request.state
         ended = replace(request, state=state, ended_at=now, ended_by=by)
         await tx.settle(ended)
+        await self._announcer.tell(tx, ended)
         return ended, await tx.withdraw(ended) if before is RequestState.APPROVED else None
 
     async def told(self, request: EmergencyRequest, epoch: int | None) -> None:
-        """Let this node act on what was committed, and tell people of it."""
+        """Let this node act on what was committed."""
         if epoch is not None:
             await self._rules_changed(epoch, request.requester)
-        await self._announce(request)
 
 
 def summary(request: EmergencyRequest) -> str:

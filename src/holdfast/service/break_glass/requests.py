@@ -112,7 +112,8 @@ class EmergencyRequests:
                 retry_after_s=PERIOD.total_seconds(),
             )
         now = await tx.now()
-        return await tx.add(
+        return await self._granting.asked(
+            tx,
             EmergencyRequest(
                 id=0,
                 requester=caller.id,
@@ -127,7 +128,7 @@ class EmergencyRequests:
                 state=RequestState.REQUESTED,
                 requested_at=now,
                 open_until=now + OPEN_FOR,
-            )
+            ),
         )
 
     async def withdraw(self, caller: Caller, request_id: int) -> EmergencyRequest:
@@ -266,7 +267,7 @@ def _requestable(permissions: Iterable[str]) -> frozenset[Permission]:
     refused = sorted(wanted - REQUESTABLE)
     if refused:
         raise InvalidInput(
-            f"{refused[0]!r} cannot be asked for in an emergency: choose from {', '.join(sorted(REQUESTABLE))}.",
+            f"'{refused[0]}' cannot be asked for in an emergency: choose from {', '.join(sorted(REQUESTABLE))}.",
             field="permissions",
         )
     return wanted

@@ -14,11 +14,13 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.break_glass import CodeSet, EmergencyRequest, EmergencyTotals, RequestState, Vote
 from holdfast.domain.names import SecretName
+from holdfast.domain.notices import Event
 from holdfast.domain.policy import Permission
 from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import Sealer, StoredRule, codes_facts, request_facts
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.grants import rule_of
+from holdfast.stores.postgres.notices import put_notices
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
 
@@ -167,6 +169,10 @@ class PostgresEmergency:
         """See the port."""
         return bool(await self._connection.fetchval(self._sql["remove_codes"], set_id))
 
+    async def tell(self, event: Event, recipients: Collection[str]) -> None:
+        """See the port."""
+        await put_notices(self._connection, event, recipients)
+
     async def record(self, record: AuditRecord) -> None:
         """See the port."""
         await put_record(self._connection, record)
@@ -197,9 +203,9 @@ class PostgresBreakGlass:
         """See the port."""
         return await self._found("requests", open_only, limit)
 
-    async def changed(self, since: timedelta) -> list[EmergencyRequest]:
+    async def voided(self, since: timedelta) -> list[EmergencyRequest]:
         """See the port."""
-        return await self._found("changed", since)
+        return await self._found("voided", since)
 
     async def _found(self, statement: str, *arguments: object) -> list[EmergencyRequest]:
         async with self._database.connection() as connection:

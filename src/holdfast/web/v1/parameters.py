@@ -17,10 +17,13 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[Any, str]]] = MappingProxyType(
         "version": (Version | VersionId, "A version: its number, or its id of 32 hex digits."),
         "client_id": (Identity, "A client's id."),
         "identity": (Identity, "An identity's name."),
+        "number": (Version, "The number of a request for emergency access, or of a set of recovery codes."),
         "token_id": (UUID, "A token's id, a UUID, which is not the token."),
     }
 )
 """Type and meaning of each."""
+
+_NUMBERS: Final = frozenset({"version", "number"})
 
 
 def parameter(name: str, raw: bytes) -> str:
@@ -32,7 +35,7 @@ def parameter(name: str, raw: bytes) -> str:
     kind, meaning = PATH_PARAMETERS[name]
     try:
         text = unquote_to_bytes(raw).decode()
-        msgspec.convert(version_of(text) if name == "version" else text, kind)
+        msgspec.convert(version_of(text) if name in _NUMBERS else text, kind)
     except (UnicodeDecodeError, msgspec.ValidationError):
         raise InvalidInput(
             f"{name} in the path is not valid. It is {meaning[0].lower()}{meaning[1:]}", field=name

@@ -21,10 +21,8 @@ WHERE NOT $1 OR (state = 'requested' AND open_until > clock_timestamp())
              OR (state = 'approved' AND expires_at > clock_timestamp())
 ORDER BY id DESC LIMIT $2
 
--- name: changed
-SELECT * FROM break_glass_requests
-WHERE requested_at > now() - $1::interval OR decided_at > now() - $1::interval OR ended_at > now() - $1::interval
-ORDER BY id
+-- name: voided
+SELECT * FROM break_glass_requests WHERE state = 'void' AND ended_at > now() - $1::interval ORDER BY id
 
 -- name: overdue
 SELECT id FROM break_glass_requests
