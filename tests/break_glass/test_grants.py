@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.bootstrap.background import gauging
 from holdfast.domain.break_glass import EmergencyPolicies, EmergencyPolicy, RequestState
 from holdfast.domain.explanation import Verdict
 from holdfast.domain.leases import Leases
@@ -319,6 +320,16 @@ async def test_what_was_read_is_rotated_a_minute_after_the_end(inside: Inside, d
     await service.set_secret(SECRET, "c4n4ry-new")
     assert (await inside.parts.break_glass.store.totals()).unrotated == 0
     assert await service.execute_scheduled_rotations() == []
+
+
+async def test_metrics_count_requests_and_grants_and_name_nobody(inside: Inside) -> None:
+    await asked(inside.service)
+    await granted(inside.service)
+    await gauging(inside.parts).look()
+    text = inside.service.metrics()
+    assert b'holdfast_break_glass{state="requested"} 1.0' in text
+    assert b'holdfast_break_glass{state="granted"} 1.0' in text
+    assert not [word for word in (b"erin", b"payments", b"ann") if word in text]
 
 
 async def test_nobody_learns_whether_a_request_or_secret_exists(inside: Inside) -> None:

@@ -57,6 +57,7 @@ def gauging(parts: Parts) -> Gauging:
         journal=parts.journal,
         sync=parts.sync_state,
         rotations=parts.rotation.store,
+        break_glass=parts.break_glass.store,
         clock=parts.clock,
         for_vault=parts.replica is not None,
     )

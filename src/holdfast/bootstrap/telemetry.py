@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.errors import BackendUnavailable
-from holdfast.ports import BackendHealth, Clock, Journal, RotationStore, SyncState
+from holdfast.ports import BackendHealth, BreakGlassStore, Clock, Journal, RotationStore, SyncState
 from holdfast.telemetry.recorder import Recorder
 from holdfast.telemetry.table import BREAKER_STATES
 
@@ -29,6 +29,7 @@ class Gauging:
     journal: Journal
     sync: SyncState
     rotations: RotationStore
+    break_glass: BreakGlassStore
     clock: Clock
     for_vault: bool
 
@@ -62,6 +63,7 @@ class Gauging:
 
     async def _stored(self) -> Gauges:
         waiting, synced = await self.journal.status(), await self.sync.status()
+        emergencies = await self.break_glass.totals()
         return {
             ("holdfast_intents", "open"): float(waiting.open),
             ("holdfast_intents", "parked"): float(waiting.parked),
@@ -69,6 +71,8 @@ class Gauging:
             ("holdfast_mirror_age_seconds", ""): self._age(synced.last_started_at) if self.for_vault else None,
             ("holdfast_rotations_open", ""): float(len(await self.rotations.runs(open_only=True, limit=_MANY))),
             ("holdfast_rotations_overdue", ""): float(len(await self.rotations.overdue(limit=_MANY))),
+            ("holdfast_break_glass", "requested"): float(emergencies.open_requests),
+            ("holdfast_break_glass", "granted"): float(emergencies.live_grants),
         }
 
     def _age(self, since: datetime | None) -> float | None:

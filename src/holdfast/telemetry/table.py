@@ -37,6 +37,7 @@ BUCKETS_MS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250
 
 SOURCES: Final = tuple(source.value for source in Source)
 BREAKERS: Final = ("read", "write")
+EMERGENCIES: Final = ("requested", "granted")
 BREAKER_STATES: Final = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
 
 METRICS: Final = (
@@ -76,4 +77,5 @@ METRICS: Final = (
         "reason",
         ("full", "refused"),
     ),
+    Metric("holdfast_break_glass", Kind.HIGHEST, "Emergency access: asked for, and granted now.", "state", EMERGENCIES),
 )
