@@ -2,13 +2,15 @@
 
     DB_PASSWORD=... STRIPE_API_KEY=... JWT_SECRET=... python examples/migration.py
 
-Uses the default data folder, or the one that HOLDFAST_DATA_DIR names.
+Uses the default data folder, or the one that HOLDFAST_DATA_DIR names. Run again, it changes nothing.
+
+The same without a script, with a report first and whole files: `holdfast import env DB_PASSWORD STRIPE_API_KEY`.
 """
 
 import asyncio
 import os
 
-from holdfast import RotationPolicy, create_secrets_service
+from holdfast import Conflict, RotationPolicy, create_secrets_service
 
 VARIABLES = {
     "example-database-password": "DB_PASSWORD",
@@ -25,9 +27,16 @@ async def main() -> None:
             if value is None:
                 print(f"Skipped {name}: {variable} is not set")
                 continue
-            await service.set_secret(
-                name, value, description=f"Migrated from environment variable {variable}", rotation_policy=POLICY
-            )
+            try:
+                await service.set_secret(
+                    name,
+                    value,
+                    description=f"Migrated from environment variable {variable}",
+                    rotation_policy=POLICY,
+                    expected_generation=0,  # never over what is there
+                )
+            except Conflict:
+                print(f"{name} is there already")
             # Where the application said os.environ["DB_PASSWORD"], it now asks the service.
             migrated = await service.get_secret(name)
             print(f"Migrated {variable} to {name}: same value is {migrated.value == value}")

@@ -10,7 +10,7 @@ from typing import Final
 
 from holdfast import errors
 from holdfast.cli.exits import MEANINGS, ending_of
-from holdfast.config import client_variables, variables
+from holdfast.config import client_variables, source_variables, variables
 from holdfast.domain.policy import Permission
 from holdfast.domain.roles import ROLES, Role
 from holdfast.keyvault_wire import requests, routes
@@ -40,6 +40,11 @@ def settings(names: Sequence[str] = ()) -> str:
 def client_settings() -> str:
     """The settings of commands that talk to a server."""
     return _table(("variable", "meaning"), [(f"`{each.name}`", each.meaning) for each in client_variables()])
+
+
+def source_settings() -> str:
+    """The settings of imports."""
+    return _table(("variable", "meaning"), [(f"`{each.name}`", each.meaning) for each in source_variables()])
 
 
 def exit_codes() -> str:
@@ -87,6 +92,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "most-used-settings": lambda: settings(MOST_USED),
     "client-settings": client_settings,
+    "source-settings": source_settings,
     "exit-codes": exit_codes,
     "error-codes": error_codes,
     "roles": roles,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from holdfast.config import client_variables, own, variables
+from holdfast.config import client_variables, own, source_variables, variables
 from holdfast.errors import InvalidInput
 
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -19,7 +19,9 @@ def inherited(environ: Mapping[str, str], kept: Sequence[str] = ()) -> dict[str,
 
     ``kept`` names variables that stay all the same.
     """
-    ours = {each.name for each in (*variables(), *client_variables()) if each.secret} | own(environ).keys()
+    ours = {each.name for each in (*variables(), *client_variables(), *source_variables()) if each.secret} | own(
+        environ
+    ).keys()
     return {name: value for name, value in environ.items() if name in kept or name not in ours}
 
 

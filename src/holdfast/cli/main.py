@@ -15,6 +15,7 @@ from holdfast.cli import (
     completion,
     doctor,
     identities,
+    imports,
     keys,
     lifecycle,
     listing,
@@ -41,6 +42,7 @@ SECTIONS: Final = {
         *(secrets.get, secrets.set_, secrets.update, listing.list_, listing.versions, secrets.rollback),
         *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring, running.run),
     ),
+    "Moving in": (imports.import_,),
     "Rotation": (rotation.rotate, rotation.rotation),
     "Access": (
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),

@@ -48,20 +48,38 @@ _DESCRIBING: Final = (
         metavar="|".join(OUTSIDE_VALIDITY),
         help="Serve or refuse it when expired or not yet valid; default: HOLDFAST_REFUSE_OUTSIDE_VALIDITY decides.",
     ),
-    click.option(
-        "--expected-version",
-        type=inputs.whole(0, MAX_GENERATION),
-        metavar="N",
-        help="Refuse unless this is the current version; 0: unless there is none.",
-    ),
+)
+_EXPECTING: Final = click.option(
+    "--expected-version",
+    type=inputs.whole(0, MAX_GENERATION),
+    metavar="N",
+    help="Refuse unless this is the current version; 0: unless there is none.",
 )
 
 
 def describing(command: F) -> F:
     """Add the options to a command."""
+    return describing_many(_EXPECTING(command))
+
+
+def describing_many(command: F) -> F:
+    """Add those that can be the same for several secrets to a command."""
     for option in reversed(_DESCRIBING):
         command = option(command)
     return command
+
+
+def facts(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments that the options give; what was not given is left out."""
+    found = {name: described[name] for name in ("description", "content_type", "expires_at", "not_before")}
+    found["tags"] = tag_map(described["tags"]) or None
+    found["notify_on_expiry"] = described["notify"] or None
+    found["expected_generation"] = described.get("expected_version")
+    found["rotation_policy"] = rotation_policy(described)
+    given = {name: value for name, value in found.items() if value is not None}
+    if described["outside_validity"] is not None:
+        given["refuse_outside_validity"] = OUTSIDE_VALIDITY[described["outside_validity"]]
+    return given
 
 
 def rotation_policy(described: Mapping[str, Any]) -> RotationPolicy | None:

@@ -73,7 +73,7 @@ def set_(
     editors and echo leave it, is removed unless --raw is given.
     """
     canonical_name(name)  # before somebody types the value
-    facts = _facts(described)
+    facts = options.facts(described)
     value = inputs.read_value(file, raw=raw, allow_empty=allow_empty)
     result = with_service(
         lambda service, caller: service.set_secret(
@@ -99,7 +99,7 @@ def update(
     *, name: str, version: int | str | None, enabled: bool | None, clear: tuple[str, ...], **described: Any
 ) -> None:
     """Change what is known about a secret, without a new version of its value. Tags given replace all tags."""
-    changes = _facts(described)
+    changes = options.facts(described)
     expected = changes.pop("expected_generation", None)
     for field in (_CLEARABLE[each] for each in clear):
         if field in changes:
@@ -140,19 +140,6 @@ def rollback(
         )
     )
     _show_written(result)
-
-
-def _facts(described: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments that the describing options give; what was not given is left out."""
-    facts = {name: described[name] for name in ("description", "content_type", "expires_at", "not_before")}
-    facts["tags"] = options.tag_map(described["tags"]) or None
-    facts["notify_on_expiry"] = described["notify"] or None
-    facts["expected_generation"] = described["expected_version"]
-    facts["rotation_policy"] = options.rotation_policy(described)
-    given = {name: value for name, value in facts.items() if value is not None}
-    if described["outside_validity"] is not None:
-        given["refuse_outside_validity"] = options.OUTSIDE_VALIDITY[described["outside_validity"]]
-    return given
 
 
 def _show_written(result: WriteResult) -> None:

@@ -4,15 +4,19 @@ from holdfast.config.client import ClientSettings, Logins, client_variables
 from holdfast.config.draft import Draft, read_draft
 from holdfast.config.environment import Variable, own
 from holdfast.config.settings import Settings, variables
+from holdfast.config.source import SourceSettings, source_variables, state_dir
 
 __all__ = [
     "ClientSettings",
     "Draft",
     "Logins",
     "Settings",
+    "SourceSettings",
     "Variable",
     "client_variables",
     "own",
     "read_draft",
+    "source_variables",
+    "state_dir",
     "variables",
 ]

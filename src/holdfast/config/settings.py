@@ -13,6 +13,7 @@ from holdfast.config.notices import NoticeSettings
 from holdfast.config.observability import ObservabilitySettings
 from holdfast.config.rotation import RotationSettings
 from holdfast.config.server import ServerSettings
+from holdfast.config.source import source_variables
 from holdfast.config.storage import StorageSettings
 from holdfast.config.vault import VaultSettings
 from holdfast.errors import ConfigurationError
@@ -52,7 +53,7 @@ class Settings(  # dataclasses order the fields of the last base first
         environ = os.environ if environ is None else environ
         values, faults = parse(dict(settings_variables()), environ)
         faults += contradictions(environ.keys())
-        faults += unknown({each.name for each in (*variables(), *client_variables())}, environ)
+        faults += unknown({each.name for each in (*variables(), *client_variables(), *source_variables())}, environ)
         if faults:
             raise ConfigurationError(faults)
         return cls(**{"data_dir": default_data_dir(environ), **values})

@@ -1,0 +1,99 @@
+"""Another Key Vault, through Azure's SDK over TLS: a second Holdfast stands in for it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from holdfast.crypto.certificates import ensure_server_certificate
+from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.cli.runner import Outcome, holdfast
+from tests.cli.test_terminal import environment
+from tests.importing.test_commands import states
+from tests.support.folders import short_folder
+from tests.support.installation import Installation, installed
+from tests.support.node import settings_for
+from tests.support.postgres import fresh_database
+
+EXPIRY = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def vault(postgres_server: EmbeddedPostgres) -> AsyncIterator[tuple[Installation, dict[str, str]]]:
+    """The other vault, and the environment that leads to it."""
+    async with fresh_database(postgres_server.dsn) as dsn:
+        with short_folder() as folder:
+            certificate = ensure_server_certificate(folder / "tls", [], now=datetime.now(UTC))
+            async with installed(settings_for(dsn, folder / "data"), certificate) as other:
+                yield (
+                    other,
+                    {
+                        "HOLDFAST_SOURCE_TENANT_ID": other.tenant,
+                        "HOLDFAST_SOURCE_CLIENT_ID": "mover",
+                        "HOLDFAST_SOURCE_CLIENT_SECRET": await other.register("mover", ("get", "list")),
+                        "HOLDFAST_SOURCE_AUTHORITY_HOST": other.url,
+                        "HOLDFAST_SOURCE_CA": str(other.ca_file),
+                    },
+                )
+
+
+async def run(*args: str, environ: dict[str, str]) -> Outcome:
+    return await asyncio.to_thread(holdfast, *args, environ=environ)
+
+
+async def test_the_newest_versions_with_what_is_known_of_them(
+    vault: tuple[Installation, dict[str, str]], database_url: str, tmp_path: Path
+) -> None:
+    other, source = vault
+    environ = environment(database_url, tmp_path)
+    await other.service.set_secret("DB-Password", "p", content_type="text/x", expires_at=EXPIRY, tags={"team": "pay"})
+    await other.service.set_secret("gone", "x")
+    await other.service.delete_secret("gone")
+    await other.service.set_secret("off", "x")
+    await other.service.update_secret("off", enabled=False)
+    given = {**environ, **source}
+    stopped = await run("import", "keyvault", other.url, "--json", environ=given)
+    assert (stopped.code, states(stopped)["off"][0]) == (5, "conflict")
+    done = await run("import", "keyvault", other.url, "--only", "[dD]*", "--json", environ=given)
+    assert (done.code, list(states(done).values())) == (0, [("written", 1)])
+    (found,) = json.loads((await run("list", "--json", environ=environ)).stdout)
+    assert (found["content_type"], found["expires_at"]) == ("text/x", "2030-01-01T00:00:00Z")
+    assert (found["tags"], found["description"]) == ({"team": "pay"}, f"Migrated from {other.url}: DB-Password")
+    await other.service.update_secret("db-password", expires_at=EXPIRY + timedelta(days=1))
+    other_facts = await run("import", "keyvault", other.url, "--only", "[dD]*", "--json", environ=given)
+    assert (other_facts.code, json.loads(other_facts.stdout)["items"][0]["note"]) == (5, "same value, other expires at")
+
+
+async def test_all_versions_in_their_order(
+    vault: tuple[Installation, dict[str, str]], database_url: str, tmp_path: Path
+) -> None:
+    other, source = vault
+    environ = environment(database_url, tmp_path)
+    for value in ("one", "off", "one", "last"):
+        written = await other.service.set_secret("db", value)
+        await asyncio.sleep(1)  # Key Vault tells the age of versions in seconds
+        if value == "off":
+            await other.service.update_secret("db", version=written.version, enabled=False)
+    command = ("import", "keyvault", other.url, "--all-versions", "--json")
+    assert (
+        await asyncio.to_thread(holdfast, "set", "db", stdin=b"one", environ=environ)
+    ).code == 0  # as a kill leaves it
+    done = await run(*command, environ={**environ, **source})
+    (item,) = json.loads(done.stdout)["items"]
+    assert (item["state"], item["version"]) == ("written", 3)
+    values = [(await run("get", "db", "--version", str(each), environ=environ)).stdout for each in (1, 2, 3)]
+    assert values == ["one", "one", "last"]
+    again = await run(*command, environ={**environ, **source})
+    assert states(again) == {"db": ("unchanged", 3)}
+
+
+async def test_a_vault_that_refuses_us_is_not_asked_twice(
+    vault: tuple[Installation, dict[str, str]], database_url: str, tmp_path: Path
+) -> None:
+    other, source = vault
+    given = {**environment(database_url, tmp_path), **source, "HOLDFAST_SOURCE_CLIENT_SECRET": "wrong"}
+    refused = await run("import", "keyvault", other.url, environ=given)
+    assert (refused.code, "does not accept our credential" in refused.stderr) == (7, True)
