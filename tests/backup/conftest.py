@@ -17,6 +17,12 @@ async def empty(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def other_empty(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    async with empty_database(postgres_server.dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
 async def vault() -> AsyncIterator[ScriptedVault]:
     """A vault that is empty and well."""
     async with ScriptedVault() as vault:

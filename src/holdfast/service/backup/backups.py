@@ -1,5 +1,6 @@
 """A backup of the whole installation: sealed, complete, read back before it counts, and on record."""
 
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -46,26 +47,29 @@ class Backups:
             await self._guard.record(begun)  # before a byte is read out: whatever becomes of the file, somebody has it
         async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "backup.make") as authorized:
             async with self._source.snapshot() as snapshot:
-                header = self._header(snapshot)
+                header = header_of(snapshot, self._clock.now(), self._release)
                 with self._files.writing(path, header) as writer:
-                    await _write(snapshot, writer, progress)
+                    await write_all(snapshot, writer, progress)
                     summary = writer.finish(progress)
             detail = f"backup={header.backup} size={summary.size}"
             await self._source.note(header, self._guard.success(authorized, detail=detail))
         return summary
 
-    def _header(self, snapshot: Snapshot) -> BackupHeader:
-        return BackupHeader(
-            backup=uuid4(),
-            installation=snapshot.installation,
-            made_at=self._clock.now(),
-            schema=snapshot.shape.steps[-1].version,
-            release=self._release,
-            keys=snapshot.keys,
-        )
+
+def header_of(snapshot: Snapshot, made_at: datetime, release: str) -> BackupHeader:
+    """The header of a new backup."""
+    return BackupHeader(
+        backup=uuid4(),
+        installation=snapshot.installation,
+        made_at=made_at,
+        schema=snapshot.shape.steps[-1].version,
+        release=release,
+        keys=snapshot.keys,
+    )
 
 
-async def _write(snapshot: Snapshot, writer: BackupWriter, progress: Progress) -> None:
+async def write_all(snapshot: Snapshot, writer: BackupWriter, progress: Progress = unwatched) -> None:
+    """Write everything that a snapshot shows."""
     through = 0
 
     def rows(data: bytes) -> None:
