@@ -32,9 +32,9 @@ class AuditParts:
         self.archive, self.spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
         self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock, telemetry)
         self.search = PostgresTrail(database)
-        self._checkpoints = PostgresCheckpoints(database)
-        self._key = SigningKey(self._checkpoints, sealer, Signer)
-        self.checkpointer = Checkpointer(self._checkpoints, self._key, clock, settings.audit_retention)
+        self.checkpoint_store = PostgresCheckpoints(database)
+        self._key = SigningKey(self.checkpoint_store, sealer, Signer)
+        self.checkpointer = Checkpointer(self.checkpoint_store, self._key, clock, settings.audit_retention)
         self._streams = PostgresStreams(database)
         self.streamer = Streamer(_streams(settings), self._streams, clock)
         database.recorded = self.trail.take_in
@@ -44,13 +44,17 @@ class AuditParts:
         return Audit(
             guard=guard,
             trail=self.search,
-            checkpoints=self._checkpoints,
+            checkpoints=self.checkpoint_store,
             checkpointer=self.checkpointer,
             key=self._key,
             streams=self._streams,
             streamer=self.streamer,
             take_in=self.trail.take_in,
         )
+
+    async def public_keys(self) -> list[bytes]:
+        """Those that checkpoints of this installation may be signed with."""
+        return await self._key.public_keys()
 
     def background(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What has to go on beside serving."""

@@ -1,5 +1,6 @@
 """The use cases of a node, as the facade calls them."""
 
+from holdfast.bootstrap.compliance import open_compliance
 from holdfast.bootstrap.doctor import diagnose
 from holdfast.bootstrap.parts import Parts
 from holdfast.config import Draft
@@ -8,6 +9,7 @@ from holdfast.service.access.control import AccessControl
 from holdfast.service.access.explaining import Explainer
 from holdfast.service.access.roles import RoleControl
 from holdfast.service.access.simulation import Simulator
+from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.doctor.control import Doctor
 from holdfast.service.installation.reports import Reporter
 from holdfast.service.manager import UseCases
@@ -38,6 +40,7 @@ def use_cases(parts: Parts) -> UseCases:
         break_glass=parts.break_glass.control,
         backup=_backup(parts),
         backups=parts.backups,
+        compliance=_compliance(parts),
         caches=_cache_control(parts),
         rotations=parts.rotation.rotations,
         rollbacks=parts.rotation.rollbacks,
@@ -104,6 +107,17 @@ def _backup(parts: Parts) -> Backup:
         clock=parts.clock,
         guard=parts.guard,
         announcer=parts.announcer,
+    )
+
+
+def _compliance(parts: Parts) -> Compliance:
+    return open_compliance(
+        parts.settings,
+        parts.database,
+        parts.installation,
+        audit=parts.audit,
+        guard=parts.guard,
+        clock=parts.clock,
     )
 
 

@@ -64,6 +64,7 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "reconcile": (Permission.OPERATE,),
     "backup.begin": (Permission.OPERATE,),
     "backup.make": (Permission.OPERATE,),
+    "report": (Permission.AUDIT,),
 }
 """By the name in the audit trail. Listings are not here: each of their entries is decided on its own. Neither is
 ``invalidate``, for which one secret needs another permission than all of them, nor what owners do to their own

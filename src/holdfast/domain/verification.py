@@ -102,6 +102,8 @@ class Verifier:
         self._pruned: dict[ChainId, list[Pruned]] = {}
         self._tracks: dict[ChainId, _Track] = {}
         self._current: _Track | None = None
+        self._following: _Track | None = None
+        self._line = 0
         self._verdict = Verdict()
 
     def checkpoints(self, lines: Iterable[bytes]) -> None:
@@ -134,8 +136,13 @@ class Verifier:
 
     def records(self, lines: Iterable[bytes]) -> Verdict:
         """Go through the export, and return what came out of it all."""
-        track: _Track | None = None
-        for at, line in enumerate(lines, 1):
+        self.take(lines)
+        return self.verdict()
+
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Go through some more of the export."""
+        track, at = self._following, self._line
+        for at, line in enumerate(lines, self._line + 1):
             if track is None or not line.startswith(track.start):
                 track = self._located(at, line)
                 if track is None:
@@ -151,6 +158,10 @@ class Verifier:
             track.expect(track.next + 1)
             if track.pruned:
                 track.skip_pruned()
+        self._following, self._line = track, at
+
+    def verdict(self) -> Verdict:
+        """Return what came out of it all, once all of the export was taken."""
         self._end()
         return self._verdict
 

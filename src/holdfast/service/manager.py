@@ -46,6 +46,7 @@ from holdfast.service.backup.backups import Backups
 from holdfast.service.break_glass.control import BreakGlass
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
+from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.doctor.control import Doctor
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.keys.control import Keys
@@ -89,6 +90,7 @@ class UseCases:
     break_glass: BreakGlass
     backup: Backup
     backups: Backups
+    compliance: Compliance
     caches: CacheControl
     rotations: Rotations
     rollbacks: Rollbacks
@@ -175,6 +177,11 @@ class SecretsService:
     def backups(self) -> Backups:
         """Backups of the whole installation."""
         return self._use.backups
+
+    @property
+    def compliance(self) -> Compliance:
+        """What controls of SOC 2, ISO 27001, HIPAA, PCI DSS and GDPR ask, and what this installation shows for them."""
+        return self._use.compliance
 
     # --- reading ---
 

@@ -1,0 +1,1 @@
+"""Evidence for compliance: what controls ask, and what this installation shows for it now."""

@@ -1,0 +1,166 @@
+"""Evidence about access: who is known, how they prove it, what they hold, and what was refused them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from holdfast.domain.compliance import MAX_ROWS, Evidence
+from holdfast.service.compliance.scope import Scope, age, day, joined, more, share, table
+
+_CHANGES: Final = ("set", "update", "rollback", "delete", "recover", "purge", "restore", "rotate")
+_RULES: Final = ("grant", "revoke", "role.assign", "role.unassign")
+
+
+async def access(scope: Scope) -> Evidence:
+    """Who holds what, since when, and when it was last used; what was not used comes first."""
+    found = [row for row in await scope.queries.ask("held", scope.since, scope.records) if not row["ended"]]
+    unused = [row for row in found if row["last_used"] is None]
+    broad = [row for row in found if row["pattern"] == "*"]
+    ending = sum(row["expires_at"] is not None for row in found)
+    shown = sorted(found, key=lambda row: (row["last_used"] is not None, row["subject"], row["pattern"]))
+    return Evidence(
+        id="access",
+        title="Who holds what",
+        source="held",
+        statement=f"{len(found):,} grants and roles are in force for {len({row['subject'] for row in found}):,} "
+        f"subjects, {ending:,} of them with an end; {len(broad):,} cover every secret. {len(unused):,} were not used "
+        f"in the last {scope.days} days (the newest {scope.records:,} audit records at most).",
+        attention=f"{len(unused):,} grants and roles are unused: take them away." if unused else "",
+        columns=("Who", "Holds", "On", "Granted by", "Since", "Until", "Last used"),
+        rows=table(map(_held, shown)),
+        more=more(len(found)),
+    )
+
+
+def _held(row: Mapping[str, Any]) -> Sequence[object]:
+    until = row["expires_at"] or "no end"
+    return (
+        *(row["subject"], row["terms"], row["pattern"], row["granted_by"], row["granted_at"], until),
+        row["last_used"] or "not used",
+    )
+
+
+async def identities(scope: Scope) -> Evidence:
+    """Who is known."""
+    row = await scope.one("identities")
+    return Evidence(
+        id="identities",
+        title="Identities",
+        source="identities",
+        statement=f"{row['all_of_them']:,} identities are registered, each under a name of its own: {row['people']:,} "
+        f"people and {row['all_of_them'] - row['people']:,} applications, {row['disabled']:,} of them disabled. "
+        f"{row['clients']:,} have a client secret.",
+    )
+
+
+async def second_factor(scope: Scope) -> Evidence:
+    """How many people need more than a token."""
+    row, found = await scope.one("identities"), await scope.queries.ask("without_second_factor", MAX_ROWS)
+    without = row["active_people"] - row["with_second_factor"]
+    return Evidence(
+        id="second-factor",
+        title="Second factor",
+        source="identities, without_second_factor",
+        statement=f"{share(row['with_second_factor'], row['active_people'])} people who log in here have confirmed a "
+        "second factor (TOTP).",
+        attention=f"{without:,} people have none." if without else "",
+        columns=("Without a second factor", "Since"),
+        rows=table((each["name"], each["created_at"]) for each in found),
+        more=more(without),
+    )
+
+
+async def tokens(scope: Scope) -> Evidence:
+    """What programs and people prove themselves with."""
+    row = await scope.one("tokens", scope.since)
+    idle = row["never_used"] + row["unused"]
+    return Evidence(
+        id="tokens",
+        title="Tokens",
+        source="tokens",
+        statement=joined(
+            f"{row['good']:,} tokens are good now, kept as hashes; {row['never_used']:,} were never used, "
+            f"{row['unused']:,} not in the last {scope.days} days; {row['from_anywhere']:,} are good from any network.",
+            f"All end by {day(row['last_end'])}." if row["good"] else "",
+        ),
+        attention=f"{idle:,} tokens are unused: revoke them." if idle else "",
+    )
+
+
+async def refusals(scope: Scope) -> Evidence:
+    """What was refused, or failed, to whom."""
+    groups = await scope.queries.ask("recent", scope.since, scope.records)
+    found = await scope.queries.ask("refused", scope.since, scope.records, MAX_ROWS)
+    failed = sum(row["records"] for row in groups if not row["success"])
+    logins = sum(row["records"] for row in groups if not row["success"] and row["operation"] == "login")
+    return Evidence(
+        id="refusals",
+        title="Failed accesses",
+        source="recent, refused",
+        statement=f"{_looked_at(groups, scope)}: {failed:,} failed or were refused, {logins:,} of them logins. All are "
+        "on record with who, what, when and from where.",
+        columns=("Who", "Why", "How often", "Last"),
+        rows=table((row["user_id"], row["error_code"], row["records"], row["newest"]) for row in found),
+    )
+
+
+async def changes(scope: Scope) -> Evidence:
+    """What was changed, and by how many."""
+    groups = await scope.queries.ask("recent", scope.since, scope.records)
+    done = [row for row in groups if row["success"]]
+    shown = [row for row in done if row["operation"].startswith((*_CHANGES, *_RULES, "identity.", "token.", "client."))]
+    rules = sum(row["records"] for row in done if row["operation"] in _RULES)
+    return Evidence(
+        id="changes",
+        title="Changes",
+        source="recent",
+        statement=f"{_looked_at(groups, scope)}: {sum(row['records'] for row in shown):,} changes, {rules:,} of them "
+        "of grants and roles, each with whoever made it.",
+        columns=("Change", "How often", "By how many", "Last"),
+        rows=table((row["operation"], row["records"], row["users"], row["newest"]) for row in shown),
+        more=more(len(shown)),
+    )
+
+
+async def reviews(scope: Scope) -> Evidence:
+    """Whether anybody looks into the trail."""
+    groups = await scope.queries.ask("recent", scope.since, scope.records)
+    looks = [row for row in groups if row["success"] and row["operation"] in ("audit.search", "audit.export", "report")]
+    last = max((row["newest"] for row in looks), default=None)
+    return Evidence(
+        id="reviews",
+        title="Looks into the audit trail",
+        source="recent",
+        statement=f"{_looked_at(groups, scope)}: {sum(row['records'] for row in looks):,} searches, exports and "
+        f"reports, the last {age(last, scope.now)}.",
+        attention="" if looks else "Nobody has looked into the audit trail.",
+    )
+
+
+async def break_glass(scope: Scope) -> Evidence:
+    """How often the glass was broken, and for what."""
+    row = await scope.one("break_glass", scope.since)
+    found = await scope.queries.ask("break_glass_requests", scope.since, MAX_ROWS)
+    return Evidence(
+        id="break-glass",
+        title="Emergency access",
+        source="break_glass, break_glass_requests",
+        statement=f"In the last {scope.days} days emergency access was asked for {row['requests']:,} times, given "
+        f"{row['granted']:,} times, and refused, withdrawn or left to end {row['refused']:,} times; {row['active']:,} "
+        f"such grants are in force now. {row['reads']:,} secrets were read by it.",
+        attention=f"{row['active']:,} emergency grants are in force." if row["active"] else "",
+        columns=("Who", "On", "Reason", "State", "Asked", "Decided by", "Ends"),
+        rows=table(
+            (
+                *(each["requester"], each["pattern"], each["reason"], each["state"]),
+                *(each["requested_at"], each["decided_by"], each["expires_at"]),
+            )
+            for each in found
+        ),
+        more=more(row["requests"]),
+    )
+
+
+def _looked_at(groups: Sequence[Mapping[str, Any]], scope: Scope) -> str:
+    total = sum(row["records"] for row in groups)
+    oldest = min((row["oldest"] for row in groups), default=scope.since)
+    return f"Among {total:,} audit records since {day(oldest)}"

@@ -1,0 +1,116 @@
+"""Evidence about the audit trail: how far it goes back, and that it was checked, here and now."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from holdfast.domain.compliance import Evidence
+from holdfast.domain.verification import Signed, Verifier
+from holdfast.ports import AuditSearch, CheckpointStore
+from holdfast.ports.compliance import Surroundings
+from holdfast.service.compliance.scope import Scope, age, day, joined, more, share, table
+
+MAX_VERIFIED: Final = 200_000
+"""Records that are verified for a report. All of them: `holdfast audit verify` on an export."""
+
+MAX_CHECKPOINTS: Final = 20_000
+"""Checkpoints that are gone through, the newest: at one every two seconds, those of half a day of ceaseless use."""
+
+_AT_ONCE: Final = 1_000
+LATE: Final = timedelta(minutes=10)
+"""Checkpoints are made every two seconds wherever a node runs and something is to be signed."""
+
+
+async def trail(scope: Scope, surroundings: Surroundings) -> Evidence:
+    """How far back it goes."""
+    row, kept = await scope.one("trail"), surroundings.settings()["retention"]
+    return Evidence(
+        id="trail",
+        title="Audit trail",
+        source="trail; the settings of the answering node",
+        statement=f"Records go back to {day(row['oldest'])}, the newest is of {day(row['newest'])}: about "
+        f"{row['about'] or 0:,} in {row['chains']:,} hash chains. They are kept {kept or 'for ever'}.",
+    )
+
+
+async def checkpoints(scope: Scope, surroundings: Surroundings) -> Evidence:
+    """Whether the trail is signed, and somebody else has the signature."""
+    row, found = await scope.one("checkpoints"), await scope.queries.ask("streams")
+    exported = surroundings.settings()["checkpoints"]
+    last = f"the last, number {row['last_number'] or 0:,}, was made {age(row['newest'], scope.now)}"
+    late = row["newest"] is None or scope.now - row["newest"] > LATE
+    return Evidence(
+        id="checkpoints",
+        title="Checkpoints",
+        source="checkpoints, streams; the settings of the answering node",
+        statement=f"{row['checkpoints']:,} signed checkpoints are kept"
+        + (f"; {last}. " if row["newest"] else ". ")
+        + (f"They are sent to {exported}." if exported else "They are sent nowhere."),
+        attention=joined(
+            "" if exported else "Checkpoints stay in the database: whoever can write to it could rewrite both.",
+            "The last checkpoint is old: no node makes them." if late else "",
+        ),
+        columns=("Stream", "Delivered", "Last", "Fails"),
+        rows=table((r["name"], r["delivered"], r["delivered_at"], "yes" if r["failing"] else "no") for r in found),
+        more=more(len(found)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """Verifies the newest part of the trail, as an auditor would with an export.
+
+    Args:
+        public_keys: those that checkpoints may be signed with, as the database has them.
+        signed_by: makes the check of signatures by such keys.
+    """
+
+    trail: AuditSearch
+    checkpoints: CheckpointStore
+    public_keys: Callable[[], Awaitable[Sequence[bytes]]]
+    signed_by: Callable[[list[bytes]], Signed]
+
+    async def evidence(self, scope: Scope) -> Evidence:
+        """Verify, and tell what was verified and what came out."""
+        verifier = Verifier(self.signed_by(list(await self.public_keys())), partial=True)
+        whole = await self._go_through(verifier, scope)
+        verdict = verifier.verdict()
+        result = "no record was altered, removed or moved" if verdict.intact else f"{verdict.problem_count} PROBLEMS"
+        bound = "" if whole else f" That is not all of it: no more than {MAX_VERIFIED:,} are verified for a report."
+        return Evidence(
+            id="verification",
+            title="Verification of the audit trail",
+            source="every record of the range, hashed anew and compared with the checkpoints",
+            statement=f"At {day(scope.now)}, {verdict.records:,} records since {day(scope.since)} in "
+            f"{verdict.chains:,} chains were verified against {verdict.checkpoints:,} checkpoints: {result}. "
+            f"{share(verdict.proven, verdict.records)} are under a checkpoint.{bound}",
+            attention="" if verdict.intact else "The audit trail is not intact.",
+            columns=("Problem",) if verdict.problems else (),
+            rows=table((str(problem),) for problem in verdict.problems),
+            more=more(verdict.problem_count),
+        )
+
+    async def _go_through(self, verifier: Verifier, scope: Scope) -> bool:
+        """Show the verifier what there is; returns whether that is all of it."""
+        newest = (await scope.one("checkpoints"))["last_number"] or 0
+        verifier.checkpoints(await self._lines(max(0, newest - MAX_CHECKPOINTS), newest))
+        records = 0
+        async for entries in self.trail.export(scope.since, None):
+            lines = [entry.line() + b"\n" for entry in entries]
+            await asyncio.to_thread(verifier.take, lines[: MAX_VERIFIED - records])
+            records += len(lines)
+            if records > MAX_VERIFIED:
+                return False
+        return True
+
+    async def _lines(self, after: int, newest: int) -> list[bytes]:
+        found: list[bytes] = []
+        while after < newest:
+            some = await self.checkpoints.lines(after, _AT_ONCE)
+            if not some:
+                break
+            found += [line + b"\n" for _, line in some]
+            after = some[-1][0]
+        return found

@@ -1,0 +1,288 @@
+"""Every fact of a report is found out: the system is changed, and the fact changes with it."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from holdfast.domain.compliance import Evidence, FrameworkId
+from holdfast.domain.frameworks import FRAMEWORKS
+from holdfast.domain.secret import RotationPolicy
+from holdfast.errors import AccessDenied, HoldfastError, InvalidInput
+from tests.support.node import ALICE, BOB, Inside, opened, rows
+
+
+@pytest.fixture
+async def inside(database_url: str, tmp_path: Path) -> AsyncIterator[Inside]:
+    async with opened(database_url, tmp_path) as inside:
+        yield inside
+
+
+async def evidence(inside: Inside, id_: str) -> Evidence:
+    report = await inside.service.compliance.report()
+    (found,) = (each for each in report.evidence if each.id == id_)
+    return found
+
+
+async def shown(inside: Inside, id_: str) -> str:
+    found = await evidence(inside, id_)
+    return f"{found.statement} {found.attention} {found.rows}"
+
+
+async def test_there_is_evidence_for_every_control_or_a_word_on_what_is_yours(inside: Inside) -> None:
+    report = await inside.service.compliance.report()
+    there = {each.id for each in report.evidence}
+    for framework in report.frameworks:
+        assert len({control.number for control in framework.controls}) == len(framework.controls)
+        for control in framework.controls:
+            assert set(control.evidence) <= there, control.number
+            assert control.evidence or control.yours, control.number
+    assert there == {each for f in FRAMEWORKS.values() for control in f.controls for each in control.evidence}
+    assert set(FRAMEWORKS) == set(FrameworkId)
+    assert all(each.source and each.statement for each in report.evidence)
+
+
+async def test_only_what_a_framework_asks_for_is_looked_at(inside: Inside) -> None:
+    report = await inside.service.compliance.report(["gdpr"])
+    assert [each.id for each in report.frameworks] == ["gdpr"]
+    assert "tokens" not in {each.id for each in report.evidence}
+    with pytest.raises(InvalidInput, match="framework must be one of soc2, iso27001"):
+        await inside.service.compliance.report(["sox"])
+    for days in (0, 367):
+        with pytest.raises(InvalidInput, match="days must be a whole number from 1 to 366"):
+            await inside.service.compliance.report(days=days)
+
+
+async def test_it_names_secrets_and_people_so_it_takes_audit_on_everything(inside: Inside) -> None:
+    with pytest.raises(AccessDenied):
+        await inside.service.compliance.report(context=ALICE)
+    await inside.service.grant_access("*", "alice", ["audit"])
+    await inside.service.compliance.report(context=ALICE)
+    page = await inside.service.audit.search(operation="report", user_id="alice")
+    assert [record.success for record in page.records] == [True, False]
+
+
+async def test_secrets_their_seals_and_their_ends(inside: Inside, database_url: str) -> None:
+    service, soon = inside.service, datetime.now(UTC) + timedelta(days=10)
+    assert "0 secrets are kept" in await shown(inside, "secrets")
+    assert "0 of 0 stored values are sealed" in await shown(inside, "sealed")
+    await service.set_secret("a", "1")
+    await service.set_secret("a", "2", expires_at=soon, notify_on_expiry=["ops@example.com"])
+    await service.set_secret("b", "1")
+    await service.set_secret("c", "1")
+    await service.delete_secret("c")
+    assert "2 secrets are kept centrally (0 of them disabled), with 1 former versions; 1 are deleted" in await shown(
+        inside, "secrets"
+    )
+    assert "4 of 4 (100 %) stored values are sealed" in await shown(inside, "sealed")
+    found = await evidence(inside, "expiry")
+    assert "1 of 2 (50 %) secrets have an end; 0 have expired, 1 expire within 30 days" in found.statement
+    assert "1 of 2 (50 %) name whom to tell" in found.statement
+    assert [row[0] for row in found.rows] == ["a"]
+    assert found.attention == ""
+    await rows(database_url, "UPDATE secrets_vault SET expires_at = now() - interval '1 day' WHERE secret_name = 'a'")
+    await rows(database_url, "UPDATE secrets_vault SET key_id = NULL WHERE secret_name = 'b'")
+    assert "1 expired secrets are still there" in await shown(inside, "expiry")
+    assert "3 of 4 (75 %) stored values are sealed" in await shown(inside, "sealed")
+    assert "1 stored values name no key" in await shown(inside, "sealed")
+    await rows(
+        database_url, "UPDATE secrets_vault SET drift = 'missing_in_vault', enabled = false WHERE secret_name = 'b'"
+    )
+    assert "1 of them disabled" in await shown(inside, "secrets")
+    assert "1 differ from Key Vault" in await shown(inside, "secrets")
+
+
+async def test_rotation(inside: Inside, database_url: str) -> None:
+    service = inside.service
+    await service.set_secret("plain", "1")
+    policy = RotationPolicy(interval_days=90, notify_days_before=14, auto_rotate=True, handler="random")
+    await service.set_secret("rotated", "1", rotation_policy=policy)
+    found = await evidence(inside, "rotation")
+    assert (
+        "1 of 2 (50 %) secrets have a rotation policy, 1 are rotated without asking; 0 are overdue" in found.statement
+    )
+    assert "longest interval is 90 days" in found.statement
+    assert found.attention == "1 secrets have no rotation policy."
+    await rows(database_url, "UPDATE secret_rotation_schedule SET next_rotation_at = now() - interval '1 day'")
+    found = await evidence(inside, "rotation")
+    assert "1 are overdue" in found.statement
+    assert [row[0] for row in found.rows] == ["rotated"]
+    assert "0 rotations were completed" in await shown(inside, "rotations")
+    await service.rotate_secret("rotated")
+    moved = await shown(inside, "rotations")
+    assert "came into use 0 minutes ago" in moved
+    assert "0 of 2 (0 %) current values are older than 90 days, 0 older than a year" in await shown(
+        inside, "value-ages"
+    )
+    await rows(database_url, "UPDATE secrets_vault SET created_at = now() - interval '400 days'")
+    await rows(database_url, "UPDATE secret_rotation_schedule SET last_rotated_at = now() - interval '100 days'")
+    found = await evidence(inside, "value-ages")
+    assert "2 of 2 (100 %) current values are older than 90 days, 1 older than a year" in found.statement
+    assert {row[0] for row in found.rows} == {"plain", "rotated"}
+
+
+async def test_removal(inside: Inside, database_url: str) -> None:
+    service = inside.service
+    assert "0 deleted secrets wait" in await shown(inside, "removal")
+    for name in ("a", "b"):
+        await service.set_secret(name, "1")
+        await service.delete_secret(name)
+    assert "2 deleted secrets wait for the end of their retention" in await shown(inside, "removal")
+    assert "have left the files" in await shown(inside, "removal")
+    await service.purge_secret("a")
+    waiting = await shown(inside, "removal")
+    assert "1 deleted secrets wait" in waiting
+    assert "are still in the files" in waiting
+    await rows(database_url, "UPDATE secrets_vault SET scheduled_purge_at = now() - interval '1 day'")
+    assert "1 should have been purged by now" in await shown(inside, "removal")
+
+
+async def test_who_holds_what_and_uses_it(inside: Inside, database_url: str) -> None:
+    service = inside.service
+    await service.set_secret("k", "1")
+    assert "0 grants and roles are in force for 0 subjects" in await shown(inside, "access")
+    await service.grant_access("k", "alice", ["get"])
+    await service.grant_access("k*", "bob", ["get"], expires_at=datetime.now(UTC) + timedelta(days=1))
+    found = await evidence(inside, "access")
+    assert "2 were not used" in found.statement
+    await service.get_secret("k", context=BOB)
+    found = await evidence(inside, "access")
+    (bob,) = (row for row in found.rows if row[0] == "bob")
+    assert bob[1:4] == ("get", "k*", "system")
+    assert bob[6] != "not used"
+    assert [row[6] for row in found.rows if row[0] == "alice"] == ["not used"]
+    assert "1 of them with an end" in found.statement
+    assert "take them away" in found.attention
+    await service.revoke_access("k", "alice")
+    assert "alice" not in str((await evidence(inside, "access")).rows)
+    await rows(database_url, "UPDATE secret_access_control SET expires_at = now() - interval '1 day'")
+    assert "bob" not in str((await evidence(inside, "access")).rows), "what has ended is not held"
+
+
+async def test_identities_tokens_and_second_factors(inside: Inside, database_url: str) -> None:
+    service = inside.service
+    assert "0 identities are registered" in await shown(inside, "identities")
+    await service.identities.add("ann", kind="person")
+    await service.add_client("batch")
+    assert "2 identities are registered, each under a name of its own: 1 people and 1 applications" in await shown(
+        inside, "identities"
+    )
+    found = await evidence(inside, "second-factor")
+    assert "0 of 1 (0 %) people" in found.statement
+    assert [row[0] for row in found.rows] == ["ann"]
+    await rows(database_url, "UPDATE identities SET totp_confirmed_at = now() WHERE name = 'ann'")
+    assert "1 of 1 (100 %) people" in await shown(inside, "second-factor")
+    assert "0 tokens are good now" in await shown(inside, "tokens")
+    await service.tokens.create("ann")
+    tokens = await shown(inside, "tokens")
+    assert "1 tokens are good now, kept as hashes; 1 were never used" in tokens
+    assert "1 are good from any network" in tokens
+    await rows(database_url, "UPDATE api_tokens SET last_used_at = now() - interval '100 days'")
+    assert "0 were never used, 1 not in the last 90 days" in await shown(inside, "tokens")
+    await rows(database_url, "UPDATE api_tokens SET revoked_at = now()")
+    assert "0 tokens are good now" in await shown(inside, "tokens")
+
+
+async def test_refusals_changes_and_looks(inside: Inside, database_url: str) -> None:
+    service = inside.service
+    assert "Nobody has looked" in await shown(inside, "reviews")
+    assert ": 0 failed or were refused" in await shown(inside, "refusals")
+    await service.set_secret("k", "1")
+    for _ in range(3):
+        with pytest.raises(HoldfastError):
+            await service.get_secret("k", context=ALICE)
+    await service.grant_access("k", "bob", ["get"])
+    await rows(database_url, "SELECT count(*) FROM secret_access_logs")
+    found = await evidence(inside, "refusals")
+    assert ": 3 failed or were refused, 0 of them logins" in found.statement
+    assert [row[:3] for row in found.rows] == [("alice", "access_denied", "3")]
+    found = await evidence(inside, "changes")
+    assert ": 2 changes, 1 of them of grants and roles" in found.statement
+    assert {row[:3] for row in found.rows} == {("set", "1", "1"), ("grant", "1", "1")}
+    await service.audit.search()
+    found = await evidence(inside, "reviews")
+    assert found.attention == ""
+    assert "the last 0 minutes ago" in found.statement
+
+
+async def test_the_trail_its_checkpoints_and_its_verification(inside: Inside, database_url: str) -> None:
+    service = inside.service
+    await service.set_secret("k", "1")
+    assert "0 signed checkpoints are kept" in await shown(inside, "checkpoints")
+    assert "whoever can write to it could rewrite both" in await shown(inside, "checkpoints")
+    for _ in range(5):
+        await service.get_secret("k")
+    assert await inside.parts.audit.checkpointer.make()
+    assert "1 signed checkpoints are kept; the last, number 1, was made 0 minutes ago" in await shown(
+        inside, "checkpoints"
+    )
+    found = await evidence(inside, "verification")
+    assert "against 1 checkpoints: no record was altered, removed or moved" in found.statement
+    assert found.attention == ""
+    assert "in 1 hash chains. They are kept for ever" in await shown(inside, "trail")
+    await rows(database_url, "UPDATE secret_access_logs SET user_id = 'mallory' WHERE seq = 4")
+    found = await evidence(inside, "verification")
+    assert found.attention == "The audit trail is not intact."
+    assert "seq 4" in found.rows[0][0]
+
+
+async def test_keys_backups_and_copies(inside: Inside, database_url: str, tmp_path: Path) -> None:
+    service = inside.service
+    assert "0 keys are in use, 0 retired." in await shown(inside, "keys")
+    await rows(
+        database_url,
+        "INSERT INTO encryption_keys (key_id, known_answer, state, activated_at) "
+        "VALUES ('0123456789abcdef', '', 'active', now() - interval '400 days')",
+    )
+    keys = await shown(inside, "keys")
+    assert "1 keys are in use" in keys
+    assert "The one that seals, 0123456789abcdef" in keys
+    assert "older than a year" in keys
+    await rows(database_url, "DELETE FROM encryption_keys")
+    assert "No backup was made" in await shown(inside, "backup")
+    made = await service.backups.make(tmp_path / "all.backup")
+    found = await evidence(inside, "backup")
+    assert str(made.header.backup) in found.statement
+    assert found.attention == ""
+    await rows(database_url, "UPDATE installation SET backed_up_at = now() - interval '8 days', restored_at = now()")
+    found = await evidence(inside, "backup")
+    assert "no backup of the last 7 days" in found.attention
+    assert "was restored from one" in found.statement
+    assert "0 changes are on their way to Key Vault, 0 wait" in await shown(inside, "replication")
+    await rows(
+        database_url,
+        "INSERT INTO secret_intents (id, incarnation, secret_name, display_name, kind, state) "
+        "VALUES (gen_random_uuid(), gen_random_uuid(), 'k', 'k', 'set', 'parked')",
+    )
+    assert "1 changes wait for a person" in await shown(inside, "replication")
+
+
+async def test_connections(database_url: str, tmp_path: Path) -> None:
+    async with opened(database_url, tmp_path) as inside:
+        found = await shown(inside, "transport")
+        assert "has no certificate to serve with. PostgreSQL is reached over a local socket" in found
+        assert "Key Vault not at all, Redis not at all" in found
+
+
+async def test_notices_and_broken_glass(inside: Inside, database_url: str) -> None:
+    assert "0 of 0 notices" in await shown(inside, "notices")
+    await rows(
+        database_url,
+        "INSERT INTO notices (event_id, recipient, topic, subject, facts, state, sent_at) VALUES "
+        "('1', 'a', 't', 's', '{}', 'sent', now()), ('2', 'a', 't', 's', '{}', 'dead', NULL)",
+    )
+    told = await shown(inside, "notices")
+    assert "1 of 2 (50 %) notices of the last 90 days were delivered, the last 0 minutes ago; 0 wait" in told
+    assert "1 could not be delivered" in told
+    assert "asked for 0 times" in await shown(inside, "break-glass")
+    await rows(
+        database_url,
+        "INSERT INTO break_glass_requests (requester, pattern, permissions, reason, duration, approvers, rotate, "
+        "second_factor, state, requested_at, open_until, expires_at) VALUES ('ann', 'k', '{get}', 'the site is down', "
+        "'1 h', 1, false, true, 'approved', now(), now(), now() + interval '1 h')",
+    )
+    found = await evidence(inside, "break-glass")
+    assert "asked for 1 times, given 1 times" in found.statement
+    assert found.attention == "1 emergency grants are in force."
+    assert found.rows[0][:4] == ("ann", "k", "the site is down", "approved")
