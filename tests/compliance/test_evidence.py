@@ -65,32 +65,34 @@ async def test_it_names_secrets_and_people_so_it_takes_audit_on_everything(insid
 
 async def test_secrets_their_seals_and_their_ends(inside: Inside, database_url: str) -> None:
     service, soon = inside.service, datetime.now(UTC) + timedelta(days=10)
-    assert "0 secrets are kept" in await shown(inside, "secrets")
-    assert "0 of 0 stored values are sealed" in await shown(inside, "sealed")
+    assert "Secrets kept centrally: 0" in await shown(inside, "secrets")
+    assert "AES-256-GCM: 0 of 0." in await shown(inside, "sealed")
     await service.set_secret("a", "1")
     await service.set_secret("a", "2", expires_at=soon, notify_on_expiry=["ops@example.com"])
     await service.set_secret("b", "1")
     await service.set_secret("c", "1")
     await service.delete_secret("c")
-    assert "2 secrets are kept centrally (0 of them disabled), with 1 former versions; 1 are deleted" in await shown(
+    assert "centrally: 2, disabled ones among them: 0. Former versions: 1. Deleted and recoverable: 1." in await shown(
         inside, "secrets"
     )
-    assert "4 of 4 (100 %) stored values are sealed" in await shown(inside, "sealed")
+    assert "AES-256-GCM: 4 of 4 (100 %). Wrapped data keys of their own: 4 of 4 (100 %)." in await shown(
+        inside, "sealed"
+    )
     found = await evidence(inside, "expiry")
-    assert "1 of 2 (50 %) secrets have an end; 0 have expired, 1 expire within 30 days" in found.statement
-    assert "1 of 2 (50 %) name whom to tell" in found.statement
+    assert "with an end: 1 of 2 (50 %). Expired: 0. Expiring within 30 days: 1." in found.statement
+    assert "somebody to tell before: 1 of 2 (50 %)." in found.statement
     assert [row[0] for row in found.rows] == ["a"]
     assert found.attention == ""
     await rows(database_url, "UPDATE secrets_vault SET expires_at = now() - interval '1 day' WHERE secret_name = 'a'")
     await rows(database_url, "UPDATE secrets_vault SET key_id = NULL WHERE secret_name = 'b'")
-    assert "1 expired secrets are still there" in await shown(inside, "expiry")
-    assert "3 of 4 (75 %) stored values are sealed" in await shown(inside, "sealed")
-    assert "1 stored values name no key" in await shown(inside, "sealed")
+    assert "have expired and are still there: 1." in await shown(inside, "expiry")
+    assert "AES-256-GCM: 3 of 4 (75 %)" in await shown(inside, "sealed")
+    assert "not sealed so: 1." in await shown(inside, "sealed")
     await rows(
         database_url, "UPDATE secrets_vault SET drift = 'missing_in_vault', enabled = false WHERE secret_name = 'b'"
     )
-    assert "1 of them disabled" in await shown(inside, "secrets")
-    assert "1 differ from Key Vault" in await shown(inside, "secrets")
+    assert "disabled ones among them: 1" in await shown(inside, "secrets")
+    assert "differ from Key Vault: 1" in await shown(inside, "secrets")
 
 
 async def test_rotation(inside: Inside, database_url: str) -> None:
@@ -99,61 +101,57 @@ async def test_rotation(inside: Inside, database_url: str) -> None:
     policy = RotationPolicy(interval_days=90, notify_days_before=14, auto_rotate=True, handler="random")
     await service.set_secret("rotated", "1", rotation_policy=policy)
     found = await evidence(inside, "rotation")
-    assert (
-        "1 of 2 (50 %) secrets have a rotation policy, 1 are rotated without asking; 0 are overdue" in found.statement
-    )
-    assert "longest interval is 90 days" in found.statement
-    assert found.attention == "1 secrets have no rotation policy."
+    assert "policy: 1 of 2 (50 %). Rotated without asking: 1. Overdue: 0." in found.statement
+    assert "Longest interval in days: 90." in found.statement
+    assert found.attention == "Secrets without a rotation policy: 1."
     await rows(database_url, "UPDATE secret_rotation_schedule SET next_rotation_at = now() - interval '1 day'")
     found = await evidence(inside, "rotation")
-    assert "1 are overdue" in found.statement
+    assert "Overdue: 1." in found.statement
     assert [row[0] for row in found.rows] == ["rotated"]
-    assert "0 rotations were completed" in await shown(inside, "rotations")
+    assert "and completed: 0; cancelled: 0; under way: 0." in await shown(inside, "rotations")
     await service.rotate_secret("rotated")
     moved = await shown(inside, "rotations")
-    assert "came into use 0 minutes ago" in moved
-    assert "0 of 2 (0 %) current values are older than 90 days, 0 older than a year" in await shown(
-        inside, "value-ages"
-    )
+    assert "came into use: 0 minutes ago" in moved
+    assert "older than 90 days: 0 of 2 (0 %); older than a year: 0." in await shown(inside, "value-ages")
     await rows(database_url, "UPDATE secrets_vault SET created_at = now() - interval '400 days'")
     await rows(database_url, "UPDATE secret_rotation_schedule SET last_rotated_at = now() - interval '100 days'")
     found = await evidence(inside, "value-ages")
-    assert "2 of 2 (100 %) current values are older than 90 days, 1 older than a year" in found.statement
+    assert "older than 90 days: 2 of 2 (100 %); older than a year: 1." in found.statement
     assert {row[0] for row in found.rows} == {"plain", "rotated"}
 
 
 async def test_removal(inside: Inside, database_url: str) -> None:
     service = inside.service
-    assert "0 deleted secrets wait" in await shown(inside, "removal")
+    assert "retention: 0." in await shown(inside, "removal")
     for name in ("a", "b"):
         await service.set_secret(name, "1")
         await service.delete_secret(name)
-    assert "2 deleted secrets wait for the end of their retention" in await shown(inside, "removal")
+    assert "retention: 2, the next until" in await shown(inside, "removal")
     assert "have left the files" in await shown(inside, "removal")
     await service.purge_secret("a")
     waiting = await shown(inside, "removal")
-    assert "1 deleted secrets wait" in waiting
+    assert "retention: 1, the" in waiting
     assert "are still in the files" in waiting
     await rows(database_url, "UPDATE secrets_vault SET scheduled_purge_at = now() - interval '1 day'")
-    assert "1 should have been purged by now" in await shown(inside, "removal")
+    assert "past the end of their retention: 1." in await shown(inside, "removal")
 
 
 async def test_who_holds_what_and_uses_it(inside: Inside, database_url: str) -> None:
     service = inside.service
     await service.set_secret("k", "1")
-    assert "0 grants and roles are in force for 0 subjects" in await shown(inside, "access")
+    assert "in force: 0, held by 0." in await shown(inside, "access")
     await service.grant_access("k", "alice", ["get"])
     await service.grant_access("k*", "bob", ["get"], expires_at=datetime.now(UTC) + timedelta(days=1))
     found = await evidence(inside, "access")
-    assert "2 were not used" in found.statement
+    assert "records tell: 2." in found.statement
     await service.get_secret("k", context=BOB)
     found = await evidence(inside, "access")
     (bob,) = (row for row in found.rows if row[0] == "bob")
     assert bob[1:4] == ("get", "k*", "system")
     assert bob[6] != "not used"
     assert [row[6] for row in found.rows if row[0] == "alice"] == ["not used"]
-    assert "1 of them with an end" in found.statement
-    assert "take them away" in found.attention
+    assert "With an end: 1." in found.statement
+    assert "to be taken away: 1." in found.attention
     await service.revoke_access("k", "alice")
     assert "alice" not in str((await evidence(inside, "access")).rows)
     await rows(database_url, "UPDATE secret_access_control SET expires_at = now() - interval '1 day'")
@@ -162,32 +160,30 @@ async def test_who_holds_what_and_uses_it(inside: Inside, database_url: str) -> 
 
 async def test_identities_tokens_and_second_factors(inside: Inside, database_url: str) -> None:
     service = inside.service
-    assert "0 identities are registered" in await shown(inside, "identities")
+    assert "name of its own: 0." in await shown(inside, "identities")
     await service.identities.add("ann", kind="person")
     await service.add_client("batch")
-    assert "2 identities are registered, each under a name of its own: 1 people and 1 applications" in await shown(
-        inside, "identities"
-    )
+    assert "name of its own: 2. People: 1; applications: 1." in await shown(inside, "identities")
     found = await evidence(inside, "second-factor")
-    assert "0 of 1 (0 %) people" in found.statement
+    assert ": 0 of 1 (0 %)." in found.statement
     assert [row[0] for row in found.rows] == ["ann"]
     await rows(database_url, "UPDATE identities SET totp_confirmed_at = now() WHERE name = 'ann'")
-    assert "1 of 1 (100 %) people" in await shown(inside, "second-factor")
-    assert "0 tokens are good now" in await shown(inside, "tokens")
+    assert ": 1 of 1 (100 %)." in await shown(inside, "second-factor")
+    assert "kept as hashes: 0." in await shown(inside, "tokens")
     await service.tokens.create("ann")
     tokens = await shown(inside, "tokens")
-    assert "1 tokens are good now, kept as hashes; 1 were never used" in tokens
-    assert "1 are good from any network" in tokens
+    assert "kept as hashes: 1. Never used: 1;" in tokens
+    assert "Good from any network: 1." in tokens
     await rows(database_url, "UPDATE api_tokens SET last_used_at = now() - interval '100 days'")
-    assert "0 were never used, 1 not in the last 90 days" in await shown(inside, "tokens")
+    assert "Never used: 0; not in the last 90 days: 1." in await shown(inside, "tokens")
     await rows(database_url, "UPDATE api_tokens SET revoked_at = now()")
-    assert "0 tokens are good now" in await shown(inside, "tokens")
+    assert "kept as hashes: 0." in await shown(inside, "tokens")
 
 
 async def test_refusals_changes_and_looks(inside: Inside, database_url: str) -> None:
     service = inside.service
     assert "Nobody has looked" in await shown(inside, "reviews")
-    assert ": 0 failed or were refused" in await shown(inside, "refusals")
+    assert "Failed or refused: 0," in await shown(inside, "refusals")
     await service.set_secret("k", "1")
     for _ in range(3):
         with pytest.raises(HoldfastError):
@@ -195,32 +191,30 @@ async def test_refusals_changes_and_looks(inside: Inside, database_url: str) -> 
     await service.grant_access("k", "bob", ["get"])
     await rows(database_url, "SELECT count(*) FROM secret_access_logs")
     found = await evidence(inside, "refusals")
-    assert ": 3 failed or were refused, 0 of them logins" in found.statement
+    assert "Failed or refused: 3, logins among them: 0." in found.statement
     assert [row[:3] for row in found.rows] == [("alice", "access_denied", "3")]
     found = await evidence(inside, "changes")
-    assert ": 2 changes, 1 of them of grants and roles" in found.statement
+    assert "Changes: 2, of grants and roles among them: 1." in found.statement
     assert {row[:3] for row in found.rows} == {("set", "1", "1"), ("grant", "1", "1")}
     await service.audit.search()
     found = await evidence(inside, "reviews")
     assert found.attention == ""
-    assert "the last 0 minutes ago" in found.statement
+    assert "the last: 0 minutes ago" in found.statement
 
 
 async def test_the_trail_its_checkpoints_and_its_verification(inside: Inside, database_url: str) -> None:
     service = inside.service
     await service.set_secret("k", "1")
-    assert "0 signed checkpoints are kept" in await shown(inside, "checkpoints")
+    assert "Signed checkpoints: 0;" in await shown(inside, "checkpoints")
     assert "whoever can write to it could rewrite both" in await shown(inside, "checkpoints")
     for _ in range(5):
         await service.get_secret("k")
     assert await inside.parts.audit.checkpointer.make()
-    assert "1 signed checkpoints are kept; the last, number 1, was made 0 minutes ago" in await shown(
-        inside, "checkpoints"
-    )
+    assert "Signed checkpoints: 1; the last: 0 minutes ago." in await shown(inside, "checkpoints")
     found = await evidence(inside, "verification")
-    assert "against 1 checkpoints: no record was altered, removed or moved" in found.statement
+    assert "no record was altered, removed or moved" in found.statement
     assert found.attention == ""
-    assert "in 1 hash chains. They are kept for ever" in await shown(inside, "trail")
+    assert "Hash chains: 1. Kept for ever." in await shown(inside, "trail")
     await rows(database_url, "UPDATE secret_access_logs SET user_id = 'mallory' WHERE seq = 4")
     found = await evidence(inside, "verification")
     assert found.attention == "The audit trail is not intact."
@@ -229,14 +223,14 @@ async def test_the_trail_its_checkpoints_and_its_verification(inside: Inside, da
 
 async def test_keys_backups_and_copies(inside: Inside, database_url: str, tmp_path: Path) -> None:
     service = inside.service
-    assert "0 keys are in use, 0 retired." in await shown(inside, "keys")
+    assert "Keys in use: 0; retired: 0." in await shown(inside, "keys")
     await rows(
         database_url,
         "INSERT INTO encryption_keys (key_id, known_answer, state, activated_at) "
         "VALUES ('0123456789abcdef', '', 'active', now() - interval '400 days')",
     )
     keys = await shown(inside, "keys")
-    assert "1 keys are in use" in keys
+    assert "Keys in use: 1;" in keys
     assert "The one that seals, 0123456789abcdef" in keys
     assert "older than a year" in keys
     await rows(database_url, "DELETE FROM encryption_keys")
@@ -249,13 +243,13 @@ async def test_keys_backups_and_copies(inside: Inside, database_url: str, tmp_pa
     found = await evidence(inside, "backup")
     assert "no backup of the last 7 days" in found.attention
     assert "was restored from one" in found.statement
-    assert "0 changes are on their way to Key Vault, 0 wait" in await shown(inside, "replication")
+    assert "Key Vault: 0; waiting for a person: 0." in await shown(inside, "replication")
     await rows(
         database_url,
         "INSERT INTO secret_intents (id, incarnation, secret_name, display_name, kind, state) "
         "VALUES (gen_random_uuid(), gen_random_uuid(), 'k', 'k', 'set', 'parked')",
     )
-    assert "1 changes wait for a person" in await shown(inside, "replication")
+    assert "that wait for a person: 1." in await shown(inside, "replication")
 
 
 async def test_connections(database_url: str, tmp_path: Path) -> None:
@@ -266,16 +260,16 @@ async def test_connections(database_url: str, tmp_path: Path) -> None:
 
 
 async def test_notices_and_broken_glass(inside: Inside, database_url: str) -> None:
-    assert "0 of 0 notices" in await shown(inside, "notices")
+    assert "delivered: 0 of 0;" in await shown(inside, "notices")
     await rows(
         database_url,
         "INSERT INTO notices (event_id, recipient, topic, subject, facts, state, sent_at) VALUES "
         "('1', 'a', 't', 's', '{}', 'sent', now()), ('2', 'a', 't', 's', '{}', 'dead', NULL)",
     )
     told = await shown(inside, "notices")
-    assert "1 of 2 (50 %) notices of the last 90 days were delivered, the last 0 minutes ago; 0 wait" in told
-    assert "1 could not be delivered" in told
-    assert "asked for 0 times" in await shown(inside, "break-glass")
+    assert "delivered: 1 of 2 (50 %); the last: 0 minutes ago. Waiting: 0." in told
+    assert "could not be delivered: 1." in told
+    assert "days: 0. Granted: 0" in await shown(inside, "break-glass")
     await rows(
         database_url,
         "INSERT INTO break_glass_requests (requester, pattern, permissions, reason, duration, approvers, rotate, "
@@ -283,6 +277,6 @@ async def test_notices_and_broken_glass(inside: Inside, database_url: str) -> No
         "'1 h', 1, false, true, 'approved', now(), now(), now() + interval '1 h')",
     )
     found = await evidence(inside, "break-glass")
-    assert "asked for 1 times, given 1 times" in found.statement
-    assert found.attention == "1 emergency grants are in force."
+    assert "days: 1. Granted: 1; refused, withdrawn or run out: 0; in force now: 1." in found.statement
+    assert found.attention == "Emergency grants in force: 1."
     assert found.rows[0][:4] == ("ann", "k", "the site is down", "approved")

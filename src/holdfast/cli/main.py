@@ -21,6 +21,7 @@ from holdfast.cli import (
     listing,
     login,
     node,
+    report,
     roles,
     rotation,
     running,
@@ -32,7 +33,8 @@ from holdfast.cli import (
 )
 from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
 from holdfast.cli.grammar import Root
-from holdfast.cli.output import report, report_text
+from holdfast.cli.output import report as tell_of
+from holdfast.cli.output import report_text
 from holdfast.cli.streams import OutputLost, tell
 from holdfast.config import Settings
 from holdfast.errors import ConfigurationError
@@ -46,7 +48,7 @@ SECTIONS: Final = {
     "Rotation": (rotation.rotate, rotation.rotation),
     "Access": (
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),
-        *(access.history, audit.audit),
+        *(access.history, audit.audit, report.report),
     ),
     "Emergency access": (break_glass.break_glass,),
     "Identities": (identities.identity, tokens.token, totp.totp, clients.client, identities.admin),
@@ -87,7 +89,7 @@ def run(args: Sequence[str]) -> int:
     except click.ClickException as error:
         return _refusal(error, as_json=as_json, command=command)
     except Exception as error:  # the last resort: a short text instead of a traceback
-        return report(error, as_json=as_json, command=command, debug=_debugging())
+        return tell_of(error, as_json=as_json, command=command, debug=_debugging())
     return result if isinstance(result, int) else OK
 
 

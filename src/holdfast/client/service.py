@@ -6,6 +6,7 @@ from typing import Self
 from holdfast.client.access import RemoteAccess
 from holdfast.client.audit import RemoteAudit
 from holdfast.client.break_glass import RemoteBreakGlass
+from holdfast.client.compliance import RemoteCompliance
 from holdfast.client.connection import Connection
 from holdfast.client.doctor import RemoteDoctor
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
@@ -24,6 +25,11 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
     def audit(self) -> RemoteAudit:
         """The audit trail: search, export, checkpoints."""
         return RemoteAudit(self._connection)
+
+    @property
+    def compliance(self) -> RemoteCompliance:
+        """What controls ask, and what the installation shows for them."""
+        return RemoteCompliance(self._connection)
 
     @property
     def keys(self) -> RemoteKeys:

@@ -21,10 +21,10 @@ async def access(scope: Scope) -> Evidence:
         id="access",
         title="Who holds what",
         source="held",
-        statement=f"{len(found):,} grants and roles are in force for {len({row['subject'] for row in found}):,} "
-        f"subjects, {ending:,} of them with an end; {len(broad):,} cover every secret. {len(unused):,} were not used "
-        f"in the last {scope.days} days (the newest {scope.records:,} audit records at most).",
-        attention=f"{len(unused):,} grants and roles are unused: take them away." if unused else "",
+        statement=f"Grants and roles in force: {len(found):,}, held by {len({row['subject'] for row in found}):,}. "
+        f"With an end: {ending:,}. Over every secret: {len(broad):,}. Not used in the last {scope.days} days, as far "
+        f"as the newest {scope.records:,} audit records tell: {len(unused):,}.",
+        attention=f"Unused grants and roles, to be taken away: {len(unused):,}." if unused else "",
         columns=("Who", "Holds", "On", "Granted by", "Since", "Until", "Last used"),
         rows=table(map(_held, shown)),
         more=more(len(found)),
@@ -46,9 +46,9 @@ async def identities(scope: Scope) -> Evidence:
         id="identities",
         title="Identities",
         source="identities",
-        statement=f"{row['all_of_them']:,} identities are registered, each under a name of its own: {row['people']:,} "
-        f"people and {row['all_of_them'] - row['people']:,} applications, {row['disabled']:,} of them disabled. "
-        f"{row['clients']:,} have a client secret.",
+        statement=f"Identities registered, each under a name of its own: {row['all_of_them']:,}. People: "
+        f"{row['people']:,}; applications: {row['all_of_them'] - row['people']:,}. Disabled: {row['disabled']:,}. "
+        f"With a client secret: {row['clients']:,}.",
     )
 
 
@@ -60,9 +60,9 @@ async def second_factor(scope: Scope) -> Evidence:
         id="second-factor",
         title="Second factor",
         source="identities, without_second_factor",
-        statement=f"{share(row['with_second_factor'], row['active_people'])} people who log in here have confirmed a "
-        "second factor (TOTP).",
-        attention=f"{without:,} people have none." if without else "",
+        statement="People registered here who have confirmed a second factor (TOTP): "
+        f"{share(row['with_second_factor'], row['active_people'])}.",
+        attention=f"People without one: {without:,}." if without else "",
         columns=("Without a second factor", "Since"),
         rows=table((each["name"], each["created_at"]) for each in found),
         more=more(without),
@@ -78,11 +78,11 @@ async def tokens(scope: Scope) -> Evidence:
         title="Tokens",
         source="tokens",
         statement=joined(
-            f"{row['good']:,} tokens are good now, kept as hashes; {row['never_used']:,} were never used, "
-            f"{row['unused']:,} not in the last {scope.days} days; {row['from_anywhere']:,} are good from any network.",
+            f"Tokens that are good now, kept as hashes: {row['good']:,}. Never used: {row['never_used']:,}; not in the "
+            f"last {scope.days} days: {row['unused']:,}. Good from any network: {row['from_anywhere']:,}.",
             f"All end by {day(row['last_end'])}." if row["good"] else "",
         ),
-        attention=f"{idle:,} tokens are unused: revoke them." if idle else "",
+        attention=f"Unused tokens, to be revoked: {idle:,}." if idle else "",
     )
 
 
@@ -96,7 +96,7 @@ async def refusals(scope: Scope) -> Evidence:
         id="refusals",
         title="Failed accesses",
         source="recent, refused",
-        statement=f"{_looked_at(groups, scope)}: {failed:,} failed or were refused, {logins:,} of them logins. All are "
+        statement=f"{_looked_at(groups, scope)}. Failed or refused: {failed:,}, logins among them: {logins:,}. Each is "
         "on record with who, what, when and from where.",
         columns=("Who", "Why", "How often", "Last"),
         rows=table((row["user_id"], row["error_code"], row["records"], row["newest"]) for row in found),
@@ -113,8 +113,8 @@ async def changes(scope: Scope) -> Evidence:
         id="changes",
         title="Changes",
         source="recent",
-        statement=f"{_looked_at(groups, scope)}: {sum(row['records'] for row in shown):,} changes, {rules:,} of them "
-        "of grants and roles, each with whoever made it.",
+        statement=f"{_looked_at(groups, scope)}. Changes: {sum(row['records'] for row in shown):,}, of grants and "
+        f"roles among them: {rules:,}. Each is on record with whoever made it.",
         columns=("Change", "How often", "By how many", "Last"),
         rows=table((row["operation"], row["records"], row["users"], row["newest"]) for row in shown),
         more=more(len(shown)),
@@ -130,8 +130,8 @@ async def reviews(scope: Scope) -> Evidence:
         id="reviews",
         title="Looks into the audit trail",
         source="recent",
-        statement=f"{_looked_at(groups, scope)}: {sum(row['records'] for row in looks):,} searches, exports and "
-        f"reports, the last {age(last, scope.now)}.",
+        statement=f"{_looked_at(groups, scope)}. Searches, exports and reports: "
+        f"{sum(row['records'] for row in looks):,}; the last: {age(last, scope.now)}.",
         attention="" if looks else "Nobody has looked into the audit trail.",
     )
 
@@ -144,10 +144,10 @@ async def break_glass(scope: Scope) -> Evidence:
         id="break-glass",
         title="Emergency access",
         source="break_glass, break_glass_requests",
-        statement=f"In the last {scope.days} days emergency access was asked for {row['requests']:,} times, given "
-        f"{row['granted']:,} times, and refused, withdrawn or left to end {row['refused']:,} times; {row['active']:,} "
-        f"such grants are in force now. {row['reads']:,} secrets were read by it.",
-        attention=f"{row['active']:,} emergency grants are in force." if row["active"] else "",
+        statement=f"Requests for emergency access in the last {scope.days} days: {row['requests']:,}. Granted: "
+        f"{row['granted']:,}; refused, withdrawn or run out: {row['refused']:,}; in force now: {row['active']:,}. "
+        f"Secrets read by it, as found at its end: {row['reads']:,}.",
+        attention=f"Emergency grants in force: {row['active']:,}." if row["active"] else "",
         columns=("Who", "On", "Reason", "State", "Asked", "Decided by", "Ends"),
         rows=table(
             (
@@ -163,4 +163,4 @@ async def break_glass(scope: Scope) -> Evidence:
 def _looked_at(groups: Sequence[Mapping[str, Any]], scope: Scope) -> str:
     total = sum(row["records"] for row in groups)
     oldest = min((row["oldest"] for row in groups), default=scope.since)
-    return f"Among {total:,} audit records since {day(oldest)}"
+    return f"Audit records looked at: {total:,}, back to {day(oldest)}"

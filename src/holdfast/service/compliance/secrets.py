@@ -11,9 +11,9 @@ async def secrets(scope: Scope) -> Evidence:
         id="secrets",
         title="Secrets",
         source="secrets",
-        statement=f"{row['active']:,} secrets are kept centrally ({row['disabled']:,} of them disabled), with "
-        f"{row['former_versions']:,} former versions; {row['deleted']:,} are deleted and can be recovered.",
-        attention=f"{row['drifting']:,} differ from Key Vault." if row["drifting"] else "",
+        statement=f"Secrets kept centrally: {row['active']:,}, disabled ones among them: {row['disabled']:,}. Former "
+        f"versions: {row['former_versions']:,}. Deleted and recoverable: {row['deleted']:,}.",
+        attention=f"Secrets that differ from Key Vault: {row['drifting']:,}." if row["drifting"] else "",
     )
 
 
@@ -25,9 +25,12 @@ async def sealed(scope: Scope) -> Evidence:
         id="sealed",
         title="Encryption at rest",
         source="sealed",
-        statement=f"{share(values - row['unsealed'], values)} stored values are sealed with AES-256-GCM, each under a "
-        f"data key of its own, wrapped by {len(row['keys'])} key(s): {', '.join(sorted(row['keys'])) or 'none yet'}.",
-        attention=f"{row['unsealed']:,} stored values name no key." if row["unsealed"] else "",
+        statement=f"Values stored as ciphertext with a nonce and a tag of AES-256-GCM: {share(row['sealed'], values)}. "
+        f"Wrapped data keys of their own: {share(row['own_keys'], values)}. Wrapped by: "
+        f"{', '.join(sorted(row['keys'])) or 'no key yet'}.",
+        attention=f"Stored values that are not sealed so: {values - row['sealed']:,}."
+        if row["sealed"] < values
+        else "",
     )
 
 
@@ -38,10 +41,10 @@ async def expiry(scope: Scope) -> Evidence:
         id="expiry",
         title="Expiry",
         source="expiry, expiring",
-        statement=f"{share(row['active'] - row['unlimited'], row['active'])} secrets have an end; {row['expired']:,} "
-        f"have expired, {row['soon']:,} expire within 30 days. {share(row['announced'], row['active'])} name whom to "
-        "tell before.",
-        attention=f"{row['expired']:,} expired secrets are still there." if row["expired"] else "",
+        statement=f"Secrets with an end: {share(row['active'] - row['unlimited'], row['active'])}. Expired: "
+        f"{row['expired']:,}. Expiring within 30 days: {row['soon']:,}. With somebody to tell before: "
+        f"{share(row['announced'], row['active'])}.",
+        attention=f"Secrets that have expired and are still there: {row['expired']:,}." if row["expired"] else "",
         columns=("Secret", "Expires"),
         rows=table((each["secret_name"], each["expires_at"]) for each in found),
         more=more(row["expired"] + row["soon"]),
@@ -57,13 +60,13 @@ async def rotation(scope: Scope) -> Evidence:
         title="Rotation policies",
         source="rotation, overdue",
         statement=joined(
-            f"{share(row['covered'], row['active'])} secrets have a rotation policy, {row['automatic']:,} are rotated "
-            f"without asking; {row['overdue']:,} are overdue.",
-            f"The longest interval is {row['longest_days']:,} days." if row["covered"] else "",
+            f"Secrets with a rotation policy: {share(row['covered'], row['active'])}. Rotated without asking: "
+            f"{row['automatic']:,}. Overdue: {row['overdue']:,}.",
+            f"Longest interval in days: {row['longest_days']:,}." if row["covered"] else "",
         ),
         attention=joined(
-            f"{without:,} secrets have no rotation policy." if without else "",
-            f"{row['overdue']:,} rotations are overdue." if row["overdue"] else "",
+            f"Secrets without a rotation policy: {without:,}." if without else "",
+            f"Overdue rotations: {row['overdue']:,}." if row["overdue"] else "",
         ),
         columns=("Overdue secret", "Due", "Last rotated", "Failed attempts"),
         rows=table((r["secret_name"], r["next_rotation_at"], r["last_rotated_at"], r["failures"]) for r in found),
@@ -78,8 +81,8 @@ async def rotations(scope: Scope) -> Evidence:
         id="rotations",
         title="Rotations carried out",
         source="rotations",
-        statement=f"In the last {scope.days} days {row['finished']:,} rotations were completed, {row['cancelled']:,} "
-        f"cancelled, and {row['open']:,} are under way. The last new credential came into use "
+        statement=f"Rotations begun in the last {scope.days} days and completed: {row['finished']:,}; cancelled: "
+        f"{row['cancelled']:,}; under way: {row['open']:,}. A new credential last came into use: "
         f"{age(row['last_promoted'], scope.now)}.",
     )
 
@@ -91,9 +94,9 @@ async def value_ages(scope: Scope) -> Evidence:
         id="value-ages",
         title="Age of values",
         source="value_ages, oldest_values",
-        statement=f"{share(row['over_90_days'], row['active'])} current values are older than 90 days, "
-        f"{row['over_a_year']:,} older than a year.",
-        attention=f"{row['over_a_year']:,} values are older than a year." if row["over_a_year"] else "",
+        statement=f"Current values older than 90 days: {share(row['over_90_days'], row['active'])}; older than a year: "
+        f"{row['over_a_year']:,}.",
+        attention=f"Values older than a year: {row['over_a_year']:,}." if row["over_a_year"] else "",
         columns=("Secret", "Version", "Since"),
         rows=table((each["secret_name"], each["version"], each["created_at"]) for each in found),
         more=more(row["over_90_days"]),
@@ -109,12 +112,12 @@ async def removal(scope: Scope) -> Evidence:
         title="Removal",
         source="removal",
         statement=joined(
-            f"{row['waiting']:,} deleted secrets wait for the end of their retention"
-            + (f", the next one until {day(row['next_purge'])}." if row["waiting"] else "."),
+            f"Deleted secrets that wait for the end of their retention: {row['waiting']:,}"
+            + (f", the next until {day(row['next_purge'])}." if row["waiting"] else "."),
             scrubbed,
         ),
         attention=joined(
-            f"{row['late']:,} should have been purged by now." if row["late"] else "",
+            f"Deleted secrets past the end of their retention: {row['late']:,}." if row["late"] else "",
             "" if row["off_the_disk"] else "Purged values, sealed, are still in the files of the database.",
         ),
     )

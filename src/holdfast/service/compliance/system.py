@@ -25,7 +25,7 @@ async def keys(scope: Scope) -> Evidence:
         title="Encryption keys",
         source="keys, retired_keys",
         statement=joined(
-            f"{len(found):,} keys are in use, {gone['retired']:,} retired.",
+            f"Keys in use: {len(found):,}; retired: {gone['retired']:,}.",
             f"The one that seals, {active['key_id']}, has done so since {day(since)}." if active else "",
             f"A key was last retired {age(gone['last_retired'], scope.now)}." if gone["retired"] else "",
         ),
@@ -42,7 +42,7 @@ async def transport(scope: Scope, surroundings: Surroundings) -> Evidence:
     database = "over a local socket" if row["over_socket"] else row["tls"] or "without encryption"
     ends = certificate.expires_at if certificate else None
     serves = (
-        f"This node serves over TLS 1.2 or newer, with a certificate that is good until {day(ends)}."
+        f"This node serves over TLS, with a certificate that is good until {day(ends)}."
         if ends
         else "This node has no certificate to serve with."
     )
@@ -89,9 +89,9 @@ async def replication(scope: Scope) -> Evidence:
         id="replication",
         title="Copies in step",
         source="replication",
-        statement=f"{row['open']:,} changes are on their way to Key Vault, {row['parked']:,} wait for a person. Mirror "
-        f"and vault were last compared {age(row['last_sync'], scope.now)}.",
-        attention=f"{row['parked']:,} changes wait for a person." if row["parked"] else "",
+        statement=f"Changes on their way to Key Vault: {row['open']:,}; waiting for a person: {row['parked']:,}. "
+        f"Mirror and vault were last compared: {age(row['last_sync'], scope.now)}.",
+        attention=f"Changes that wait for a person: {row['parked']:,}." if row["parked"] else "",
     )
 
 
@@ -103,7 +103,7 @@ async def notices(scope: Scope) -> Evidence:
         id="notices",
         title="Notices to people",
         source="notices",
-        statement=f"{share(row['sent'], all_of_them)} notices of the last {scope.days} days were delivered, the last "
-        f"{age(row['last_sent'], scope.now)}; {row['waiting']:,} wait.",
-        attention=f"{row['dead']:,} could not be delivered." if row["dead"] else "",
+        statement=f"Notices of the last {scope.days} days that were delivered: {share(row['sent'], all_of_them)}; the "
+        f"last: {age(row['last_sent'], scope.now)}. Waiting: {row['waiting']:,}.",
+        attention=f"Notices that could not be delivered: {row['dead']:,}." if row["dead"] else "",
     )

@@ -19,6 +19,9 @@ MAX_CHECKPOINTS: Final = 20_000
 """Checkpoints that are gone through, the newest: at one every two seconds, those of half a day of ceaseless use."""
 
 _AT_ONCE: Final = 1_000
+COUNTED: Final = 100_000
+"""Up to here records are counted; beyond, PostgreSQL's own estimate is told. The query has the same bound."""
+
 LATE: Final = timedelta(minutes=10)
 """Checkpoints are made every two seconds wherever a node runs and something is to be signed."""
 
@@ -26,12 +29,13 @@ LATE: Final = timedelta(minutes=10)
 async def trail(scope: Scope, surroundings: Surroundings) -> Evidence:
     """How far back it goes."""
     row, kept = await scope.one("trail"), surroundings.settings()["retention"]
+    count = f"{row['counted']:,}" if row["counted"] < COUNTED else f"about {max(row['about'] or 0, COUNTED):,}"
     return Evidence(
         id="trail",
         title="Audit trail",
         source="trail; the settings of the answering node",
-        statement=f"Records go back to {day(row['oldest'])}, the newest is of {day(row['newest'])}: about "
-        f"{row['about'] or 0:,} in {row['chains']:,} hash chains. They are kept {kept or 'for ever'}.",
+        statement=f"Records: {count}, from {day(row['oldest'])} to {day(row['newest'])}. Hash chains: "
+        f"{row['chains']:,}. Kept {kept or 'for ever'}.",
     )
 
 
@@ -39,15 +43,13 @@ async def checkpoints(scope: Scope, surroundings: Surroundings) -> Evidence:
     """Whether the trail is signed, and somebody else has the signature."""
     row, found = await scope.one("checkpoints"), await scope.queries.ask("streams")
     exported = surroundings.settings()["checkpoints"]
-    last = f"the last, number {row['last_number'] or 0:,}, was made {age(row['newest'], scope.now)}"
     late = row["newest"] is None or scope.now - row["newest"] > LATE
     return Evidence(
         id="checkpoints",
         title="Checkpoints",
         source="checkpoints, streams; the settings of the answering node",
-        statement=f"{row['checkpoints']:,} signed checkpoints are kept"
-        + (f"; {last}. " if row["newest"] else ". ")
-        + (f"They are sent to {exported}." if exported else "They are sent nowhere."),
+        statement=f"Signed checkpoints: {row['checkpoints']:,}; the last: {age(row['newest'], scope.now)}. They are "
+        + (f"sent out by: {exported}." if exported else "sent nowhere."),
         attention=joined(
             "" if exported else "Checkpoints stay in the database: whoever can write to it could rewrite both.",
             "The last checkpoint is old: no node makes them." if late else "",
@@ -77,15 +79,15 @@ class Verification:
         verifier = Verifier(self.signed_by(list(await self.public_keys())), partial=True)
         whole = await self._go_through(verifier, scope)
         verdict = verifier.verdict()
-        result = "no record was altered, removed or moved" if verdict.intact else f"{verdict.problem_count} PROBLEMS"
+        result = "no record was altered, removed or moved" if verdict.intact else f"PROBLEMS: {verdict.problem_count:,}"
         bound = "" if whole else f" That is not all of it: no more than {MAX_VERIFIED:,} are verified for a report."
         return Evidence(
             id="verification",
             title="Verification of the audit trail",
             source="every record of the range, hashed anew and compared with the checkpoints",
-            statement=f"At {day(scope.now)}, {verdict.records:,} records since {day(scope.since)} in "
-            f"{verdict.chains:,} chains were verified against {verdict.checkpoints:,} checkpoints: {result}. "
-            f"{share(verdict.proven, verdict.records)} are under a checkpoint.{bound}",
+            statement=f"Verified at {day(scope.now)}: {result}. Records since {day(scope.since)}: {verdict.records:,}; "
+            f"chains: {verdict.chains:,}; checkpoints: {verdict.checkpoints:,}. Records under a checkpoint: "
+            f"{share(verdict.proven, verdict.records)}.{bound}",
             attention="" if verdict.intact else "The audit trail is not intact.",
             columns=("Problem",) if verdict.problems else (),
             rows=table((str(problem),) for problem in verdict.problems),

@@ -6,11 +6,14 @@ SELECT count(*) FILTER (WHERE state = 'active') AS active, count(*) FILTER (WHER
 FROM secrets_vault
 
 -- name: sealed
+-- Nonce and tag are base64 of 12 and of 16 bytes.
 SELECT count(*) AS stored, count(*) FILTER (WHERE encrypted_value IS NULL) AS undisclosed,
-       count(*) FILTER (WHERE encrypted_value IS NOT NULL AND (key_id IS NULL OR wrapped_key IS NULL)) AS unsealed,
+       count(*) FILTER (WHERE encrypted_value IS NOT NULL AND key_id IS NOT NULL AND wrapped_key IS NOT NULL
+                          AND length(iv) = 16 AND length(auth_tag) = 24) AS sealed,
+       count(DISTINCT wrapped_key) FILTER (WHERE encrypted_value IS NOT NULL) AS own_keys,
        coalesce(array_agg(DISTINCT key_id) FILTER (WHERE key_id IS NOT NULL), '{}') AS keys
-FROM (SELECT encrypted_value, key_id, wrapped_key FROM secrets_vault
-      UNION ALL SELECT encrypted_value, key_id, wrapped_key FROM secret_versions) AS stored
+FROM (SELECT encrypted_value, key_id, wrapped_key, iv, auth_tag FROM secrets_vault
+      UNION ALL SELECT encrypted_value, key_id, wrapped_key, iv, auth_tag FROM secret_versions) AS stored
 
 -- name: expiry
 SELECT count(*) AS active, count(*) FILTER (WHERE expires_at <= now()) AS expired,
@@ -118,6 +121,7 @@ WHERE NOT success GROUP BY user_id, error_code ORDER BY records DESC, user_id, e
 -- name: trail
 SELECT (SELECT sum(greatest(c.reltuples, 0))::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'secret_access_logs'::regclass) AS about,
+       (SELECT count(*) FROM (SELECT 1 FROM secret_access_logs LIMIT 100000) AS first_ones) AS counted,
        (SELECT timestamp FROM secret_access_logs ORDER BY timestamp, id LIMIT 1) AS oldest,
        (SELECT timestamp FROM secret_access_logs ORDER BY timestamp DESC, id DESC LIMIT 1) AS newest,
        (SELECT count(*) FROM audit_chains) AS chains
