@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import crowd, library, mirroring, outage, server
+from benchmarks import crowd, library, mirroring, outage, rotating, server
 from benchmarks.machine import facts
 from benchmarks.measuring import Comparison
 from benchmarks.processes import Server
@@ -24,6 +24,7 @@ _PARTS: dict[str, Callable[[Run, Vault, Server], Awaitable[None]]] = {
     "library": library.measure,
     "outage": outage.measure,
     "mirroring": mirroring.measure,
+    "rotating": rotating.measure,
     "crowd": crowd.measure,
 }
 _COLUMNS = ("WHAT", "AGAINST", "RATIO", "LEAST", "MOST", "OURS/S", "THEIRS/S")

@@ -17,6 +17,8 @@ class Size:
     ``crowd``: secrets that are stored to be listed, besides ``crowd_read`` that are read; ``crowd_by_25``: names that
     are listed by Key Vault's pages of 25. ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
 
+    ``rotations`` are those of each secret that is rotated.
+
     ``secrets`` is a multiple of the number of workers that read past the cache, so that no two ask for the same at
     the same time. ``synced``: secrets in a small and in a large vault; the small one is mirrored in each round.
     """
@@ -31,6 +33,7 @@ class Size:
     inserts: int = 960
     connections: int = 64
     synced: tuple[int, int] = (250, 2_500)
+    rotations: int = 24
     crowd: int = 100_000
     crowd_read: int = 1_000
     crowd_by_25: int = 5_000
@@ -47,6 +50,7 @@ SMOKE = Size(
     inserts=64,
     connections=8,
     synced=(10, 40),
+    rotations=2,
     crowd=1_000,
     crowd_read=20,
     crowd_by_25=200,
