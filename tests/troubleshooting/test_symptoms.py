@@ -37,6 +37,7 @@ UNTRUSTED_VAULT = symptom("The certificate is not trusted")
 UNTRUSTED_SERVER = symptom("The certificate is not trusted", 1)
 VAULT_CLOCK, OWN_CLOCK = symptom("Clocks differ"), symptom("Clocks differ", 1)
 UNDISCLOSED = symptom("Nothing is disclosed")
+GAP, MISSING = symptom("The audit trail has a gap"), symptom("The audit trail has a gap", 1)
 TOO_NEW = symptom("Migrated by a newer Holdfast")
 UNEXPECTED = symptom("Support")
 
@@ -276,6 +277,34 @@ async def test_nothing_is_disclosed(database_url: str, tmp_path: Path) -> None:
         audit.unlink()
         await within(SOON_S, lambda: answers(lambda: node.service.get_secret("db")))
         cable.mend()
+
+
+async def test_the_audit_trail_has_a_gap(environ: dict[str, str], database_url: str, tmp_path: Path) -> None:
+    async with service_on(database_url, tmp_path) as service:
+        for number in range(3):
+            await service.set_secret("db", str(number))
+            await service.get_secret("db")
+    await execute(database_url, "DELETE FROM secret_access_logs WHERE seq = 3")
+    verdict = await verified(environ, tmp_path)
+    assert (verdict.code, MISSING.is_in(verdict.stdout)) == (8, True)
+    assert GAP.is_in((await command(environ, "doctor")).stdout)
+    listed = await command(environ, "audit", "gaps", "--json")
+    (gap,) = json.loads(listed.stdout)
+    assert listed.code == 8
+    assert (await command(environ, "audit", "acknowledge", gap["name"], "--yes")).code == 0
+    assert (await command(environ, "audit", "gaps")).code == 0
+    assert not GAP.is_in((await command(environ, "doctor")).stdout)
+    verdict = await verified(environ, tmp_path)
+    assert (verdict.code, "took note of that in checkpoint" in verdict.stdout) == (8, True)
+
+
+async def verified(environ: dict[str, str], folder: Path) -> Outcome:
+    """What an auditor is told of an export."""
+    files = {name: folder / name for name in ("checkpoints", "export", "key")}
+    for name, file in files.items():
+        file.write_text((await command(environ, "audit", name)).stdout)
+    options = ("--checkpoints", str(files["checkpoints"]), "--key", str(files["key"]))
+    return await command(environ, "audit", "verify", str(files["export"]), *options)
 
 
 async def test_migrated_by_a_newer_holdfast(environ: dict[str, str], database_url: str, tmp_path: Path) -> None:

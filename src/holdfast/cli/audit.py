@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import click
+import msgspec
 
 from holdfast.cli import exits, inputs, output, streams, tables
 from holdfast.cli.grammar import Command, Group
@@ -15,6 +16,7 @@ from holdfast.errors import InvalidInput
 
 _COLUMNS: Final = ("TIME", "WHO", "OPERATION", "NAME", "VERSION", "SOURCE", "RESULT", "ADDRESS", "RULE")
 _STREAMS: Final = ("STREAM", "DELIVERED", "WAITING", "LAST", "FAILED", "ERROR")
+_GAPS: Final = ("GAP", "RECORDS")
 _FILE: Final = click.Path(path_type=Path)
 
 since_option = click.option("--since", type=inputs.past, metavar="WHEN", help="2027-01-31T00:00Z, or 7d ago as 7d.")
@@ -122,6 +124,37 @@ def stream() -> int:
         rows = [(s.name, s.delivered, s.waiting, s.delivered_at, s.failed_at, s.last_error) for s in found]
         output.write_table(_STREAMS, rows)
     return exits.DEGRADED if any(each.failed_at for each in found) else exits.OK
+
+
+@audit.command(cls=Command)
+def gaps() -> int:
+    """List records that are missing above the last checkpoint of their chain: no checkpoint covers what came after.
+
+    They wait in the local log of a node that is down, or were removed. Exit code 8 when there are any.
+    """
+    found = with_service(lambda service, caller: service.audit.gaps(context=caller))
+    if output.wants_json():
+        output.write_document([{"name": each.name, **msgspec.structs.asdict(each)} for each in found])
+    else:
+        output.write_table(_GAPS, [(each.name, each.last - each.first + 1) for each in found])
+    return exits.INTEGRITY if found else exits.OK
+
+
+@audit.command(cls=Command)
+@click.argument("gap")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def acknowledge(gap: str, yes: bool) -> None:
+    """Take note that the records of GAP are lost, so that checkpoints and streams go on after them.
+
+    Start every node first that was down during an outage: its local log may have them. The next checkpoint names the
+    gap and you; `holdfast audit verify` goes on telling that the records are missing.
+    """
+    if not yes:
+        click.confirm("Records that turn up later reach no stream any more. Go on?", abort=True, err=True)
+    with_service(lambda service, caller: service.audit.acknowledge(gap, context=caller))
+    output.say("Noted. Checkpoints and streams go on after the gap; the records stay missing.")
+    if output.wants_json():
+        output.write_document({"acknowledged": gap})
 
 
 @audit.command("verify", cls=Command)

@@ -7,9 +7,10 @@ from typing import Final
 from holdfast.client.connection import Connection
 from holdfast.domain.audit import AuditPage, AuditRecord
 from holdfast.domain.chain import Entry, parse_line
+from holdfast.domain.checkpoint import Gap
 from holdfast.ports import StreamState
 from holdfast.v1_wire.access import AuditDocument
-from holdfast.v1_wire.audit import KeysDocument, StreamsDocument
+from holdfast.v1_wire.audit import AcknowledgeGap, GapsDocument, KeysDocument, StreamsDocument
 from holdfast.v1_wire.documents import Page
 
 _ENTRIES_AT_ONCE: Final = 1000
@@ -75,6 +76,15 @@ class RemoteAudit:
         """Return how the streams of the server's settings are doing."""
         found = await self._connection.call("GET", "/v1/audit/streams", StreamsDocument)
         return [each.to(StreamState) for each in found.items]
+
+    async def gaps(self, *, context: object = None) -> list[Gap]:
+        """Return which records are missing above the last checkpoint of their chain."""
+        found = await self._connection.call("GET", "/v1/audit/gaps", GapsDocument)
+        return [each.to(Gap) for each in found.items]
+
+    async def acknowledge(self, gap: str, *, context: object = None) -> None:
+        """Take note that the records of a gap are lost."""
+        await self._connection.send("POST", "/v1/audit/gaps:acknowledge", body=AcknowledgeGap(gap=gap))
 
 
 def _bounds(since: datetime | None, until: datetime | None) -> dict[str, object]:

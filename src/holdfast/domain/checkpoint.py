@@ -4,8 +4,11 @@ A checkpoint is one line of JSON that ends with its signature. What is signed is
 ``CONTEXT``. ``heads`` are the chains that grew since the checkpoint before, each with its last record: its hash stands
 for every record of that chain so far. ``previous`` is SHA-256 of the line before, so that no checkpoint can be left
 out unnoticed. ``pruned`` are records whose time to be kept is over: a chain goes on after them with the hash given.
+``lost`` are records that no checkpoint covered when they vanished: a person has taken note of that, and the chain goes
+on after them. They stay missing for whoever verifies.
 """
 
+import re
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
@@ -14,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from holdfast.domain.chain import ChainId
-from holdfast.errors import IntegrityFailure
+from holdfast.errors import IntegrityFailure, InvalidInput
 
 CONTEXT: Final = b"holdfast audit checkpoint 1\n"
 """What is put in front of a checkpoint before it is signed, so that no other signature passes for one."""
@@ -55,6 +58,60 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
         return ChainId(self.writer, self.boot)
 
 
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Records from ``first`` to ``last`` that are not there, above the last checkpoint of their chain."""
+
+    writer: UUID
+    boot: int
+    first: int
+    last: int
+
+    @property
+    def chain(self) -> ChainId:
+        """Whose records they are."""
+        return ChainId(self.writer, self.boot)
+
+    @property
+    def name(self) -> str:
+        """How a person names it."""
+        return f"{self.writer}/{self.boot}/{self.first}-{self.last}"
+
+
+GAP_PATTERN: Final = (
+    "^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/([1-9][0-9]{0,17})/([1-9][0-9]{0,17})-([1-9][0-9]{0,17})$"
+)
+"""What the name of a gap is like: writer, boot, first and last record."""
+
+_GAP: Final = re.compile(GAP_PATTERN, re.ASCII)
+
+
+def parse_gap(raw: object) -> Gap:
+    """Return the gap of a name.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    found = _GAP.fullmatch(raw) if isinstance(raw, str) else None
+    if found is None:
+        raise InvalidInput("gap must be named as `holdfast audit gaps` does: WRITER/BOOT/FIRST-LAST.", field="gap")
+    return Gap(writer=UUID(found[1]), boot=int(found[2]), first=int(found[3]), last=int(found[4]))
+
+
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """A gap that somebody took note of. ``by``: who."""
+
+    writer: UUID
+    boot: int
+    first: int
+    last: int
+    by: str
+
+    @property
+    def chain(self) -> ChainId:
+        """Whose records they were."""
+        return ChainId(self.writer, self.boot)
+
+
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One statement. ``records``: how many came under it since the one before. ``key``: the id of the signing key."""
 
@@ -65,6 +122,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     records: int
     heads: tuple[Head, ...]
     pruned: tuple[Pruned, ...] = ()
+    lost: tuple[Lost, ...] = ()
     signature: str = ""
 
     def body(self) -> bytes:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from holdfast.domain.chain import GENESIS, HASH_MEMBER, TAIL_BYTES, ChainId, parse_place, prefix_of
-from holdfast.domain.checkpoint import NO_PREVIOUS, Head, Pruned, digest_of, parse_checkpoint, signed_bytes
+from holdfast.domain.checkpoint import NO_PREVIOUS, Head, Lost, Pruned, digest_of, parse_checkpoint, signed_bytes
 from holdfast.errors import IntegrityFailure
 
 MAX_PROBLEMS: Final = 100
@@ -100,6 +100,7 @@ class Verifier:
         self._signed, self._partial, self._up_to = signed, partial, up_to
         self._heads: dict[ChainId, list[Head]] = {}
         self._pruned: dict[ChainId, list[Pruned]] = {}
+        self._lost: dict[ChainId, list[tuple[Lost, int]]] = {}
         self._tracks: dict[ChainId, _Track] = {}
         self._current: _Track | None = None
         self._following: _Track | None = None
@@ -133,6 +134,8 @@ class Verifier:
                 self._heads.setdefault(head.chain, []).append(head)
             for dropped in found.pruned:
                 self._pruned.setdefault(dropped.chain, []).append(dropped)
+            for lost in found.lost:
+                self._lost.setdefault(lost.chain, []).append((lost, number))
 
     def records(self, lines: Iterable[bytes]) -> Verdict:
         """Go through the export, and return what came out of it all."""
@@ -212,10 +215,16 @@ class Verifier:
             what = f"records 1 to {seq - 1} of this chain are missing, or its place was altered"
             self._verdict.add(Problem(what, track.chain, seq, at))
         elif track.seen or not self._partial:
-            self._verdict.add(Problem(_missing(track.next, seq - 1, track.signed_seq), track.chain, track.next, at))
+            what = _missing(track.next, seq - 1, track.signed_seq) + self._noted(track.chain, track.next, seq - 1)
+            self._verdict.add(Problem(what, track.chain, track.next, at))
         track.hash = None
         track.expect(seq)
         track.skip_pruned()
+
+    def _noted(self, chain: ChainId, first: int, last: int) -> str:
+        """Who took note of the loss of these records, and in which checkpoint; they are missing all the same."""
+        noted = [each for each in self._lost.get(chain, []) if each[0].first <= first and last <= each[0].last]
+        return f"; {noted[0][0].by} took note of that in checkpoint {noted[0][1]}" if noted else ""
 
     def _unreadable(self, at: int, what: str) -> None:
         track = self._current

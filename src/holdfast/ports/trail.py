@@ -8,7 +8,7 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditPage, AuditQuery
 from holdfast.domain.chain import Entry
-from holdfast.domain.checkpoint import Head, Pruned
+from holdfast.domain.checkpoint import Gap, Head, Pruned
 
 
 class AuditSearch(Protocol):
@@ -38,6 +38,15 @@ class CheckpointStore(Protocol):
 
         ``make`` is given the line before and what is dropped; the checkpoint that says so is stored in the same
         transaction. Returns its line; None if there was nothing to drop, or somebody else is at it.
+        """
+
+    async def gaps(self) -> list[Gap]:
+        """Records that are missing right above the last checkpoint of their chain, with others after them."""
+
+    async def pass_over(self, gap: Gap, make: Callable[[bytes | None, Head, int], bytes]) -> bytes | None:
+        """Add a checkpoint that goes on after a gap; returns its line, or None: there is no such gap (any more).
+
+        ``make`` is given the line before, the head of what follows the gap, and of how many records that is.
         """
 
     async def lines(self, after: int, limit: int) -> list[tuple[int, bytes]]:

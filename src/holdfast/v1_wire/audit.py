@@ -1,6 +1,12 @@
 """What it takes to check the audit trail, and where it is sent to."""
 
-from holdfast.v1_wire.documents import Document, Moment
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+
+from holdfast.domain.checkpoint import GAP_PATTERN
+from holdfast.v1_wire.documents import Document, Moment, Request
 
 
 class KeysDocument(Document):
@@ -25,3 +31,25 @@ class StreamsDocument(Document):
     """The streams of the settings."""
 
     items: list[StreamDocument]
+
+
+class GapDocument(Document):
+    """Records from ``first`` to ``last`` that are missing above the last checkpoint of their chain."""
+
+    name: str
+    writer: UUID
+    boot: int
+    first: int
+    last: int
+
+
+class GapsDocument(Document):
+    """All that is missing so."""
+
+    items: list[GapDocument]
+
+
+class AcknowledgeGap(Request):
+    """The gap whose records are lost, as the list names it."""
+
+    gap: Annotated[str, Meta(pattern=GAP_PATTERN)]

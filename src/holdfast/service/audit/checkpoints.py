@@ -8,7 +8,9 @@ from typing import Final
 from holdfast.domain.checkpoint import (
     NO_PREVIOUS,
     Checkpoint,
+    Gap,
     Head,
+    Lost,
     Pruned,
     digest_of,
     line_of,
@@ -110,6 +112,19 @@ class Checkpointer:
 
         return await self._store.extend(checkpoint) is not None
 
+    async def pass_over(self, gap: Gap, by: str) -> bool:
+        """Go on after a gap, behind a checkpoint that names it and who took note; False: there is no such gap."""
+        signing = await self._key.get()
+        lost = Lost(writer=gap.writer, boot=gap.boot, first=gap.first, last=gap.last, by=by)
+
+        def checkpoint(before: bytes | None, head: Head, records: int) -> bytes:
+            return self._signed(signing, before, records=records, heads=(head,), lost=(lost,))
+
+        line = await self._store.pass_over(gap, checkpoint)
+        if line is not None:
+            _log.warning("%s took note that records of the audit trail are lost: %s", by, gap.name)
+        return line is not None
+
     async def prune(self, keep: timedelta) -> bool:
         """Drop the oldest records, behind a checkpoint that names them; returns whether there were any to drop."""
         signing = await self._key.get()
@@ -130,6 +145,7 @@ class Checkpointer:
         records: int = 0,
         heads: tuple[Head, ...] = (),
         pruned: tuple[Pruned, ...] = (),
+        lost: tuple[Lost, ...] = (),
     ) -> bytes:
         body = Checkpoint(
             checkpoint=parse_checkpoint(before)[0].checkpoint + 1 if before else 1,
@@ -139,5 +155,6 @@ class Checkpointer:
             records=records,
             heads=heads,
             pruned=pruned,
+            lost=lost,
         ).body()
         return line_of(body, signing.sign(signed_bytes(body)))

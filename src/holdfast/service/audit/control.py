@@ -6,10 +6,11 @@ from typing import Final, TypeAlias
 
 from holdfast.domain.audit import AuditPage, AuditQuery
 from holdfast.domain.chain import Entry
+from holdfast.domain.checkpoint import Gap, parse_gap
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.policy import AccessContext, Caller, Permission, caller_of
 from holdfast.domain.validation import valid_history_limit
-from holdfast.errors import InvalidInput
+from holdfast.errors import Conflict, InvalidInput
 from holdfast.ports import AuditSearch, CheckpointStore, StreamState, StreamStore
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
@@ -103,6 +104,32 @@ class Audit:
             for _, line in lines:
                 yield line
             after = lines[-1][0]
+
+    async def gaps(self, *, context: Context = None) -> list[Gap]:
+        """Return which records are missing above the last checkpoint of their chain, with others after them.
+
+        They wait in the local log of a node that is down, or were removed.
+        """
+        caller = _caller(context)
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.gaps") as authorized:
+            found = await self._checkpoints.gaps()
+            await self._guard.record(authorized)
+        return found
+
+    async def acknowledge(self, gap: str, *, context: Context = None) -> None:
+        """Take note that the records of a gap are lost, for those who may operate: checkpoints and streams go on.
+
+        The next checkpoint names the gap and who took note. For a verifier the records stay missing. Should they
+        turn up after all, they are stored in their place, and streams do not get them.
+
+        Raises:
+            Conflict: there is no such gap, or not any more.
+        """
+        named, caller = parse_gap(gap), _caller(context)
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "audit.acknowledge") as authorized:
+            if not await self._checkpointer.pass_over(named, caller.id):
+                raise Conflict("There is no such gap in the audit trail now: see `holdfast audit gaps`.")
+            await self._guard.record(authorized, detail=f"gap={named.name}")
 
     async def public_keys(self, *, context: Context = None) -> list[bytes]:
         """Return the Ed25519 keys that checkpoints of this installation may be signed with, 32 bytes each."""

@@ -35,7 +35,7 @@ def _chains(audit: AuditFacts, now: datetime) -> Iterator[Finding]:
             _CHECK,
             f"{audit.broken} chain(s) lack a record above their last checkpoint.",
             why="No checkpoint covers what came after it. The record waits in a node's local log, or was removed.",
-            fix="Start every node that was down during an outage; docs/troubleshooting.md.",
+            fix="Start every node that was down in an outage; docs/troubleshooting.md, 'The audit trail has a gap'.",
         )
     elif audit.unsigned_since is not None and now - audit.unsigned_since > OVERDUE:
         yield warning(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from holdfast.domain.checkpoint import Head, Pruned
+from holdfast.domain.checkpoint import Gap, Head, Pruned
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.trail import LONG_S
@@ -51,6 +51,26 @@ class PostgresCheckpoints:
             line = make(last.encode() if last else None, pruned)
             await connection.execute(self._sql["store"], line.decode())
             await connection.execute(self._sql["drop"], partition)
+        return line
+
+    async def gaps(self) -> list[Gap]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["gaps"])
+        return [Gap(**row) for row in rows]
+
+    async def pass_over(self, gap: Gap, make: Callable[[bytes | None, Head, int], bytes]) -> bytes | None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            await connection.execute(self._sql["wait_for_lock"])
+            if gap not in [Gap(**row) for row in await connection.fetch(self._sql["gaps"])]:
+                return None
+            row = await connection.fetchrow(self._sql["head_after"], gap.writer, gap.boot, gap.last)
+            head = Head(writer=gap.writer, boot=gap.boot, seq=row["seq"], hash=row["hash"])
+            last: str | None = await connection.fetchval(self._sql["last"])
+            line = make(last.encode() if last else None, head, head.seq - gap.last)
+            await connection.execute(self._sql["store"], line.decode())
+            await connection.execute(self._sql["sign"], [head.writer], [head.boot], [head.seq])
         return line
 
     async def lines(self, after: int, limit: int) -> list[tuple[int, bytes]]:

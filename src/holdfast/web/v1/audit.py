@@ -1,13 +1,22 @@
 """The audit trail: searched, exported, and what it takes to check it."""
 
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
 from holdfast.crypto.signing import key_line
+from holdfast.errors import Conflict
 from holdfast.v1_wire.access import AuditDocument
-from holdfast.v1_wire.audit import KeysDocument, StreamDocument, StreamsDocument
+from holdfast.v1_wire.audit import (
+    AcknowledgeGap,
+    GapDocument,
+    GapsDocument,
+    KeysDocument,
+    StreamDocument,
+    StreamsDocument,
+)
 from holdfast.v1_wire.documents import Identity, Moment, Page, Request
 from holdfast.web.v1.operation import LINES, Answer, Call, Operation
 from holdfast.web.v1.paging import Cursor, Limit, paged, position
@@ -86,6 +95,19 @@ async def streams(call: Call) -> Answer:
     return Answer(StreamsDocument(items=[StreamDocument.of(each) for each in found]))
 
 
+async def gaps(call: Call) -> Answer:
+    """What is missing."""
+    found = await call.service.audit.gaps(context=call.caller)
+    return Answer(GapsDocument(items=[GapDocument.of(each) for each in found]))
+
+
+async def acknowledge(call: Call) -> Answer:
+    """The trail goes on after a gap."""
+    body: AcknowledgeGap = call.body
+    await call.service.audit.acknowledge(body.gap, context=call.caller)
+    return Answer()
+
+
 async def _begun(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same parts, of which the first is there: a refusal comes before the answer has begun."""
     first = await anext(parts, b"")
@@ -152,5 +174,27 @@ OPERATIONS: Final = (
         tag=_TAG,
         handle=streams,
         answer=StreamsDocument,
+    ),
+    Operation(
+        id="listAuditGaps",
+        method="GET",
+        path="/v1/audit/gaps",
+        summary="See which records are missing above the last checkpoint of their chain",
+        needs="`audit` on `*`",
+        tag=_TAG,
+        handle=gaps,
+        answer=GapsDocument,
+    ),
+    Operation(
+        id="acknowledgeAuditGap",
+        method="POST",
+        path="/v1/audit/gaps:acknowledge",
+        summary="Take note that the records of a gap are lost: checkpoints and streams go on, verifiers still tell",
+        needs="`operate` on `*`",
+        tag=_TAG,
+        handle=acknowledge,
+        body=AcknowledgeGap,
+        status=HTTPStatus.NO_CONTENT,
+        errors=(Conflict,),
     ),
 )

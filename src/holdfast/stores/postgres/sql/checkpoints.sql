@@ -1,6 +1,21 @@
 -- name: lock
 SELECT pg_try_advisory_xact_lock(1751215719)
 
+-- name: wait_for_lock
+SELECT pg_advisory_xact_lock(1751215719)
+
+-- name: gaps
+SELECT c.writer, c.boot, c.signed_seq + 1 AS first, f.seq - 1 AS last FROM audit_chains c
+CROSS JOIN LATERAL (SELECT seq FROM secret_access_logs l
+                    WHERE l.writer = c.writer AND l.boot = c.boot AND l.seq > c.signed_seq ORDER BY seq LIMIT 1) AS f
+WHERE NOT c.settled AND f.seq > c.signed_seq + 1 ORDER BY c.writer, c.boot
+
+-- name: head_after
+SELECT seq, encode(hash, 'hex') AS hash FROM (
+    SELECT seq, hash, seq - row_number() OVER (ORDER BY seq) AS island FROM secret_access_logs
+    WHERE writer = $1 AND boot = $2 AND seq > $3 ORDER BY seq LIMIT 200000) AS fresh
+WHERE island = $3 ORDER BY seq DESC LIMIT 1
+
 -- name: last
 SELECT line FROM audit_checkpoints ORDER BY number DESC LIMIT 1
 
@@ -22,7 +37,10 @@ FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS h (writer, boot, seq)
 WHERE c.writer = h.writer AND c.boot = h.boot
 
 -- name: settle
-UPDATE audit_chains SET settled = true WHERE NOT settled AND signed_at < now() - $1::interval
+-- Not while a gap is above the last checkpoint: it would be forgotten, with what came after it.
+UPDATE audit_chains c SET settled = true WHERE NOT settled AND signed_at < now() - $1::interval
+    AND NOT EXISTS (SELECT FROM secret_access_logs l
+                    WHERE l.writer = c.writer AND l.boot = c.boot AND l.seq > c.signed_seq)
 
 -- name: lines
 SELECT number, line FROM audit_checkpoints WHERE number > $1 ORDER BY number LIMIT $2
