@@ -45,8 +45,10 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
         (Permission.GRANT,),
     ),
     **dict.fromkeys(
-        ("audit.search", "audit.export", "audit.checkpoints", "audit.key", "audit.streams"), (Permission.AUDIT,)
+        ("audit.search", "audit.export", "audit.checkpoints", "audit.key", "audit.streams", "audit.gaps"),
+        (Permission.AUDIT,),
     ),
+    "audit.acknowledge": (Permission.OPERATE,),
     "break_glass.approve": (Permission.APPROVE,),
     "break_glass.deny": (Permission.APPROVE,),
     "break_glass.revoke": (Permission.APPROVE, Permission.GRANT),
@@ -56,6 +58,7 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "history": (Permission.AUDIT, Permission.GRANT),
     "health": (Permission.OPERATE, Permission.LIST, Permission.AUDIT),
     "nodes": (Permission.OPERATE,),
+    "diagnose": (Permission.OPERATE,),
     "keys.status": (Permission.OPERATE,),
     "keys.activate": (Permission.OPERATE,),
     "keys.rewrap": (Permission.OPERATE,),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from holdfast.domain.diagnosis import Diagnosis
 from holdfast.domain.policy import Permission
@@ -12,8 +12,6 @@ from holdfast.service.callers import Context, authenticated
 
 Examine: TypeAlias = Callable[[bool], Awaitable[Diagnosis]]
 """Runs every check; told whether to try at Key Vault what changes something."""
-
-_OPERATION: Final = "diagnose"
 
 
 class Doctor:
@@ -30,7 +28,7 @@ class Doctor:
         """
         wanted = valid_flag("write", write)
         caller = authenticated(context)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, _OPERATION) as authorized:
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "diagnose") as authorized:
             async with self._one_at_a_time:
                 found = await self._examine(wanted)
             await self._guard.record(authorized)
