@@ -21,8 +21,9 @@ from benchmarks import processes
 from benchmarks.processes import Server
 from holdfast import AccessContext, SecretsService, Settings, create_secrets_service
 from holdfast.bootstrap.facade import use_cases
+from holdfast.bootstrap.keysources import key_ring
 from holdfast.bootstrap.parts import Parts
-from holdfast.bootstrap.storage import key_ring, open_database, open_installation
+from holdfast.bootstrap.storage import open_database, open_installation
 from holdfast.crypto.keyring import generate_key
 from holdfast.domain.audit import AuditRecord
 from holdfast.embedded.postgres import EmbeddedPostgres

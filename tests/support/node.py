@@ -13,8 +13,9 @@ import asyncpg
 
 from holdfast.bootstrap import create_secrets_service
 from holdfast.bootstrap.facade import use_cases
+from holdfast.bootstrap.keysources import key_ring
 from holdfast.bootstrap.parts import Parts
-from holdfast.bootstrap.storage import key_ring, open_installation
+from holdfast.bootstrap.storage import open_installation
 from holdfast.config import Settings
 from holdfast.domain.chain import OPEN, Entry
 from holdfast.domain.policy import AccessContext

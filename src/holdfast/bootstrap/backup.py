@@ -5,7 +5,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from holdfast.bootstrap.storage import connected, present_ring
+from holdfast.bootstrap.keysources import present_ring
+from holdfast.bootstrap.storage import connected
 from holdfast.config import Settings
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing

@@ -9,8 +9,9 @@ from typing import Any
 
 from holdfast.bootstrap.background import background, presence_of
 from holdfast.bootstrap.facade import use_cases
+from holdfast.bootstrap.keysources import key_ring
 from holdfast.bootstrap.parts import Parts
-from holdfast.bootstrap.storage import key_ring, open_database, open_installation
+from holdfast.bootstrap.storage import open_database, open_installation
 from holdfast.bootstrap.tracing import start_tracing
 from holdfast.config import Settings
 from holdfast.resilience.correlation import correlate

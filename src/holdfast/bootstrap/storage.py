@@ -1,16 +1,14 @@
-"""The commit point of a node: key ring, database, schema."""
+"""The commit point of a node: database, schema, and the key that seals."""
 
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from holdfast.config import Settings
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers, known_answer
-from holdfast.embedded.keyfile import FILE_NAME, load_or_make_key
 from holdfast.embedded.postgres import EmbeddedPostgres
-from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
+from holdfast.errors import BackendUnavailable, StartupError
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database, Installation, installation_of
 from holdfast.stores.postgres.keys import PostgresKeyRegistry
@@ -18,44 +16,6 @@ from holdfast.stores.postgres.migrations import check_schema, migrate
 
 _TENANTS: Final = UUID("4bf2a7a0-5d0c-4b57-9a57-0f3c1b0c7b11")
 """The namespace of first tenant ids: a random constant."""
-
-
-def key_ring(settings: Settings, *, own_database: bool) -> KeyRing:
-    """Return the ring of the settings; an installation with a database of its own makes a key if it was given none.
-
-    Raises:
-        ConfigurationError: a key is needed and missing.
-        StartupError: the key file is unusable.
-    """
-    if settings.encryption_key is not None:
-        primary = settings.encryption_key
-    elif own_database:
-        primary = load_or_make_key(settings.data_dir)
-    else:
-        raise ConfigurationError(
-            ["FALLBACK_ENCRYPTION_KEY is missing: with a database of your own, give 32 random bytes in base64"]
-        )
-    return KeyRing.from_settings(primary, settings.decryption_keys)
-
-
-def present_ring(settings: Settings) -> KeyRing:
-    """Return the ring of the settings or of the data folder; no key is ever made.
-
-    Raises:
-        ConfigurationError: there is no key.
-        StartupError: the key file is unusable.
-    """
-    path = settings.data_dir / FILE_NAME
-    if settings.encryption_key is None and (settings.database_url is not None or not path.exists()):
-        raise ConfigurationError(
-            [f"FALLBACK_ENCRYPTION_KEY is missing, and there is no {path}: give the key that the backup was made with"]
-        )
-    return key_ring(settings, own_database=settings.database_url is None)
-
-
-def key_file(settings: Settings) -> Path | None:
-    """Where an installation keeps the key it made for itself; None when the settings give one."""
-    return settings.data_dir / FILE_NAME if settings.encryption_key is None else None
 
 
 async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ring: KeyRing) -> Database:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
-from holdfast.cli import exits, output
+from holdfast.cli import exits, inputs, output
 from holdfast.cli.exits import ENDINGS
 from holdfast.cli.grammar import Command, Group
 from holdfast.cli.session import with_service
+from holdfast.config import Settings
 from holdfast.domain.keys import KeyReport, KeyStatus, RewrapReport
 from holdfast.domain.policy import Caller
 from holdfast.errors import IntegrityFailure
@@ -34,6 +35,29 @@ def keys() -> None:
 def status() -> None:
     """Show every key: where it stands, which nodes lack it, and what is still sealed under it."""
     _show(with_service(lambda service, caller: service.keys.status(context=caller)))
+
+
+@keys.command("add", cls=Command)
+@click.option("--stdin", is_flag=True, help="Add the key in base64 that comes from stdin, not a new one.")
+def add(stdin: bool) -> None:
+    """Make a key and add it to this machine's key file; without one, write it to stdout for the environment.
+
+    It changes nothing else: every node needs the key, and a restart, before `holdfast keys activate` lets it seal.
+    """
+    from holdfast.bootstrap.keysources import add_key  # noqa: PLC0415 - takes long to import
+
+    given = inputs.read_value(None, raw=False, allow_empty=False) if stdin else None
+    added = add_key(Settings.from_environ(), given)
+    where = f"is in {added.path}" if added.path else "belongs into HOLDFAST_DECRYPTION_KEYS"
+    output.say(
+        f"The key {added.key_id} {where}. Give it to every node, restart them one by one, and then: "
+        f"holdfast keys activate {added.key_id}"
+    )
+    new = None if stdin else added.key
+    if output.wants_json():
+        output.write_document({"key_id": added.key_id, "path": added.path and str(added.path), "key": new})
+    elif new is not None:
+        output.write_lines([new])
 
 
 @keys.command("activate", cls=Command)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _PREFIX: Final = "HOLDFAST_"
+_KEYS: Final = {"FALLBACK_ENCRYPTION_KEY", "HOLDFAST_ENCRYPTION_KEY_FILE", "CREDENTIALS_DIRECTORY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,10 @@ def contradictions(given: Iterable[str]) -> Iterator[str]:
     for needed in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID"):
         if "AZURE_CLIENT_SECRET" in given and needed not in given:
             yield f"{needed} is missing: AZURE_CLIENT_SECRET is of no use without it."
-    if "DATABASE_URL" in given and "FALLBACK_ENCRYPTION_KEY" not in given:
+    if "DATABASE_URL" in given and not given & _KEYS:
         yield (
-            "FALLBACK_ENCRYPTION_KEY is missing, and DATABASE_URL requires it: every node of a database needs the "
-            "same key. Make one with: openssl rand -base64 32"
+            "FALLBACK_ENCRYPTION_KEY is missing, and DATABASE_URL requires it, or HOLDFAST_ENCRYPTION_KEY_FILE: every "
+            "node of a database needs the same key. Make one with: openssl rand -base64 32"
         )
     if ("HOLDFAST_SMTP_URL" in given) != ("HOLDFAST_MAIL_FROM" in given):
         yield "HOLDFAST_SMTP_URL and HOLDFAST_MAIL_FROM belong together: set both, or neither."

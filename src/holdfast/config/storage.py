@@ -25,7 +25,7 @@ class StorageSettings:
         default=None,
         metadata=variable(
             "FALLBACK_ENCRYPTION_KEY",
-            "32 random bytes in base64 that encrypt what is stored. Required with DATABASE_URL.",
+            "32 random bytes in base64 that encrypt what is stored. With DATABASE_URL, this or a key file is required.",
             parsing.key,
             default="made in the data folder",
             secret=True,
@@ -35,9 +35,25 @@ class StorageSettings:
         default=(),
         metadata=variable(
             "HOLDFAST_DECRYPTION_KEYS",
-            "Former keys, comma-separated: they still decrypt, and encrypt nothing new.",
+            "Further keys, comma-separated: former ones, and one that `holdfast keys activate` is to find.",
             parsing.keys,
             secret=True,
+        ),
+    )
+    encryption_key_file: Path | None = field(
+        default=None,
+        metadata=variable(
+            "HOLDFAST_ENCRYPTION_KEY_FILE",
+            "A file of such keys, a line each, that nobody else may read.",
+            parsing.folder,
+        ),
+    )
+    credentials_dir: Path | None = field(
+        default=None,
+        metadata=variable(
+            "CREDENTIALS_DIRECTORY",
+            "Set by systemd: its credential holdfast.keys is such a file.",
+            parsing.folder,
         ),
     )
     redis_url: str | None = field(

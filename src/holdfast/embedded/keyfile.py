@@ -1,4 +1,4 @@
-"""The encryption key of an installation that was given none: made once, in the data folder."""
+"""Files of encryption keys, a key in base64 on a line, and the one that an installation makes if it was given none."""
 
 import os
 from pathlib import Path
@@ -8,26 +8,74 @@ from holdfast.crypto.keyring import generate_key
 from holdfast.errors import StartupError
 
 FILE_NAME: Final = "encryption.key"
+MAX_BYTES: Final = 64 * 1024
+"""Of a key file: a thousand keys. What is longer is none."""
+
+_OWNER_ONLY: Final = 0o077
 
 
-def load_or_make_key(folder: Path) -> str:
-    """Return the key in base64 from ``folder``, making it on the first start with mode 0600.
+def load_or_make_keys(folder: Path) -> list[tuple[int, str]]:
+    """Return the keys in base64 from ``folder``, by line, making one on the first start with mode 0600.
 
     Raises:
-        StartupError: it cannot be read or made, or others may read it.
+        StartupError: the file cannot be read or made, or others may read it.
     """
     path = folder / FILE_NAME
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(path)
-        if path.stat().st_mode & 0o077:
-            raise StartupError(f"{path} may be read by others: `chmod 600` it, and consider its key known.")
-        return path.read_text().strip()
     except OSError as error:
         raise StartupError(
             f"The encryption key {path} cannot be used ({error.strerror}). Make the folder writable for this user, "
             "choose another with HOLDFAST_DATA_DIR, or give FALLBACK_ENCRYPTION_KEY."
         ) from error
+    return key_lines(path, _OWNER_ONLY)
+
+
+def key_lines(path: Path, closed_to: int) -> list[tuple[int, str]]:
+    """Return the lines of a key file that are neither empty nor comments, by their numbers.
+
+    ``closed_to``: the bits of its mode that must not be set.
+
+    Raises:
+        StartupError: it cannot be read, or others may read it.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & closed_to:
+                raise StartupError(f"{path} may be read by others: `chmod 600` it, and consider its keys known.")
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise StartupError(
+            f"The encryption keys in {path} cannot be read ({error.strerror}). Let this user read the file, or name "
+            "another with HOLDFAST_ENCRYPTION_KEY_FILE."
+        ) from error
+    if len(content) > MAX_BYTES:
+        raise StartupError(f"{path} is no key file: it is longer than {MAX_BYTES:,} bytes.")
+    lines = enumerate(content.decode("ascii", "replace").splitlines(), 1)
+    return [(number, line.strip()) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def append_key(path: Path, line: str) -> None:
+    """Add a line to a key file, whole or not at all; a file that is not there is made, with mode 0600.
+
+    Raises:
+        StartupError: it cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        before = path.read_bytes() if path.exists() else b""
+        separator = b"" if not before or before.endswith(b"\n") else b"\n"
+        _write(draft, before + separator + line.encode() + b"\n")
+        if path.exists():
+            owner = path.stat()
+            os.chown(draft, owner.st_uid, owner.st_gid)
+        draft.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise StartupError(f"The key file {path} cannot be written ({error.strerror}); it is as it was.") from error
 
 
 def _make(path: Path) -> None:
@@ -35,12 +83,7 @@ def _make(path: Path) -> None:
     if path.exists():
         return
     draft = path.with_suffix(f".{os.getpid()}.new")
-    draft.unlink(missing_ok=True)  # of a start that was killed and had the same process id, as in a container
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(generate_key() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    _write(draft, generate_key().encode() + b"\n")
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -48,6 +91,15 @@ def _make(path: Path) -> None:
     finally:
         draft.unlink()
     _sync_folder(path.parent)
+
+
+def _write(draft: Path, content: bytes) -> None:
+    draft.unlink(missing_ok=True)  # of a start that was killed and had the same process id, as in a container
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from holdfast.bootstrap.doctor.surroundings import VAULT_VARIABLES, open_vault
-from holdfast.bootstrap.storage import connected, present_ring
+from holdfast.bootstrap.keysources import present_ring
+from holdfast.bootstrap.storage import connected
 from holdfast.config import Draft
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers
