@@ -1,80 +1,17 @@
 """From a secret that expires to a mail that is read: real nodes, a real mail server and a real receiver, over TLS."""
 
 import asyncio
-import base64
-import ssl
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from holdfast.domain.notices import Event, NoticeState, Topic
+from holdfast.domain.notices import NoticeState, Topic
 from holdfast.service.notices.delivery import Lane
-from tests.support.mail import Mailbox, mail_server
-from tests.support.node import Inside, opened, rows
-from tests.support.receivers import Receiver, receiving
+from tests.notify.world import ADA, BOB, World, deliver, happened
+from tests.support.node import rows
 from tests.support.world import Crash, CrashOnce
 
-Authority = tuple[Path, ssl.SSLContext]
-
 CANARY = "c4n4ry-value-that-no-notice-holds"
-ADA, BOB = "ada@example.com", "bob@example.com"
-KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
-
-
-@dataclass
-class World:
-    """A database, and who can be told."""
-
-    dsn: str
-    folder: Path
-    box: Mailbox
-    receiver: Receiver
-    ca_file: Path
-
-    @asynccontextmanager
-    async def node(self, **more: Any) -> AsyncIterator[Inside]:
-        given: dict[str, Any] = {
-            "smtp_url": f"smtp://127.0.0.1:{self.box.port}",
-            "mail_from": "holdfast@corp.example",
-            "notice_channels": (("siem", f"webhook:{self.receiver.origin}/hook#{KEY}"),),
-            "notice_targets": (self.receiver.origin,),
-            "notice_ca": self.ca_file,
-            **more,
-        }
-        async with opened(self.dsn, self.folder, **given) as inside:
-            yield inside
-
-    async def make_due(self) -> None:
-        """Let pauses and leases pass."""
-        await rows(self.dsn, "UPDATE notices SET next_attempt_at = now(), lease_until = NULL WHERE state = 'waiting'")
-
-    @property
-    def told(self) -> Counter[str]:
-        """How often each was told of what: ``who topic``; by mail, by its headline."""
-        mails = Counter(f"{to} {message['Subject']}" for to, message in self.box.taken)
-        return mails + Counter(f"siem {each['type']}" for each in self.receiver.documents)
-
-
-@pytest.fixture
-async def world(database_url: str, data_folder: Path, authority: Authority) -> AsyncIterator[World]:
-    ca_file, context = authority
-    async with mail_server(context) as box, receiving(context) as receiver:
-        yield World(database_url, data_folder, box, receiver, ca_file)
-
-
-async def deliver(*nodes: Inside) -> int:
-    """Let all lanes of all nodes deliver at the same time; returns how many notices were taken up."""
-    return sum(await asyncio.gather(*(way.deliver() for node in nodes for way in node.parts.notices.lanes.values())))
-
-
-def happened(number: int, topic: Topic = Topic.KEYS) -> Event:
-    return Event(id=f"{topic}:{number}", topic=topic, subject="ring", facts={"summary": f"Event {number}"})
 
 
 async def test_i13_who_is_to_be_told_of_an_expiry_is_and_no_value_leaves(world: World) -> None:

@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 from html.parser import HTMLParser
+from typing import Any
 
+import click
 import pytest
 
+from holdfast.cli.main import cli
 from holdfast.domain.notices import Event, Topic
 from holdfast.notify.mail_bodies import html_body, text_body
 from holdfast.notify.wording import in_time, said
@@ -18,6 +21,17 @@ def test_every_topic_has_a_title_and_advice(topic: Topic) -> None:
     assert words.advice.endswith((".", ":"))
     assert "{" not in f"{words.title}{words.advice}{words.commands}"
     assert bool(words.commands) == words.advice.endswith(":")
+
+
+@pytest.mark.parametrize("topic", list(Topic))
+def test_every_command_that_is_advised_is_one(topic: Topic) -> None:
+    for command in said(Event(id="x", topic=topic, subject="api-key"), NOW).commands:
+        program, *words = command.split()
+        assert program == "holdfast"
+        found: Any = cli
+        while words and isinstance(found, click.Group):
+            found = found.commands[words.pop(0)]
+        found.make_context("holdfast", words, resilient_parsing=False)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,8 @@ def test_answers_and_reports_arrive_as_they_were() -> None:
         open_intents=7,
         parked_intents=8,
         oldest_intent_at=now - timedelta(days=1),
+        waiting_notices=9,
+        dead_notices=10,
         encryption_key="0123456789abcdef",
         backends=[backend],
         recommendations=["x"],

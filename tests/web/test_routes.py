@@ -64,6 +64,9 @@ BODIES: dict[str, Any] = {
     "warmCache": {"names": ["route"]},
     "invalidateCache": {"name": "route"},
     "discardIntents": {"name": "route"},
+    "retryNotices": {},
+    "discardNotices": {},
+    "testNotices": {},
     "activateKey": {"key_id": "0123456789abcdef"},
     "retireKey": {"key_id": "0123456789abcdef"},
 }

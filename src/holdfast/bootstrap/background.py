@@ -58,6 +58,7 @@ def gauging(parts: Parts) -> Gauging:
         sync=parts.sync_state,
         rotations=parts.rotation.store,
         break_glass=parts.break_glass.store,
+        notices=parts.notices.store,
         clock=parts.clock,
         for_vault=parts.replica is not None,
     )

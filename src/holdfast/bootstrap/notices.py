@@ -8,8 +8,11 @@ from uuid import UUID
 from holdfast.bootstrap.channels import Channels, open_channels
 from holdfast.config import Settings
 from holdfast.ports import Clock, NoticeStore
+from holdfast.service.access.guard import Guard
 from holdfast.service.notices.announcing import Announcer
+from holdfast.service.notices.control import Notices
 from holdfast.service.notices.delivery import Lane, lanes
+from holdfast.service.notices.planning import Planner
 from holdfast.service.notices.watching import Watch, Watched
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.notices import PostgresNotices
@@ -32,9 +35,21 @@ class NoticeParts:
         sending = {f"notices: {name}": lane.run() for name, lane in self.lanes.items()}
         return {"notices": self.watch(watched).run(), **sending}
 
-    def watch(self, watched: Watched) -> Watch:
+    def use_cases(self, guard: Guard, watched: Watched) -> Notices:
+        """Return what the facade calls."""
+        planner = Planner(self.store, self.notifier, watched.ledger, watched.rotations)
+        return Notices(
+            guard=guard,
+            store=self.store,
+            planner=planner,
+            clock=self.clock,
+            channels=self.channels.named,
+            mail=self.channels.mail,
+        )
+
+    def watch(self, watched: Watched, clock: Clock | None = None) -> Watch:
         """Return what looks for events."""
-        return Watch(self.store, self.notifier, self.clock, watched)
+        return Watch(self.store, self.notifier, clock or self.clock, watched)
 
 
 def open_notices(settings: Settings, database: Database, clock: Clock, installation: UUID) -> NoticeParts:

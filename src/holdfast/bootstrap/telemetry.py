@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.errors import BackendUnavailable
-from holdfast.ports import BackendHealth, BreakGlassStore, Clock, Journal, RotationStore, SyncState
+from holdfast.ports import BackendHealth, BreakGlassStore, Clock, Journal, NoticeStore, RotationStore, SyncState
 from holdfast.telemetry.recorder import Recorder
 from holdfast.telemetry.table import BREAKER_STATES
 
@@ -30,6 +30,7 @@ class Gauging:
     sync: SyncState
     rotations: RotationStore
     break_glass: BreakGlassStore
+    notices: NoticeStore
     clock: Clock
     for_vault: bool
 
@@ -64,9 +65,11 @@ class Gauging:
     async def _stored(self) -> Gauges:
         waiting, synced = await self.journal.status(), await self.sync.status()
         emergencies = await self.break_glass.totals()
+        notices = await self.notices.counts()
         return {
             ("holdfast_intents", "open"): float(waiting.open),
             ("holdfast_intents", "parked"): float(waiting.parked),
+            **{("holdfast_notices", state): float(number) for state, number in notices.items()},
             ("holdfast_sync_lag_seconds", ""): self._age(waiting.oldest_open_at) or 0.0,
             ("holdfast_mirror_age_seconds", ""): self._age(synced.last_started_at) if self.for_vault else None,
             ("holdfast_rotations_open", ""): float(len(await self.rotations.runs(open_only=True, limit=_MANY))),

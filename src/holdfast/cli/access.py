@@ -7,12 +7,13 @@ import click
 
 from holdfast.cli import exits, inputs, output
 from holdfast.cli.grammar import Command
+from holdfast.cli.notices import show_planned
 from holdfast.cli.session import with_service
 from holdfast.domain.names import canonical_name, matches
 
 _HISTORY: Final = ("TIME", "WHO", "OPERATION", "VERSION", "SOURCE", "RESULT", "ADDRESS")
 _GRANTS: Final = ("WHO", "NAME|PATTERN", "MAY", "UNTIL", "GRANTED", "BY")
-_EXPIRING: Final = ("NAME", "VERSION", "EXPIRES", "DAYS")
+_EXPIRING: Final = ("NAME", "VERSION", "EXPIRES", "DAYS", "NEXT NOTICE")
 
 
 @click.command(cls=Command)
@@ -118,11 +119,17 @@ def history(name: str, limit: int) -> None:
 
 @click.command(cls=Command)
 @click.option("--days", type=inputs.whole(0, 3650), default="30", show_default=True, metavar="N")
-def expiring(days: int) -> None:
+@click.option("--dry-run", is_flag=True, help="Show who will be told of it and of rotations, when; nothing is sent.")
+def expiring(days: int, dry_run: bool) -> None:
     """List secrets that expire within some days, or have expired, soonest first."""
+    if dry_run:
+        show_planned(days)
+        return
     found = with_service(lambda service, caller: service.check_expiring_secrets(days, context=caller))
     if output.wants_json():
         output.write_document(found)
         return
-    rows = [(each.secret_name, each.version, each.expires_at, each.days_until_expiry) for each in found]
+    rows = [
+        (each.secret_name, each.version, each.expires_at, each.days_until_expiry, each.next_notice_at) for each in found
+    ]
     output.write_table(_EXPIRING, rows)

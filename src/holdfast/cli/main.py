@@ -22,6 +22,7 @@ from holdfast.cli import (
     login,
     node,
     report,
+    notices,
     roles,
     rotation,
     running,
@@ -45,7 +46,7 @@ SECTIONS: Final = {
         *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring, running.run),
     ),
     "Moving in": (imports.import_,),
-    "Rotation": (rotation.rotate, rotation.rotation),
+    "Rotation and notices": (rotation.rotate, rotation.rotation, notices.notices),
     "Access": (
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),
         *(access.history, audit.audit, report.report),

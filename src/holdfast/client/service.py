@@ -12,6 +12,7 @@ from holdfast.client.doctor import RemoteDoctor
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
 from holdfast.client.installation import RemoteInstallation
 from holdfast.client.keys import RemoteKeys
+from holdfast.client.notices import RemoteNotices
 from holdfast.client.rotation import RemoteRotating
 from holdfast.client.secrets import RemoteSecrets
 from holdfast.config import ClientSettings
@@ -45,6 +46,11 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
     def break_glass(self) -> RemoteBreakGlass:
         """Emergency access: ask for it, decide about it, end it."""
         return RemoteBreakGlass(self._connection)
+
+    @property
+    def notices(self) -> RemoteNotices:
+        """What people are told: see it, see it coming, try it, mend what did not arrive."""
+        return RemoteNotices(self._connection)
 
     @property
     def identities(self) -> RemoteIdentities:

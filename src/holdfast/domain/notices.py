@@ -22,6 +22,10 @@ NAGGING: Final = (1, 7, 30)
 """Days after which people are told again of what should have been done."""
 
 
+NEWS_FOR: Final = timedelta(days=30)
+"""How long after an expiry people are told of it, should nobody have looked until then."""
+
+
 class Topic(enum.StrEnum):
     """What an event is about."""
 
@@ -106,6 +110,24 @@ class Planned:
 
     at: datetime
     event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedNotice:
+    """What some recipients will be told, and when: their notices are not stored yet."""
+
+    at: datetime
+    topic: Topic
+    subject: str
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeTest:
+    """Whether a channel or an address takes notices. ``error``: why not."""
+
+    recipient: str
+    error: str | None
 
 
 def expiry_plan(summary: SecretSummary) -> Sequence[Planned]:

@@ -63,6 +63,7 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "keys.activate": (Permission.OPERATE,),
     "keys.rewrap": (Permission.OPERATE,),
     "keys.retire": (Permission.OPERATE,),
+    **dict.fromkeys(("notices", "notices.retry", "notices.discard", "notices.test"), (Permission.OPERATE,)),
     "sync": (Permission.OPERATE,),
     "reconcile": (Permission.OPERATE,),
     "backup.begin": (Permission.OPERATE,),

@@ -60,9 +60,9 @@ _ADVICE: Final[Mapping[Topic, tuple[str, ...]]] = {
     Topic.INTENT_PARKED: ("The mirror serves it. To see why, and what can be done:", "holdfast reconcile"),
     Topic.BACKEND_DOWN: ("To see how the installation is:", "holdfast status"),
     Topic.AUDIT_DEGRADED: ("Bring PostgreSQL back, and keep the data folder:", "holdfast status"),
-    Topic.AUDIT_ALARM: ("To check it:", "holdfast audit verify"),
-    Topic.INTEGRITY: ("It is ignored. The log of the nodes names it; find out who wrote it.",),
-    Topic.KEYS: ("To see how the installation is:", "holdfast health"),
+    Topic.AUDIT_ALARM: ("To see how the installation is:", "holdfast doctor"),
+    Topic.INTEGRITY: ("It is not used. The logs of the nodes name it; find out who wrote it, and restore a backup.",),
+    Topic.KEYS: ("To see the keys, and where they are:", "holdfast keys status"),
     Topic.TEST: ("Somebody asked for this test. There is nothing to do.",),
 }
 

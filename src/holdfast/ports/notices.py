@@ -56,6 +56,9 @@ class NoticeStore(Protocol):
     async def notices(self, state: NoticeState | None = None, *, limit: int = 100) -> list[Notice]:
         """Return notices, newest first, in a state or all."""
 
+    async def known(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of these events of which somebody was told or is to be told."""
+
     async def retry(self, notice_ids: Collection[int] | None = None) -> int:
         """Let dead notices wait again, these or all; returns how many."""
 

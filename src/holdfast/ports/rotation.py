@@ -129,8 +129,11 @@ class RotationStore(Protocol):
     async def overdue(self, *, limit: int = 1000) -> list[RotationSchedule]:
         """Return enabled schedules that are due, longest first, whatever they wait for."""
 
-    async def soon(self, *, limit: int = 1000) -> list[RotationSchedule]:
-        """Return enabled schedules that are not due yet, but within the notice that their policy gives; next first."""
+    async def soon(self, *, limit: int = 1000, ahead: timedelta = timedelta()) -> list[RotationSchedule]:
+        """Return enabled schedules that are not due yet, but within the notice that their policy gives; next first.
+
+        ``ahead``: and those that will be within it by then.
+        """
 
     async def failed(self, name: SecretName, error: str, retry_in: timedelta) -> None:
         """Note that a due rotation could not begin."""

@@ -50,6 +50,7 @@ from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.doctor.control import Doctor
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.keys.control import Keys
+from holdfast.service.notices.control import Notices
 from holdfast.service.requests import SetRequest, UpdateRequest
 from holdfast.service.rotation.control import RotationControl
 from holdfast.service.rotation.handlers import Generate, Handlers
@@ -95,6 +96,7 @@ class UseCases:
     rotations: Rotations
     rollbacks: Rollbacks
     handlers: Handlers
+    notices: Notices
     keys: Keys
     vault: VaultControl
     backends: Callable[[], Sequence[BackendHealth]]
@@ -182,6 +184,11 @@ class SecretsService:
     def compliance(self) -> Compliance:
         """What controls of SOC 2, ISO 27001, HIPAA, PCI DSS and GDPR ask, and what this installation shows for them."""
         return self._use.compliance
+
+    @property
+    def notices(self) -> Notices:
+        """What people are told: see it, see it coming, try it, mend what did not arrive."""
+        return self._use.notices
 
     # --- reading ---
 

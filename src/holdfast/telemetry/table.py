@@ -69,6 +69,13 @@ METRICS: Final = (
     Metric("holdfast_audit_records", Kind.COUNTER, "Audit records made durable."),
     Metric("holdfast_audit_batches", Kind.COUNTER, "Batches they were made durable in."),
     Metric("holdfast_rotations_open", Kind.HIGHEST, "Rotations begun and not over; 1000 stands for more, too."),
+    Metric(
+        "holdfast_notices",
+        Kind.HIGHEST,
+        "Notices that wait to be sent, and those that reached nobody.",
+        "state",
+        ("waiting", "dead"),
+    ),
     Metric("holdfast_rotations_overdue", Kind.HIGHEST, "Rotations due and not begun; 1000 stands for more, too."),
     Metric(
         "holdfast_spans_dropped",

@@ -60,6 +60,8 @@ class HealthDocument(Document):
     open_intents: int
     parked_intents: int
     oldest_intent_at: Moment | None
+    waiting_notices: int
+    dead_notices: int
     encryption_key: str
     backends: list[BackendDocument]
     recommendations: list[str]
@@ -84,12 +86,16 @@ class NodesDocument(Document):
 
 
 class ExpiringDocument(Document):
-    """A secret that expires soon, or has: then ``days_until_expiry`` is negative."""
+    """A secret that expires soon, or has: then ``days_until_expiry`` is negative.
+
+    ``next_notice_at``: when people are told of it next; null: they have been told all there is to tell.
+    """
 
     secret_name: str
     expires_at: Moment
     days_until_expiry: int
     version: int
+    next_notice_at: Moment | None
 
 
 class WarmCache(Request):

@@ -8,6 +8,7 @@ from typing import Final
 from holdfast.domain.audit import AuditQuery, AuditRecord
 from holdfast.domain.break_glass import EmergencyTotals
 from holdfast.domain.names import SecretName
+from holdfast.domain.notices import NoticeState, expiry_plan
 from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.rotation import Laggard
 from holdfast.ports import (
@@ -19,6 +20,7 @@ from holdfast.ports import (
     Ledger,
     NodeRecord,
     NodeStore,
+    NoticeStore,
     Reports,
     RotationSchedule,
     RotationStore,
@@ -29,12 +31,16 @@ from holdfast.service.access.guard import WHOLE_VAULT, Guard
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiringSecret:
-    """A secret whose current version expires soon, or has; ``days_until_expiry`` is negative then."""
+    """A secret whose current version expires soon, or has; ``days_until_expiry`` is negative then.
+
+    ``next_notice_at``: when people are told of it next; None: they have been told all there is to tell.
+    """
 
     secret_name: SecretName
     expires_at: datetime
     days_until_expiry: int
     version: int
+    next_notice_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,8 @@ class HealthReport:
     open_intents: int
     parked_intents: int
     oldest_intent_at: datetime | None
+    waiting_notices: int
+    dead_notices: int
     encryption_key: str
     backends: Sequence[BackendHealth]
     recommendations: Sequence[str]
@@ -94,6 +102,7 @@ class Reporter:
         sync: SyncState,
         nodes: NodeStore,
         rotations: RotationStore,
+        notices: NoticeStore,
         clock: Clock,
         backends: Callable[[], Sequence[BackendHealth]],
         probe: Callable[[], Awaitable[Mapping[str, str]]],
@@ -105,6 +114,7 @@ class Reporter:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
+        self._notices = notices
         self._ignored_rules, self._laggards, self._sealing_key = ignored_rules, laggards, sealing_key
         self._emergencies = emergencies
 
@@ -132,6 +142,7 @@ class Reporter:
                     expires_at=entry.current.expires_at,
                     days_until_expiry=(entry.current.expires_at - now) // timedelta(days=1),
                     version=entry.current.version,
+                    next_notice_at=next((step.at for step in expiry_plan(entry) if step.at > now), None),
                 )
                 for entry in await self._ledger.expiring(now + timedelta(days=days))
                 if entry.current.expires_at is not None and self._guard.may(caller, Permission.LIST, entry.name)
@@ -151,6 +162,7 @@ class Reporter:
             journal, sync = await self._journal.status(), await self._sync.status()
             overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
             late, named = await self._late(caller)
+            notices = await self._notices.counts()
             backends, ignored = await self._looked_at(probe=probe), self._ignored_rules()
             await self._guard.record(authorized)
         advice = [
@@ -158,13 +170,14 @@ class Reporter:
             *_advice_on_replication(journal, totals.drifting),
             *_advice_on_rotations(overdue),
             *_advice_on_laggards(late, named),
+            *_advice_on_notices(notices[NoticeState.DEAD]),
             *_advice_on_backends(backends),
             *_advice_on_rules(ignored),
             *_advice_on_emergencies(emergencies),
         ]
         well = all(backend.healthy for backend in backends if backend.configured)
         return HealthReport(
-            healthy=well and journal.parked == 0 and totals.drifting == 0 and ignored == 0,
+            healthy=well and not (journal.parked or totals.drifting or ignored or notices[NoticeState.DEAD]),
             total_secrets=totals.total,
             expiring_soon=totals.expiring_soon,
             expired=totals.expired,
@@ -180,6 +193,8 @@ class Reporter:
             open_intents=journal.open,
             parked_intents=journal.parked,
             oldest_intent_at=journal.oldest_open_at,
+            waiting_notices=notices[NoticeState.WAITING],
+            dead_notices=notices[NoticeState.DEAD],
             encryption_key=self._sealing_key(),
             backends=backends,
             recommendations=advice,
@@ -228,6 +243,11 @@ def _advice_on_laggards(late: Sequence[Laggard], named: Sequence[Laggard]) -> li
     more = f" ({', '.join(first)}{', …' if len(late) > len(first) else ''})" if first else ""
     mend = "have them fetch anew, or revoke it with `holdfast rotation retire`"
     return [f"{len(late)} consumer(s) still use a credential that a rotation replaced{more}: {mend}."]
+
+
+def _advice_on_notices(dead: int) -> list[str]:
+    mend = "`holdfast notices list --state dead` says why, `notices retry` sends them, `notices discard` gives them up"
+    return [f"{dead} notice(s) reached nobody: {mend}."] if dead else []
 
 
 def _advice_on_replication(journal: JournalStatus, drifting: int) -> list[str]:

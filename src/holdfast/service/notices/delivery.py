@@ -95,12 +95,19 @@ class Lane:
             self._crashpoint("noted")
 
     async def _failed(self, message: Sequence[Notice], error: Exception) -> None:
-        text = str(error) if isinstance(error, HoldfastError) else type(error).__name__
+        text = told_as(error)
         attempts = max(notice.attempts for notice in message)
         for_good = isinstance(error, Rejected) or attempts >= MAX_ATTEMPTS
         ids = ", ".join(str(notice.id) for notice in message)
         _log.warning("Notice %s was not sent (%s)%s", ids, text, ", and is given up" if for_good else "")
         await self._store.failed(message, text, None if for_good else pause_after(attempts))
+
+
+def told_as(error: Exception) -> str:
+    """Return what may be said of a failure: of one that is not ours its kind, as it may quote anything."""
+    if isinstance(error, TimeoutError):
+        return f"No answer within {PATIENCE_S:.0f} seconds."
+    return str(error) if isinstance(error, HoldfastError) else type(error).__name__
 
 
 def lanes(

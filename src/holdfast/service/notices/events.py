@@ -3,6 +3,7 @@
 Error texts stay here: they may quote what a target answered. Who is told looks them up.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from holdfast.domain.intent import Intent
 from holdfast.domain.notices import Event, Topic, nagging
 from holdfast.domain.rotation import Consumer, RotationRun
+from holdfast.errors import IntegrityFailure
 from holdfast.ports import NodeRecord, RotationSchedule
 
 DOWN_FOR: Final = timedelta(minutes=5)
@@ -69,6 +71,12 @@ def on_outages(nodes: Iterable[NodeRecord], now: datetime) -> list[Event]:
 def on_ignored_rules(number: int) -> list[Event]:
     """Rules in the database that Holdfast did not make: somebody has edited it."""
     return [_event(Topic.INTEGRITY, "rules", str(number), {"number": str(number)})] if number else []
+
+
+def on_integrity(error: IntegrityFailure) -> Event:
+    """A row that does not read as Holdfast wrote it. The text names what was edited, and no value."""
+    key = hashlib.sha256(str(error).encode()).hexdigest()[:32]
+    return _event(Topic.INTEGRITY, "database", key, {"found": str(error)})
 
 
 def _outage(backend: str, since: datetime) -> Event:

@@ -7,12 +7,20 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.domain.names import SecretName
-from holdfast.domain.notices import FIRST_REMINDER, Event, expiry_plan, reached
+from holdfast.domain.notices import FIRST_REMINDER, NEWS_FOR, Event, expiry_plan, reached
 from holdfast.domain.rotation import Consumer, Phase, RotationRun
 from holdfast.domain.secret import State
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, IntegrityFailure
 from holdfast.ports import Clock, Journal, Ledger, NodeStore, NoticeStore, Notifier, RotationStore
-from holdfast.service.notices.events import on_ignored_rules, on_outages, on_parked, on_run, on_schedule, soon
+from holdfast.service.notices.events import (
+    on_ignored_rules,
+    on_integrity,
+    on_outages,
+    on_parked,
+    on_run,
+    on_schedule,
+    soon,
+)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -21,9 +29,6 @@ LOOK_EVERY: Final = timedelta(minutes=1)
 
 KEEP_FOR: Final = timedelta(days=365)
 """For how long it is known who was told. What is still so after that is told once more."""
-
-_NEWS_FOR: Final = timedelta(days=30)
-"""How long after an expiry people are told of it, should nobody have looked until then."""
 
 _GIVE_UP_AFTER: Final = timedelta(days=2)
 _TIDY_EVERY_S: Final = 3600.0
@@ -72,9 +77,12 @@ class Watch:
     async def look(self) -> None:
         """Announce all that is to be told by now; whoever was told before is not told again."""
         now, self._telling = self._clock.now(), set()
-        await self._look_at_installation(now)
-        await self._look_at_expiries(now)
-        await self._look_at_rotations(now)
+        for look in (self._look_at_installation, self._look_at_expiries, self._look_at_rotations):
+            try:
+                await look(now)
+            except IntegrityFailure as error:  # somebody has edited the database: the other looks go on
+                _log.error("Looking for what people are to be told of: %s", error)
+                await self._announce(on_integrity(error))
         self._told = self._telling
 
     async def tidy(self) -> None:
@@ -95,7 +103,7 @@ class Watch:
             await self._announce(event)
 
     async def _look_at_expiries(self, now: datetime) -> None:
-        for summary in await self._ledger.reminding(now, first=FIRST_REMINDER, news_for=_NEWS_FOR):
+        for summary in await self._ledger.reminding(now, first=FIRST_REMINDER, news_for=NEWS_FOR):
             event = reached(expiry_plan(summary), now)
             if event is not None:
                 await self._announce(event, summary.settings.notify_on_expiry)

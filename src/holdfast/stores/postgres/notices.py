@@ -74,6 +74,11 @@ class PostgresNotices:
         async with self._database.connection() as connection:
             return list(map(_notice_of, await connection.fetch(self._sql["notices"], state, limit)))
 
+    async def known(self, event_ids: Collection[str]) -> set[str]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return {row["event_id"] for row in await connection.fetch(self._sql["known"], list(event_ids))}
+
     async def retry(self, notice_ids: Collection[int] | None = None) -> int:
         """See the port."""
         return int(await self._value("retry", None if notice_ids is None else list(notice_ids)))

@@ -98,10 +98,10 @@ class PostgresRotations:
         async with self._database.connection() as connection:
             return list(map(_schedule_of, await connection.fetch(self._sql["overdue"], limit)))
 
-    async def soon(self, *, limit: int = 1000) -> list[RotationSchedule]:
+    async def soon(self, *, limit: int = 1000, ahead: timedelta = timedelta()) -> list[RotationSchedule]:
         """See the port."""
         async with self._database.connection() as connection:
-            return list(map(_schedule_of, await connection.fetch(self._sql["soon"], limit)))
+            return list(map(_schedule_of, await connection.fetch(self._sql["soon"], limit, ahead)))
 
     async def failed(self, name: SecretName, error: str, retry_in: timedelta) -> None:
         """See the port."""

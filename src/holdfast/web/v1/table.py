@@ -17,6 +17,7 @@ from holdfast.web.v1 import (
     keys,
     lifecycle,
     node,
+    notices,
     rotation,
     secrets,
     totp,
@@ -38,6 +39,7 @@ OPERATIONS: Final = (
     *node.OPERATIONS,
     *doctor.OPERATIONS,
     *keys.OPERATIONS,
+    *notices.OPERATIONS,
 )
 
 _PARAMETER: Final = re.compile(r"\\\{(\w+)\\\}")

@@ -46,6 +46,9 @@ SELECT count(*) FROM back
 -- name: notices
 SELECT * FROM notices WHERE $1::text IS NULL OR state = $1 ORDER BY id DESC LIMIT $2
 
+-- name: known
+SELECT DISTINCT event_id FROM notices WHERE event_id = ANY($1::text[])
+
 -- name: retry
 WITH revived AS (
     UPDATE notices SET state = 'waiting', attempts = 0, next_attempt_at = now()

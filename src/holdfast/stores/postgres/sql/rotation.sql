@@ -95,7 +95,7 @@ ORDER BY next_rotation_at LIMIT $1
 -- name: soon
 SELECT s.* FROM secret_rotation_schedule s JOIN secrets_vault v USING (secret_name)
 WHERE s.next_rotation_at > now() AND (s.rotation_policy ->> 'enabled')::boolean AND v.state = 'active'
-  AND s.next_rotation_at <= now() + make_interval(days => (s.rotation_policy ->> 'notify_days_before')::integer)
+  AND s.next_rotation_at <= now() + $2::interval + make_interval(days => (s.rotation_policy ->> 'notify_days_before')::integer)
 ORDER BY s.next_rotation_at LIMIT $1
 
 -- name: failed
