@@ -25,7 +25,7 @@ def test_every_topic_has_a_title_and_advice(topic: Topic) -> None:
 
 @pytest.mark.parametrize("topic", list(Topic))
 def test_every_command_that_is_advised_is_one(topic: Topic) -> None:
-    for command in said(Event(id="x", topic=topic, subject="api-key"), NOW).commands:
+    for command in said(Event(id="x", topic=topic, subject="api-key", facts={"request": "7"}), NOW).commands:
         program, *words = command.split()
         assert program == "holdfast"
         found: Any = cli
