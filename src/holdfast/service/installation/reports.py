@@ -161,8 +161,7 @@ class Reporter:
             totals, emergencies = await self._reports.totals(), await self._emergencies()
             journal, sync = await self._journal.status(), await self._sync.status()
             overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
-            late, named = await self._late(caller)
-            notices = await self._notices.counts()
+            (late, named), notices = await self._late(caller), await self._notices.counts()
             backends, ignored = await self._looked_at(probe=probe), self._ignored_rules()
             await self._guard.record(authorized)
         advice = [
@@ -170,9 +169,7 @@ class Reporter:
             *_advice_on_replication(journal, totals.drifting),
             *_advice_on_rotations(overdue),
             *_advice_on_laggards(late, named),
-            *_advice_on_notices(notices[NoticeState.DEAD]),
-            *_advice_on_backends(backends),
-            *_advice_on_rules(ignored),
+            *_advice_on_installation(notices[NoticeState.DEAD], backends, ignored),
             *_advice_on_emergencies(emergencies),
         ]
         well = all(backend.healthy for backend in backends if backend.configured)
@@ -243,6 +240,10 @@ def _advice_on_laggards(late: Sequence[Laggard], named: Sequence[Laggard]) -> li
     more = f" ({', '.join(first)}{', …' if len(late) > len(first) else ''})" if first else ""
     mend = "have them fetch anew, or revoke it with `holdfast rotation retire`"
     return [f"{len(late)} consumer(s) still use a credential that a rotation replaced{more}: {mend}."]
+
+
+def _advice_on_installation(dead_notices: int, backends: Sequence[BackendHealth], ignored_rules: int) -> list[str]:
+    return [*_advice_on_notices(dead_notices), *_advice_on_backends(backends), *_advice_on_rules(ignored_rules)]
 
 
 def _advice_on_notices(dead: int) -> list[str]:
