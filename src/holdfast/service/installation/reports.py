@@ -169,8 +169,7 @@ class Reporter:
             *_advice_on_replication(journal, totals.drifting),
             *_advice_on_rotations(overdue),
             *_advice_on_laggards(late, named),
-            *_advice_on_installation(notices[NoticeState.DEAD], backends, ignored),
-            *_advice_on_emergencies(emergencies),
+            *_advice_on_installation(notices[NoticeState.DEAD], backends, ignored, emergencies),
         ]
         well = all(backend.healthy for backend in backends if backend.configured)
         return HealthReport(
@@ -242,8 +241,15 @@ def _advice_on_laggards(late: Sequence[Laggard], named: Sequence[Laggard]) -> li
     return [f"{len(late)} consumer(s) still use a credential that a rotation replaced{more}: {mend}."]
 
 
-def _advice_on_installation(dead_notices: int, backends: Sequence[BackendHealth], ignored_rules: int) -> list[str]:
-    return [*_advice_on_notices(dead_notices), *_advice_on_backends(backends), *_advice_on_rules(ignored_rules)]
+def _advice_on_installation(
+    dead_notices: int, backends: Sequence[BackendHealth], ignored_rules: int, emergencies: EmergencyTotals
+) -> list[str]:
+    return [
+        *_advice_on_notices(dead_notices),
+        *_advice_on_backends(backends),
+        *_advice_on_rules(ignored_rules),
+        *_advice_on_emergencies(emergencies),
+    ]
 
 
 def _advice_on_notices(dead: int) -> list[str]:
