@@ -1,15 +1,19 @@
 """Every fact of a report is found out: the system is changed, and the fact changes with it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from holdfast.bootstrap.compliance import verification_of
 from holdfast.domain.compliance import Evidence, FrameworkId
 from holdfast.domain.frameworks import FRAMEWORKS
 from holdfast.domain.secret import RotationPolicy
 from holdfast.errors import AccessDenied, HoldfastError, InvalidInput
+from holdfast.service.compliance.scope import Scope
+from holdfast.stores.postgres.compliance import PostgresQueries
 from tests.support.node import ALICE, BOB, Inside, opened, rows
 
 
@@ -219,6 +223,18 @@ async def test_the_trail_its_checkpoints_and_its_verification(inside: Inside, da
     found = await evidence(inside, "verification")
     assert found.attention == "The audit trail is not intact."
     assert "seq 4" in found.rows[0][0]
+
+
+async def test_no_more_of_the_trail_is_verified_than_takes_seconds(inside: Inside) -> None:
+    for number in range(5):
+        await inside.service.set_secret(f"k-{number}", "1")
+        await inside.service.get_secret(f"k-{number}")
+    verification = replace(verification_of(inside.parts.audit), limit=3)
+    now = datetime.now(UTC)
+    scope = Scope(queries=PostgresQueries(inside.database), now=now, since=now - timedelta(days=1))
+    found = await verification.evidence(scope)
+    assert "Earlier ones were not: the newest 3 are." in found.statement
+    assert "no record was altered" in found.statement
 
 
 async def test_keys_backups_and_copies(inside: Inside, database_url: str, tmp_path: Path) -> None:

@@ -49,6 +49,16 @@ def _redis(url: str) -> str:
     return {"rediss": "over TLS", "unix": "over a local socket"}.get(scheme, "without encryption")
 
 
+def verification_of(audit: AuditParts) -> Verification:
+    """Return what verifies the newest part of the trail."""
+    return Verification(
+        trail=audit.search,
+        checkpoints=audit.checkpoint_store,
+        public_keys=audit.public_keys,
+        signed_by=lambda keys: KeyFile(keys).signed,
+    )
+
+
 def open_compliance(
     settings: Settings, database: Database, installation: Installation, *, audit: AuditParts, guard: Guard, clock: Clock
 ) -> Compliance:
@@ -57,12 +67,7 @@ def open_compliance(
         guard=guard,
         queries=PostgresQueries(database),
         surroundings=NodeSurroundings(settings),
-        verification=Verification(
-            trail=audit.search,
-            checkpoints=audit.checkpoint_store,
-            public_keys=audit.public_keys,
-            signed_by=lambda keys: KeyFile(keys).signed,
-        ),
+        verification=verification_of(audit),
         clock=clock,
         installation=installation.id,
         release=version("holdfast"),

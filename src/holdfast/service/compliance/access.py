@@ -12,7 +12,7 @@ _RULES: Final = ("grant", "revoke", "role.assign", "role.unassign")
 
 async def access(scope: Scope) -> Evidence:
     """Who holds what, since when, and when it was last used; what was not used comes first."""
-    found = [row for row in await scope.queries.ask("held", scope.since, scope.records) if not row["ended"]]
+    found = [row for row in await scope.ask("held", scope.since, scope.records) if not row["ended"]]
     unused = [row for row in found if row["last_used"] is None]
     broad = [row for row in found if row["pattern"] == "*"]
     ending = sum(row["expires_at"] is not None for row in found)
@@ -54,7 +54,7 @@ async def identities(scope: Scope) -> Evidence:
 
 async def second_factor(scope: Scope) -> Evidence:
     """How many people need more than a token."""
-    row, found = await scope.one("identities"), await scope.queries.ask("without_second_factor", MAX_ROWS)
+    row, found = await scope.one("identities"), await scope.ask("without_second_factor", MAX_ROWS)
     without = row["active_people"] - row["with_second_factor"]
     return Evidence(
         id="second-factor",
@@ -88,8 +88,8 @@ async def tokens(scope: Scope) -> Evidence:
 
 async def refusals(scope: Scope) -> Evidence:
     """What was refused, or failed, to whom."""
-    groups = await scope.queries.ask("recent", scope.since, scope.records)
-    found = await scope.queries.ask("refused", scope.since, scope.records, MAX_ROWS)
+    groups = await scope.ask("recent", scope.since, scope.records)
+    found = await scope.ask("refused", scope.since, scope.records, MAX_ROWS)
     failed = sum(row["records"] for row in groups if not row["success"])
     logins = sum(row["records"] for row in groups if not row["success"] and row["operation"] == "login")
     return Evidence(
@@ -105,7 +105,7 @@ async def refusals(scope: Scope) -> Evidence:
 
 async def changes(scope: Scope) -> Evidence:
     """What was changed, and by how many."""
-    groups = await scope.queries.ask("recent", scope.since, scope.records)
+    groups = await scope.ask("recent", scope.since, scope.records)
     done = [row for row in groups if row["success"]]
     shown = [row for row in done if row["operation"].startswith((*_CHANGES, *_RULES, "identity.", "token.", "client."))]
     rules = sum(row["records"] for row in done if row["operation"] in _RULES)
@@ -123,7 +123,7 @@ async def changes(scope: Scope) -> Evidence:
 
 async def reviews(scope: Scope) -> Evidence:
     """Whether anybody looks into the trail."""
-    groups = await scope.queries.ask("recent", scope.since, scope.records)
+    groups = await scope.ask("recent", scope.since, scope.records)
     looks = [row for row in groups if row["success"] and row["operation"] in ("audit.search", "audit.export", "report")]
     last = max((row["newest"] for row in looks), default=None)
     return Evidence(
@@ -139,7 +139,7 @@ async def reviews(scope: Scope) -> Evidence:
 async def break_glass(scope: Scope) -> Evidence:
     """How often the glass was broken, and for what."""
     row = await scope.one("break_glass", scope.since)
-    found = await scope.queries.ask("break_glass_requests", scope.since, MAX_ROWS)
+    found = await scope.ask("break_glass_requests", scope.since, MAX_ROWS)
     return Evidence(
         id="break-glass",
         title="Emergency access",

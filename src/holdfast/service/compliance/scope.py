@@ -1,7 +1,7 @@
 """How far a report looks, and how its sentences are put."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -21,9 +21,18 @@ class Scope:
     since: datetime
     records: int = MAX_RECORDS
 
+    _asked: dict[tuple[object, ...], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    async def ask(self, query: str, *arguments: object) -> Sequence[Mapping[str, Any]]:
+        """The rows that a query finds; what was asked before is not asked again."""
+        key = (query, *arguments)
+        if key not in self._asked:
+            self._asked[key] = await self.queries.ask(query, *arguments)
+        return self._asked[key]
+
     async def one(self, query: str, *arguments: object) -> Any:
         """The one row that a query finds."""
-        (row,) = await self.queries.ask(query, *arguments)
+        (row,) = await self.ask(query, *arguments)
         return row
 
     @property

@@ -36,7 +36,7 @@ async def sealed(scope: Scope) -> Evidence:
 
 async def expiry(scope: Scope) -> Evidence:
     """What expires, or has."""
-    row, found = await scope.one("expiry"), await scope.queries.ask("expiring", MAX_ROWS)
+    row, found = await scope.one("expiry"), await scope.ask("expiring", MAX_ROWS)
     return Evidence(
         id="expiry",
         title="Expiry",
@@ -53,7 +53,7 @@ async def expiry(scope: Scope) -> Evidence:
 
 async def rotation(scope: Scope) -> Evidence:
     """Who is rotated, and who should have been."""
-    row, found = await scope.one("rotation"), await scope.queries.ask("overdue", MAX_ROWS)
+    row, found = await scope.one("rotation"), await scope.ask("overdue", MAX_ROWS)
     without = row["active"] - row["covered"]
     return Evidence(
         id="rotation",
@@ -89,7 +89,7 @@ async def rotations(scope: Scope) -> Evidence:
 
 async def value_ages(scope: Scope) -> Evidence:
     """How old current values are."""
-    row, found = await scope.one("value_ages"), await scope.queries.ask("oldest_values", MAX_ROWS)
+    row, found = await scope.one("value_ages"), await scope.ask("oldest_values", MAX_ROWS)
     return Evidence(
         id="value-ages",
         title="Age of values",

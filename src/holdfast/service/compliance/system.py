@@ -16,7 +16,7 @@ SOON: Final = timedelta(days=30)
 
 async def keys(scope: Scope) -> Evidence:
     """Which keys there are, and how old they are."""
-    found, gone = await scope.queries.ask("keys"), await scope.one("retired_keys")
+    found, gone = await scope.ask("keys"), await scope.one("retired_keys")
     active = next((row for row in found if row["state"] == "active"), None)
     since = (active["activated_at"] or active["created_at"]) if active else None
     old = since is not None and scope.now - since > KEY_AGE

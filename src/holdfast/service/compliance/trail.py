@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.domain.compliance import Evidence
@@ -13,7 +13,7 @@ from holdfast.ports.compliance import Surroundings
 from holdfast.service.compliance.scope import Scope, age, day, joined, more, share, table
 
 MAX_VERIFIED: Final = 200_000
-"""Records that are verified for a report. All of them: `holdfast audit verify` on an export."""
+"""Records that are verified for a report, the newest: all of them are for `holdfast audit verify` on an export."""
 
 MAX_CHECKPOINTS: Final = 20_000
 """Checkpoints that are gone through, the newest: at one every two seconds, those of half a day of ceaseless use."""
@@ -41,7 +41,7 @@ async def trail(scope: Scope, surroundings: Surroundings) -> Evidence:
 
 async def checkpoints(scope: Scope, surroundings: Surroundings) -> Evidence:
     """Whether the trail is signed, and somebody else has the signature."""
-    row, found = await scope.one("checkpoints"), await scope.queries.ask("streams")
+    row, found = await scope.one("checkpoints"), await scope.ask("streams")
     exported = surroundings.settings()["checkpoints"]
     late = row["newest"] is None or scope.now - row["newest"] > LATE
     return Evidence(
@@ -73,19 +73,23 @@ class Verification:
     checkpoints: CheckpointStore
     public_keys: Callable[[], Awaitable[Sequence[bytes]]]
     signed_by: Callable[[list[bytes]], Signed]
+    limit: int = MAX_VERIFIED
 
     async def evidence(self, scope: Scope) -> Evidence:
         """Verify, and tell what was verified and what came out."""
         verifier = Verifier(self.signed_by(list(await self.public_keys())), partial=True)
-        whole = await self._go_through(verifier, scope)
+        since = await self._since(scope)
+        verifier.checkpoints(await self._lines((await scope.one("checkpoints"))["last_number"] or 0))
+        async for entries in self.trail.export(since, None):
+            await asyncio.to_thread(verifier.take, [entry.line() + b"\n" for entry in entries])
         verdict = verifier.verdict()
         result = "no record was altered, removed or moved" if verdict.intact else f"PROBLEMS: {verdict.problem_count:,}"
-        bound = "" if whole else f" That is not all of it: no more than {MAX_VERIFIED:,} are verified for a report."
+        bound = f" Earlier ones were not: the newest {self.limit:,} are." if since > scope.since else ""
         return Evidence(
             id="verification",
             title="Verification of the audit trail",
             source="every record of the range, hashed anew and compared with the checkpoints",
-            statement=f"Verified at {day(scope.now)}: {result}. Records since {day(scope.since)}: {verdict.records:,}; "
+            statement=f"Verified at {day(scope.now)}: {result}. Records since {day(since)}: {verdict.records:,}; "
             f"chains: {verdict.chains:,}; checkpoints: {verdict.checkpoints:,}. Records under a checkpoint: "
             f"{share(verdict.proven, verdict.records)}.{bound}",
             attention="" if verdict.intact else "The audit trail is not intact.",
@@ -94,25 +98,16 @@ class Verification:
             more=more(verdict.problem_count),
         )
 
-    async def _go_through(self, verifier: Verifier, scope: Scope) -> bool:
-        """Show the verifier what there is; returns whether that is all of it."""
-        newest = (await scope.one("checkpoints"))["last_number"] or 0
-        verifier.checkpoints(await self._lines(max(0, newest - MAX_CHECKPOINTS), newest))
-        records = 0
-        async for entries in self.trail.export(scope.since, None):
-            lines = [entry.line() + b"\n" for entry in entries]
-            await asyncio.to_thread(verifier.take, lines[: MAX_VERIFIED - records])
-            records += len(lines)
-            if records > MAX_VERIFIED:
-                return False
-        return True
+    async def _since(self, scope: Scope) -> datetime:
+        """From when on records are verified."""
+        found = await scope.ask("horizon", self.limit)
+        return max(scope.since, found[0]["timestamp"]) if found else scope.since
 
-    async def _lines(self, after: int, newest: int) -> list[bytes]:
+    async def _lines(self, newest: int) -> list[bytes]:
+        """The checkpoints up to a number, as many as are gone through."""
         found: list[bytes] = []
-        while after < newest:
-            some = await self.checkpoints.lines(after, _AT_ONCE)
-            if not some:
-                break
+        after = max(0, newest - MAX_CHECKPOINTS)
+        while after < newest and (some := await self.checkpoints.lines(after, _AT_ONCE)):
             found += [line + b"\n" for _, line in some]
             after = some[-1][0]
         return found

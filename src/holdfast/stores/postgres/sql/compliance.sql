@@ -173,3 +173,6 @@ FROM break_glass_requests WHERE requested_at >= $1
 -- name: break_glass_requests
 SELECT requester, pattern, reason, state, requested_at, decided_by, expires_at FROM break_glass_requests
 WHERE requested_at >= $1 ORDER BY requested_at DESC, id DESC LIMIT $2
+
+-- name: horizon
+SELECT timestamp FROM secret_access_logs ORDER BY timestamp DESC, id DESC OFFSET $1 LIMIT 1
