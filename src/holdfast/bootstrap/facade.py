@@ -7,6 +7,7 @@ from holdfast.config import Draft
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.control import AccessControl
 from holdfast.service.access.explaining import Explainer
+from holdfast.service.access.listing import RuleListing
 from holdfast.service.access.roles import RoleControl
 from holdfast.service.access.simulation import Simulator
 from holdfast.service.compliance.reporting import Compliance
@@ -70,6 +71,7 @@ def _access(parts: Parts) -> AccessControl:
 def _authorisation(parts: Parts) -> Authorisation:
     return Authorisation(
         roles=RoleControl(guard=parts.guard, rules=parts.rules, clock=parts.clock),
+        listing=RuleListing(guard=parts.guard, book=parts.book, store=parts.grants, clock=parts.clock),
         explainer=Explainer(guard=parts.guard, book=parts.book, clock=parts.clock),
         simulator=Simulator(guard=parts.guard, book=parts.book, requests=parts.requests, clock=parts.clock),
     )

@@ -4,7 +4,7 @@ Every method may raise ``BackendUnavailable`` when its backend does not answer; 
 """
 
 from holdfast.domain.sealed import Place, SealedValue
-from holdfast.ports.access import GrantStore, RequestLog, RuleKind, StoredRule
+from holdfast.ports.access import GrantStore, RequestLog, RuleKind, RulePages, StoredRule
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
@@ -134,6 +134,7 @@ __all__ = [
     "RotationSchedule",
     "RotationStore",
     "RuleKind",
+    "RulePages",
     "SealedValue",
     "Sealer",
     "Shape",

@@ -105,6 +105,16 @@ class RequestLog(Protocol):
         """Kinds of allowed and refused requests of that time, the owning application's left out, newest first."""
 
 
+class RulePages(Protocol):
+    """Rules at the commit point, some at a time."""
+
+    async def page(self, kind: RuleKind, after: Sequence[str] | None, limit: int) -> list[StoredRule]:
+        """Up to ``limit`` rules of a kind: grants by pattern and subject, roles by subject, role and pattern.
+
+        ``after``: those after these.
+        """
+
+
 class GrantStore(Protocol):
     """Grants and role assignments at the commit point. Every change announces itself, with its epoch, to all nodes."""
 

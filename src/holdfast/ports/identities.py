@@ -124,8 +124,8 @@ class IdentityStore(Protocol):
     async def live_tokens(self, identity: str | None = None) -> list[StoredToken]:
         """The tokens, of all identities or of one, that are neither revoked nor expired."""
 
-    async def list(self) -> list[IdentityRecord]:
-        """Every identity, by name."""
+    async def list(self, *, after: str | None = None, limit: int | None = None) -> list[IdentityRecord]:
+        """Every identity by name, or up to ``limit`` of those after a name."""
 
     async def add(self, name: str, kind: IdentityKind, created_by: str, record: AuditRecord) -> None:
         """Insert an identity.
@@ -176,6 +176,11 @@ class TokenStore(Protocol):
 
     async def list(self, identity: str | None) -> Sequence[TokenRecord]:
         """The tokens of one identity, or all, newest first; ended ones for as long as they are kept."""
+
+    async def page(
+        self, identity: str | None, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[TokenRecord]:
+        """Up to ``limit`` of the same, oldest first, those after a creation and id."""
 
     async def renew(self, token_id: UUID, expires_at: datetime, record: AuditRecord) -> TokenRecord | None:
         """Move the end of a good token, at most to its very end; None if it is no longer good.

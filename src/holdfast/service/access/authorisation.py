@@ -5,9 +5,13 @@ from datetime import datetime
 
 from holdfast.domain.explanation import Explanation
 from holdfast.domain.names import canonical_name
+from holdfast.domain.policy import Grant
 from holdfast.domain.roles import RoleAssignment
 from holdfast.domain.simulation import RuleChange, SimulationReport
+from holdfast.domain.slices import MAX_SLICE, Slice
+from holdfast.domain.validation import valid_number
 from holdfast.service.access.explaining import Explainer
+from holdfast.service.access.listing import RuleListing
 from holdfast.service.access.roles import RoleControl
 from holdfast.service.access.simulation import Simulator
 from holdfast.service.callers import Context, authenticated
@@ -16,8 +20,8 @@ from holdfast.service.callers import Context, authenticated
 class Authorisation:
     """Roles, and the reasons for decisions. Every method takes ``context``: who asks, as everywhere."""
 
-    def __init__(self, *, roles: RoleControl, explainer: Explainer, simulator: Simulator) -> None:
-        self._roles, self._explainer, self._simulator = roles, explainer, simulator
+    def __init__(self, *, roles: RoleControl, listing: RuleListing, explainer: Explainer, simulator: Simulator) -> None:
+        self._roles, self._listing, self._explainer, self._simulator = roles, listing, explainer, simulator
 
     async def assign_role(
         self,
@@ -44,6 +48,18 @@ class Authorisation:
     async def list_roles(self, *, context: Context = None) -> list[RoleAssignment]:
         """Return all role assignments in force."""
         return await self._roles.list(authenticated(context))
+
+    async def page_of_roles(
+        self, *, after: tuple[str, str, str] | None = None, limit: int = 100, context: Context = None
+    ) -> Slice[RoleAssignment]:
+        """Return up to ``limit`` assignments in force by subject, role and pattern, those after three of them."""
+        return await self._listing.roles(authenticated(context), after, valid_number("limit", limit, 1, MAX_SLICE))
+
+    async def page_of_grants(
+        self, *, after: tuple[str, str] | None = None, limit: int = 100, context: Context = None
+    ) -> Slice[Grant]:
+        """Return up to ``limit`` grants in force by pattern and subject, those after a pair of them."""
+        return await self._listing.grants(authenticated(context), after, valid_number("limit", limit, 1, MAX_SLICE))
 
     async def explain(
         self, name: str, user_id: str, permission: str, *, groups: Iterable[str] = (), context: Context = None

@@ -8,6 +8,8 @@ from typing import Final
 from holdfast.domain.identities import ADMIN_ID, identity_kind, local_groups, new_identity
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission, canonical_identity
 from holdfast.domain.roles import Role
+from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
+from holdfast.domain.validation import valid_number
 from holdfast.errors import IdentityNotFound
 from holdfast.ports import Clock, IdentityRecord, IdentityStore, RuleKind, Sealer, StoredRule
 from holdfast.service.access.directory import Directory
@@ -59,6 +61,16 @@ class Identities:
             found = await self._store.list()
             await self._guard.record(authorized)
         return found
+
+    async def page(
+        self, *, after: str | None = None, limit: int = 100, context: Context = None
+    ) -> Slice[IdentityRecord]:
+        """Return up to ``limit`` identities by name, those after a name."""
+        caller, size = authenticated(context), valid_number("limit", limit, 1, MAX_SLICE)
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.list") as authorized:
+            found = await self._store.list(after=after, limit=size + 1)
+            await self._guard.record(authorized)
+        return slice_of(found, size)
 
     async def disable(self, name: str, *, context: Context = None) -> None:
         """Stop all tokens and secrets of an identity, here at once and on other nodes within a second.

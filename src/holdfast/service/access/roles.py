@@ -9,6 +9,7 @@ from holdfast.domain.roles import Role, RoleAssignment, parse_role
 from holdfast.domain.validation import valid_future
 from holdfast.ports import Clock, RuleKind, StoredRule
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.access.listing import assignment_of
 from holdfast.service.access.rules import Rules, granter
 
 
@@ -35,7 +36,7 @@ class RoleControl:
         """
         rule = self._rule(subject, role, pattern, granter(caller, granted_by))
         expiry = valid_future("expires_at", expires_at, rule.granted_at)
-        return _assignment(await self._rules.put(caller, replace(rule, expires_at=expiry), "role.assign"))
+        return assignment_of(await self._rules.put(caller, replace(rule, expires_at=expiry), "role.assign"))
 
     async def unassign(self, caller: Caller, subject: str, role: str, pattern: str) -> bool:
         """Take a role away, on this node at once; False if it was not assigned on exactly this name or glob."""
@@ -48,7 +49,7 @@ class RoleControl:
         ) as authorized:
             found = await self._rules.in_force(RuleKind.ROLE)
             await self._guard.record(authorized)
-        return [_assignment(rule) for rule in found if rule.terms[0] in set(Role)]
+        return [assignment_of(rule) for rule in found if rule.terms[0] in set(Role)]
 
     def _rule(self, subject: str, role: str, pattern: str, granted_by: str) -> StoredRule:
         return StoredRule(
@@ -59,14 +60,3 @@ class RoleControl:
             granted_by=granted_by,
             granted_at=self._clock.now(),
         )
-
-
-def _assignment(rule: StoredRule) -> RoleAssignment:
-    return RoleAssignment(
-        subject=rule.subject,
-        role=Role(rule.terms[0]),
-        pattern=rule.pattern,
-        granted_by=rule.granted_by,
-        granted_at=rule.granted_at,
-        expires_at=rule.expires_at,
-    )

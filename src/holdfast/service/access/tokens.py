@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -18,6 +18,8 @@ from holdfast.domain.identities import (
     valid_token_description,
 )
 from holdfast.domain.policy import Caller, Permission, canonical_identity
+from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
+from holdfast.domain.validation import valid_number
 from holdfast.errors import BackendUnavailable, Conflict, InvalidInput, TokenNotFound
 from holdfast.ports import Clock, TokenRecord, TokenStore
 from holdfast.service.access.directory import Directory
@@ -120,6 +122,22 @@ class Tokens:
             found = list(await self._store.list(name))
             await self._guard.record(authorized)
         return found
+
+    async def page(
+        self,
+        identity: str | None = None,
+        *,
+        after: tuple[datetime, UUID] | None = None,
+        limit: int = 100,
+        context: Context = None,
+    ) -> Slice[TokenRecord]:
+        """Return up to ``limit`` tokens of an identity, or of all, oldest first, those after a creation and id."""
+        caller, name = authenticated(context), None if identity is None else canonical_identity(identity)
+        size = valid_number("limit", limit, 1, MAX_SLICE)
+        async with self._access(caller, name, "token.list") as authorized:
+            found = await self._store.page(name, after, size + 1)
+            await self._guard.record(authorized)
+        return slice_of(found, size)
 
     async def renew(self, token_id: UUID, *, context: Context = None) -> TokenRecord:
         """Let a good token live for its lifetime from now, at most until its very end.

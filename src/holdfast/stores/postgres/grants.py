@@ -33,7 +33,7 @@ async def put_rule(connection: Connection, rule: StoredRule) -> Mapping[str, Any
 
 
 class PostgresGrants:
-    """Implements ``ports.GrantStore`` over ``secret_access_control`` and ``role_assignments``.
+    """Implements ``ports.GrantStore`` and ``ports.RulePages`` over ``secret_access_control`` and ``role_assignments``.
 
     Every change takes the row of the epoch first, and so changes commit in the order of their epochs.
     """
@@ -48,6 +48,13 @@ class PostgresGrants:
             epoch: int = await connection.fetchval(self._sql["epoch"])
             rows = await connection.fetch(self._sql["rules"], None if subject is None else [subject])
         return epoch, [rule_of(row) for row in rows]
+
+    async def page(self, kind: RuleKind, after: Sequence[str] | None, limit: int) -> list[StoredRule]:
+        """See the port."""
+        nowhere = [None] * (2 if kind is RuleKind.GRANT else 3)
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql[f"page_of_{kind}s"], *(after or nowhere), limit)
+        return [rule_of(row) for row in rows]
 
     async def incarnation(self, pattern: str) -> UUID | None:
         """See the port."""

@@ -72,10 +72,10 @@ class PostgresIdentities:
             rows = await connection.fetch(self._sql["live_tokens"], identity)
         return [stored_token_of(row) async for row in unhurried(rows)]
 
-    async def list(self) -> list[IdentityRecord]:
+    async def list(self, *, after: str | None = None, limit: int | None = None) -> list[IdentityRecord]:
         """See the port."""
         async with self._database.connection() as connection:
-            return [_identity_of(row) for row in await connection.fetch(self._sql["identities"])]
+            return [_identity_of(row) for row in await connection.fetch(self._sql["identities"], after, limit)]
 
     async def add(self, name: str, kind: IdentityKind, created_by: str, record: AuditRecord) -> None:
         """See the port."""

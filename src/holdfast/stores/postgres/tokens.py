@@ -1,6 +1,6 @@
 """API tokens at the commit point."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
@@ -66,6 +66,15 @@ class PostgresTokens:
         """See the port."""
         async with self._database.connection() as connection:
             return [_token_of(row) for row in await connection.fetch(self._sql["tokens"], identity)]
+
+    async def page(
+        self, identity: str | None, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[TokenRecord]:
+        """See the port."""
+        moment, token = after or (None, None)
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["page_of_tokens"], identity, moment, token, limit)
+        return [_token_of(row) for row in rows]
 
     async def renew(self, token_id: UUID, expires_at: datetime, record: AuditRecord) -> TokenRecord | None:
         """See the port."""

@@ -21,7 +21,7 @@ from holdfast.v1_wire.access import (
 from holdfast.v1_wire.documents import Identity, Name, Page, Pattern, Request
 from holdfast.web.v1.cursors import cut
 from holdfast.web.v1.operation import Answer, Call, Operation
-from holdfast.web.v1.paging import Paged, paged, position
+from holdfast.web.v1.paging import Paged, paged, position, sliced
 
 
 class WhichGrant(Request):
@@ -48,9 +48,10 @@ class HowMany(Request):
 async def list_grants(call: Call) -> Answer:
     """A page of all grants."""
     after = position(call)
-    found = sorted(await call.service.list_grants(context=call.caller), key=_grant_key)
-    page, end = cut(found, call.query.limit, after, _grant_key)
-    return paged(call, map(GrantDocument.of_grant, page), end)
+    found = await call.service.access.page_of_grants(
+        after=_pair(after) if after else None, limit=call.query.limit, context=call.caller
+    )
+    return sliced(call, found, GrantDocument.of_grant, _grant_key)
 
 
 async def put_grant(call: Call) -> Answer:
@@ -106,6 +107,11 @@ async def remove_client(call: Call) -> Answer:
 
 def _grant_key(grant: Grant) -> str:
     return f"{grant.pattern}\0{grant.user_id}"
+
+
+def _pair(after: str) -> tuple[str, str]:
+    pattern, _, subject = after.partition("\0")
+    return pattern, subject
 
 
 def _client_key(client: ClientRecord) -> str:

@@ -13,9 +13,8 @@ from holdfast.v1_wire.access import (
     SimulationDocument,
 )
 from holdfast.v1_wire.documents import Identity, Page, Pattern, Request
-from holdfast.web.v1.cursors import cut
 from holdfast.web.v1.operation import Answer, Call, Operation
-from holdfast.web.v1.paging import Paged, paged, position
+from holdfast.web.v1.paging import Paged, position, sliced
 
 
 class WhichRole(Request):
@@ -29,9 +28,10 @@ class WhichRole(Request):
 async def list_roles(call: Call) -> Answer:
     """A page of all roles in force."""
     after = position(call)
-    found = sorted(await call.service.access.list_roles(context=call.caller), key=_key)
-    page, end = cut(found, call.query.limit, after, _key)
-    return paged(call, map(RoleDocument.of, page), end)
+    found = await call.service.access.page_of_roles(
+        after=_three(after) if after else None, limit=call.query.limit, context=call.caller
+    )
+    return sliced(call, found, RoleDocument.of, _key)
 
 
 async def assign_role(call: Call) -> Answer:
@@ -69,7 +69,12 @@ async def simulate(call: Call) -> Answer:
 
 
 def _key(assignment: RoleAssignment) -> str:
-    return f"{assignment.pattern}\0{assignment.subject}\0{assignment.role}"
+    return f"{assignment.subject}\0{assignment.role}\0{assignment.pattern}"
+
+
+def _three(after: str) -> tuple[str, str, str]:
+    subject, role, pattern = after.split("\0")
+    return subject, role, pattern
 
 
 OPERATIONS: Final = (

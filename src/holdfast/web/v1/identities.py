@@ -1,6 +1,6 @@
 """Identities, their groups and their tokens."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType
 
 from holdfast.errors import Conflict, IdentityNotFound, TokenNotFound
-from holdfast.ports import IdentityRecord, TokenRecord
+from holdfast.ports import TokenRecord
 from holdfast.service.access.tokens import token_id
 from holdfast.v1_wire.access import Removed
 from holdfast.v1_wire.documents import Identity, Page
@@ -22,9 +22,8 @@ from holdfast.v1_wire.identities import (
     SetGroups,
     TokenDocument,
 )
-from holdfast.web.v1.cursors import cut
 from holdfast.web.v1.operation import Answer, Call, Operation
-from holdfast.web.v1.paging import Paged, paged, position
+from holdfast.web.v1.paging import Paged, position, sliced
 
 
 class PagedTokens(Paged):
@@ -35,10 +34,8 @@ class PagedTokens(Paged):
 
 async def list_identities(call: Call) -> Answer:
     """A page of identities."""
-    after = position(call)
-    found = sorted(await call.service.identities.list(context=call.caller), key=_name)
-    page, end = cut(found, call.query.limit, after, _name)
-    return paged(call, map(IdentityDocument.of, page), end)
+    found = await call.service.identities.page(after=position(call), limit=call.query.limit, context=call.caller)
+    return sliced(call, found, IdentityDocument.of, lambda each: each.name)
 
 
 async def add_identity(call: Call) -> Answer:
@@ -76,9 +73,10 @@ async def list_tokens(call: Call) -> Answer:
     """A page of tokens, oldest first."""
     identity = None if call.query.identity is UNSET else call.query.identity
     after = position(call, identity or "")
-    found = sorted(await call.service.tokens.list(identity, context=call.caller), key=_moment)
-    page, end = cut(found, call.query.limit, after, _moment)
-    return paged(call, map(TokenDocument.of_token, page), end, identity or "")
+    found = await call.service.tokens.page(
+        identity, after=_parsed(after) if after else None, limit=call.query.limit, context=call.caller
+    )
+    return sliced(call, found, TokenDocument.of_token, _moment, identity or "")
 
 
 async def create_token(call: Call) -> Answer:
@@ -109,12 +107,13 @@ def _id(call: Call) -> UUID:
     return token_id(call.path["token_id"])
 
 
-def _name(identity: IdentityRecord) -> str:
-    return identity.name
-
-
 def _moment(token: TokenRecord) -> str:
     return f"{token.created_at.isoformat()} {token.id}"
+
+
+def _parsed(after: str) -> tuple[datetime, UUID]:
+    moment, _, token = after.rpartition(" ")
+    return datetime.fromisoformat(moment), UUID(token)
 
 
 _IDENTITIES, _TOKENS = "Identities", "Tokens"

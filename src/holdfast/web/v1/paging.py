@@ -1,10 +1,11 @@
 """Listings in pages."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
+from holdfast.domain.slices import Slice
 from holdfast.v1_wire.documents import Page, Request
 from holdfast.web.v1.cursors import MAX_CURSOR
 from holdfast.web.v1.operation import Answer, Call
@@ -38,6 +39,13 @@ def paged(call: Call, items: Iterable[T], end: str | None, *filters: str) -> Ans
     cursor = None if end is None else call.cursors.encode(_scope(call, filters), end)
     page: Page[Any] = Page(items=list(items), next_cursor=cursor)
     return Answer(page)
+
+
+def sliced(
+    call: Call, found: Slice[T], document: Callable[[T], Any], keys: Callable[[T], str], *filters: str
+) -> Answer:
+    """Return a slice as a page; ``keys`` are those that the next one goes on after."""
+    return paged(call, map(document, found.items), keys(found.items[-1]) if found.more else None, *filters)
 
 
 def _scope(call: Call, filters: tuple[str, ...]) -> tuple[str, ...]:

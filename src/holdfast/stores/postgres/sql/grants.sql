@@ -24,6 +24,19 @@ FROM break_glass_grants b LEFT JOIN secrets_vault v ON v.secret_name = b.pattern
 WHERE $1::text[] IS NULL OR b.subject = ANY($1)
 ORDER BY kind, id
 
+-- name: page_of_grants
+SELECT 'grant' AS kind, a.id, a.user_id AS subject, a.secret_name AS pattern, a.permissions AS terms,
+       a.granted_by, a.granted_at, a.expires_at, a.incarnation, a.attestation, v.incarnation AS living
+FROM secret_access_control a LEFT JOIN secrets_vault v ON v.secret_name = a.secret_name
+WHERE $1::text IS NULL OR (a.secret_name, a.user_id) > ($1, $2::text) ORDER BY a.secret_name, a.user_id LIMIT $3
+
+-- name: page_of_roles
+SELECT 'role' AS kind, r.id, r.subject, r.pattern, ARRAY[r.role] AS terms,
+       r.granted_by, r.granted_at, r.expires_at, r.incarnation, r.attestation, v.incarnation AS living
+FROM role_assignments r LEFT JOIN secrets_vault v ON v.secret_name = r.pattern
+WHERE $1::text IS NULL OR (r.subject, r.role, r.pattern) > ($1, $2::text, $3::text)
+ORDER BY r.subject, r.role, r.pattern LIMIT $4
+
 -- name: put_grant
 WITH bumped AS (UPDATE access_epoch SET epoch = epoch + 1 RETURNING epoch),
      put AS (

@@ -20,7 +20,8 @@ SELECT i.*, c.client_id IS NOT NULL AS has_client,
        ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name ORDER BY group_name) AS groups,
        (SELECT count(*) FROM api_tokens
         WHERE identity_name = i.name AND revoked_at IS NULL AND expires_at > now()) AS tokens
-FROM identities i LEFT JOIN clients c ON c.client_id = i.name ORDER BY i.name
+FROM identities i LEFT JOIN clients c ON c.client_id = i.name
+WHERE $1::text IS NULL OR i.name > $1 ORDER BY i.name LIMIT $2
 
 -- name: lock_identities
 LOCK TABLE identities IN SHARE ROW EXCLUSIVE MODE
@@ -69,6 +70,11 @@ SELECT * FROM api_tokens WHERE id = $1
 
 -- name: tokens
 SELECT * FROM api_tokens WHERE $1::text IS NULL OR identity_name = $1 ORDER BY created_at DESC, id
+
+-- name: page_of_tokens
+SELECT * FROM api_tokens
+WHERE ($1::text IS NULL OR identity_name = $1) AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3::uuid))
+ORDER BY created_at, id LIMIT $4
 
 -- name: lock_token
 SELECT t.*, i.incarnation FROM api_tokens t JOIN identities i ON i.name = t.identity_name
