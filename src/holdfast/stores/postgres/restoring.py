@@ -103,6 +103,7 @@ class PostgresRestorer:
         for row in await connection.fetch(self._sql["leases"], saved_names()):
             await self._run(connection, "end_leases", *row)
         await connection.execute(self._sql["doubt_intents"])
+        await connection.execute(self._sql["void_emergencies"])  # revoked ones, and spent codes, would be good again
         for name in ("move_sync_fence", "move_access_epoch", "move_identity_epoch", "move_counters"):
             await connection.execute(self._sql[name], LEAP)
         await connection.execute(self._sql["begin_new_life"], header.backup, header.made_at)

@@ -20,7 +20,8 @@ SELECT format('ALTER TABLE %I DISABLE TRIGGER USER', $1::text)
 SELECT format('ALTER TABLE %I ENABLE TRIGGER USER', $1::text)
 
 -- name: set_counter
-SELECT setval(coalesce(pg_get_serial_sequence(format('%I', $2::text), $3::text), format('%I', $1::text))::regclass, $4)
+SELECT setval((CASE WHEN $2::text IS NULL THEN format('%I', $1::text)
+               ELSE pg_get_serial_sequence(format('%I', $2::text), $3::text) END)::regclass, $4)
 
 -- name: leases
 SELECT c.relname::text AS "table", a.attname::text AS "column"
@@ -36,6 +37,13 @@ SELECT format('UPDATE %1$I SET %2$I = NULL WHERE %2$I IS NOT NULL', $1::text, $2
 -- name: doubt_intents
 UPDATE secret_intents SET restored = true, fence = fence + 1, attempts = attempts + 1, next_attempt_at = now()
 WHERE state = 'open'
+
+-- name: void_emergencies
+WITH grants AS (DELETE FROM break_glass_grants),
+     codes AS (DELETE FROM break_glass_codes),
+     votes AS (UPDATE break_glass_votes SET attestation = '' WHERE attestation <> '')
+UPDATE break_glass_requests SET state = 'void', ended_at = now(), attestation = ''
+WHERE state IN ('requested', 'approved')
 
 -- name: move_sync_fence
 UPDATE sync_state SET fence = fence + $1
