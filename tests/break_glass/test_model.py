@@ -1,4 +1,4 @@
-"""Whatever sequence of requests, votes, lost roles, purges and time: who gets in is who should, and nothing else moves."""
+"""Whatever sequence of requests, votes, lost roles, purges and time: the right ones get in, and nothing else moves."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -24,6 +24,8 @@ from holdfast.config import Settings
 from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing, generate_key, parse_key
+from holdfast.crypto.recovery_codes import new_recovery_code
+from holdfast.domain.policy import AccessContext
 from holdfast.domain.secret import SecretValue
 from holdfast.domain.validation import valid_value
 from holdfast.errors import HoldfastError
@@ -137,6 +139,25 @@ async def _library(sweep: Sweep, service: SecretsService) -> None:
         sweep.saw("results", await service.restore_secret(blob), await service.get_secret(name))
         sweep.saw("service", service, vars(service))
     await _library_refuses(sweep, service)
+    await _emergency(sweep, service)
+
+
+async def _emergency(sweep: Sweep, service: SecretsService) -> None:
+    """Recovery codes, rightly and wrongly used, and a value read by them."""
+    emergency, value = service.break_glass, sweep.mark("value of an emergency", canary())
+    await service.set_secret("in-an-emergency", value)
+    made = await emergency.codes.create(number=3)
+    for number, code in enumerate(made.codes):
+        sweep.mark(f"recovery code {number}", code)
+        sweep.mark(f"recovery code {number}, plain", code.replace("-", ""))
+    asking = AccessContext(user_id="in-need")
+    request = await emergency.request("in-an-emergency", reason="It is the end of the world", context=asking)
+    wrong = [made.codes[0], sweep.mark("wrong code", new_recovery_code())]
+    await _refused(sweep, emergency.redeem(request.id, wrong, context=asking))
+    granted = await emergency.redeem(request.id, made.codes[:2], context=asking)
+    await _refused(sweep, emergency.redeem(request.id, made.codes[1:], context=asking))
+    sweep.saw("results", repr(made), made.set, granted, await emergency.list(), await emergency.codes.list())
+    sweep.saw("results", await service.get_secret("in-an-emergency", context=asking), await service.get_secret_health())
 
 
 def _masked(sweep: Sweep, secret: Any) -> None:
@@ -250,6 +271,9 @@ async def _own_api(sweep: Sweep, client: Client) -> None:
     assert (await client.request("GET", own)).json["value"] == marked
     refusals = [
         *[await client.request("PUT", own, body) for body in _bad_bodies(marked)],
+        await client.request("POST", "/v1/break-glass", {"name": "own", "reason": "short", "code": marked}),
+        await client.request("POST", "/v1/break-glass/1/redeem", {"codes": [marked]}),
+        await client.request("POST", f"/v1/break-glass/{quote(marked)}/redeem", {"codes": [marked] * 99}),
         await client.request("PUT", own, {"value": marked, marked: 1}),
         await client.request("PUT", own, {"value": marked}, {"If-Match": quote(marked)}),
         await client.request("PUT", own, {"value": marked}, {"Idempotency-Key": quote(marked) * 9}),
