@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import cast
 
 from msgspec import UNSET
 
@@ -58,7 +59,7 @@ class RemoteBreakGlass:
         body = wire.AskForAccess(
             name=name,
             reason=reason,
-            permissions=sorted(parse_permissions(permissions)),
+            permissions=cast("list[wire.Requestable]", sorted(parse_permissions(permissions))),  # the server checks
             duration_s=UNSET if duration is None else int(duration.total_seconds()),
             code=UNSET if code is None else code,
         )

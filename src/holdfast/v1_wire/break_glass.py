@@ -1,7 +1,7 @@
 """Emergency access: requests, what becomes of them, recovery codes."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -20,7 +20,6 @@ from holdfast.domain.break_glass import (
 )
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Permission
-from holdfast.v1_wire.access import Permissions
 from holdfast.v1_wire.documents import Document, Moment, Pattern, Request
 from holdfast.v1_wire.totp import Code
 
@@ -29,6 +28,9 @@ _SAME: Final = (
     *("open_until", "decided_at", "decided_by", "expires_at", "ended_at", "ended_by", "failures"),
 )
 """Members of a request's document that have the library's own names and types."""
+
+Requestable = Literal["delete", "get", "list", "recover", "rotate", "set"]
+"""What may be asked for: ``REQUESTABLE``."""
 
 
 class AskForAccess(Request):
@@ -44,8 +46,8 @@ class AskForAccess(Request):
             min_length=MIN_REASON, max_length=MAX_REASON, description="One line, for approvers and records; no secret."
         ),
     ]
-    permissions: Annotated[Permissions, Meta(description=f"Out of {', '.join(sorted(REQUESTABLE))}.")] = msgspec.field(
-        default_factory=lambda: [Permission.GET]
+    permissions: Annotated[list[Requestable], Meta(min_length=1, max_length=len(REQUESTABLE))] = msgspec.field(
+        default_factory=lambda: ["get"]
     )
     duration_s: Annotated[int, Meta(ge=60, le=int(LONGEST.total_seconds()))] | UnsetType = UNSET
     code: Code | UnsetType = UNSET

@@ -1,9 +1,12 @@
 """Emergency access through our own API."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from holdfast.domain.break_glass import REQUESTABLE
+from holdfast.v1_wire.break_glass import Requestable
 from tests.support.https import Client
 from tests.support.installation import Installation
 from tests.web.v1.test_secrets import made, refused
@@ -65,13 +68,17 @@ async def test_recovery_codes_stand_for_approvers(installation: Installation, va
         assert answer.json == {"removed": removed}
 
 
+def test_the_document_names_what_may_be_asked_for() -> None:
+    assert set(get_args(Requestable)) == REQUESTABLE
+
+
 @pytest.mark.parametrize(
     ("field", "body"),
     [
         ("reason", {"name": "bgl-db"}),
         ("reason", {"name": "bgl-db", "reason": "short"}),
         ("name", {**ASKING, "name": "a*b*c"}),
-        ("permissions", {**ASKING, "permissions": ["purge"]}),
+        ("permissions[0]", {**ASKING, "permissions": ["purge"]}),
         ("permissions[0]", {**ASKING, "permissions": ["fly"]}),
         ("duration_s", {**ASKING, "duration_s": 86_401}),
         ("duration", {**ASKING, "duration_s": 3_601}),

@@ -46,6 +46,8 @@ BEYOND_THE_SCHEMA = {
     "removeIdentity": "some names are reserved",
     "listTokens": "a cursor is one that was given out",
     "createToken": "networks are networks",
+    "requestEmergency": "the policy has the last word, and a reason is one line",
+    "createRecoveryCodes": "no more codes are needed than there are",
     "simulate": "a change has what its kind needs",
     "assignRole": "a role ends in the future",
     "batchGetSecrets": "1.0 is an integer to a schema, and not to us",
