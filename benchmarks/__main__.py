@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import crowd, library, mirroring, outage, rotating, server
+from benchmarks import crowd, library, mirroring, outage, rotating, server, tracing
 from benchmarks.machine import facts
 from benchmarks.measuring import Comparison
 from benchmarks.processes import Server
@@ -22,6 +22,7 @@ from benchmarks.work import value_of
 _PARTS: dict[str, Callable[[Run, Vault, Server], Awaitable[None]]] = {
     "server": server.measure,
     "library": library.measure,
+    "tracing": tracing.measure,
     "outage": outage.measure,
     "mirroring": mirroring.measure,
     "rotating": rotating.measure,

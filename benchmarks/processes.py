@@ -74,6 +74,13 @@ async def variant(name: str, answer: Path, environ: dict[str, str], workers: int
         yield server
 
 
+@asynccontextmanager
+async def sink() -> AsyncIterator[Server]:
+    """``benchmarks.sink``."""
+    async with _running(["-m", "benchmarks.sink"], {}) as server:
+        yield server
+
+
 async def result_of(way: str, environ: dict[str, str]) -> dict[str, Any]:
     """Run ``benchmarks.syncing`` and return what it tells."""
     process = await _start(["-m", "benchmarks.syncing", way], environ)

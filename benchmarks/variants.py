@@ -7,6 +7,7 @@ request. LISTENER: the file descriptor of a socket that workers share.
     recorded     the same, each answer withheld until a record is durable: grouped commits and nothing else
     unrecorded   the whole server with an audit log that keeps nothing
     inserting    the whole server with one INSERT per record
+    unhooked     the whole server, recording as always, with no place for traces
     plain        the whole server, recording as always, without TLS; no setting leads there
 """
 
@@ -27,10 +28,12 @@ import uvloop
 from benchmarks.stage import CLIENT, Inserting, Nowhere, logging_to, open_parts
 from holdfast import create_secrets_service
 from holdfast.config import Settings
-from holdfast.domain.audit import record_of
+from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.policy import Caller
 from holdfast.ports import AuditLog
+from holdfast.service.audit.sequencer import AuditTrail
 from holdfast.stores.postgres.database import Database
+from holdfast.telemetry.recorder import Counted, Recorder
 from holdfast.web.compose import create_server_app
 from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
@@ -69,11 +72,30 @@ async def _recorded(settings: Settings, answer: bytes) -> AsyncIterator[ASGIApp]
         yield _answering(answer, first)
 
 
+async def _append(trail: AuditTrail, record: AuditRecord) -> None:
+    """As ``AuditTrail.append`` would be if nobody had ever thought of traces."""
+    if trail._loop is None:  # noqa: SLF001 - in its place
+        trail._loop = asyncio.get_running_loop()  # noqa: SLF001
+    waiter = trail._loop.create_future()  # noqa: SLF001
+    trail._records.append(record)  # noqa: SLF001
+    trail._waiters.append(waiter)  # noqa: SLF001
+    trail._start()  # noqa: SLF001
+    await waiter
+
+
+def _unhook() -> None:
+    """Take away, in this process, what a cached read has for traces."""
+    setattr(AuditTrail, "append", _append)  # noqa: B010 - mypy knows no other way to say so
+    setattr(Recorder, "reading", lambda recorder: Counted(recorder.cells.own))  # noqa: B010
+
+
 @asynccontextmanager
 async def _app(variant: str, settings: Settings, answer: bytes) -> AsyncIterator[ASGIApp]:
     if variant == "fixed":
         yield _answering(answer)
-    elif variant == "plain":
+    elif variant in {"plain", "unhooked"}:
+        if variant == "unhooked":
+            _unhook()
         async with create_secrets_service(settings) as service:
             yield create_server_app(service, settings)
     elif variant == "recorded":

@@ -30,7 +30,9 @@ _GAUGES: Final = tuple(
 )
 
 
-class _Reading:
+class Counted:
+    """A read that is counted as it ends."""
+
     __slots__ = ("_began", "_cells", "source")
 
     def __init__(self, cells: Row) -> None:
@@ -82,7 +84,7 @@ class Recorder:
 
     def reading(self) -> AbstractContextManager[Reading]:
         """See the port."""
-        counted = _Reading(self.cells.own)
+        counted = Counted(self.cells.own)
         return counted if self.tracing is None else Traced(counted, self.tracing.span("read", Side.INSIDE, {}))
 
     def writing(self) -> AbstractContextManager[object]:
