@@ -38,7 +38,7 @@ from holdfast.web.compose import create_server_app
 from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
 from holdfast.web.protocol import BoundedProtocol, ServerState
-from holdfast.web.run import certificate_files
+from holdfast.web.run import certificate_files, run
 from holdfast.web.server import KEEP_ALIVE_S, listen, serve, url_of
 
 _LOGS: dict[str, Callable[[Database], AuditLog]] = {"unrecorded": Nowhere, "inserting": Inserting}
@@ -93,9 +93,7 @@ def _unhook() -> None:
 async def _app(variant: str, settings: Settings, answer: bytes) -> AsyncIterator[ASGIApp]:
     if variant == "fixed":
         yield _answering(answer)
-    elif variant in {"plain", "unhooked"}:
-        if variant == "unhooked":
-            _unhook()
+    elif variant == "plain":
         async with create_secrets_service(settings) as service:
             yield create_server_app(service, settings)
     elif variant == "recorded":
@@ -108,6 +106,10 @@ async def _app(variant: str, settings: Settings, answer: bytes) -> AsyncIterator
 
 async def _main(variant: str, answer: str, workers: str, inherited: str | None = None) -> None:
     settings = Settings.from_environ()
+    if variant == "unhooked":
+        _unhook()
+        await run(settings, on_started=lambda serving: _announce(serving.url))
+        return
     certificate, key = certificate_files(settings)
     listener = socket.socket(fileno=int(inherited)) if inherited else listen("127.0.0.1", 0)
     async with AsyncExitStack() as stack:

@@ -59,6 +59,9 @@ class RulesInMemory:
         found = [rule for rule in self.stored if subject in (None, rule.subject)]
         return self.epoch, [replace(rule, living=self.living.get(rule.pattern)) for rule in found]
 
+    async def changes(self) -> int:
+        return self.epoch
+
     async def incarnation(self, pattern: str) -> UUID | None:
         return None if is_glob(pattern) else self.living.get(pattern)
 

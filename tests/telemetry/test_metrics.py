@@ -174,6 +174,22 @@ async def test_all_workers_answer_alike_and_only_to_the_token(database_url: str,
         assert await server.stop() == 0
 
 
+async def test_a_node_that_misses_changes_of_grants_shows_it(database_url: str, data_folder: Path) -> None:
+    async with opened(database_url, data_folder) as node, opened(database_url, data_folder) as other:
+        await node.parts.feed.stop()  # it hears of nothing any more
+
+        async def lag() -> float | None:
+            await gauging(node.parts).look()
+            return at(samples(node.service.metrics()), "holdfast_grants_epoch_lag")
+
+        assert await lag() == 0
+        await other.service.grant_access("a", "alice", ["get"])
+        await other.service.grant_access("b", "alice", ["get"])
+        assert await lag() == 2
+        await node.parts.book.load()
+        assert await lag() == 0
+
+
 async def _replaced(children: Callable[[], list[int]], former: set[int]) -> bool:
     await asyncio.sleep(0.1)
     now = set(children())

@@ -20,7 +20,7 @@ from holdfast.errors import HoldfastError
 from holdfast.ports import UNTRACED, Side, carried, traced
 from holdfast.telemetry.tracing import TracingOptions, open_tracing
 from holdfast.telemetry.tracing.sending import BATCH, QUEUE, Sender
-from holdfast.telemetry.tracing.spans import FACTS
+from holdfast.telemetry.tracing.spans import FACTS, OpenTelemetry
 from holdfast.web.traced import _name
 from tests.support.canaries import Sweep, canary
 from tests.support.collector import INSTRUMENTATION_KEY, Collector, Sent
@@ -317,6 +317,19 @@ async def test_samplers_go_by_their_standard_names(
     assert int(told[3], 16) % 2 == kept
     await asyncio.to_thread(opened.close)
     assert [span.name for span in collector.spans] == (["child", "root"] if kept else [])
+
+
+def test_a_part_of_the_traces_that_begin_here_is_kept_and_each_as_a_whole() -> None:
+    tracing = OpenTelemetry(TracerProvider(shutdown_on_exit=False).get_tracer("test"), 0.5)
+    kept = 0
+    for _ in range(400):
+        with tracing.span("root", Side.SERVER, {}, {}) as root, traced("child") as child:
+            assert (root is UNTRACED) == (child is UNTRACED)
+            first, again = carried()["traceparent"], carried()["traceparent"]
+            assert first == again
+            assert first.endswith("00") == (root is UNTRACED)
+            kept += root is not UNTRACED
+    assert 120 < kept < 280
 
 
 @given(path=st.binary(max_size=80), method=st.sampled_from(["GET", "PUT"]))

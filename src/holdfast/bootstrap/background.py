@@ -60,5 +60,7 @@ def gauging(parts: Parts) -> Gauging:
         break_glass=parts.break_glass.store,
         notices=parts.notices.store,
         clock=parts.clock,
+        rules=parts.grants,
+        known_changes=lambda: parts.book.epoch,
         for_vault=parts.replica is not None,
     )

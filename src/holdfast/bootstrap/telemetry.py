@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.errors import BackendUnavailable
-from holdfast.ports import BackendHealth, BreakGlassStore, Clock, Journal, NoticeStore, RotationStore, SyncState
+from holdfast.ports import (
+    BackendHealth,
+    BreakGlassStore,
+    Clock,
+    GrantStore,
+    Journal,
+    NoticeStore,
+    RotationStore,
+    SyncState,
+)
 from holdfast.telemetry.recorder import Recorder
 from holdfast.telemetry.table import BREAKER_STATES
 
@@ -22,7 +31,10 @@ Gauges = Mapping[tuple[str, str], float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauging:
-    """Looks at a node and its database. ``for_vault``: a Key Vault stands behind it."""
+    """Looks at a node and its database. ``for_vault``: a Key Vault stands behind it.
+
+    ``known_changes``: how many changes of ``rules`` this node has heard of.
+    """
 
     recorder: Recorder
     backends: Callable[[], Sequence[BackendHealth]]
@@ -32,6 +44,8 @@ class Gauging:
     break_glass: BreakGlassStore
     notices: NoticeStore
     clock: Clock
+    rules: GrantStore
+    known_changes: Callable[[], int]
     for_vault: bool
 
     async def run(self) -> None:
@@ -66,7 +80,9 @@ class Gauging:
         waiting, synced = await self.journal.status(), await self.sync.status()
         emergencies = await self.break_glass.totals()
         notices = await self.notices.counts()
+        changes = await self.rules.changes()
         return {
+            ("holdfast_grants_epoch_lag", ""): float(max(0, changes - self.known_changes())),
             ("holdfast_intents", "open"): float(waiting.open),
             ("holdfast_intents", "parked"): float(waiting.parked),
             **{("holdfast_notices", state): float(number) for state, number in notices.items()},

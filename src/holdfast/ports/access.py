@@ -121,6 +121,9 @@ class GrantStore(Protocol):
     async def rules(self, subject: str | None = None) -> tuple[int, list[StoredRule]]:
         """The rules for one subject, or all of them, expired ones too, and an epoch that they are not older than."""
 
+    async def changes(self) -> int:
+        """The number of changes to rules so far."""
+
     async def incarnation(self, pattern: str) -> UUID | None:
         """The present incarnation of the secret of that name; None for a glob and for a name without a secret."""
 

@@ -32,7 +32,7 @@ class Span(Protocol):
 
 
 class Tracing(Protocol):
-    """Keeps spans, or some of them."""
+    """Keeps spans, or some of them: whoever enters one that is not kept is given ``UNTRACED``."""
 
     def span(
         self, name: str, side: Side, facts: Mapping[str, Fact], parent: Mapping[str, str] | None = None
@@ -77,5 +77,6 @@ def carried() -> Mapping[str, str]:
 
 
 def rooted(tracing: Tracing | None, name: str, **facts: Fact) -> AbstractContextManager[Span]:
-    """Enter as some work begins that nobody asked for from outside."""
-    return UNTRACED if tracing is None else tracing.span(name, Side.INSIDE, facts)
+    """Enter as some work begins: as a part of what is under way, or else as the first span of its own trace."""
+    keeper = under_way.get() or tracing
+    return UNTRACED if keeper is None else keeper.span(name, Side.INSIDE, facts)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from time import perf_counter
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from holdfast.domain.secret import Source
 from holdfast.errors import BackendUnavailable, HoldfastError
-from holdfast.ports import Reading, Side, Tracing
+from holdfast.ports import UNTRACED, Reading, Span, Tracing, rooted
 from holdfast.telemetry.cells import PLACES, Cells, Row
 from holdfast.telemetry.table import BUCKETS_MS, METRICS, Kind
 from holdfast.telemetry.traced import Traced
@@ -85,12 +85,12 @@ class Recorder:
     def reading(self) -> AbstractContextManager[Reading]:
         """See the port."""
         counted = Counted(self.cells.own)
-        return counted if self.tracing is None else Traced(counted, self.tracing.span("read", Side.INSIDE, {}))
+        return counted if self.tracing is None else _traced(counted, rooted(self.tracing, "read"))
 
     def writing(self) -> AbstractContextManager[object]:
         """See the port."""
         counted = _Writing(self.cells.own)
-        return counted if self.tracing is None else Traced(counted, self.tracing.span("write", Side.INSIDE, {}))
+        return counted if self.tracing is None else _traced(counted, rooted(self.tracing, "write"))
 
     def span_dropped(self, reason: str) -> None:
         """A span was not sent: the queue was full, or the collector did not take it."""
@@ -121,3 +121,7 @@ class Recorder:
 
     def _count(self, name: str, value: str = "", *, by: float = 1.0) -> None:
         self.cells.own[PLACES[name, value]] += by
+
+
+def _traced(counted: Any, span: AbstractContextManager[Span]) -> AbstractContextManager[Any]:
+    return counted if span is UNTRACED else Traced(counted, span)

@@ -62,6 +62,9 @@ METRICS: Final = (
     Metric("secrets_circuit_breaker_closed", Kind.COUNTER, "Circuit breakers closed again.", "kind", BREAKERS),
     Metric("holdfast_breaker_state", Kind.HIGHEST, "0: closed, 1: half-open, 2: open.", "kind", BREAKERS),
     Metric("holdfast_postgresql_connected", Kind.LOWEST, "1 while news from PostgreSQL arrive, else 0."),
+    Metric(
+        "holdfast_grants_epoch_lag", Kind.HIGHEST, "Changes of grants that this node does not know; 0 within a second."
+    ),
     Metric("holdfast_intents", Kind.HIGHEST, "Changes that wait for Key Vault.", "state", ("open", "parked")),
     Metric("holdfast_sync_lag_seconds", Kind.HIGHEST, "Age of the oldest change that Key Vault has not got."),
     Metric("holdfast_mirror_age_seconds", Kind.HIGHEST, "Seconds since the last whole comparison with Key Vault."),

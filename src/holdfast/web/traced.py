@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from holdfast.ports import Side, Span, Tracing
+from holdfast.ports import UNTRACED, Side, Span, Tracing
 from holdfast.web.exchange import ASGIApp, Scope, Send
 from holdfast.web.limits import Receive
 from holdfast.web.v1.table import OPERATIONS
@@ -31,7 +31,10 @@ class TracedApp:
         parent = {_W3C[name]: value.decode("latin-1") for name, value in scope["headers"] if name in _W3C}
         method = scope["method"]
         with self._tracing.span(_name(method, scope["raw_path"]), Side.SERVER, {"method": method}, parent) as span:
-            await self._app(_watched(scope, span), receive, _noting(send, span))
+            if span is UNTRACED:
+                await self._app(scope, receive, send)
+            else:
+                await self._app(_watched(scope, span), receive, _noting(send, span))
 
 
 def _name(method: str, raw_path: bytes) -> str:

@@ -50,6 +50,11 @@ class GrantBook:
         self._epoch = -1
         self._loading = asyncio.Lock()
 
+    @property
+    def epoch(self) -> int:
+        """The number of changes that the rules known here have in them."""
+        return self._epoch
+
     # --- the snapshot ---
 
     async def load(self) -> None:

@@ -56,6 +56,12 @@ class PostgresGrants:
             rows = await connection.fetch(self._sql[f"page_of_{kind}s"], *(after or nowhere), limit)
         return [rule_of(row) for row in rows]
 
+    async def changes(self) -> int:
+        """See the port."""
+        async with self._database.connection() as connection:
+            epoch: int = await connection.fetchval(self._sql["epoch"])
+        return epoch
+
     async def incarnation(self, pattern: str) -> UUID | None:
         """See the port."""
         async with self._database.connection() as connection:

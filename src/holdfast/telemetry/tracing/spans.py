@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from random import random
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from opentelemetry import context, trace
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -28,20 +30,61 @@ _W3C: Final = TraceContextTextMapPropagator()
 
 
 class OpenTelemetry:
-    """Implements ``holdfast.ports.Tracing`` with a tracer."""
+    """Implements ``holdfast.ports.Tracing`` with a tracer.
 
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
+    ``ratio``: the part that is kept of traces that begin here. What is passed over never comes to the tracer, whose
+    sampler has to keep all the rest of these.
+    """
+
+    def __init__(self, tracer: Tracer, ratio: float = 1.0) -> None:
+        self._tracer, self._ratio = tracer, ratio
 
     def span(
         self, name: str, side: Side, facts: Mapping[str, Fact], parent: Mapping[str, str] | None = None
-    ) -> "_Kept":
+    ) -> AbstractContextManager[Span]:
         """See the port."""
+        if self._ratio < 1.0 and not parent and _begins() and random() >= self._ratio:  # noqa: S311 - chance is meant
+            return _PassedOver()
         return _Kept(self, self._tracer, name, side, parent, facts)
 
     def carried(self) -> Mapping[str, str]:
         """See the port."""
         return _carried()
+
+
+def _begins() -> bool:
+    return under_way.get() is None and not trace.get_current_span().get_span_context().is_valid
+
+
+class _PassedOver:
+    """A trace that begins here and is not kept. Others are told so, under ids that nobody else has."""
+
+    __slots__ = ("_carried", "_token")
+
+    def __init__(self) -> None:
+        self._carried: Mapping[str, str] | None = None
+
+    def __enter__(self) -> Span:
+        self._token: Any = under_way.set(self)
+        return UNTRACED
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        under_way.reset(self._token)
+
+    def span(
+        self, name: str, side: Side, facts: Mapping[str, Fact], parent: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Span]:
+        """Keep none."""
+        return UNTRACED
+
+    def carried(self) -> Mapping[str, str]:
+        """See the port."""
+        if self._carried is None:
+            ids = RandomIdGenerator()
+            self._carried = {"traceparent": f"00-{ids.generate_trace_id():032x}-{ids.generate_span_id():016x}-00"}
+        return self._carried
 
 
 class _Unsampled:
@@ -78,7 +121,7 @@ class _Kept:
         self._tracing, self._tracer, self._name, self._side = tracing, tracer, name, side
         self._parent, self._facts = parent, facts
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Span:
         parent = None if self._parent is None else _W3C.extract(self._parent, context.Context())
         self._span = self._tracer.start_span(
             self._name,
@@ -88,12 +131,12 @@ class _Kept:
             record_exception=False,
             set_status_on_exception=False,
         )
-        keeper = self._tracing if self._span.is_recording() else _UNSAMPLED
+        kept = self._span.is_recording()
         self._tokens: tuple[Any, Any] = (
             context.attach(trace.set_span_in_context(self._span)),
-            under_way.set(keeper),
+            under_way.set(self._tracing if kept else _UNSAMPLED),
         )
-        return self
+        return self if kept else UNTRACED
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
