@@ -161,6 +161,9 @@ async def test_commands_do_what_they_show(
             "FALLBACK_ENCRYPTION_KEY": KEY,
             "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
             "HOME": str(tmp_path),
+            "HOLDFAST_SMTP_URL": "smtps://mail.example",
+            "HOLDFAST_MAIL_FROM": "holdfast@example.com",
+            "HOLDFAST_NOTICE_CHANNELS": "ops=mailto:ops@example.com",
             **vault.environ(),
         }
         for command, shown in commands:

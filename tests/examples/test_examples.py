@@ -23,6 +23,7 @@ EXPECTED = {
     "batch_operations.py": "Got 3 secrets at once",
     "rotation.py": "Retired by decision: it accepts 1",
     "break_glass.py": "Given back: Permission denied",
+    "expiry_notices.py": "The receiver got secret.expiring: example-notice-key expires in 10 days",
     "migration.py": "Next: remove the variables",
 }
 
