@@ -60,7 +60,7 @@ ENDINGS: Final[dict[type[Exception], Ending]] = {
 
 MEANINGS: Final = {
     OK: "done",
-    UNEXPECTED: "an unexpected error: please report it; of `doctor`: something fails",
+    UNEXPECTED: "an unexpected error: please report it; of `doctor`: something fails; of `scan`: something found",
     USAGE: "the command or its input is not valid",
     3: "no such secret, version, identity, token or request",
     DENIED: "access denied, or not logged in",

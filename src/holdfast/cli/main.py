@@ -26,6 +26,7 @@ from holdfast.cli import (
     roles,
     rotation,
     running,
+    scan,
     secrets,
     simulation,
     tokens,
@@ -45,7 +46,7 @@ SECTIONS: Final = {
         *(secrets.get, secrets.set_, secrets.update, listing.list_, listing.versions, secrets.rollback),
         *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring, running.run),
     ),
-    "Moving in": (imports.import_,),
+    "Moving in": (imports.import_, scan.scan),
     "Rotation and notices": (rotation.rotate, rotation.rotation, notices.notices),
     "Access": (
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),

@@ -1,0 +1,1 @@
+"""Hardcoded secrets: found in files, named, and replaced by a question to Holdfast. No value leaves this package."""

@@ -1,0 +1,152 @@
+"""The scanner: MongoDB's Kingfisher, in this process, without network, with two rules of our own beside its own.
+
+It also lists the files, as git would: those that ``.gitignore`` names are left out, in a repository.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Final
+
+from holdfast.domain.secret import SecretValue
+from holdfast.errors import InvalidInput, StartupError
+from holdfast.importing.items import MAX_ITEMS
+from holdfast.scanning.context import assigned_to, is_data
+from holdfast.scanning.findings import Finding, Skipped, numbered
+
+try:
+    from kingfisher_sdk import DetectionPolicy, Rules, ScanInput, Scanner
+    from kingfisher_sdk.inputs import filesystem
+except ImportError as error:
+    raise StartupError(
+        "Scanning needs the Python package 'kingfisher-secret-scanner': pip install 'holdfast[scan]'."
+    ) from error
+
+MAX_FILE_BYTES: Final = 5_000_000
+PATIENCE_S: Final = 30.0
+"""For one file."""
+
+_OURS: Final = "holdfast."
+_PLAIN: Final = "holdfast.plain-assignment"
+_PLACEHOLDER: Final = re.compile(
+    r"(change.?me|example|placeholder|redacted|dummy|your[-_.]|xxxx|\.\.\.|^\W+$|^(.)\2+$|os\.environ|process\.env|getenv)",
+    re.IGNORECASE,
+)
+_TEMPLATE: Final = re.compile(r"[{}<>$]|%s")
+"""In the place of a password: what a program fills in."""
+_WORDS: Final = re.compile(r"[A-Za-z_./:-]{1,23}|https?://[^@]*", re.ASCII)
+"""What is as likely a name or an address as a password."""
+
+
+def scan(root: Path) -> Iterator[Finding | Skipped]:
+    """Yield what is found in a file, or in all files below a folder, in the order of their paths.
+
+    Raises:
+        InvalidInput: there is nothing at ``root``, or more found than one scan takes.
+    """
+    found = 0
+    for path in _paths(root):
+        relative = path.relative_to(root).as_posix() if path != root else path.name
+        for each in _scanned(path, relative):
+            found += isinstance(each, Finding)
+            if found > MAX_ITEMS:
+                raise InvalidInput(f"There are more than {MAX_ITEMS:,} findings: scan it in parts.")
+            yield each
+
+
+def _paths(root: Path) -> list[Path]:
+    try:
+        return sorted(Path(each.path) for each in filesystem([root], hidden=True))
+    except RuntimeError:
+        raise InvalidInput(f"{root} cannot be read: name a file or a folder.", field="path") from None
+
+
+@cache
+def _scanner() -> Scanner:
+    with as_file(files("holdfast.scanning") / "rules.yml") as ours:
+        rules = Rules([str(ours)], confidence="low")
+    return Scanner(rules, policy=DetectionPolicy(inline_ignores=False))
+
+
+def _scanned(path: Path, relative: str) -> Iterator[Finding | Skipped]:
+    data = _read(path)
+    if isinstance(data, str):
+        yield Skipped(relative, data)
+        return
+    try:
+        matches = _scanner().scan_input(ScanInput(path=relative, data=data), timeout=PATIENCE_S)
+    except (TimeoutError, RuntimeError) as error:
+        yield Skipped(relative, "it takes too long" if isinstance(error, TimeoutError) else "the scanner gives it up")
+        return
+    kept = _without_overlaps([each for each in matches if each.visible and _plausible(each, relative)])
+    yield from numbered(_finding(each, data, relative) for each in kept)
+
+
+def _read(path: Path) -> bytes | str:
+    """What a file holds, or why it is not looked into."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        return (error.strerror or "it cannot be read").lower()
+    if len(data) > MAX_FILE_BYTES:
+        return f"it is larger than {MAX_FILE_BYTES:,} bytes"
+    return "it is binary" if b"\0" in data[:8192] else data
+
+
+def _plausible(match: Any, path: str) -> bool:
+    """Whether a match of a rule that knows no form is likelier a secret than not."""
+    if _TEMPLATE.search(match.captures.get("password", "")):
+        return False
+    if not match.rule_id.startswith(_OURS):
+        return True
+    if match.rule_id == _PLAIN and not is_data(path):
+        return False
+    return not _PLACEHOLDER.search(match.secret) and not _WORDS.fullmatch(match.secret)
+
+
+def _without_overlaps(matches: list[Any]) -> list[Any]:
+    """Of matches at one place the most telling, in the order of the places."""
+    kept: list[Any] = []
+    for match in sorted(matches, key=_rank):
+        start, end = _span(match)
+        if all(end <= other_start or start >= other_end for other_start, other_end in map(_span, kept)):
+            kept.append(match)
+    return sorted(kept, key=_span)
+
+
+def _rank(match: Any) -> tuple[bool, int, int]:
+    confidence = ("high", "medium", "low")
+    return match.rule_id.startswith(_OURS), confidence.index(match.confidence), _span(match)[0]
+
+
+def _span(match: Any) -> tuple[int, int]:
+    where: Mapping[str, int] = match.location
+    return where["start_offset"], where["end_offset"]
+
+
+def _finding(match: Any, data: bytes, path: str) -> Finding:
+    start, end = _whole_address(match, data)
+    text = data[start:end].decode("utf-8", "surrogateescape")
+    before = data[data.rfind(b"\n", 0, start) + 1 : start].decode("utf-8", "replace")
+    return Finding(
+        path=path,
+        line=data.count(b"\n", 0, start) + 1,
+        kind=match.rule_id,
+        meaning=match.rule_name,
+        confidence=match.confidence,
+        value=SecretValue(text),
+        variable=assigned_to(before),
+        escaped="\\" in text or any(0xD800 <= ord(each) <= 0xDFFF for each in text),
+    )
+
+
+def _whole_address(match: Any, data: bytes) -> tuple[int, int]:
+    """The place of a match, or of the whole address that it is the password of: that is what gets replaced."""
+    start, end = _span(match)
+    address = os.fsencode(match.captures.get("uri", ""))
+    begin = data.rfind(address, 0, end + len(address)) if address else -1
+    return (begin, begin + len(address)) if -1 < begin <= start and end <= begin + len(address) else (start, end)
