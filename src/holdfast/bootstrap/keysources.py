@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from holdfast.bootstrap.keyopening import closed_to, open_wrapped, wrap
 from holdfast.config import Settings
 from holdfast.crypto.keyring import OPENING_SETTING, PRIMARY_SETTING, KeyRing, RingKey, generate_key, parse_key
+from holdfast.crypto.wrapped import is_wrapped, parse_wrapped
 from holdfast.embedded.keyfile import FILE_NAME, append_key, key_lines, load_or_make_keys
 from holdfast.errors import ConfigurationError, Conflict, InvalidInput, StartupError
 
@@ -22,9 +24,6 @@ _NONE: Final = (
     "FALLBACK_ENCRYPTION_KEY is missing: with a database of your own, give 32 random bytes in base64, "
     "there or in HOLDFAST_ENCRYPTION_KEY_FILE"
 )
-_OWN: Final = 0o077
-_OTHERS: Final = 0o007
-"""systemd grants its service a credential by an access list, which shows in the bits of the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def key_ring(settings: Settings, *, own_database: bool) -> KeyRing:
     if not given:
         raise ConfigurationError([_NONE])
     former = [(f"{OPENING_SETTING} (key {place})", text) for place, text in enumerate(settings.decryption_keys, 1)]
-    keys = _parsed([*given, *former])
+    keys = _parsed([*given, *former], settings)
     return KeyRing(keys[0], keys[1:])
 
 
@@ -76,11 +75,21 @@ def key_file(settings: Settings) -> Path | None:
     return settings.data_dir / FILE_NAME if settings.encryption_key is None and not _credential(settings) else None
 
 
-def add_key(settings: Settings, text: str | None = None) -> AddedKey:
+def is_deferred(settings: Settings) -> bool:
+    """Whether keys lie wrapped, so that opening them may take as long as Key Vault takes."""
+    return any(is_wrapped(text) for _, text in _given(settings))
+
+
+def add_key(
+    settings: Settings, text: str | None = None, *, vault_key: str | None = None, vault_only: bool = False
+) -> AddedKey:
     """Add a key to the file of this machine's keys, where there is one: a new one, or the one in base64 ``text``.
 
+    With the identifier of a key in Key Vault it is wrapped by that one, and by the local key unless ``vault_only``.
+
     Raises:
-        InvalidInput: the text is no key.
+        InvalidInput: the text is no key, or it is to be wrapped and cannot be.
+        BackendUnavailable: Key Vault does not wrap it.
         Conflict: the file holds it already.
         StartupError: the file is unusable.
     """
@@ -90,13 +99,22 @@ def add_key(settings: Settings, text: str | None = None) -> AddedKey:
     except InvalidInput as fault:
         raise InvalidInput(f"The key {fault}", field="key") from None
     path = key_file(settings) if settings.encryption_key_file or settings.database_url is None else None
+    if path is None and vault_key is not None:
+        raise InvalidInput("A wrapped key belongs into a file: name it with HOLDFAST_ENCRYPTION_KEY_FILE.")
     if path is None:
         return AddedKey(key.id, key=text)
-    present = _parsed([(str(path), line) for _, line in key_lines(path, _OWN)]) if path.exists() else []
-    if key.id in {each.id for each in present}:
+    if key.id in _ids_in(path, settings):
         raise Conflict(f"The key {key.id} is in {path} already.")
-    append_key(path, text)
+    append_key(path, wrap(text, vault_key, settings, vault_only=vault_only) if vault_key is not None else text)
     return AddedKey(key.id, path)
+
+
+def _ids_in(path: Path, settings: Settings) -> set[str]:
+    """The ids of the keys in a file that may not be there yet; wrapped ones are not opened for it."""
+    lines = [text for _, text in key_lines(path, closed_to(path, settings))] if path.exists() else []
+    plain = [(str(path), text) for text in lines if not is_wrapped(text)]
+    wrapped = {parse_wrapped(text).key_id for text in lines if is_wrapped(text)}
+    return wrapped | {each.id for each in _parsed(plain, settings)}
 
 
 def _given(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -104,14 +122,14 @@ def _given(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.encryption_key is not None:
         yield PRIMARY_SETTING, settings.encryption_key
     if settings.encryption_key_file is not None:
-        yield from _in(settings.encryption_key_file, _OWN)
+        yield from _in(settings.encryption_key_file, settings)
     credential = _credential(settings)
     if credential is not None:
-        yield from _in(credential, _OTHERS)
+        yield from _in(credential, settings)
 
 
-def _in(path: Path, closed_to: int) -> Iterator[tuple[str, str]]:
-    lines = key_lines(path, closed_to)
+def _in(path: Path, settings: Settings) -> Iterator[tuple[str, str]]:
+    lines = key_lines(path, closed_to(path, settings))
     if not lines:
         raise StartupError(f"The key file {path} holds no key. `holdfast keys add` adds one.")
     for place, text in lines:
@@ -128,11 +146,11 @@ def _credential(settings: Settings) -> Path | None:
     return None
 
 
-def _parsed(labelled: list[tuple[str, str]]) -> list[RingKey]:
+def _parsed(labelled: list[tuple[str, str]], settings: Settings) -> list[RingKey]:
     keys, faults = list[RingKey](), list[str]()
     for label, text in labelled:
         try:
-            keys.append(RingKey(parse_key(text)))
+            keys.append(open_wrapped(text, settings) if is_wrapped(text) else RingKey(parse_key(text)))
         except InvalidInput as fault:
             faults.append(f"{label} {fault}")
     if faults:

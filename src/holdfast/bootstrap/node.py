@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.bootstrap.background import background, presence_of
 from holdfast.bootstrap.facade import use_cases
-from holdfast.bootstrap.keysources import key_ring
+from holdfast.bootstrap.keysources import is_deferred, key_ring
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.storage import open_database, open_installation
 from holdfast.bootstrap.tracing import start_tracing
@@ -29,7 +29,9 @@ class Node:
     ) -> None:
         self._settings, self._pool, self._background = settings, pool, background
         self._recorder = Recorder(cells or Cells.alone())
-        self.ring = key_ring(settings, own_database=settings.database_url is None and pool is None)
+        self._own_database = settings.database_url is None and pool is None
+        # What is wrapped waits for the start: Key Vault may take its time.
+        self._ring = None if is_deferred(settings) else key_ring(settings, own_database=self._own_database)
 
     async def start(self, stack: AsyncExitStack) -> UseCases:
         """Connect, and leave on ``stack`` how to disconnect.
@@ -40,8 +42,9 @@ class Node:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         if self._background:
             start_tracing(stack, self._settings, self._recorder)
-        database = await open_database(stack, self._settings, self._pool, self.ring)
-        parts = Parts(self._settings, self.ring, database, await open_installation(database, self.ring), self._recorder)
+        ring = self._ring or await asyncio.to_thread(key_ring, self._settings, own_database=self._own_database)
+        database = await open_database(stack, self._settings, self._pool, ring)
+        parts = Parts(self._settings, ring, database, await open_installation(database, ring), self._recorder)
         stack.push_async_callback(parts.close)
         presence = presence_of(parts)
         if self._background:

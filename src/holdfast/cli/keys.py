@@ -39,7 +39,9 @@ def status() -> None:
 
 @keys.command("add", cls=Command)
 @click.option("--stdin", is_flag=True, help="Add the key in base64 that comes from stdin, not a new one.")
-def add(stdin: bool) -> None:
+@click.option("--vault-key", metavar="URL", help="Wrap it by this key in Key Vault, and by the local key.")
+@click.option("--vault-only", is_flag=True, help="Wrap it by Key Vault alone: no node starts while that is down.")
+def add(stdin: bool, vault_key: str | None, vault_only: bool) -> None:
     """Make a key and add it to this machine's key file; without one, write it to stdout for the environment.
 
     It changes nothing else: every node needs the key, and a restart, before `holdfast keys activate` lets it seal.
@@ -47,7 +49,7 @@ def add(stdin: bool) -> None:
     from holdfast.bootstrap.keysources import add_key  # noqa: PLC0415 - takes long to import
 
     given = inputs.read_value(None, raw=False, allow_empty=False) if stdin else None
-    added = add_key(Settings.from_environ(), given)
+    added = add_key(Settings.from_environ(), given, vault_key=vault_key, vault_only=vault_only)
     where = f"is in {added.path}" if added.path else "belongs into HOLDFAST_DECRYPTION_KEYS"
     output.say(
         f"The key {added.key_id} {where}. Give it to every node, restart them one by one, and then: "

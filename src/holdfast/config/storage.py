@@ -48,6 +48,14 @@ class StorageSettings:
             parsing.folder,
         ),
     )
+    unwrapping_key_file: Path | None = field(
+        default=None,
+        metadata=variable(
+            "HOLDFAST_UNWRAPPING_KEY_FILE",
+            "A file with the local key that opens wrapped keys while Key Vault is down.",
+            parsing.folder,
+        ),
+    )
     credentials_dir: Path | None = field(
         default=None,
         metadata=variable(

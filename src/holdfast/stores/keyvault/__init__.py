@@ -1,9 +1,13 @@
-"""Azure Key Vault as the primary store, through the official SDK."""
+"""Azure Key Vault as the primary store, and as one that wraps ring keys, through the official SDK."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StartupError
 from holdfast.ports import Vault
+
+if TYPE_CHECKING:
+    from holdfast.stores.keyvault.wrapping import VaultKey
 
 _EXTRA = frozenset({"azure"})
 
@@ -32,11 +36,9 @@ def open_key_vault(
     try:
         from holdfast.stores.keyvault.store import KeyVaultStore  # noqa: PLC0415  # the extra is optional
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
+        if not _of_extra(error):
             raise
-        raise StartupError(
-            f"Key Vault needs the Python package {error.name!r}, which is not installed: pip install 'holdfast[azure]'."
-        ) from error
+        raise _missing(error) from error
     return KeyVaultStore(
         vault_url,
         tenant_id=tenant_id,
@@ -46,4 +48,29 @@ def open_key_vault(
         ca_file=ca_file,
         connect_timeout_s=connect_timeout_s,
         read_timeout_s=read_timeout_s,
+    )
+
+
+def open_vault_key(identifier: str, **access: Any) -> "VaultKey":
+    """Return the key of an identifier, with the arguments of ``open_key_vault`` that say who asks; likewise.
+
+    Raises:
+        StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
+    """
+    try:
+        from holdfast.stores.keyvault.wrapping import VaultKey  # noqa: PLC0415  # the extra is optional
+    except ImportError as error:
+        if not _of_extra(error):
+            raise
+        raise _missing(error) from error
+    return VaultKey(identifier, **access)
+
+
+def _of_extra(error: ImportError) -> bool:
+    return (error.name or "").partition(".")[0] in _EXTRA
+
+
+def _missing(error: ImportError) -> StartupError:
+    return StartupError(
+        f"Key Vault needs the Python package {error.name!r}, which is not installed: pip install 'holdfast[azure]'."
     )

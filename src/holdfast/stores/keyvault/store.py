@@ -54,7 +54,7 @@ class KeyVaultStore:
             transport=http,
             retry_total=0,
             permit_redirects=False,
-            verify_challenge_resource=_is_azure(vault_url),
+            verify_challenge_resource=is_azure(vault_url),
             raw_request_hook=self._stay,
             raw_response_hook=self._look,
         )
@@ -211,6 +211,6 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else None)
 
 
-def _is_azure(vault_url: str) -> bool:
+def is_azure(vault_url: str) -> bool:
     """Whether the address is one of Azure's own, whose challenge must name its own domain."""
     return (urlsplit(vault_url).hostname or "").endswith(_AZURE_DOMAINS)
