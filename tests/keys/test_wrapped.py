@@ -65,7 +65,8 @@ async def test_either_opens_it(vault: KeysVault, given: dict[str, Any], readable
     assert vault.calls["unwrap"] == 2, "once when it was wrapped, to see that it opens"
     async with vault.refusing():
         assert await ring_ids(given) == (OLD_ID,)
-    for fault in ({"status": 403, "code": "Forbidden"}, {"status": 503}, {"drop": True}, {"answer": lambda _: {}}):
+    faults: list[dict[str, Any]] = [{"status": 403}, {"status": 503}, {"drop": True}, {"answer": lambda _: {}}]
+    for fault in faults:
         vault.fail("unwrap", **fault)
         assert await ring_ids(given) == (OLD_ID,)
 

@@ -42,7 +42,9 @@ class Node:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         if self._background:
             start_tracing(stack, self._settings, self._recorder)
-        ring = self._ring or await asyncio.to_thread(key_ring, self._settings, own_database=self._own_database)
+        ring = self._ring
+        if ring is None:
+            ring = await asyncio.to_thread(key_ring, self._settings, own_database=self._own_database)
         database = await open_database(stack, self._settings, self._pool, ring)
         parts = Parts(self._settings, ring, database, await open_installation(database, ring), self._recorder)
         stack.push_async_callback(parts.close)
