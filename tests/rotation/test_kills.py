@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections import Counter
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,11 +19,14 @@ from tests.rotation.killed import (
     begin,
     check_current,
     check_known,
+    logs_in,
     quiet,
     settle,
+    stored,
 )
 from tests.rotation.test_rotation import let_pass
-from tests.support.node import Inside, rows
+from tests.support.node import Inside, rows, within
+from tests.support.postgres import execute
 
 KILLS = int(os.environ.get("HOLDFAST_KILLS", "10"))
 _LONGEST_LIFE_S = 0.3
@@ -97,3 +101,55 @@ async def test_i10_who_was_stopped_beyond_its_lease_changes_nothing_at_postgresq
     await let_pass(ground.dsn)
     await settle(ground, inside)
     await check_current(ground, inside)
+
+
+async def test_i10_a_commit_that_takes_effect_after_its_process_died_is_taken_over(
+    ground: Ground, inside: Inside
+) -> None:
+    """The server holds back the commit of a process that is killed: the old password logs in, and then the new one."""
+    await inside.service.set_secret("pg-admin", ground.url_of("kill_admin", "admin"))
+    await execute(
+        ground.dsn,
+        "DROP ROLE IF EXISTS kill_admin",
+        "CREATE ROLE kill_admin SUPERUSER LOGIN PASSWORD 'admin'",
+        "ALTER ROLE kill_admin SET synchronous_commit = on",
+        f'ALTER DATABASE "{urlsplit(ground.dsn).path.strip("/")}" SET synchronous_commit = local',
+    )
+    async with ground.node() as living:  # on connections that wait for no standby, unlike those from before
+        life = begin(ground, ("postgresql",))
+        assert await life.hears() == "ready"
+        await execute(ground.dsn, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()")
+        try:
+            await within(30, lambda: _holds_a_commit(ground))
+            life.process.kill()
+            await life.ended()
+            current, candidate = await _current_and_candidate(living)
+            assert await _accepted(ground, current, candidate) == [True, False]
+        finally:
+            life.process.kill()
+            await execute(ground.dsn, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+        await within(30, lambda: _lets_in(ground, candidate))
+        assert await _accepted(ground, current, candidate) == [False, True]
+        await settle(ground, living)
+        assert (await stored(living, "postgresql"))[0] == candidate
+        await check_current(ground, living)
+
+
+async def _current_and_candidate(inside: Inside) -> tuple[str, str]:
+    current, known = await stored(inside, "postgresql")
+    versions = await inside.service.list_secret_versions("postgresql")
+    values = {(await inside.service.get_secret_version("postgresql", each.version)).value for each in versions}
+    (candidate,) = known - values
+    return current, candidate
+
+
+async def _holds_a_commit(ground: Ground) -> bool:
+    return bool(await rows(ground.dsn, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
+
+
+async def _lets_in(ground: Ground, password: str) -> bool:
+    return await logs_in(ground.url_of("kill_one", password))
+
+
+async def _accepted(ground: Ground, *passwords: str) -> list[bool]:
+    return [await _lets_in(ground, each) for each in passwords]
