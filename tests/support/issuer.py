@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -23,6 +24,8 @@ class LocalIssuer:
         self.keys: dict[str, Any] = {}
         self.documents: dict[str, Any] = {}
         self.down = False
+        self.device: dict[str, Any] = {}
+        self.forms: list[dict[str, str]] = []
         self.roll("key-1")
 
     def roll(self, key_id: str, kind: str = "RSA") -> None:
@@ -65,8 +68,31 @@ class LocalIssuer:
         if path in self.documents:
             return self.documents[path]
         if path == "/.well-known/openid-configuration":
-            return {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+            return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **self.device.get("endpoints", {})}
         return {"keys": self.public_keys()} if path == "/keys" else None
+
+    # --- RFC 8628
+
+    def offer_codes(self, *answers: tuple[int, Any], interval: float = 1.0, expires_in: float = 600.0) -> None:
+        """Offer logins by code; the token endpoint gives these answers, the last one again and again."""
+        names = ("device_authorization_endpoint", "token_endpoint")
+        self.device = {
+            "endpoints": {name: f"{self.url}/{name}" for name in names},
+            "answers": list(answers),
+            "times": {"interval": interval, "expires_in": expires_in},
+        }
+
+    def answer_form(self, path: str, form: dict[str, str]) -> tuple[int, Any]:
+        """What a form gets."""
+        self.forms.append(form)
+        if form.get("client_id") != "holdfast-cli":
+            return 401, {"error": "invalid_client"}
+        if path == "/device_authorization_endpoint":
+            code = {"device_code": "d-c4n4ry", "user_code": "WDJB-MJHT", "verification_uri": f"{self.url}/device"}
+            return 200, {**code, **self.device["times"]}
+        answers = self.device["answers"]
+        status, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        return status, body
 
 
 @asynccontextmanager
@@ -80,6 +106,15 @@ async def local_issuer(folder: Path) -> AsyncIterator[LocalIssuer]:
         path = head[0].split()[1]
         headers = dict(line.lower().split(": ", 1) for line in head[1:-2])
         issuer.asked.append((path, headers.get("authorization")))
+        if head[0].startswith("POST "):
+            form = dict(parse_qsl((await reader.readexactly(int(headers["content-length"]))).decode()))
+            code, body = issuer.answer_form(path, form)
+            text = json.dumps(body).encode()
+            head_of = f"HTTP/1.1 {code} X\r\ncontent-length: {len(text)}\r\nconnection: close\r\n\r\n"
+            writer.write(head_of.encode() + text)
+            await writer.drain()
+            writer.close()
+            return
         found = None if issuer.down else issuer.document(path)
         if isinstance(found, bytes):
             writer.write(found)

@@ -2,28 +2,38 @@
 
 import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from holdfast.cli import inputs, output
+from holdfast.cli import inputs, output, streams
 from holdfast.cli.grammar import Command
 from holdfast.config import ClientSettings, Logins
-from holdfast.errors import ConfigurationError, InvalidInput
+from holdfast.errors import ConfigurationError, InvalidInput, Unauthenticated
 
 
 @click.command(cls=Command)
 @click.option("--addr", metavar="URL", help="The server; HOLDFAST_ADDR without it.")
 @click.option("--cacert", type=click.Path(path_type=Path), metavar="PATH", help="PEM file of the CA to trust for it.")
-def login(addr: str | None, cacert: Path | None) -> None:
-    """Keep a token for a server, read from stdin or a hidden prompt.
+@click.option("--oidc", "issuer", metavar="URL", help="Get a token from this issuer, by a code typed into a browser.")
+@click.option("--client-id", metavar="ID", help="With --oidc: the public client that the issuer knows.")
+@click.option("--scope", default="openid", show_default=True, metavar="SCOPES", help="With --oidc.")
+@click.option("--issuer-ca", type=click.Path(path_type=Path), metavar="PATH", help="PEM file of the issuer's CA.")
+def login(
+    addr: str | None, cacert: Path | None, issuer: str | None, client_id: str | None, scope: str, issuer_ca: Path | None
+) -> None:
+    """Keep a token for a server, read from stdin or a hidden prompt, or given by an OpenID Connect issuer.
 
     It is tried first, and kept in a file that only you can read. Commands use it when HOLDFAST_ADDR names that server.
+    A token of an issuer lasts as long as the issuer decides; then log in again.
     """
+    if (issuer is None) != (client_id is None):
+        raise click.UsageError("--oidc and --client-id belong together.")
     given = ClientSettings.from_environ()
     address, ca_file = _address(addr, given), cacert or given.ca_file
-    token = _token()
-    asyncio.run(_try(ClientSettings(address=address, token=token, ca_file=ca_file)))
+    tokens = [_token()] if issuer is None else asyncio.run(_tokens(issuer, client_id or "", scope, issuer_ca))
+    token = asyncio.run(_first_good(tokens, address, ca_file))
     Logins().keep(address, token, ca_file)
     output.say(f"Logged in to {address}. Commands talk to it when you: export HOLDFAST_ADDR={address}")
     if output.wants_json():
@@ -58,6 +68,32 @@ def _token() -> str:
     if not token or len(token) > inputs.MAX_TOKEN_BYTES or not token.isascii() or not token.isprintable():
         raise InvalidInput("That is no token: paste it as `holdfast token create` printed it.", field="token")
     return token
+
+
+async def _tokens(issuer: str, client_id: str, scope: str, ca_file: Path | None) -> list[str]:
+    from holdfast.client.device import DeviceLogin, Invitation  # noqa: PLC0415 - takes long to import
+
+    def invite(invitation: Invitation) -> None:
+        streams.tell(
+            output.one_line(
+                f"Open {invitation.address} and enter the code {invitation.code} "
+                f"within {invitation.seconds / 60:.0f} minutes. Enter it only if you began this login yourself."
+            )
+        )
+
+    async with DeviceLogin(issuer, client_id, scope, ca_file=ca_file) as device:
+        return await device.tokens(invite)
+
+
+async def _first_good(tokens: list[str], address: str, ca_file: Path | None) -> str:
+    """Return the first token that the server takes: which of its tokens has the right audience, the issuer decides."""
+    *others, last = tokens
+    for token in others:
+        with suppress(Unauthenticated):
+            await _try(ClientSettings(address=address, token=token, ca_file=ca_file))
+            return token
+    await _try(ClientSettings(address=address, token=last, ca_file=ca_file))
+    return last
 
 
 async def _try(settings: ClientSettings) -> None:

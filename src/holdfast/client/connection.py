@@ -35,7 +35,7 @@ class Connection:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=_trust(self._ca_file))
+        connector = aiohttp.TCPConnector(ssl=trust(self._ca_file))
         self._session = aiohttp.ClientSession(
             connector=connector,
             headers={"Authorization": f"Bearer {self._token}", "User-Agent": "holdfast"},
@@ -154,7 +154,12 @@ def path(template: str, **parameters: object) -> str:
     return template.format(**{name: quote(str(value), safe="") for name, value in parameters.items()})
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
+def trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Return a client's context that trusts a CA file instead of the system's authorities.
+
+    Raises:
+        InvalidInput: the file is none.
+    """
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
     except (OSError, ssl.SSLError):
