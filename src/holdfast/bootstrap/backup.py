@@ -1,7 +1,6 @@
 """Backups of the whole installation: made by a node, checked and restored without one."""
 
 from contextlib import AsyncExitStack
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from holdfast.bootstrap.storage import connected
 from holdfast.config import Settings
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
-from holdfast.crypto.known_answer import check_known_answers
 from holdfast.domain.audit import record_of
 from holdfast.domain.policy import Caller
 from holdfast.ports import BackupSummary, Clock, Progress, Sealer
@@ -59,8 +57,7 @@ async def restore_backup(
         KeyUnavailable: the ring lacks a key that it takes.
         StartupError: there is no database, or a newer release made the backup.
     """
-    ring = present_ring(settings)
-    with _files(ring).reading(path, progress) as found:
+    with _files(present_ring(settings)).reading(path, progress) as found:
         record = record_of(
             caller,
             RESTORE,
@@ -70,8 +67,7 @@ async def restore_backup(
         )
         async with AsyncExitStack() as stack:
             database = await connected(stack, settings)
-            restorer = PostgresRestorer(database, partial(check_known_answers, ring))
-            rows = await restorer.restore(found.header, found.parts, record)
+            rows = await PostgresRestorer(database).restore(found.header, found.parts, record)
         return BackupSummary(header=found.header, rows=dict(rows), size=found.size)
 
 

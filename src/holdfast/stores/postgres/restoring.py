@@ -4,7 +4,7 @@ The schema is first made as it was when the backup was made, filled, and then br
 still meanwhile: what they did is in the rows already.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final
 
 from holdfast.domain.audit import AuditRecord
@@ -21,15 +21,12 @@ LEAP: Final = 1_000_000_000
 """What counters and fences are moved on by. The lost installation counted on after its backup, and whoever remembers
 its numbers (targets of rotations, Redis, nodes) must find those of the new one higher. No life counts so far."""
 
-CheckKeys = Callable[[Mapping[str, bytes]], None]
-"""Raises unless the ring gives the known answers, by fingerprint."""
-
 
 class PostgresRestorer:
-    """Restores into a database. ``check_keys`` is asked before anything is kept."""
+    """Restores into a database."""
 
-    def __init__(self, database: Database, check_keys: CheckKeys) -> None:
-        self._database, self._check_keys = database, check_keys
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._sql = load("restore")
 
     async def restore(
@@ -54,8 +51,6 @@ class PostgresRestorer:
             for step in later:
                 await apply(connection, step)
             await self._begin_new_life(connection, header)
-            answers = await connection.fetch(load("keys")["known_answers"])
-            self._check_keys({row["key_id"]: row["known_answer"] for row in answers})
             await put_record(connection, record)
         return rows
 
