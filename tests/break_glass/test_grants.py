@@ -265,6 +265,11 @@ async def test_i8_what_somebody_wrote_into_the_database_gives_nothing(inside: In
     await execute(database_url, f"UPDATE break_glass_requests SET approvers = 1 WHERE id = {other.id}")
     with pytest.raises(IntegrityFailure):
         await service.break_glass.approve(other.id, context=ANN)
+    denied = await asked(service)
+    await service.break_glass.deny(denied.id, context=CAT)
+    await execute(database_url, f"UPDATE break_glass_requests SET state = 'requested' WHERE id = {denied.id}")
+    with pytest.raises(IntegrityFailure):
+        await service.break_glass.approve(denied.id, context=ANN)
     third = await asked(service)
     await execute(
         database_url,
