@@ -77,7 +77,8 @@ class EmergencyModel(RuleBasedStateMachine):
         self.fixed = await self._fixed()
 
     async def _fixed(self) -> list[Any]:
-        return [await rows(self.dsn, each) for each in FIXED]
+        async with self.inside.database.connection() as connection:
+            return [list(map(tuple, await connection.fetch(each))) for each in FIXED]
 
     def attempt(self, work: Coroutine[Any, Any, Any]) -> type[HoldfastError] | None:
         async def outcome() -> type[HoldfastError] | None:
@@ -200,7 +201,8 @@ class EmergencyModel(RuleBasedStateMachine):
                     for number, wanted in self.wanted.items()
                     if wanted.who == who and wanted.state is LIVE and matches(wanted.pattern, name)
                 }
-                found = self.run(self.service.access.explain(name, who, "get"))
+                asking = AccessContext(user_id=who)  # about oneself, which is not recorded: one answer from memory
+                found = self.run(self.service.access.explain(name, who, "get", context=asking))
                 assert (found.rule in live) if live else (found.rule is None), (who, name, found)
 
     @invariant()
@@ -224,6 +226,6 @@ def test_i15_whatever_people_do_only_the_right_ones_get_in(database_url: str, tm
         run_state_machine_as_test(
             EmergencyModel,
             settings=settings(
-                max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
