@@ -4,6 +4,7 @@ import asyncio
 import base64
 import copy
 import dataclasses
+import json
 import os
 import pickle
 import subprocess
@@ -34,13 +35,18 @@ from holdfast.service.manager import SecretsService
 from holdfast.web import oauth
 from holdfast.web.exchange import Exchange
 from tests.crypto.support import a_place
+from tests.notify.world import World, deliver
 from tests.support.canaries import Sweep, all_logs, canary, forms
 from tests.support.catalog import contents_of
+from tests.support.certificates import make_authority
+from tests.support.collector import Collector
 from tests.support.database_files import cluster_folder, table_files
 from tests.support.https import Client, Response
 from tests.support.installation import Installation, installed
-from tests.support.node import ALICE, FailingSink, opened, settings_for
+from tests.support.mail import mail_server
+from tests.support.node import ALICE, FailingSink, opened, rows, settings_for, within
 from tests.support.postgres import execute
+from tests.support.receivers import receiving
 from tests.support.scripted_vault import CLIENT_SECRET, ScriptedVault
 from tests.support.world import KEY
 
@@ -77,26 +83,36 @@ async def test_i13_the_service_the_server_and_their_stores(
     database_url: str, redis_url: str, vault: ScriptedVault, tmp_path: Path
 ) -> None:
     sweep = Sweep()
-    with all_logs() as lines:
-        settings = _settings(sweep, database_url, redis_url, vault, tmp_path)
-        certificate = ensure_server_certificate(tmp_path / "tls", [], now=datetime.now(UTC))
-        async with installed(settings, certificate) as installation:
-            await _library(sweep, installation.service)
-            await _server(sweep, installation)
-            await _vault_faults(sweep, installation.service, vault)
-            await _shared_cache(sweep, redis_url)
-            sweep.saw("metrics", installation.service.metrics())
-        await _spool(sweep, settings, tmp_path)
+    async with Collector() as collector:
+        with all_logs() as lines:
+            settings = _settings(sweep, database_url, redis_url, vault, tmp_path, collector)
+            await _everything(sweep, settings, vault, tmp_path)
+        sweep.saw("traces", *collector.raw)
     sweep.saw("logs", *(line.encode("utf-8", "replace") for line in lines))
     await _stored(sweep, database_url)
     assert sweep.places == {
         *("results", "errors", "answers", "error bodies", "settings", "service", "redis", "spool", "logs"),
-        *("metrics", "database rows", "database files"),
+        *("metrics", "traces", "audit lines", "notices", "database rows", "database files"),
     }
     assert "\n".join(map(str, sweep.hits())) == ""
 
 
-def _settings(sweep: Sweep, dsn: str, redis_url: str, vault: ScriptedVault, folder: Path) -> Settings:
+async def _everything(sweep: Sweep, settings: Settings, vault: ScriptedVault, folder: Path) -> None:
+    certificate = ensure_server_certificate(folder / "tls", [], now=datetime.now(UTC))
+    async with installed(settings, certificate) as installation:
+        await _library(sweep, installation.service)
+        await _server(sweep, installation)
+        await _vault_faults(sweep, installation.service, vault)
+        await _shared_cache(sweep, settings.redis_url or "")
+        sweep.saw("metrics", installation.service.metrics())
+        await _streamed(sweep, settings, folder / "lines")
+    await _notices(sweep, settings, folder)
+    await _spool(sweep, settings, folder)
+
+
+def _settings(
+    sweep: Sweep, dsn: str, redis_url: str, vault: ScriptedVault, folder: Path, collector: Collector
+) -> Settings:
     key = sweep.mark("encryption key", generate_key())
     sweep.mark("encryption key, bytes in hex", base64.b64decode(key).hex())
     for what, url in (("database password", dsn), ("redis password", redis_url)):
@@ -108,6 +124,8 @@ def _settings(sweep: Sweep, dsn: str, redis_url: str, vault: ScriptedVault, fold
         vault,
         encryption_key=key,
         redis_url=redis_url,
+        otlp_endpoint=collector.url,
+        audit_streams=(f"file:{folder / 'lines'}",),
         read_patience=timedelta(milliseconds=200),
         cache_ttl=timedelta(seconds=1),
     )
@@ -318,7 +336,7 @@ async def _raw(client: Client, text: str) -> Response:
 async def _vault_faults(sweep: Sweep, service: SecretsService, vault: ScriptedVault) -> None:
     """A vault that repeats the secret it was sent in everything it says."""
     echoed = sweep.mark("value that Key Vault repeats", canary(AWKWARD))
-    error = f'{{"error": {{"code": "BadParameter", "message": "{echoed[:20]} {echoed}"}}}}'.encode()
+    error = json.dumps({"error": {"code": "BadParameter", "message": f"{echoed[:20]} {echoed}"}}).encode()
     faults: tuple[dict[str, Any], ...] = (
         *(
             {"status": status, "body": error, "headers": {"X-Echo": quote(echoed)}}
@@ -331,20 +349,54 @@ async def _vault_faults(sweep: Sweep, service: SecretsService, vault: ScriptedVa
     )
     for number, fault in enumerate(faults):
         name = f"fault-{number}"
-        vault.fail("set", times=9, **fault)
+        vault.fail("set", times=1, **fault)
         sweep.saw("results", await service.set_secret(name, echoed))
-        vault.heal()
-        vault.fail("get", times=9, **fault)
-        with suppress(HoldfastError):
-            sweep.saw("results", await service.get_secret(name))
-        with suppress(HoldfastError):
-            await service.get_secret(f"unknown-{number}")
-        vault.heal()
+        await _healed(service, vault)
+        for asked in (name, f"unknown-{number}"):
+            vault.fail("get", times=1, **fault)
+            with suppress(HoldfastError):
+                sweep.saw("results", await service.get_secret(asked))
+            await _healed(service, vault)
     async with vault.refusing():
         sweep.saw("results", await service.set_secret("refused", echoed), await service.get_secret("refused"))
     sweep.saw("results", await service.get_secret_health(), await service.reconcile())
     with suppress(HoldfastError):
         sweep.saw("results", await service.sync())
+
+
+async def _healed(service: SecretsService, vault: ScriptedVault) -> None:
+    """Let Key Vault answer well, so that it is the next fault that is met, and no open breaker."""
+    vault.heal()
+    await service.set_secret("fine", "x")
+    assert all(backend.healthy for backend in service.backends() if backend.name == "keyvault")
+
+
+async def _streamed(sweep: Sweep, settings: Settings, file: Path) -> None:
+    """The lines of the audit trail as they leave the house."""
+    dsn = settings.database_url or ""
+
+    async def all_there() -> bool:
+        ((recorded,),) = await rows(dsn, "SELECT count(*) FROM secret_access_logs")
+        return bool(recorded) and file.exists() and file.read_bytes().count(b"\n") >= recorded
+
+    await within(60, all_there)
+    sweep.saw("audit lines", file.read_bytes())
+
+
+async def _notices(sweep: Sweep, settings: Settings, folder: Path) -> None:
+    """What people are told by mail and by a webhook: among it what Key Vault said as it refused a change for good."""
+    (folder / "notices").mkdir()
+    ca_file, context = make_authority(folder / "notices")
+    async with mail_server(context) as box, receiving(context) as receiver:
+        world = World(settings.database_url or "", folder / "told", box, receiver, ca_file)
+        async with world.node(encryption_key=settings.encryption_key) as inside:
+            await inside.service.set_secret("lib-0", "x", expires_at=datetime.now(UTC) + timedelta(days=2))
+            await inside.parts.notices.watch(inside.parts.watched()).look()
+            while await deliver(inside):
+                pass
+        assert {f"siem {topic}" for topic in ("secret.expiring", "intent.parked")} <= set(world.told)
+        sweep.saw("notices", *(message.as_bytes() for _, message in box.taken))
+        sweep.saw("notices", *(body for _, body in receiver.taken))
 
 
 async def _shared_cache(sweep: Sweep, url: str) -> None:

@@ -23,7 +23,8 @@ from holdfast.resilience.correlation import correlated
 from holdfast.telemetry.logs import JsonFormatter, Masked, TextFormatter
 from holdfast.telemetry.masking import masked_text
 from tests.support.canaries import Sweep, canary
-from tests.support.node import service_on
+from tests.support.node import ALICE, opened, service_on
+from tests.support.scripted_vault import ScriptedVault
 from tests.support.serving import serving
 
 FORMATTERS = (TextFormatter, JsonFormatter, lambda: logging.Formatter("%(levelname)s %(message)s"))
@@ -220,3 +221,40 @@ async def test_a_server_logs_json_and_a_request_keeps_its_id_everywhere(
         recorded = {record.request_id for record in await service.get_access_history("db-password")}
     assert recorded >= set(ids)
     assert "\n".join(map(str, sweep.hits())) == ""
+
+
+async def test_what_an_application_asks_for_is_logged_and_recorded_under_its_id(
+    database_url: str, data_folder: Path
+) -> None:
+    async with ScriptedVault() as vault, opened(database_url, data_folder, vault) as node:
+        await node.service.set_secret("a", "x")
+        await node.service.grant_access("*", "alice", ["get"])
+        await node.service.invalidate_cache("a")
+        with heard() as stream, correlated("task:1"):
+            async with vault.refusing():
+                await node.service.get_secret("a", context=ALICE)
+            logging.getLogger("holdfast").info("afterwards")
+            await node.service.get_secret("a")
+        records = await node.service.get_access_history("a")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    ids = {line["message"].partition(":")[0]: line["request_id"] for line in lines}
+    assert ids["The mirror answers for Key Vault"] == ALICE.request_id
+    assert ids["afterwards"] == "task:1"
+    asked = {record.user_id: record.request_id for record in records if record.operation == "get"}
+    assert asked == {"alice": ALICE.request_id, "system": "task:1"}
+
+
+@contextmanager
+def heard() -> Iterator[io.StringIO]:
+    """What the service itself logs, as JSON."""
+    stream, ours = io.StringIO(), logging.getLogger("holdfast")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Masked(JsonFormatter()))
+    before = ours.level
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        yield stream
+    finally:
+        ours.removeHandler(handler)
+        ours.setLevel(before)
