@@ -176,3 +176,15 @@ def test_the_times_of_a_token_hold_with_thirty_seconds_of_leeway(later: timedelt
     else:
         with pytest.raises(Unauthenticated, match=r"expired|not valid yet"):
             verify(signer().sign(CLAIMS))
+
+
+def test_i16_tokens_outlive_a_change_of_the_key_that_signs() -> None:
+    ring = rotated_ring()
+    tokens = signer(ring)
+    new = tokens.sign(CLAIMS)
+    ring.seal_with(first_ring().sealing)
+    old = tokens.sign(CLAIMS)
+    assert tokens.verify(old) == tokens.verify(new) == CLAIMS
+    assert signer().verify(old) == CLAIMS
+    with pytest.raises(Unauthenticated):
+        signer().verify(new)

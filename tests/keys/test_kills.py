@@ -8,8 +8,8 @@ from tests.keys.killed import begin
 from tests.keys.support import BOTH, NEW, NEW_ID, OLD_ID, node
 from tests.support.node import rows, settings_for
 
-KILLS = 8
-SECRETS = 150
+KILLS = 5
+SECRETS = 100
 UNDER_OLD = "SELECT count(*) FROM secrets_vault WHERE key_id = $1"
 
 

@@ -11,7 +11,7 @@ import pytest
 from holdfast.domain.break_glass import RequestState
 from holdfast.domain.keys import KeyState
 from holdfast.domain.policy import AccessContext, Caller
-from holdfast.errors import BackendUnavailable, Conflict, IntegrityFailure, RotationFailed, StartupError
+from holdfast.errors import BackendUnavailable, Conflict, IntegrityFailure, InvalidInput, RotationFailed, StartupError
 from holdfast.service.manager import SecretsService
 from tests.break_glass.support import ANN, BEN, ERIN, SECRET, VALUE, asked, granted, prepare
 from tests.keys.support import BOTH, NEW, NEW_ID, OLD_ID, node
@@ -166,6 +166,25 @@ async def test_i16_a_straggler_is_found_before_the_key_goes(database_url: str, t
         for number, outcome in enumerate(outcomes):
             if not isinstance(outcome, BaseException):
                 assert (await service.get_secret(f"race-{number}")).value == "v"
+
+
+async def test_what_is_outside_the_database_needs_no_rewrap_or_says_so(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Entries of Redis under a former key are misses; a backup of a secret names the key that it takes."""
+    async with node(database_url, tmp_path, redis_url=redis_url) as service:
+        await service.set_secret("k", "v")
+        assert (await service.get_secret("k")).value == "v"
+        backup = await service.backup_secret("k")
+        await service.keys.activate(NEW_ID)
+        assert await rewrapped(service) == 0
+        await service.keys.retire(OLD_ID)
+        assert (await service.get_secret("k")).value == "v"
+    alone = node(database_url, tmp_path, redis_url=redis_url, encryption_key=NEW, decryption_keys=())
+    async with alone as service:
+        assert (await service.get_secret("k")).value == "v"
+        with pytest.raises(InvalidInput, match=f"not at hand.*{OLD_ID}.*make a new one"):
+            await service.restore_secret(backup)
 
 
 async def test_only_a_key_that_drains_is_retired(database_url: str, tmp_path: Path) -> None:

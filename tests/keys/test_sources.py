@@ -95,6 +95,14 @@ def test_a_key_is_added_to_the_file_whole_and_once(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 
+def test_an_installation_with_a_database_of_its_own_adds_to_the_key_it_made(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    (first,) = key_ring(settings, own_database=True).ids
+    added = add_key(settings)
+    assert added.path == tmp_path / "encryption.key"
+    assert key_ring(settings, own_database=True).ids == (first, added.key_id)
+
+
 def test_the_command_adds_to_the_file_or_writes_to_stdout(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "DATABASE_URL": "postgresql://x/y", "FALLBACK_ENCRYPTION_KEY": KEY}
     told = holdfast("keys", "add", environ=environ)

@@ -85,3 +85,12 @@ def test_a_token_belongs_to_one_listing_and_one_key() -> None:
         TOKENS.decode("deletedsecrets", token)
     with pytest.raises(InvalidInput):
         SkipTokens(lambda: [b"\1" * 32]).decode("secrets", token)
+
+
+def test_i16_a_token_outlives_a_change_of_the_key_that_makes_it() -> None:
+    keys = [b"\1" * 32, b"\2" * 32]
+    tokens = SkipTokens(lambda: keys)
+    before = tokens.encode("secrets", "k")
+    keys.reverse()
+    assert tokens.decode("secrets", before) == "k"
+    assert SkipTokens(lambda: keys[:1]).decode("secrets", tokens.encode("secrets", "k")) == "k"

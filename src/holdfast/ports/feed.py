@@ -32,8 +32,11 @@ class FeedListener(Protocol):
     async def identities_reached(self, epoch: int) -> None:
         """The epoch of all identities as it is now, likewise."""
 
-    async def key_activated(self, key_id: str) -> None:
-        """This key seals from now on, or still: it is told again and again."""
+    async def key_activated(self, activation: int, key_id: str) -> None:
+        """This key seals from now on, or still: it is told again and again.
+
+        ``activation``: grows with every activation; news may come late, and older news does not count.
+        """
 
 
 class Feed(Protocol):

@@ -72,8 +72,8 @@ class KeyRegistry(Protocol):
 class KeyStore(Protocol):
     """The life of keys at the commit point."""
 
-    async def active(self) -> str | None:
-        """The id of the key that seals."""
+    async def active(self) -> tuple[int, str] | None:
+        """When the key that seals was activated, as a number that grows with every activation, and its id."""
 
     async def keys(self) -> list[KeyStatus]:
         """The active, draining and retired keys, without what nodes and rows say of them."""

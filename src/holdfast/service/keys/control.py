@@ -100,7 +100,7 @@ class Keys:
         caller, wanted = authenticated(context), valid_key_id(key_id)
         async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.retire") as authorized:
             late = [ring.name for ring in await self._store.rings() if ring.sealing == wanted]
-            if late and wanted != await self._store.active():
+            if late and await self._drains(wanted):
                 raise Conflict(f"Nodes seal under {wanted} still: {', '.join(late)}. Try again in some seconds.")
             record = self._guard.success(authorized, detail=f"key={wanted}")
             remaining = await self._store.retire(wanted, record)
@@ -111,6 +111,10 @@ class Keys:
                     "the active key, and names those it cannot."
                 )
             return await self._report()
+
+    async def _drains(self, key_id: str) -> bool:
+        keys = await self._store.keys()
+        return any(key.key_id == key_id and key.state is KeyState.DRAINING for key in keys)
 
     async def _report(self) -> KeyReport:
         rings, stored = await self._store.rings(), await self._store.keys()

@@ -15,10 +15,14 @@ class SealingKey:
 
     def __init__(self, ring: Ring, store: KeyStore) -> None:
         self.ring, self._store = ring, store
+        self._activation = 0
         self._missing: KeyUnavailable | None = None
 
-    def follow(self, key_id: str) -> None:
-        """This key is the active one: seal with it from now on."""
+    def follow(self, activation: int, key_id: str) -> None:
+        """This key is the active one: seal with it from now on. Late news of an earlier activation does not count."""
+        if activation < self._activation:
+            return
+        self._activation = activation
         try:
             if key_id != self.ring.sealing:
                 self.ring.seal_with(key_id)
@@ -51,7 +55,7 @@ class SealingKey:
         """Follow what the database says now."""
         active = await self._store.active()
         if active is not None:
-            self.follow(active)
+            self.follow(*active)
 
     async def announce(self, node: UUID) -> None:
         """Report the ring of this node, and how often each key sealed since the last report."""

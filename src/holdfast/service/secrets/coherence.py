@@ -81,7 +81,7 @@ class Absences:
 class Coherence:
     """Implements ``ports.FeedListener`` over the caches, the loads under way, the grants and the identities.
 
-    ``seal_with`` is told the id of the key that seals.
+    ``seal_with`` is told which key seals.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Coherence:
         flights: Flights,
         grants: GrantBook,
         directory: Directory,
-        seal_with: Callable[[str], None] = lambda _: None,
+        seal_with: Callable[[int, str], None] = lambda _activation, _key_id: None,
     ) -> None:
         self._local, self._shared, self._flights = local, shared, flights
         self._grants, self._directory, self._seal_with = grants, directory, seal_with
@@ -138,6 +138,6 @@ class Coherence:
         """See the port."""
         await self._directory.reached(epoch)
 
-    async def key_activated(self, key_id: str) -> None:
+    async def key_activated(self, activation: int, key_id: str) -> None:
         """See the port."""
-        self._seal_with(key_id)
+        self._seal_with(activation, key_id)

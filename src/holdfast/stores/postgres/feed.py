@@ -140,7 +140,7 @@ class PostgresFeed:
         await listener.rules_reached(row["rules"])
         await listener.identities_reached(row["identities"])
         if row["sealing"] is not None:
-            await listener.key_activated(row["sealing"])
+            await listener.key_activated(row["activation"], row["sealing"])
         self._contact = self._beaten_at = asked_at
 
 
@@ -156,7 +156,8 @@ async def _deliver(payload: str, listener: FeedListener) -> None:
         epoch, _, name = rest.partition(":")
         await listener.identity_changed(int(epoch), name)
     elif kind == "key":
-        await listener.key_activated(rest)
+        activation, _, key_id = rest.partition(":")
+        await listener.key_activated(int(activation), key_id)
 
 
 class DatabaseClock(SystemClock):

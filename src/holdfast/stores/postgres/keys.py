@@ -52,11 +52,11 @@ class PostgresKeys:
         self._database, self._sealer = database, sealer
         self._sql = load("keys")
 
-    async def active(self) -> str | None:
+    async def active(self) -> tuple[int, str] | None:
         """See the port."""
         async with self._database.connection() as connection:
-            active: str | None = await connection.fetchval(self._sql["active"])
-        return active
+            row = await connection.fetchrow(self._sql["active"])
+        return (row["activation"], row["key_id"]) if row else None
 
     async def keys(self) -> list[KeyStatus]:
         """See the port."""

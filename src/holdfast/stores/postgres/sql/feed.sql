@@ -1,4 +1,4 @@
 -- name: beat
 SELECT clock_timestamp() AS now, a.epoch AS rules, i.epoch AS identities,
-       (SELECT key_id FROM encryption_keys WHERE state = 'active') AS sealing
-FROM access_epoch a, identity_epoch i
+       k.key_id AS sealing, (extract(epoch FROM k.activated_at) * 1000000)::bigint AS activation
+FROM access_epoch a CROSS JOIN identity_epoch i LEFT JOIN encryption_keys k ON k.state = 'active'

@@ -11,7 +11,8 @@ SELECT pg_advisory_xact_lock(1751215722)
 SELECT pg_advisory_xact_lock_shared(1751215722)
 
 -- name: active
-SELECT key_id FROM encryption_keys WHERE state = 'active'
+SELECT key_id, (extract(epoch FROM activated_at) * 1000000)::bigint AS activation FROM encryption_keys
+WHERE state = 'active'
 
 -- name: keys
 SELECT key_id, state, created_at, activated_at, NULL::timestamptz AS retired_at, sealed FROM encryption_keys
@@ -39,9 +40,10 @@ SELECT EXISTS (SELECT FROM retired_keys WHERE key_id = $1)
 UPDATE encryption_keys SET state = 'draining' WHERE state = 'active' AND key_id <> $1
 
 -- name: activate
-INSERT INTO encryption_keys (key_id, known_answer, state, activated_at) VALUES ($1, $2, 'active', now())
-ON CONFLICT (key_id) DO UPDATE SET state = 'active', activated_at = now() WHERE encryption_keys.state <> 'active'
-RETURNING pg_notify('holdfast', 'key:' || key_id)
+INSERT INTO encryption_keys (key_id, known_answer, state, activated_at) VALUES ($1, $2, 'active', clock_timestamp())
+ON CONFLICT (key_id) DO UPDATE SET state = 'active', activated_at = clock_timestamp()
+    WHERE encryption_keys.state <> 'active'
+RETURNING pg_notify('holdfast', 'key:' || (extract(epoch FROM activated_at) * 1000000)::bigint || ':' || key_id)
 
 -- name: state
 SELECT state FROM encryption_keys WHERE key_id = $1
