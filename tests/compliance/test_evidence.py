@@ -296,3 +296,15 @@ async def test_notices_and_broken_glass(inside: Inside, database_url: str) -> No
     assert "days: 1. Granted: 1; refused, withdrawn or run out: 0; in force now: 1." in found.statement
     assert found.attention == "Emergency grants in force: 1."
     assert found.rows[0][:4] == ("ann", "k", "the site is down", "approved")
+
+
+async def test_a_rule_that_somebody_wrote_into_the_database_is_named_as_such(database_url: str, tmp_path: Path) -> None:
+    async with opened(database_url, tmp_path) as inside:
+        assert "did not make" not in await shown(inside, "access")
+    await rows(
+        database_url,
+        "INSERT INTO secret_access_control (secret_name, user_id, permissions, granted_by) "
+        "VALUES ('*', 'mallory', '{get}', 'system')",
+    )
+    async with opened(database_url, tmp_path) as inside:
+        assert "Holdfast did not make, and that give nothing: 1." in (await evidence(inside, "access")).attention

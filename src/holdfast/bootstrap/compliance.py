@@ -1,6 +1,6 @@
 """Compliance reports of a node."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from urllib.parse import urlsplit
@@ -60,7 +60,14 @@ def verification_of(audit: AuditParts) -> Verification:
 
 
 def open_compliance(
-    settings: Settings, database: Database, installation: Installation, *, audit: AuditParts, guard: Guard, clock: Clock
+    settings: Settings,
+    database: Database,
+    installation: Installation,
+    *,
+    audit: AuditParts,
+    guard: Guard,
+    ignored_rules: Callable[[], int],
+    clock: Clock,
 ) -> Compliance:
     """Return what makes reports."""
     return Compliance(
@@ -68,6 +75,7 @@ def open_compliance(
         queries=PostgresQueries(database),
         surroundings=NodeSurroundings(settings),
         verification=verification_of(audit),
+        ignored_rules=ignored_rules,
         clock=clock,
         installation=installation.id,
         release=version("holdfast"),

@@ -121,6 +121,7 @@ def _compliance(parts: Parts) -> Compliance:
         parts.installation,
         audit=parts.audit,
         guard=parts.guard,
+        ignored_rules=parts.book.ignored,
         clock=parts.clock,
     )
 

@@ -1,6 +1,6 @@
 """Evidence about access: who is known, how they prove it, what they hold, and what was refused them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from holdfast.domain.compliance import MAX_ROWS, Evidence
@@ -10,8 +10,12 @@ _CHANGES: Final = ("set", "update", "rollback", "delete", "recover", "purge", "r
 _RULES: Final = ("grant", "revoke", "role.assign", "role.unassign")
 
 
-async def access(scope: Scope) -> Evidence:
-    """Who holds what, since when, and when it was last used; what was not used comes first."""
+async def access(scope: Scope, ignored: Callable[[], int]) -> Evidence:
+    """Who holds what, since when, and when it was last used; what was not used comes first.
+
+    ``ignored`` counts the rows among them that Holdfast did not make, so that they give nothing.
+    """
+    forged = ignored()
     found = [row for row in await scope.ask("held", scope.since, scope.records) if not row["ended"]]
     unused = [row for row in found if row["last_used"] is None]
     broad = [row for row in found if row["pattern"] == "*"]
@@ -24,7 +28,10 @@ async def access(scope: Scope) -> Evidence:
         statement=f"Grants and roles in force: {len(found):,}, held by {len({row['subject'] for row in found}):,}. "
         f"With an end: {ending:,}. Over every secret: {len(broad):,}. Not used in the last {scope.days} days, as far "
         f"as the newest {scope.records:,} audit records tell: {len(unused):,}.",
-        attention=f"Unused grants and roles, to be taken away: {len(unused):,}." if unused else "",
+        attention=joined(
+            f"Unused grants and roles, to be taken away: {len(unused):,}." if unused else "",
+            f"Rows among them that Holdfast did not make, and that give nothing: {forged:,}." if forged else "",
+        ),
         columns=("Who", "Holds", "On", "Granted by", "Since", "Until", "Last used"),
         rows=table(map(_held, shown)),
         more=more(len(found)),

@@ -27,6 +27,7 @@ class Compliance:
     """What ``service.compliance`` offers. It takes the permission ``audit`` on '*': it names secrets and identities.
 
     Args:
+        ignored_rules: counts the rules in the database that Holdfast did not make.
         installation: the id of this installation.
         release: the version of this program.
     """
@@ -38,6 +39,7 @@ class Compliance:
         queries: Queries,
         surroundings: Surroundings,
         verification: Verification,
+        ignored_rules: Callable[[], int],
         clock: Clock,
         installation: UUID,
         release: str,
@@ -53,7 +55,7 @@ class Compliance:
             "rotations": secrets.rotations,
             "value-ages": secrets.value_ages,
             "removal": secrets.removal,
-            "access": access.access,
+            "access": lambda scope: access.access(scope, ignored_rules),
             "identities": access.identities,
             "second-factor": access.second_factor,
             "tokens": access.tokens,
