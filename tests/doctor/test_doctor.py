@@ -2,23 +2,28 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import click
 import pytest
 import redis
 
+from holdfast.cli.doctor import _finding
 from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.crypto.keyring import generate_key
-from holdfast.domain.diagnosis import ok
+from holdfast.domain.diagnosis import failure, ok
 from holdfast.domain.secret import Attributes
 from holdfast.errors import BackendUnavailable
 from holdfast.service.doctor.examination import Check, examine
 from tests.cli.runner import Outcome, holdfast
+from tests.support.cable import Cable, cable_to
 from tests.support.folders import mode
 from tests.support.node import service_on
 from tests.support.postgres import execute, fetch
@@ -203,6 +208,46 @@ async def test_another_key_is_found_out_and_nothing_is_written(environ: dict[str
     assert KEY not in told.raw
     told = await examined({**environ, "FALLBACK_ENCRYPTION_KEY": wrong, "HOLDFAST_DECRYPTION_KEYS": KEY})
     assert told.failures == []
+
+
+async def test_the_certificate_of_a_database_that_soon_ends(environ: dict[str, str], tmp_path: Path) -> None:
+    old = ensure_server_certificate(tmp_path / "tls", [], now=datetime.now(UTC) - timedelta(days=350))
+    async with cable_to(environ["DATABASE_URL"]) as cable, encrypting(cable, old.chain_file) as dsn:
+        told = await examined({**environ, "DATABASE_URL": dsn})
+    (soon,) = told.of("certificates", "warning")
+    assert soon.startswith("PostgreSQL's certificate is valid until ")
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def encrypting(cable: Cable, chain_file: Path) -> AsyncIterator[str]:
+    """A DSN that leads over TLS to the near end of a cable, as PostgreSQL does it (protocol, 54.2.10)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain_file)
+    near = urlsplit(cable.dsn)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)  # SSLRequest
+        writer.write(b"S")
+        await writer.drain()
+        await writer.start_tls(context)
+        far_reader, far_writer = await asyncio.open_connection(near.hostname, near.port)
+        await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    user, _, _ = near.netloc.rpartition("@")
+    netloc = f"{user}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield urlunsplit(near._replace(netloc=netloc, query="sslmode=require"))
+    finally:
+        server.close()
 
 
 async def test_settings_of_a_real_server_that_lose_changes(environ: dict[str, str]) -> None:
@@ -390,6 +435,16 @@ async def test_the_probe_is_never_mirrored(environ: dict[str, str], tmp_path: Pa
 
 
 # --- for people
+
+
+def test_long_findings_are_wrapped_at_a_terminal(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = failure("keys", "found " * 20, why="why " * 20, fix="fix " * 20)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [click.unstyle(line) for line in _finding(finding, 12)]
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 7
+    assert " ".join(" ".join(lines).split()).count("why ") == 20
 
 
 async def test_what_a_person_reads(environ: dict[str, str]) -> None:

@@ -193,11 +193,12 @@ def test_checkpoints_that_stay_in_the_database() -> None:
     ("seconds", "level"), [(0, Level.OK), (-5, Level.OK), (-6, Level.WARNING), (30, Level.WARNING), (31, Level.FAILURE)]
 )
 def test_a_clock(seconds: int, level: Level) -> None:
-    assert skew_finding("this machine", NOW + timedelta(seconds=seconds), NOW).level is level
+    assert skew_finding("this machine", NOW + timedelta(seconds=seconds), "PostgreSQL", NOW).level is level
 
 
 def test_a_clock_that_can_only_be_read_coarsely_has_the_benefit_of_the_doubt() -> None:
-    assert skew_finding("Key Vault", NOW + timedelta(seconds=6), NOW, resolution=timedelta(seconds=1)).level is Level.OK
+    six, coarse = NOW + timedelta(seconds=6), timedelta(seconds=1)
+    assert skew_finding("Key Vault", six, "this machine", NOW, resolution=coarse).level is Level.OK
 
 
 @pytest.mark.parametrize(

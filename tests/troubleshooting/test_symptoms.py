@@ -247,7 +247,7 @@ async def test_clocks_differ(environ: dict[str, str], vault: ScriptedVault) -> N
     vault.ahead = timedelta(seconds=90)
     assert VAULT_CLOCK.is_in((await command(behind, "doctor")).stdout)
     vault.ahead = timedelta()
-    assert "The clock of Key Vault is within" in (await command(behind, "doctor")).stdout
+    assert "The clocks of Key Vault and this machine are within" in (await command(behind, "doctor")).stdout
 
 
 async def test_the_clock_of_this_machine_differs(environ: dict[str, str], database_url: str) -> None:
@@ -260,7 +260,7 @@ async def test_the_clock_of_this_machine_differs(environ: dict[str, str], databa
     )
     assert OWN_CLOCK.is_in((await command(environ, "doctor")).stdout)
     await execute(database_url, "DROP FUNCTION public.clock_timestamp()")
-    assert "The clock of this machine is within" in (await command(environ, "doctor")).stdout
+    assert "The clocks of this machine and PostgreSQL are within" in (await command(environ, "doctor")).stdout
 
 
 async def test_nothing_is_disclosed(database_url: str, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from holdfast.domain.diagnosis import Diagnosis, Finding
 
 _MARKS: Final = {Level.OK: "✓ ok", Level.SKIPPED: "- skipped", Level.WARNING: "! warning", Level.FAILURE: "✗ FAILURE"}
+_MARK_COLUMNS: Final = 9
+_NARROWEST: Final = 40
 _COLOURS: Final = {Level.WARNING: "yellow", Level.FAILURE: "red"}
 
 
@@ -63,12 +67,21 @@ def _lines(diagnosis: "Diagnosis") -> Iterator[str]:
 
 
 def _finding(finding: "Finding", wide: int) -> Iterator[str]:
-    mark = f"{_MARKS[finding.level]:<9}"
+    mark = f"{_MARKS[finding.level]:<{_MARK_COLUMNS}}"
     if finding.level in _COLOURS and sys.stdout.isatty():
         mark = click.style(mark, fg=_COLOURS[finding.level], bold=True)
-    yield f"{mark}  {finding.check:<{wide}}  {output.one_line(finding.found)}"
-    indent = " " * (9 + 2 + wide + 2)
-    if finding.why:
-        yield f"{indent}Why: {output.one_line(finding.why)}"
-    if finding.fix:
-        yield f"{indent}Fix: {output.one_line(finding.fix)}"
+    indent = " " * (_MARK_COLUMNS + 2 + wide + 2)
+    first, *more = _wrapped(finding.found, indent)
+    yield f"{mark}  {finding.check:<{wide}}  {first}"
+    yield from (indent + line for line in more)
+    for label, text in (("Why: ", finding.why), ("Fix: ", finding.fix)):
+        yield from (indent + line for line in (_wrapped(label + text, indent) if text else []))
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """Lines as wide as the terminal, where there is one; what a program reads is not broken."""
+    line = output.one_line(text)
+    if not sys.stdout.isatty():
+        return [line]
+    columns = max(_NARROWEST, shutil.get_terminal_size().columns - len(indent))
+    return textwrap.wrap(line, columns, break_long_words=False, break_on_hyphens=False) or [line]

@@ -5,17 +5,20 @@ from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 from typing import Final
 
+from holdfast.bootstrap.doctor.local import facts
 from holdfast.bootstrap.doctor.surroundings import VAULT_VARIABLES, open_vault
 from holdfast.bootstrap.keysources import present_ring
 from holdfast.bootstrap.storage import connected
 from holdfast.config import Draft
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers
+from holdfast.crypto.validity import validity_of_der
 from holdfast.domain.diagnosis import Finding, failure, ok, skipped
 from holdfast.embedded.inspection import look_at_folder
 from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
 from holdfast.ports import NodeRecord
 from holdfast.service.doctor.audit import audit_findings
+from holdfast.service.doctor.certificates import certificate_findings
 from holdfast.service.doctor.clocks import skew_finding
 from holdfast.service.doctor.database import schema_findings, server_findings
 from holdfast.service.doctor.examination import Check
@@ -83,6 +86,7 @@ class DatabaseLooks:
             Check(name="schema", look=self._schema),
             Check(name="keys", look=self._keys),
             Check(name="clocks", look=self._clocks),
+            Check(name="certificates", look=self._certificate),
             *(Check(name=name, look=self._once_migrated(name, look)) for name, look in self._content().items()),
         ]
 
@@ -132,7 +136,13 @@ class DatabaseLooks:
         server = await self._inspector.server()
         answered = datetime.now(UTC)
         middle = asked + (answered - asked) / 2
-        return [skew_finding("this machine", middle, server.now, resolution=(answered - asked) / 2)]
+        return [skew_finding("this machine", middle, "PostgreSQL", server.now, resolution=(answered - asked) / 2)]
+
+    async def _certificate(self) -> Sequence[Finding]:
+        der = await self._inspector.certificate()
+        if der is None:
+            return []
+        return certificate_findings([facts("PostgreSQL's certificate", validity_of_der(der))], datetime.now(UTC))
 
     async def _mirror(self) -> Sequence[Finding]:
         totals = await PostgresReports(self._database).totals()

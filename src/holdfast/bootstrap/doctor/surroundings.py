@@ -80,7 +80,7 @@ class Surroundings:
         if reach.date and reach.asked_at and reach.answered_at:
             middle = reach.asked_at + (reach.answered_at - reach.asked_at) / 2
             spread = (reach.answered_at - reach.asked_at) / 2 + timedelta(seconds=1)
-            found.append(skew_finding("Key Vault", reach.date, middle, resolution=spread))
+            found.append(skew_finding("Key Vault", reach.date, "this machine", middle, resolution=spread))
         trial = Trial(vault, SystemClock())
         await trial.read()
         if self._write:

@@ -17,14 +17,16 @@ _WHY: Final = {
 }
 
 
-def skew_finding(whose: str, theirs: datetime, ours: datetime, resolution: timedelta = timedelta()) -> Finding:
-    """Judge a clock against PostgreSQL's. ``resolution``: how exactly either could be read."""
+def skew_finding(
+    whose: str, theirs: datetime, other: str, ours: datetime, resolution: timedelta = timedelta()
+) -> Finding:
+    """Judge a clock against another one. ``resolution``: how exactly either could be read."""
     apart = theirs - ours
     size = max(timedelta(), abs(apart) - resolution)
     where = "ahead of" if apart > timedelta() else "behind"
-    text = f"The clock of {whose} is {abs(apart).total_seconds():.1f} s {where} PostgreSQL's."
+    text = f"The clock of {whose} is {abs(apart).total_seconds():.1f} s {where} that of {other}."
     if size <= NOTABLE:
-        return ok("clocks", f"The clock of {whose} is within {NOTABLE.seconds} s of PostgreSQL's.")
+        return ok("clocks", f"The clocks of {whose} and {other} are within {NOTABLE.seconds} s.")
     fix = "Run NTP (chrony, systemd-timesyncd) on both; `timedatectl` shows whether it is in step."
     make = failure if size > TOO_MUCH else warning
     return make("clocks", text, why=_WHY.get(whose, _WHY["this machine"]), fix=fix)

@@ -28,8 +28,9 @@ def mirror_findings(
             )
         )
     waiting = f"{journal.open} change(s) wait for Key Vault"
-    last = f"last compared {sync.last_finished_at:%Y-%m-%d %H:%M} UTC" if sync.last_finished_at else "not compared yet"
-    return [ok(_CHECK, f"The mirror was {last}; {waiting}."), *found]
+    if sync.last_finished_at is None:
+        return [ok(_CHECK, f"{waiting}."), *found]
+    return [ok(_CHECK, f"The mirror was compared {sync.last_finished_at:%Y-%m-%d %H:%M} UTC; {waiting}."), *found]
 
 
 def _intents(journal: JournalStatus, now: datetime) -> Iterator[Finding]:
@@ -54,7 +55,8 @@ def _sync(sync: SyncStatus, interval: timedelta, now: datetime) -> Iterator[Find
         return
     why = "What others changed in Key Vault since then is not in the mirror, and an outage would show it."
     reason = f" ({sync.last_error})" if sync.last_error else ""
-    text = f"The mirror was not compared with Key Vault for {MISSED_PASSES} intervals{reason}."
+    since = f"for {MISSED_PASSES} intervals" if sync.last_finished_at else "yet"
+    text = f"The mirror was not compared with Key Vault {since}{reason}."
     yield warning(
         _CHECK, text, why=why, fix="A running node compares by itself: start one, or run `holdfast sync` now."
     )

@@ -69,6 +69,15 @@ class PostgresInspector:
             failing={row["name"]: row["last_error"] or "no reason is known" for row in streams if row["failing"]},
         )
 
+    async def certificate(self) -> bytes | None:
+        """Return the server's certificate in DER; None where the connection is not encrypted."""
+        async with self._database.connection() as connection:
+            # asyncpg offers no other way to it; without these members nothing is known of it.
+            transport = getattr(getattr(connection, "_con", None), "_transport", None)
+            tls = transport.get_extra_info("ssl_object") if transport is not None else None
+            certificate: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
+        return certificate
+
     async def _rows(self, name: str, *arguments: object) -> list[Any]:
         async with self._database.connection() as connection:
             return list(await connection.fetch(self._sql[name], *arguments))
