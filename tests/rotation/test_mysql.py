@@ -1,5 +1,6 @@
 """MySQL users, who have two passwords: on the real server where ``HOLDFAST_MYSQLD`` names one."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from holdfast.domain.secret import RotationPolicy, SecretValue
 from holdfast.errors import RotationFailed
 from holdfast.rotators.mysql import MySqlUser
 from holdfast.rotators.mysql_hashes import caching_hash, is_caching_hash_of
+from holdfast.rotators.mysql_wire import log_in, login_of
 from tests.rotation.test_database_users import FIRST, admin_of, rotation_of
 from tests.rotation.test_handlers import HOSTILE
 from tests.support.folders import short_folder
@@ -97,3 +99,23 @@ def test_the_hash_is_as_mysql_writes_it() -> None:
     """hashcat's example of its mode 7401."""
     salt = bytes.fromhex("F9CC98CE08892924F50A213B6BC571A2C11778C5")
     assert is_caching_hash_of(b"$A$005$" + salt + b"bTy95Y99eAME1dwEkHOA1ndHGBWz.1bxSSRkuTXFGV/", "hashcat")
+
+
+async def test_a_server_without_tls_gets_no_credential() -> None:
+    """Such a server says so in its greeting, as whoever stands in between could make any server's say."""
+    heard = bytearray()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        without_tls = 0x0F_FF_F7_FF & ~0x800  # CLIENT_SSL
+        facts = b"8.0.36\0" + bytes(4) + b"12345678\0" + (without_tls & 0xFFFF).to_bytes(2, "little")
+        facts += b"\xff\x02\0" + (without_tls >> 16).to_bytes(2, "little") + b"\x15" + bytes(10)
+        greeting = b"\x0a" + facts + b"123456789012\0caching_sha2_password\0"
+        writer.write(len(greeting).to_bytes(3, "little") + b"\0" + greeting)
+        heard.extend(await reader.read(4096))
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(RotationFailed, match="did not let 'app' in"):
+            await log_in(login_of(f"mysql://app:marked@127.0.0.1:{port}", "It"))
+    assert heard == b""
