@@ -14,12 +14,12 @@ from tests.support.node import ALICE, Inside, audit, rows
 
 
 async def told_by_looking(inside: Inside, until: datetime) -> list[tuple[str, str, str]]:
-    """What a node that looks every hour until then tells, in order, with how it is told apart."""
+    """What a node that looks every six hours until then tells, in order, with how it is told apart."""
     clock, notices = VirtualClock(start=datetime.now(UTC)), inside.parts.notices
     watch = notices.watch(inside.parts.watched(), clock)
     while clock.now() <= until:
         await watch.look()
-        clock.move(3600)
+        clock.move(6 * 3600)
     return [(each.event.topic, each.event.subject, each.recipient) for each in reversed(await notices.store.notices())]
 
 

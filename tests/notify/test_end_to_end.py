@@ -113,3 +113,24 @@ async def test_a_running_node_looks_and_tells_by_itself(world: World) -> None:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     assert world.told == {f"{ADA} [Holdfast] api-key has expired": 1, "siem secret.expired": 1}
+
+
+async def test_who_is_about_to_lose_access_hears_of_it(world: World) -> None:
+    async with world.node() as inside:
+        soon = datetime.now(UTC) + timedelta(days=6)
+        for user in (ADA, "app-1"):
+            await inside.service.grant_access("pay-*", user, ["get"], expires_at=soon)
+            await inside.service.access.assign_role(user, "reader", "db-*", expires_at=soon)
+        notices = inside.parts.notices
+        await notices.watch(inside.parts.watched()).look()
+        assert await notices.store.notices() == []  # it was never meant to last
+        for table in ("secret_access_control", "role_assignments"):
+            await rows(world.dsn, f"UPDATE {table} SET granted_at = now() - interval '80 days'")
+        await notices.watch(inside.parts.watched()).look()
+        while await deliver(inside):
+            pass
+    assert world.told == {
+        f"{ADA} [Holdfast] The access of {ADA} to pay-* ends in 6 days": 1,
+        f"{ADA} [Holdfast] The access of {ADA} to db-* ends in 6 days": 1,
+        "siem grant.expiring": 4,
+    }

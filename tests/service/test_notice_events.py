@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from holdfast.domain.intent import Intent, IntentKind
+from holdfast.domain.keys import SEAL_ALARM, KeyState, KeyStatus
 from holdfast.domain.names import SecretName
 from holdfast.domain.notices import Topic
 from holdfast.domain.rotation import Consumer, Phase, RotationRun, Trigger
-from holdfast.ports import BackendHealth, NodeRecord
-from holdfast.service.notices.events import on_outages, on_parked, on_run
+from holdfast.ports import BackendHealth, NodeRecord, NodeRing, StreamState
+from holdfast.service.notices.events import on_keys, on_outages, on_parked, on_run, on_streams
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RUN = RotationRun(
@@ -77,6 +78,41 @@ def test_an_outage_that_many_nodes_see_is_one_event_dated_by_the_first() -> None
     (event,) = on_outages(seen, NOW)
     assert (event.topic, event.subject) == (Topic.BACKEND_DOWN, "keyvault")
     assert event.facts["since"] == (NOW - timedelta(minutes=9)).isoformat()
+
+
+def test_a_key_that_has_sealed_a_lot_or_that_a_node_lacks_is_an_alarm() -> None:
+    key = KeyStatus(key_id="0123456789abcdef", state=KeyState.ACTIVE)
+    rings = [NodeRing(node=uuid4(), name=f"n:{number}", keys=[key.key_id], sealing=key.key_id) for number in range(3)]
+    assert on_keys([key], rings) == []
+    (worn,) = on_keys([replace(key, sealed=SEAL_ALARM)], rings)
+    assert worn.id == on_keys([replace(key, sealed=SEAL_ALARM + 9)], rings)[0].id
+    silent, without = replace(rings[0], keys=[], sealing=None), replace(rings[1], keys=[])
+    (lacking,) = on_keys([key], [silent, without, rings[2]])
+    assert (lacking.topic, lacking.facts["nodes"]) == (Topic.KEYS, "n:1")
+    assert on_keys([replace(key, state=KeyState.RETIRED)], [without]) == []
+
+
+def test_a_stream_of_the_audit_trail_that_is_stuck_is_one_alarm() -> None:
+    stream = StreamState(
+        name="records to siem",
+        kind="records",
+        delivered=9,
+        waiting=1,
+        delivered_at=NOW - timedelta(minutes=16),
+        failed_at=NOW - timedelta(minutes=1),
+        last_error="no answer",
+    )
+    (event,) = on_streams([stream], NOW)
+    assert (event.topic, event.facts["stream"]) == (Topic.AUDIT_ALARM, "records to siem")
+    assert on_streams([replace(stream, failed_at=NOW, waiting=5)], NOW)[0].id == event.id
+    for fine in (
+        replace(stream, waiting=0),
+        replace(stream, failed_at=None),
+        replace(stream, failed_at=NOW - timedelta(hours=1)),
+        replace(stream, delivered_at=NOW - timedelta(minutes=9)),
+    ):
+        assert on_streams([fine], NOW) == []
+    assert len(on_streams([replace(stream, delivered_at=None)], NOW)) == 1
 
 
 def test_a_degraded_audit_trail_is_an_alarm_of_its_own() -> None:

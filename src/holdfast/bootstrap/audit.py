@@ -6,7 +6,7 @@ from typing import Any, Final
 from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
-from holdfast.ports import Clock, Sealer, Telemetry
+from holdfast.ports import Clock, Sealer, StreamState, Telemetry
 from holdfast.service.access.guard import Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
 from holdfast.service.audit.control import Audit
@@ -51,6 +51,10 @@ class AuditParts:
             streamer=self.streamer,
             take_in=self.trail.take_in,
         )
+
+    async def stream_states(self) -> list[StreamState]:
+        """How the streams of the settings are doing."""
+        return await self._streams.states([(each.name, each.kind) for each in self.streamer.streams])
 
     async def public_keys(self) -> list[bytes]:
         """Those that checkpoints of this installation may be signed with."""

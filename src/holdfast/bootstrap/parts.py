@@ -84,13 +84,14 @@ class Parts:
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
         self.shared = self._shared()
         self._flights: SingleFlight[Any, Any] = SingleFlight()
-        self.sealing = SealingKey(ring, PostgresKeys(database, self.sealer))
+        self.key_store = PostgresKeys(database, self.sealer)
+        self.sealing = SealingKey(ring, self.key_store)
         self.coherence = Coherence(
             self.local, self.shared, self._flights, self.book, self.directory, self.sealing.follow
         )
         self.keys = Keys(
             guard=self.guard,
-            store=PostgresKeys(database, self.sealer),
+            store=self.key_store,
             sealing=self.sealing,
             clock=self.clock,
             known_answer=partial(known_answer, ring),
@@ -211,6 +212,9 @@ class Parts:
             laggards=self.rotation.adoption.laggards,
             journal=self.journal,
             nodes=self.nodes,
+            rules=self.grants,
+            keys=self.key_store,
+            streams=self.audit.stream_states,
             ignored_rules=self.book.ignored,
         )
 

@@ -36,6 +36,7 @@ class Topic(enum.StrEnum):
     ROTATION_OVERDUE = "rotation.overdue"
     ROTATION_FAILED = "rotation.failed"
     ROTATION_LAGGARDS = "rotation.laggards"
+    GRANT_EXPIRING = "grant.expiring"
     BREAK_GLASS = "break_glass"
     INTENT_PARKED = "intent.parked"
     BACKEND_DOWN = "backend.down"

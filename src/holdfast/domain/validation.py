@@ -161,7 +161,7 @@ def valid_addresses(raw: object) -> tuple[str, ...]:
     addresses = tuple(islice(raw, MAX_ADDRESSES + 1))
     if len(addresses) > MAX_ADDRESSES:
         raise _wrong("notify_on_expiry", f"has more than {MAX_ADDRESSES} addresses; use a distribution list")
-    if not all(_is_address(address) for address in addresses):
+    if not all(is_address(address) for address in addresses):
         raise _wrong("notify_on_expiry", f"must hold bare addresses like ops@example.com, up to {MAX_ADDRESS} long")
     return addresses
 
@@ -266,7 +266,8 @@ def _encoded(field: str, raw: str) -> bytes:
     return encoded
 
 
-def _is_address(raw: object) -> bool:
+def is_address(raw: object) -> bool:
+    """Whether something is one bare e-mail address."""
     if not isinstance(raw, str) or not 3 <= len(raw) <= MAX_ADDRESS or not raw.isprintable():
         return False
     local, _, domain = raw.partition("@")

@@ -29,6 +29,7 @@ _TITLES: Final[Mapping[Topic, str]] = {
     Topic.ROTATION_OVERDUE: "The rotation of {subject} is {days} overdue",
     Topic.ROTATION_FAILED: "The rotation of {subject} fails",
     Topic.ROTATION_LAGGARDS: "Not all consumers of {subject} use its new version",
+    Topic.GRANT_EXPIRING: "The access of {who} to {subject} ends {in_time}",
     Topic.BREAK_GLASS: "Emergency access to {subject}",
     Topic.INTENT_PARKED: "Key Vault refuses a change of {subject}",
     Topic.BACKEND_DOWN: "{backend} is down",
@@ -53,6 +54,7 @@ _ADVICE: Final[Mapping[Topic, tuple[str, ...]]] = {
         "The old credential is kept until they do. Restart them, or revoke it all the same:",
         "holdfast rotation retire {subject}",
     ),
+    Topic.GRANT_EXPIRING: ("To see it, and grant it anew if it is still needed:", "holdfast grants"),
     Topic.BREAK_GLASS: (
         "Every use of it is on record. To see why, and to decide:",
         "holdfast break-glass show {request}",
@@ -60,7 +62,7 @@ _ADVICE: Final[Mapping[Topic, tuple[str, ...]]] = {
     Topic.INTENT_PARKED: ("The mirror serves it. To see why, and what can be done:", "holdfast reconcile"),
     Topic.BACKEND_DOWN: ("To see how the installation is:", "holdfast status"),
     Topic.AUDIT_DEGRADED: ("Bring PostgreSQL back, and keep the data folder:", "holdfast status"),
-    Topic.AUDIT_ALARM: ("To see how the installation is:", "holdfast doctor"),
+    Topic.AUDIT_ALARM: ("To see what fails:", "holdfast audit stream", "holdfast doctor"),
     Topic.INTEGRITY: ("It is not used. The logs of the nodes name it; find out who wrote it, and restore a backup.",),
     Topic.KEYS: ("To see the keys, and where they are:", "holdfast keys status"),
     Topic.TEST: ("Somebody asked for this test. There is nothing to do.",),
@@ -80,6 +82,7 @@ def said(event: Event, now: datetime) -> Said:
         "subject": event.subject,
         "backend": _BACKENDS.get(event.subject, event.subject),
         "request": event.facts.get("request", ""),
+        "who": event.facts.get("who", ""),
         "days": _days(event.facts.get("days", "")),
         "in_time": in_time(until, now) if until else "soon",
     }

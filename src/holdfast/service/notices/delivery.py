@@ -66,6 +66,9 @@ class Lane:
             except HoldfastError as error:
                 _log.info("Notices wait: %s", error)
                 taken = 0
+            except Exception:  # one round that fails must not be the last
+                _log.exception("Sending notices failed")
+                taken = 0
             if not taken:
                 await self._clock.sleep(_POLL_S)
 

@@ -9,10 +9,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.domain.intent import Intent
+from holdfast.domain.keys import SEAL_ALARM, KeyState, KeyStatus
 from holdfast.domain.notices import Event, Topic, nagging
 from holdfast.domain.rotation import Consumer, RotationRun
 from holdfast.errors import IntegrityFailure
-from holdfast.ports import NodeRecord, RotationSchedule
+from holdfast.ports import NodeRecord, NodeRing, RotationSchedule, StoredRule, StreamState
+
+GRANT_NOTICE: Final = timedelta(days=7)
+"""How long before its end people are told of a rule that was made for four times as long or longer."""
+
+STUCK_FOR: Final = timedelta(minutes=15)
+"""How long a stream of the audit trail has failed before people are told."""
 
 DOWN_FOR: Final = timedelta(minutes=5)
 """How long a backend is down before people are told."""
@@ -77,6 +84,45 @@ def on_integrity(error: IntegrityFailure) -> Event:
     """A row that does not read as Holdfast wrote it. The text names what was edited, and no value."""
     key = hashlib.sha256(str(error).encode()).hexdigest()[:32]
     return _event(Topic.INTEGRITY, "database", key, {"found": str(error)})
+
+
+def on_ending_rule(rule: StoredRule) -> Event:
+    """Access that somebody has had for long ends soon."""
+    until = rule.expires_at.isoformat() if rule.expires_at is not None else ""
+    facts = {"who": rule.subject, "may": ", ".join(rule.terms), "expires_at": until, "granted_by": rule.granted_by}
+    return _event(Topic.GRANT_EXPIRING, rule.pattern, f"{rule.kind}:{rule.id}:{until}", facts)
+
+
+def on_keys(keys: Iterable[KeyStatus], rings: Sequence[NodeRing]) -> list[Event]:
+    """Keys that have sealed a lot, or that nodes lack which may have to open what they sealed."""
+    events = []
+    for key in keys:
+        if key.state is KeyState.ACTIVE and key.sealed >= SEAL_ALARM:
+            facts = {"summary": "The encryption key has sealed half as often as any may: activate a new one"}
+            events.append(_event(Topic.KEYS, key.key_id, "sealed", facts))
+        lacking = sorted(ring.name for ring in rings if ring.sealing is not None and key.key_id not in ring.keys)
+        if key.state in {KeyState.ACTIVE, KeyState.DRAINING} and lacking:
+            named = ", ".join(lacking[:_NAMED_AT_MOST])
+            facts = {"summary": "A node lacks an encryption key, and cannot read all secrets", "nodes": named}
+            events.append(_event(Topic.KEYS, key.key_id, f"missing:{named}", facts))
+    return events
+
+
+def on_streams(streams: Iterable[StreamState], now: datetime) -> list[Event]:
+    """Places that the audit trail does not get to."""
+    return [_on_stream(each) for each in streams if _stuck(each, now)]
+
+
+def _stuck(stream: StreamState, now: datetime) -> bool:
+    last = stream.delivered_at
+    failing = stream.failed_at is not None and (last is None or stream.failed_at > last)
+    return failing and stream.waiting > 0 and (last is None or now - last >= STUCK_FOR)
+
+
+def _on_stream(stream: StreamState) -> Event:
+    since = stream.delivered_at.isoformat() if stream.delivered_at else ""
+    facts = {"summary": "The audit trail does not get to a place outside", "stream": stream.name, "since": since}
+    return _event(Topic.AUDIT_ALARM, stream.name, since or "never", facts)
 
 
 def _outage(backend: str, since: datetime) -> Event:

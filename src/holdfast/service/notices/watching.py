@@ -4,21 +4,37 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.notices import FIRST_REMINDER, NEWS_FOR, Event, expiry_plan, reached
 from holdfast.domain.rotation import Consumer, Phase, RotationRun
 from holdfast.domain.secret import State
+from holdfast.domain.validation import is_address
 from holdfast.errors import HoldfastError, IntegrityFailure
-from holdfast.ports import Clock, Journal, Ledger, NodeStore, NoticeStore, Notifier, RotationStore
+from holdfast.ports import (
+    Clock,
+    Journal,
+    KeyStore,
+    Ledger,
+    NodeStore,
+    NoticeStore,
+    Notifier,
+    RotationStore,
+    StoredRule,
+    StreamState,
+)
 from holdfast.service.notices.events import (
+    GRANT_NOTICE,
+    on_ending_rule,
     on_ignored_rules,
     on_integrity,
+    on_keys,
     on_outages,
     on_parked,
     on_run,
     on_schedule,
+    on_streams,
     soon,
 )
 
@@ -35,12 +51,19 @@ _TIDY_EVERY_S: Final = 3600.0
 _MANY: Final = 1000
 
 
+class RulesThatEnd(Protocol):
+    """Where grants and role assignments are stored."""
+
+    async def ending(self, within: timedelta, *, after: timedelta) -> list[StoredRule]:
+        """Return rules that end within some time and were made for more than ``after``; what ends first is first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
     """What is looked at.
 
-    ``laggards``: who still uses a replaced credential. ``ignored_rules``: counts the rules in the database that
-    Holdfast did not make.
+    ``laggards``: who still uses a replaced credential. ``streams``: where the audit trail is sent to.
+    ``ignored_rules``: counts the rules in the database that Holdfast did not make.
     """
 
     ledger: Ledger
@@ -48,6 +71,9 @@ class Watched:
     laggards: Callable[[RotationRun], Awaitable[Sequence[Consumer]]]
     journal: Journal
     nodes: NodeStore
+    rules: RulesThatEnd
+    keys: KeyStore
+    streams: Callable[[], Awaitable[Sequence[StreamState]]]
     ignored_rules: Callable[[], int]
 
 
@@ -58,9 +84,17 @@ class Watch:
         self._store, self._notifier, self._clock = store, notifier, clock
         self._ledger, self._rotations, self._laggards = watched.ledger, watched.rotations, watched.laggards
         self._journal, self._nodes, self._ignored_rules = watched.journal, watched.nodes, watched.ignored_rules
+        self._rules, self._keys, self._streams = watched.rules, watched.keys, watched.streams
         self._told: set[tuple[str, tuple[str, ...]]] = set()
         self._telling: set[tuple[str, tuple[str, ...]]] = set()
         self._tidy_at = clock.monotonic() + _TIDY_EVERY_S
+        self._looks = (
+            self._look_at_installation,
+            self._look_at_keys_and_streams,
+            self._look_at_rules,
+            self._look_at_expiries,
+            self._look_at_rotations,
+        )
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -72,12 +106,14 @@ class Watch:
                     await self.tidy()
             except HoldfastError as error:
                 _log.info("Looking for what people are to be told of waits: %s", error)
+            except Exception:  # one look that fails must not be the last
+                _log.exception("Looking for what people are to be told of failed")
             await self._clock.sleep(LOOK_EVERY.total_seconds())
 
     async def look(self) -> None:
         """Announce all that is to be told by now; whoever was told before is not told again."""
         now, self._telling = self._clock.now(), set()
-        for look in (self._look_at_installation, self._look_at_expiries, self._look_at_rotations):
+        for look in self._looks:
             try:
                 await look(now)
             except IntegrityFailure as error:  # somebody has edited the database: the other looks go on
@@ -101,6 +137,16 @@ class Watch:
         found = [*map(on_parked, await self._journal.parked()), *on_outages(await self._nodes.present(), now)]
         for event in [*found, *on_ignored_rules(self._ignored_rules())]:
             await self._announce(event)
+
+    async def _look_at_keys_and_streams(self, now: datetime) -> None:
+        on_keys_now = on_keys(await self._keys.keys(), await self._keys.rings())
+        for event in [*on_keys_now, *on_streams(await self._streams(), now)]:
+            await self._announce(event)
+
+    async def _look_at_rules(self, _: datetime) -> None:
+        """Whoever loses access hears of it, if they go by an address."""
+        for rule in await self._rules.ending(GRANT_NOTICE, after=4 * GRANT_NOTICE):
+            await self._announce(on_ending_rule(rule), [rule.subject] if is_address(rule.subject) else ())
 
     async def _look_at_expiries(self, now: datetime) -> None:
         for summary in await self._ledger.reminding(now, first=FIRST_REMINDER, news_for=NEWS_FOR):

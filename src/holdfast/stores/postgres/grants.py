@@ -56,6 +56,12 @@ class PostgresGrants:
             rows = await connection.fetch(self._sql[f"page_of_{kind}s"], *(after or nowhere), limit)
         return [rule_of(row) for row in rows]
 
+    async def ending(self, within: timedelta, *, after: timedelta, limit: int = 1000) -> list[StoredRule]:
+        """Return rules that end within some time and were made for more than ``after``; what ends first is first."""
+        async with self._database.connection() as connection:
+            rules = [rule_of(row) for row in await connection.fetch(self._sql["ending"], within, after, limit)]
+        return [rule for rule in rules if not rule.outlived]
+
     async def changes(self) -> int:
         """See the port."""
         async with self._database.connection() as connection:

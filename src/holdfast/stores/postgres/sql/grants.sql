@@ -24,6 +24,18 @@ FROM break_glass_grants b LEFT JOIN secrets_vault v ON v.secret_name = b.pattern
 WHERE $1::text[] IS NULL OR b.subject = ANY($1)
 ORDER BY kind, id
 
+-- name: ending
+SELECT 'grant' AS kind, a.id, a.user_id AS subject, a.secret_name AS pattern, a.permissions AS terms,
+       a.granted_by, a.granted_at, a.expires_at, a.incarnation, a.attestation, v.incarnation AS living
+FROM secret_access_control a LEFT JOIN secrets_vault v ON v.secret_name = a.secret_name
+WHERE a.expires_at > now() AND a.expires_at <= now() + $1::interval AND a.expires_at - a.granted_at > $2::interval
+UNION ALL
+SELECT 'role', r.id, r.subject, r.pattern, ARRAY[r.role],
+       r.granted_by, r.granted_at, r.expires_at, r.incarnation, r.attestation, v.incarnation
+FROM role_assignments r LEFT JOIN secrets_vault v ON v.secret_name = r.pattern
+WHERE r.expires_at > now() AND r.expires_at <= now() + $1::interval AND r.expires_at - r.granted_at > $2::interval
+ORDER BY expires_at, kind, id LIMIT $3
+
 -- name: page_of_grants
 SELECT 'grant' AS kind, a.id, a.user_id AS subject, a.secret_name AS pattern, a.permissions AS terms,
        a.granted_by, a.granted_at, a.expires_at, a.incarnation, a.attestation, v.incarnation AS living
