@@ -89,13 +89,7 @@ class Parts:
         self.coherence = Coherence(
             self.local, self.shared, self._flights, self.book, self.directory, self.sealing.follow
         )
-        self.keys = Keys(
-            guard=self.guard,
-            store=self.key_store,
-            sealing=self.sealing,
-            clock=self.clock,
-            known_answer=partial(known_answer, ring),
-        )
+        self.keys = self._keys(ring)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
@@ -117,6 +111,15 @@ class Parts:
             factors=self.identities.identities.totp,
             notifier=self.notices.notifier,
             rules_changed=self.coherence.rules_changed,
+        )
+
+    def _keys(self, ring: KeyRing) -> Keys:
+        return Keys(
+            guard=self.guard,
+            store=self.key_store,
+            sealing=self.sealing,
+            clock=self.clock,
+            known_answer=partial(known_answer, ring),
         )
 
     def _replica(self) -> Replica | None:
