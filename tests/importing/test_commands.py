@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +20,8 @@ from tests.support.canaries import Sweep, canary
 from tests.support.folders import short_folder
 from tests.support.kv import TOKEN, KvEngine
 from tests.support.server import running
+
+PROGRAM = [sys.executable, "-c", "import sys; from holdfast.cli.main import run; sys.exit(run(sys.argv[1:]))"]
 
 
 @pytest.fixture
@@ -119,6 +124,57 @@ def test_the_environment_by_name_and_by_glob(environ: dict[str, str]) -> None:
     assert holdfast("import", "env", "NONE", environ=given).code == 2
     odd = holdfast("import", "env", "ODD", environ=given)
     assert (odd.code, "not UTF-8" in odd.stdout) == (5, True)
+
+
+def test_a_glob_does_not_cover_what_holdfast_is_set_up_with(environ: dict[str, str]) -> None:
+    done = holdfast("import", "env", "*", "--dry-run", "--json", environ={**environ, "APP_A": "1", "BASE": "x"})
+    assert {"APP_A", "BASE"} <= states(done).keys()
+    assert not {name for name in states(done) if name.startswith(("HOLDFAST_", "DATABASE_", "FALLBACK_"))}
+    assert "DATABASE_URL" in states(holdfast("import", "env", "DATABASE_URL", "--dry-run", "--json", environ=environ))
+
+
+def test_a_pipe_is_a_file_too(environ: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "import", "file", "/dev/stdin", "--format", "json"],
+        input=b'{"a": "1"}',
+        env={**os.environ, **environ},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, b"1 secrets were written" in done.stderr) == (0, True)
+
+
+def test_a_refusal_in_the_middle_names_its_place(
+    database_url: str, tmp_path: Path, certificate: ServerCertificate
+) -> None:
+    with serving(database_url, tmp_path, certificate) as admin:
+        assert holdfast("identity", "add", "mover", environ=admin).code == 0
+        assert holdfast("grant", "*", "mover", "get", environ=admin).code == 0
+        assert holdfast("grant", "a*", "mover", "set", environ=admin).code == 0
+        token = holdfast("token", "create", "mover", environ=admin).stdout.strip()
+        file = dotenv(tmp_path, A="1", B="2", AC="3")
+        done = holdfast("import", "file", file, environ={**admin, "HOLDFAST_TOKEN": token})
+        assert (done.code, "It stopped at b." in done.stderr) == (4, True)
+        assert holdfast("grant", "b", "mover", "set", environ=admin).code == 0
+        again = holdfast("import", "file", file, "--json", environ={**admin, "HOLDFAST_TOKEN": token})
+        assert states(again) == {"A": ("unchanged", 1), "B": ("written", 1), "AC": ("written", 1)}
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "extra"),
+    [("yaml", ("import", "file", "a.yaml"), "yaml"), ("kingfisher_sdk", ("scan", "."), "scan")],
+)
+def test_a_missing_extra_is_said(
+    module: str, command: tuple[str, ...], extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_text("a: 1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)
+    for each in ("holdfast.importing.yaml", "holdfast.scanning.engine"):
+        monkeypatch.delitem(sys.modules, each, raising=False)
+    done = holdfast(*command, environ={"HOME": str(tmp_path)})
+    assert (done.code, f"holdfast[{extra}]" in done.stderr) == (9, True)
 
 
 def test_from_afar_with_grants_of_its_own(database_url: str, tmp_path: Path, certificate: ServerCertificate) -> None:

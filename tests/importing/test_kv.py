@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -123,6 +124,18 @@ async def read(engine: Engine, *, namespace: str | None = None, token: str = "",
         return [item async for item in source.items()]
 
 
+async def read_once(engine: Engine) -> list[Item]:
+    async with open_kv(engine.token, None, engine.ca_file) as session:
+        return [item async for item in KvSource(session, engine.address, "secret", Hurried()).items()]
+
+
+class Hurried(SystemClock):
+    """Waits for nothing."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Go on."""
+
+
 def values(items: list[Item]) -> dict[str, str]:
     return {each.source: each.versions[0].value.reveal() for each in items if not each.left_out}
 
@@ -153,6 +166,36 @@ async def test_a_throttled_answer_is_asked_for_again(certificate: ServerCertific
     async with stand_in(certificate, engine) as server:
         assert values(await read(server)) == {"a.b": "c"}
     assert len(engine.asked) == 4
+
+
+@pytest.mark.parametrize("token", ["a\nX-Vault-Namespace: b", "ä"])
+async def test_a_token_that_cannot_be_sent_is_no_token(token: str, certificate: ServerCertificate) -> None:
+    async with stand_in(certificate) as server:
+        with pytest.raises(InvalidInput, match="token"):
+            await read(server, token=token)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"[]",
+        b"<html>",
+        b'{"data": {}}',
+        b'{"data": {"keys": "abc"}}',
+        b'{"data": ' + 100_000 * b"[" + b"}",
+        b'{"data": {"keys": ["a"], "data": [], "metadata": {}}}',
+        b'{"data": {"keys": ["a"], "data": {"a": "b"}, "metadata": {"custom_metadata": [1]}}}',
+    ],
+)
+async def test_another_server_is_no_engine(answer: bytes, certificate: ServerCertificate) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": answer})
+
+    async with running(app, certificate) as port:
+        with pytest.raises(BackendUnavailable, match="KV version 2"):
+            await read_once(Engine(f"https://127.0.0.1:{port}", certificate.ca_file, TOKEN))
 
 
 async def test_folders_have_a_depth(certificate: ServerCertificate) -> None:

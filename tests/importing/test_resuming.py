@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,10 @@ from holdfast.service.manager import SecretsService
 from tests.cli.runner import holdfast
 from tests.cli.terminal import Terminal
 from tests.cli.test_terminal import environment
-from tests.importing.test_commands import journals
+from tests.importing.test_commands import PROGRAM, journals
 from tests.support.node import service_on
 from tests.support.postgres import fetch
 
-PROGRAM = [sys.executable, "-c", "import sys; from holdfast.cli.main import run; sys.exit(run(sys.argv[1:]))"]
 COUNT = 150
 VERSIONS = 'SELECT array_agg((secret_name, version) ORDER BY secret_name COLLATE "C") FROM secrets_vault'
 

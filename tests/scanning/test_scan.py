@@ -111,6 +111,15 @@ def test_files_that_are_not_looked_into(tmp_path: Path, environ: dict[str, str])
     assert holdfast("scan", str(root / "none"), environ=environ).code == 2
 
 
+def test_a_file_that_cannot_be_judged_is_no_clean_one(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree(tmp_path, a_dot_py='password="x1y2z3w4" ' * 20_000)
+    monkeypatch.setattr("holdfast.scanning.engine.PATIENCE_S", 0.001)
+    done = holdfast("scan", str(root), environ=environ)
+    assert (done.code, done.stdout, "Skipped a.py: it takes too long." in done.stderr) == (1, "", True)
+
+
 def test_a_baseline_holds_places_and_no_trace_of_values(tmp_path: Path, environ: dict[str, str]) -> None:
     root = tree(tmp_path, a_dot_py=f'DB_PASSWORD = "{PASSWORD}"\n')
     file = tmp_path / "baseline.json"

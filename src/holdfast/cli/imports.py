@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holdfast.cli import inputs
+from holdfast.cli.child import inherited
 from holdfast.cli.grammar import Command, Group
 from holdfast.cli.moving import carry_over, check_address, importing
 from holdfast.config import ClientSettings, Settings, SourceSettings
@@ -61,11 +62,15 @@ def file(*, path: Path, form: str | None, fields: str, allow_empty: bool, **give
 @_allow_empty
 @importing
 def environment(*, names: tuple[str, ...], allow_empty: bool, **given: Any) -> None:
-    """Take over variables of this environment, by name or by a glob such as 'APP_*'."""
+    """Take over variables of this environment, by name or by a glob such as 'APP_*'.
+
+    A glob does not cover what Holdfast itself is set up with.
+    """
     from holdfast.importing.environment import read_environment  # noqa: PLC0415 - takes long to import
     from holdfast.importing.items import limited  # noqa: PLC0415
 
-    items = limited(read_environment(os.environ, names, allow_empty=allow_empty))
+    environ = inherited(os.environ, kept=names)
+    items = limited(read_environment(environ, names, allow_empty=allow_empty))
     carry_over(lambda: _each(items), f"environment {' '.join(sorted(names))}", given)
 
 
@@ -109,8 +114,6 @@ def kv(*, address: str, mount: str, path: str, namespace: str | None, fields: st
     url, source = check_address(address), SourceSettings.from_environ()
     if source.token is None:
         raise ConfigurationError(["HOLDFAST_SOURCE_TOKEN is missing: give a token that may read and list there"])
-    if namespace is not None and not (namespace.isascii() and namespace.isprintable()):
-        raise InvalidInput("--namespace must be printable ASCII characters.", field="namespace")
     token = source.token
 
     async def gather() -> "AsyncIterator[Item]":

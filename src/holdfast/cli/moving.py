@@ -75,14 +75,18 @@ def carry_over(gather: "Callable[[], AsyncIterator[Item]]", what: str, given: Ma
     )
     to = ClientSettings.from_environ().address or str(Settings.from_environ().data_dir)
 
+    from holdfast.importing.items import check_count  # noqa: PLC0415 - takes long to import
+
     async def work(service: "SecretsService", caller: "Caller") -> Result:
         items = [item async for item in gather()]
+        check_count(len(items))
         with _journal(f"{what} > {to}", needed=not dry_run) as journal:
             return await _carried(service, caller, items, selection, facts, policy, journal)
 
     result = with_service(work)
     _report(result, dry_run=dry_run)
     if result.outcome is not None and result.outcome.error is not None:
+        output.say(f"It stopped at {result.outcome.stopped_at}. The same command goes on.")
         raise result.outcome.error
     if result.obstacle:
         raise Conflict(f"{result.obstacle}: see the report. --on-conflict, --only and --map help.")

@@ -33,8 +33,9 @@ _COLUMNS: Final = ("ID", "PLACE", "KIND", "SURE", "NAME", "INSTEAD")
 def scan(*, path: Path, baseline: Path | None, accept: bool, ask: bool, take: tuple[str, ...], **given: Any) -> int:
     """Look for hardcoded secrets in a file or folder; values are never shown.
 
-    Exit code 1 when something is found that no baseline accepts. What .gitignore names is left out; binary files and
-    those above 5 MB are listed as skipped. The other options are those of `holdfast import`.
+    Exit code 1 when something is found that no baseline accepts, or a file cannot be read to its end. What .gitignore
+    names is left out; binary files and those above 5 MB are listed as skipped. The other options are those of
+    `holdfast import`.
     """
     if accept and baseline is None:
         raise click.UsageError("--accept needs --baseline FILE.")
@@ -46,7 +47,7 @@ def scan(*, path: Path, baseline: Path | None, accept: bool, ask: bool, take: tu
     wanted = list(_wanted(fresh, take, ask=ask)) if ask or take else []
     if not (ask or take):
         _report(path, fresh, skipped, accepted=len(found) - len(fresh))
-        return exits.UNEXPECTED if fresh else exits.OK
+        return exits.UNEXPECTED if fresh or any(each.failed for each in skipped) else exits.OK
     if wanted:
         _take_over(path, wanted, given)
     return exits.OK

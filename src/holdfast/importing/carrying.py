@@ -28,11 +28,15 @@ class OnConflict(enum.StrEnum):
 
 @dataclass(slots=True)
 class Outcome:
-    """What was written: the version that each name now has. ``error``: why it ended before the end."""
+    """What was written: the version that each name now has.
+
+    ``error``: why it ended before its end, at the secret ``stopped_at``.
+    """
 
     versions: dict[str, int] = field(default_factory=dict)
     replicated: bool = True
     error: HoldfastError | None = None
+    stopped_at: str = ""
 
 
 def obstacle(plan: Plan, policy: OnConflict) -> str:
@@ -76,7 +80,7 @@ class Carrier:
         outcome, total, done = Outcome(), plan.writes, 0
         try:
             for step in plan.steps:
-                generation = step.generation
+                generation, outcome.stopped_at = step.generation, str(step.name)
                 for content in step.pending:
                     result = await self._write(step, content, generation)
                     generation, done = result.version, done + 1

@@ -43,6 +43,7 @@ class KvSource:
     ) -> None:
         self._session, self._address, self._clock, self._fields = session, address.rstrip("/"), clock, fields
         self._mount, self._path = _segments(mount), path.strip("/")
+        self._folders = 0
 
     async def items(self) -> AsyncIterator[Item]:
         """Yield them, folder by folder.
@@ -61,8 +62,12 @@ class KvSource:
     async def _paths(self, folder: str, depth: int) -> AsyncIterator[str]:
         if depth > MAX_DEPTH:
             raise InvalidInput(f"The source has folders within folders, deeper than {MAX_DEPTH}: name one with --path.")
-        listed = await self._asked(f"metadata/{_segments(folder)}?list=true")
-        for key in sorted(map(str, listed.get("keys") or ())):
+        self._folders += 1
+        check_count(self._folders)
+        keys = (await self._asked(f"metadata/{_segments(folder)}?list=true")).get("keys")
+        if not isinstance(keys, list):
+            raise self._other_answer()
+        for key in sorted(map(str, keys)):
             below = f"{folder}/{key}" if folder else key
             if not key.endswith("/"):
                 yield below
@@ -77,9 +82,9 @@ class KvSource:
         except SecretNotFound:
             return [Item(source=path, origin=origin, left_out="its newest version is deleted there")]
         values, metadata = secret.get("data"), secret.get("metadata")
-        if not isinstance(values, Mapping) or not isinstance(metadata, Mapping):
-            raise BackendUnavailable(f"{self._address} did not answer as a KV version 2 engine does")
-        tags = metadata.get("custom_metadata") or {}
+        tags = (metadata.get("custom_metadata") or {}) if isinstance(metadata, Mapping) else None
+        if not isinstance(values, Mapping) or not isinstance(tags, Mapping):
+            raise self._other_answer()
         if self._fields is Fields.JSON:
             return [_whole(path, origin, values, tags)]
         found = items_of({path: values}, self._address, Fields.SPLIT) if values else ()
@@ -102,8 +107,11 @@ class KvSource:
         except InvalidInput:
             answer = {}
         if not isinstance(data := answer.get("data"), Mapping):
-            raise BackendUnavailable(f"{self._address} did not answer as a KV version 2 engine does")
+            raise self._other_answer()
         return data
+
+    def _other_answer(self) -> BackendUnavailable:
+        return BackendUnavailable(f"{self._address} did not answer as a KV version 2 engine does")
 
 
 @asynccontextmanager
@@ -113,8 +121,11 @@ async def open_kv(
     """Open a session that proves itself with a token.
 
     Raises:
-        InvalidInput: the CA file is none.
+        InvalidInput: the CA file is none, or the token or namespace cannot be one.
     """
+    for field, text in (("token", token), ("namespace", namespace or "")):
+        if not (text.isascii() and text.isprintable()):
+            raise InvalidInput(f"The {field} must be printable ASCII characters.", field=field)
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     except (OSError, ssl.SSLError):

@@ -5,9 +5,11 @@ It also lists the files, as git would: those that ``.gitignore`` names are left 
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import as_file, files
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ PATIENCE_S: Final = 30.0
 """For one file."""
 
 _OURS: Final = "holdfast."
+_CONFIDENCE: Final = ("high", "medium", "low")
 _PLAIN: Final = "holdfast.plain-assignment"
 _PLACEHOLDER: Final = re.compile(
     r"(change.?me|example|placeholder|redacted|dummy|your[-_.]|xxxx|\.\.\.|^\W+$|^(.)\2+$|os\.environ|process\.env|getenv)",
@@ -72,14 +75,19 @@ def _scanner() -> Scanner:
 
 
 def _scanned(path: Path, relative: str) -> Iterator[Finding | Skipped]:
-    data = _read(path)
+    try:
+        data = _read(path)
+    except OSError as error:
+        yield Skipped(relative, (error.strerror or "it cannot be read").lower(), failed=True)
+        return
     if isinstance(data, str):
         yield Skipped(relative, data)
         return
     try:
         matches = _scanner().scan_input(ScanInput(path=relative, data=data), timeout=PATIENCE_S)
     except (TimeoutError, RuntimeError) as error:
-        yield Skipped(relative, "it takes too long" if isinstance(error, TimeoutError) else "the scanner gives it up")
+        reason = "it takes too long" if isinstance(error, TimeoutError) else "the scanner gives it up"
+        yield Skipped(relative, reason, failed=True)
         return
     kept = _without_overlaps([each for each in matches if each.visible and _plausible(each, relative)])
     yield from numbered(_finding(each, data, relative) for each in kept)
@@ -87,11 +95,8 @@ def _scanned(path: Path, relative: str) -> Iterator[Finding | Skipped]:
 
 def _read(path: Path) -> bytes | str:
     """What a file holds, or why it is not looked into."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        return (error.strerror or "it cannot be read").lower()
+    with path.open("rb") as stream:
+        data = stream.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         return f"it is larger than {MAX_FILE_BYTES:,} bytes"
     return "it is binary" if b"\0" in data[:8192] else data
@@ -110,17 +115,17 @@ def _plausible(match: Any, path: str) -> bool:
 
 def _without_overlaps(matches: list[Any]) -> list[Any]:
     """Of matches at one place the most telling, in the order of the places."""
-    kept: list[Any] = []
-    for match in sorted(matches, key=_rank):
-        start, end = _span(match)
-        if all(end <= other_start or start >= other_end for other_start, other_end in map(_span, kept)):
-            kept.append(match)
-    return sorted(kept, key=_span)
+    kept: list[tuple[int, int, Any]] = []
+    for start, end, match in sorted(((*_span(each), each) for each in matches), key=_rank):
+        at = bisect_left(kept, start, key=itemgetter(0))
+        if (at == 0 or kept[at - 1][1] <= start) and (at == len(kept) or end <= kept[at][0]):
+            kept.insert(at, (start, end, match))
+    return [match for _, _, match in kept]
 
 
-def _rank(match: Any) -> tuple[bool, int, int]:
-    confidence = ("high", "medium", "low")
-    return match.rule_id.startswith(_OURS), confidence.index(match.confidence), _span(match)[0]
+def _rank(placed: tuple[int, int, Any]) -> tuple[bool, int, int]:
+    start, _, match = placed
+    return match.rule_id.startswith(_OURS), _CONFIDENCE.index(match.confidence), start
 
 
 def _span(match: Any) -> tuple[int, int]:

@@ -46,10 +46,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that was not looked into, and why."""
+    """A file that was not looked into, and why. ``failed``: it should have been, so that nothing is known of it."""
 
     path: str
     reason: str
+    failed: bool = False
 
 
 def numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
