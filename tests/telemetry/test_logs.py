@@ -20,7 +20,7 @@ from holdfast.crypto.credentials import new_client_secret
 from holdfast.domain.secret import SecretValue
 from holdfast.errors import BackendUnavailable
 from holdfast.resilience.correlation import correlated
-from holdfast.telemetry.logs import JsonFormatter, Masked, TextFormatter
+from holdfast.telemetry.logs import JsonFormatter, Masked, SafeHandler, TextFormatter
 from holdfast.telemetry.masking import masked_text
 from tests.support.canaries import Sweep, canary
 from tests.support.node import ALICE, opened, service_on
@@ -149,6 +149,40 @@ def test_a_traceback_says_where_and_no_locals() -> None:
     line = json.loads(stream.getvalue())
     assert "in failed" in line["error"]
     assert line["error"].index("KeyError: *****") < line["error"].index("ValueError: *****")
+
+
+class Broken:
+    """Nobody can show it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(self.value)
+
+    __repr__ = __str__
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+def test_i13_a_line_that_cannot_be_written_is_told_of_without_what_was_in_it(
+    formatter: Callable[[], logging.Formatter], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python's own logging would show message and arguments as they are."""
+    sweep, stream = Sweep(), io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    log = logging.Logger("app")  # noqa: LOG001 - known to nobody else
+    log.addHandler(SafeHandler(Masked(formatter()), stream))
+    value = sweep.mark("value", canary())
+    for text in ("a\ud800b", "é"):
+        log.warning("odd %s", text, extra={"token": value, "it": text})
+    log.warning("broken %s", Broken(value), extra={"it": Broken(value)})
+    log.warning(Broken(value), extra={"it": [Broken(value)]})
+    log.warning("still there")
+    stream.flush()
+    said = stream.buffer.getvalue() + capsys.readouterr().err.encode()
+    sweep.saw("log", said)
+    assert "\n".join(map(str, sweep.hits())) == ""
+    assert b"still there" in said
+    assert said.count(b"\n") == 5, "no line is lost without a word"
 
 
 @given(text=st.text(max_size=60), about=st.text(alphabet=st.characters(codec="ascii"), max_size=10))

@@ -85,6 +85,22 @@ class JsonFormatter(logging.Formatter):
 FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {"text": TextFormatter, "json": JsonFormatter}
 
 
+class SafeHandler(logging.StreamHandler[TextIO]):
+    """Writes through a formatter. Of a line that it cannot write it says so, and not what was to be in it."""
+
+    def __init__(self, formatter: logging.Formatter, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.setFormatter(formatter)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Tell of the line."""
+        kind = sys.exc_info()[0]
+        try:
+            self.stream.write(f"A log line of {record.name} is lost: {kind.__name__ if kind else 'unknown'}\n")
+        except (OSError, ValueError):  # there is nobody to tell
+            return
+
+
 def install_logs(level: str, form: str = "text", *, requests: bool = False, stream: TextIO | None = None) -> None:
     """Log to stderr, everything that this process logs, unless it has handlers already.
 
@@ -93,8 +109,7 @@ def install_logs(level: str, form: str = "text", *, requests: bool = False, stre
         form: ``text`` or ``json``.
         requests: whether to log a line for each of them, whatever the level is.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Masked(FORMATTERS[form]()))
+    handler = SafeHandler(Masked(FORMATTERS[form]()), stream or sys.stderr)
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger(ACCESS_LOG).setLevel(logging.INFO if requests else logging.WARNING)
     if level == "info":

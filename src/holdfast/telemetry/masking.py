@@ -54,6 +54,7 @@ _AROUND: Final = "\\\"' \t\r\n:=,"
 def masked_text(text: str) -> str:
     """Return a text without what looks like a credential in it."""
     text = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+    text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate would be the end of the line
     for shape, instead in _SHAPES:
         text = shape.sub(instead, text)
     return _MEMBER.sub(_masked_member, text)

@@ -20,7 +20,7 @@ FACTS: Final[Mapping[str, str]] = {
     "system": "db.system.name",
     **{
         name: f"holdfast.{name}"
-        for name in ("request_id", "source", "found", "intent", "attempt", "progress", "replicated", "phase", "trigger")
+        for name in ("request_id", "source", "found", "intent", "attempt", "progress", "replicated", "trigger")
     },
 }
 """What may be said of a span, and the name of the attribute that it becomes. Nothing else is sent."""
