@@ -90,7 +90,7 @@ async def test_a_node_without_the_active_key_is_not_ready_and_cannot_start(datab
 
 async def test_keys_are_named_by_their_ids_and_must_be_at_hand(database_url: str, tmp_path: Path) -> None:
     async with node(database_url, tmp_path) as one:
-        with pytest.raises(KeyUnavailable, match="ffffffffffffffff"):
+        with pytest.raises(Conflict, match="ffffffffffffffff is not active yet, for this very node"):
             await one.keys.activate("f" * 16)
         with pytest.raises(InvalidInput, match="never the key itself") as refusal:
             await one.keys.activate(NEW)

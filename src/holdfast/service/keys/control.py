@@ -8,7 +8,7 @@ from typing import Final
 from holdfast.domain.keys import SEAL_ALARM, SEAL_LIMIT, SIGNED_FOR, KeyReport, KeyState, KeyStatus, RewrapReport
 from holdfast.domain.policy import Permission
 from holdfast.domain.validation import valid_key_id
-from holdfast.errors import Conflict
+from holdfast.errors import Conflict, KeyUnavailable
 from holdfast.ports import Clock, KeyStore, NodeRing, Ring
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.callers import Context, authenticated
@@ -62,13 +62,12 @@ class Keys:
         """Let a key seal from now on, on every node within a second; the one before only opens what it sealed.
 
         Raises:
-            Conflict: a node that runs does not hold it, or it is retired.
-            KeyUnavailable: this node does not hold it.
+            Conflict: this node or another one that runs does not hold it, or it is retired.
         """
         caller, wanted = authenticated(context), valid_key_id(key_id)
         async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.activate") as authorized:
             record = self._guard.success(authorized, detail=f"key={wanted}")
-            lacking = await self._store.activate(wanted, self._known_answer(wanted), record)
+            lacking = await self._store.activate(wanted, self._answer(wanted), record)
             if lacking:
                 raise Conflict(
                     f"The key {wanted} is not active yet, for these nodes do not hold it: {', '.join(lacking)}. "
@@ -111,6 +110,15 @@ class Keys:
                     "the active key, and names those it cannot."
                 )
             return await self._report()
+
+    def _answer(self, key_id: str) -> bytes:
+        try:
+            return self._known_answer(key_id)
+        except KeyUnavailable:
+            raise Conflict(
+                f"The key {key_id} is not active yet, for this very node does not hold it (it holds "
+                f"{', '.join(self.ring.ids)}). Give it to each node, restart them one by one, and activate it then."
+            ) from None
 
     async def _drains(self, key_id: str) -> bool:
         keys = await self._store.keys()

@@ -118,8 +118,11 @@ class PostgresKeys:
         """See the port."""
         async with self._database.transaction() as connection:
             await connection.execute(self._sql["lock"])
-            if await connection.fetchval(self._sql["state"], key_id) != KeyState.DRAINING:
-                raise Conflict(f"The key {key_id} does not drain, so there is nothing to retire.")
+            state = await connection.fetchval(self._sql["state"], key_id)
+            if state == KeyState.ACTIVE:
+                raise Conflict(f"The key {key_id} seals. Activate another one first: `holdfast keys activate`.")
+            if state is None:
+                raise Conflict(f"Nothing was ever sealed under the key {key_id}, or it is retired already.")
             await connection.execute(self._sql["wait_for_sealers"], key_id, timeout=COUNT_TIMEOUT_S)
             # A statement of its own: it sees what those who were waited for have stored.
             remaining = (await _sealed_under(connection, [key_id])).get(key_id, {})

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from holdfast.errors import Conflict, KeyUnavailable
+from holdfast.errors import Conflict
 from holdfast.v1_wire.keys import KeysDocument, RewrapDocument, WhichKey
 from holdfast.web.v1.operation import Answer, Call, Operation
 
@@ -53,7 +53,7 @@ OPERATIONS: Final = (
         handle=activate,
         body=WhichKey,
         answer=KeysDocument,
-        errors=(Conflict, KeyUnavailable),
+        errors=(Conflict,),
     ),
     Operation(
         id="rewrapKeys",
