@@ -43,11 +43,11 @@ def promtool(*arguments: str | Path, given: bytes = b"") -> subprocess.Completed
 
 @contextmanager
 def running_prometheus(folder: Path, target: str, ca_file: Path, token: str) -> Iterator[Prometheus]:
-    """One that scrapes ``target`` every second, and knows our alert rules."""
+    """One that scrapes ``target`` every two seconds, and knows our alert rules."""
     port, configuration = free_port(), folder / "prometheus.yml"
     (folder / "token").write_text(token)
     configuration.write_text(
-        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+        "global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 2s}\n"
         f"rule_files: [{ALERTS}]\n"
         "scrape_configs:\n"
         "  - job_name: holdfast\n"
