@@ -213,6 +213,16 @@ async def test_the_end_of_an_identity_ends_its_emergencies(inside: Inside, datab
     assert await decides(service) is None
 
 
+async def test_what_a_stolen_admin_token_agreed_to_counts_no_more_once_it_is_taken_back(inside: Inside) -> None:
+    service, admin = inside.service, AccessContext(user_id="admin")
+    await service.identities.bootstrap()
+    request = await asked(service)
+    await service.break_glass.approve(request.id, context=admin)
+    await service.identities.reset_admin()
+    assert (await service.break_glass.approve(request.id, context=ANN)).state is RequestState.REQUESTED
+    assert (await service.break_glass.approve(request.id, context=admin)).state is RequestState.APPROVED
+
+
 async def test_i15_emergency_access_cannot_be_passed_on(inside: Inside) -> None:
     """Whoever may grant, and has `get` by break-glass only, hands out no `get`: neither by rules nor by tokens."""
     service = inside.service
