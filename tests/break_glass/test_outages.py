@@ -1,19 +1,32 @@
 """What waits for whom: PostgreSQL away, rules changed at the same moment, nodes that hold the row."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from holdfast.bootstrap import create_secrets_service
 from holdfast.domain.break_glass import RequestState
 from holdfast.errors import AccessDenied, BackendUnavailable, Conflict, LeaseExpired
+from holdfast.service.manager import SecretsService
 from tests.break_glass.support import ANN, BEN, ERIN, SECRET, VALUE, asked, granted, prepare
 from tests.service.test_database_outage import away
-from tests.support.node import Inside, opened, within
+from tests.support.node import opened, settings_for, within
 
 HOLD = "UPDATE access_epoch SET epoch = epoch + 1"
+
+
+@pytest.fixture
+async def patient(database_url: str, tmp_path: Path) -> AsyncIterator[SecretsService]:
+    """A node that waits for locks for as long as a slow machine takes."""
+    async with asyncpg.create_pool(database_url, command_timeout=60) as pool:
+        settings = settings_for(database_url, tmp_path)
+        async with create_secrets_service(settings, pool=pool, background=False) as service:
+            await prepare(service)
+            yield service
 
 
 async def test_without_postgresql_nobody_asks_and_what_was_granted_holds_for_the_lease(
@@ -45,9 +58,9 @@ async def test_without_postgresql_nobody_asks_and_what_was_granted_holds_for_the
             await within(30, ended)
 
 
-async def test_a_role_lost_while_the_last_vote_waits_does_not_count(inside: Inside, database_url: str) -> None:
+async def test_a_role_lost_while_the_last_vote_waits_does_not_count(patient: SecretsService, database_url: str) -> None:
     """The vote holds the rules still before it reads them: what whoever held them changed is seen."""
-    service = inside.service
+    service = patient
     request = await asked(service)
     await service.break_glass.approve(request.id, context=ANN)
     connection = await asyncpg.connect(database_url)
@@ -64,9 +77,9 @@ async def test_a_role_lost_while_the_last_vote_waits_does_not_count(inside: Insi
         await connection.close()
 
 
-async def test_i15_a_purge_and_a_last_vote_at_once_leave_no_grant(inside: Inside, database_url: str) -> None:
+async def test_i15_a_purge_and_a_last_vote_at_once_leave_no_grant(patient: SecretsService, database_url: str) -> None:
     """Whichever comes first: the purge sees what the vote granted, and the vote that the secret is gone."""
-    service = inside.service
+    service = patient
     await service.delete_secret(SECRET)
     connection = await asyncpg.connect(database_url)
     try:
