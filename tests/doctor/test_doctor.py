@@ -25,6 +25,7 @@ from holdfast.service.doctor.examination import Check, examine
 from tests.cli.runner import Outcome, holdfast
 from tests.support.cable import Cable, cable_to
 from tests.support.folders import mode
+from tests.support.issuer import local_issuer
 from tests.support.node import service_on
 from tests.support.postgres import execute, fetch
 from tests.support.redis import running_redis
@@ -329,6 +330,24 @@ async def port() -> int:
     server.close()
     await server.wait_closed()
     return number
+
+
+async def test_an_issuer_that_gives_no_keys(environ: dict[str, str], tmp_path: Path, data_folder: Path) -> None:
+    data_folder.mkdir()
+    async with local_issuer(data_folder) as issuer:
+        file = tmp_path / "issuers.toml"
+        ours = {"name": "work", "issuer": issuer.url, "ca_file": str(issuer.ca_file)}
+        lines = [f'{key} = "{value}"' for key, value in ours.items()]
+        file.write_text("\n".join(["[[issuer]]", 'audiences = ["holdfast"]', *lines]))
+        trusting = {**environ, "HOLDFAST_OIDC_ISSUERS": str(file)}
+        assert (await examined(trusting)).of("issuers", "ok") == ["The issuer work answers."]
+        issuer.down = True
+        (found,) = (await examined(trusting)).of("issuers", "warning")
+        assert found.startswith("The issuer work gives no keys: ")
+        file.write_text("[[issuer]]\n")
+        told = await examined(trusting)
+        assert told.of("issuers", "skipped") == ["Not looked at: HOLDFAST_OIDC_ISSUERS is at fault, see settings."]
+        assert told.failures
 
 
 # --- Key Vault

@@ -1,13 +1,16 @@
 """What Key Vault and Redis tell."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from holdfast.auth.fetching import fetch_json
 from holdfast.bootstrap.doctor.local import facts
 from holdfast.cache.inspection import look_at as look_at_redis
 from holdfast.config import Draft, Settings
+from holdfast.config.issuers import IssuerSettings, load_issuers
 from holdfast.crypto.validity import validity_of_der
 from holdfast.domain.diagnosis import Finding, ok
 from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
@@ -18,7 +21,7 @@ from holdfast.service.doctor.clocks import skew_finding
 from holdfast.service.doctor.examination import Check
 from holdfast.service.doctor.local import not_looked_at
 from holdfast.service.doctor.permissions import SETTLE_S, Trial
-from holdfast.service.doctor.reach import reach_findings
+from holdfast.service.doctor.reach import issuer_finding, reach_findings
 from holdfast.service.doctor.redis import redis_findings, unreachable
 from holdfast.stores.keyvault import open_key_vault
 
@@ -42,9 +45,17 @@ class Surroundings:
         """All of them."""
         patience_s = READ_S + (4 * SETTLE_S if self._write else 0.0)
         return [
+            Check(name="issuers", look=self._issuers),
             Check(name="redis", look=self._redis),
             Check(name="keyvault", look=self._vault, patience_s=patience_s),
         ]
+
+    async def _issuers(self) -> Sequence[Finding]:
+        try:
+            issuers = load_issuers(self._settings.oidc_issuers) if self._settings.oidc_issuers is not None else ()
+        except ConfigurationError:
+            return not_looked_at("issuers", ["HOLDFAST_OIDC_ISSUERS"])
+        return await asyncio.gather(*map(_issuer, issuers))
 
     async def _redis(self) -> Sequence[Finding]:
         url = self._settings.redis_url
@@ -86,6 +97,16 @@ class Surroundings:
         if self._write:
             await trial.write()
         return [*found, *trial.findings]
+
+
+async def _issuer(issuer: IssuerSettings) -> Finding:
+    address = issuer.jwks_uri or f"{issuer.issuer.rstrip('/')}/.well-known/openid-configuration"
+    fault = ""
+    try:
+        await fetch_json(address, issuer.ca_file, issuer.bearer_token_file)
+    except BackendUnavailable as error:
+        fault = str(error)
+    return issuer_finding(issuer.name, address, fault)
 
 
 def open_vault(settings: Settings) -> Vault:

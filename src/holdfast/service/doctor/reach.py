@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from holdfast.domain.diagnosis import Finding, failure, ok
+from holdfast.domain.diagnosis import Finding, failure, ok, warning
 from holdfast.ports.inspection import ReachFacts
 
 _FIXES: Final = {
@@ -27,3 +27,15 @@ def reach_findings(check: str, whose: str, reach: ReachFacts) -> list[Finding]:
             fix=_FIXES[reach.kind],
         )
     ]
+
+
+def issuer_finding(name: str, address: str, fault: str) -> Finding:
+    """Judge an issuer whose tokens are taken. ``fault``: why its document was not to be had, empty if it was."""
+    if not fault:
+        return ok("issuers", f"The issuer {name} answers.")
+    return warning(
+        "issuers",
+        f"The issuer {name} gives no keys: {fault}.",
+        why="Its tokens are taken by the keys that are kept for a day at most; after that they are answered with 503.",
+        fix=f"See whether {address} can be reached from here, and give its CA with ca_file in HOLDFAST_OIDC_ISSUERS.",
+    )
