@@ -69,7 +69,16 @@ BODIES: dict[str, Any] = {
     "testNotices": {},
     "activateKey": {"key_id": "0123456789abcdef"},
     "retireKey": {"key_id": "0123456789abcdef"},
+    "requestEmergency": {"name": "route", "reason": "the route is on fire"},
+    "redeemEmergency": {"codes": ["AAAAA-AAAAA-AAAAA-AAAAA-AAAAA", "BBBBB-BBBBB-BBBBB-BBBBB-BBBBB"]},
+    "createRecoveryCodes": {"name": "route"},
+    "acknowledgeAuditGap": {"gap": "7b7b5b7e-0000-4000-8000-000000000000/1/1-2"},
 }
+UNSEEN = {
+    *("getEmergency", "approveEmergency", "denyEmergency", "withdrawEmergency", "revokeEmergency", "redeemEmergency"),
+}
+"""Whether there is such a request for emergency access is not a stranger's to know."""
+
 OF_ONE_S_OWN = {"confirmTotp", "verifyTotp"}
 """What everybody may do to their own; a stranger has nothing that it could work on, and proves nothing by it."""
 
@@ -78,6 +87,7 @@ PARAMETERS = {
     "version": "1",
     "client_id": "route-client",
     "identity": "route-user",
+    "number": "4711",
     "token_id": "7b7b5b7e-0000-4000-8000-000000000000",
 }
 QUERIES = {
@@ -156,12 +166,22 @@ async def test_i1_and_i7_no_route_does_anything_for_an_identity_without_grants(
             assert answer.json == {"warmed": 0}
         elif each.id == "batchGetSecrets":
             assert [item["problem"]["code"] for item in answer.json["items"]] == ["access_denied"]
+        elif each.id == "requestEmergency":
+            assert (answer.status, answer.json["state"]) == (201, "requested"), "anybody may ask, and nobody is let in"
+        elif each.id == "listEmergencies":
+            assert {item["requester"] for item in _items(answer)} == {"route-stranger"}
         else:
-            assert answer.status == (401 if each.id in OF_ONE_S_OWN else 403), each
-        refusal = "unauthenticated" if each.id in OF_ONE_S_OWN else "access_denied"
-        await _on_record(installation, answer, None if each.lists else refusal)
+            assert answer.status == _refused(each)[0], each
+        allowed = each.lists or each.id in {"requestEmergency", "listEmergencies"}
+        await _on_record(installation, answer, None if allowed else _refused(each)[1])
     assert (await vault.request("GET", "/v1/secrets/route")).json["version"] == 1
     assert not await installation.service.check_access("route", "route-user", Permission.GET)
+
+
+def _refused(request: Request) -> tuple[int, str]:
+    if request.id in OF_ONE_S_OWN:
+        return 401, "unauthenticated"
+    return (404, "request_not_found") if request.id in UNSEEN else (403, "access_denied")
 
 
 def _items(answer: Response) -> list[Any]:

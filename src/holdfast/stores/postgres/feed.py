@@ -26,6 +26,9 @@ HEARTBEAT_S: Final = 0.5
 LIVE_WITHIN_S: Final = 1.0
 """Without one for this long, a commit may have been missed: caches are then checked against the database."""
 
+FIRST_CONTACT_S: Final = 10.0
+"""How long a start waits for the first: before it this node knows no grants, and answers nobody."""
+
 SILENT_AFTER_S: Final = 2.0
 """Without one for this long, and with a question unanswered, PostgreSQL is taken for silent and not waited for."""
 
@@ -68,7 +71,7 @@ class PostgresFeed:
         started = asyncio.Event()
         self._task = asyncio.create_task(self._run(listener, started), name="feed")
         with suppress(TimeoutError):
-            async with asyncio.timeout(LIVE_WITHIN_S):
+            async with asyncio.timeout(FIRST_CONTACT_S):
                 await started.wait()
 
     async def stop(self) -> None:
