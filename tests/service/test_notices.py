@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -252,6 +252,35 @@ async def test_old_notices_are_forgotten_once_they_were_sent(outbox: Outbox) -> 
     assert await outbox.store.forget(timedelta(days=1)) == 0
     assert await outbox.store.forget(timedelta()) == 1
     assert [each.event for each in await outbox.store.notices()] == [happened(2)]
+
+
+class Broken:
+    """An outbox that fails for no reason that anybody foresaw, the first two times."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def may_look(self, _: timedelta) -> bool:
+        return bool(await self.claim())
+
+    async def claim(self, *_: object, **__: object) -> list[Notice]:
+        self.asked += 1
+        if self.asked < 3:
+            raise RuntimeError("nobody foresaw this")
+        return []
+
+
+async def test_a_round_that_fails_for_a_reason_nobody_foresaw_is_not_the_last(inside: Inside, outbox: Outbox) -> None:
+    sending, looking, clock = Broken(), Broken(), VirtualClock(auto=True)
+    lane = Lane(cast("Any", sending), clock, channels={CHAT: outbox.receiver})
+    watching = Watch(cast("Any", looking), outbox.announcer(), clock, inside.parts.watched())
+    running = [asyncio.create_task(work.run()) for work in (lane, watching)]
+    async with asyncio.timeout(30):
+        while min(sending.asked, looking.asked) < 3:
+            await asyncio.sleep(0.01)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 # --- crashes ---
