@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from holdfast.errors import HoldfastError
+from holdfast.outbound.posting import post
 from holdfast.ports import UNTRACED, Side, carried, traced
 from holdfast.telemetry.tracing import TracingOptions, open_tracing
 from holdfast.telemetry.tracing.sending import BATCH, QUEUE, Sender
@@ -317,6 +318,18 @@ async def test_samplers_go_by_their_standard_names(
     assert int(told[3], 16) % 2 == kept
     await asyncio.to_thread(opened.close)
     assert [span.name for span in collector.spans] == (["child", "root"] if kept else [])
+
+
+async def test_others_whom_we_call_can_go_on_with_a_trace(collector: Collector) -> None:
+    """Webhooks of rotations and notices: all that goes out through ``outbound``."""
+    opened = open_tracing(TracingOptions(release="1", endpoint=collector.url), lambda _reason: None)
+    assert opened is not None
+    with opened.tracing.span("rotation", Side.INSIDE, {}):
+        told = carried()["traceparent"]
+        assert await post(f"{collector.url}/v1/traces", b"", {}, {collector.url}) == 200
+    assert await post(f"{collector.url}/v1/traces", b"", {}, {collector.url}) == 200
+    assert [headers.get("traceparent") for headers in collector.headers] == [told, None]
+    await asyncio.to_thread(opened.close)
 
 
 def test_a_part_of_the_traces_that_begin_here_is_kept_and_each_as_a_whole() -> None:
