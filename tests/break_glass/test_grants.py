@@ -78,7 +78,7 @@ async def test_i15_a_grant_ends_also_where_its_node_is_gone(database_url: str, t
     """No timer in a process ends it: the node that granted it stops, and another starts after its time."""
     async with opened(database_url, tmp_path / "1") as inside:
         await prepare(inside.service)
-        short = with_policies(inside, EmergencyPolicies(default=EmergencyPolicy(max_duration=timedelta(seconds=2))))
+        short = with_policies(inside, EmergencyPolicies(default=EmergencyPolicy(max_duration=timedelta(seconds=10))))
         request = await short.request(SECRET, reason="A real emergency", context=ERIN)
         for who in (ANN, BEN):
             await short.approve(request.id, context=who)
@@ -93,7 +93,7 @@ async def test_i15_a_grant_ends_also_where_its_node_is_gone(database_url: str, t
                 return True
             return False
 
-        await within(10, refused)
+        await within(60, refused)
         assert (await other.break_glass.get(request.id, context=ERIN)).state is RequestState.ENDED
     async with service_on(database_url, tmp_path / "3") as restarted:
         with pytest.raises(AccessDenied):
@@ -154,7 +154,7 @@ async def test_i6_a_grant_revoked_in_the_window_ends_here_at_once_and_elsewhere_
                 return False
             return True
 
-        await within(5, reads)
+        await within(30, reads)
         revoked = await one.break_glass.revoke(request.id, context=CAT)
         assert (revoked.state, revoked.ended_by) == (RequestState.REVOKED, "cat")
         with pytest.raises(AccessDenied):
@@ -163,7 +163,7 @@ async def test_i6_a_grant_revoked_in_the_window_ends_here_at_once_and_elsewhere_
         async def refused() -> bool:
             return not await reads()
 
-        await within(5, refused)
+        await within(30, refused)
         with pytest.raises(Conflict):
             await one.break_glass.revoke(request.id, context=CAT)
 
