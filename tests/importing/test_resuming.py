@@ -24,7 +24,7 @@ from tests.importing.test_commands import PROGRAM, journals
 from tests.support.node import service_on
 from tests.support.postgres import fetch
 
-COUNT = 150
+COUNT = 100
 VERSIONS = 'SELECT array_agg((secret_name, version) ORDER BY secret_name COLLATE "C") FROM secrets_vault'
 
 
@@ -76,7 +76,7 @@ async def test_killed_at_any_moment_it_goes_on(database_url: str, tmp_path: Path
     environ = environment(database_url, tmp_path)
     (tmp_path / ".env").write_text("".join(f"KEY_{number}=value-{number}\n" for number in range(COUNT)))
     args = ["import", "file", str(tmp_path / ".env")]
-    for seen in (0, 30, 80):
+    for seen in (0, 40):
         process = subprocess.Popen([*PROGRAM, *args], env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
         while int(str(await fetch(database_url, "SELECT count(*) FROM secrets_vault"))) <= seen:
             assert process.poll() is None, "it ended before it could be killed"
@@ -176,7 +176,7 @@ def test_a_torn_journal_is_begun_anew_and_nobody_else_reads_it(tmp_path: Path) -
 
 def test_ctrl_c_stops_it_and_says_so(database_url: str, tmp_path: Path) -> None:
     environ = environment(database_url, tmp_path)
-    (tmp_path / ".env").write_text("".join(f"KEY_{number}=value-{number}\n" for number in range(2 * COUNT)))
+    (tmp_path / ".env").write_text("".join(f"KEY_{number}=value-{number}\n" for number in range(3 * COUNT)))
     with Terminal("import", "file", str(tmp_path / ".env"), environ=environ) as terminal:
         terminal.wait_for("Writing")
         terminal.interrupt()
