@@ -33,6 +33,18 @@ async def test_i13_who_is_to_be_told_of_an_expiry_is_and_no_value_leaves(world: 
     assert CANARY not in str(await rows(world.dsn, "SELECT * FROM notices"))
 
 
+async def test_chats_and_the_mailbox_of_operators_get_their_own_form_of_it(world: World) -> None:
+    origin = world.receiver.origin
+    channels = (("chat", f"slack:{origin}/s"), ("team", f"teams:{origin}/t"), ("desk", "mailto:desk@example.com"))
+    async with world.node(notice_channels=channels) as inside:
+        await inside.parts.notices.notifier.announce(happened(1))
+        assert (await deliver(inside), await deliver(inside)) == (3, 0)
+    assert [(to, message["Subject"]) for to, message in world.box.taken] == [("desk@example.com", "[Holdfast] Event 1")]
+    slack, teams = sorted(world.receiver.documents, key=lambda each: "attachments" in each)
+    assert slack["text"] == "[Holdfast] Event 1"
+    assert teams["attachments"][0]["content"]["fallbackText"] == "[Holdfast] Event 1"
+
+
 async def test_what_a_receiver_that_is_down_misses_it_gets_once_when_it_is_back(world: World) -> None:
     async with world.node() as inside:
         world.receiver.status = 503
