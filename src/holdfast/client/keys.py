@@ -2,7 +2,7 @@
 
 from holdfast.client.connection import Connection
 from holdfast.domain.keys import KeyReport, RewrapReport
-from holdfast.v1_wire.keys import KeysDocument, RewrapDocument, WhichKey
+from holdfast.v1_wire.keys import EncryptionKeysDocument, RewrapDocument, WhichKey
 
 
 class RemoteKeys:
@@ -13,12 +13,14 @@ class RemoteKeys:
 
     async def status(self, *, context: object = None) -> KeyReport:
         """Return every key: where it stands, which nodes lack it, what is sealed under it."""
-        return (await self._connection.call("GET", "/v1/keys", KeysDocument)).to(KeyReport)
+        return (await self._connection.call("GET", "/v1/keys", EncryptionKeysDocument)).to(KeyReport)
 
     async def activate(self, key_id: str, *, context: object = None) -> KeyReport:
         """Let a key seal from now on, on every node."""
         body = WhichKey(key_id=key_id)
-        return (await self._connection.call("POST", "/v1/keys:activate", KeysDocument, body=body)).to(KeyReport)
+        return (await self._connection.call("POST", "/v1/keys:activate", EncryptionKeysDocument, body=body)).to(
+            KeyReport
+        )
 
     async def rewrap(self, *, context: object = None) -> RewrapReport:
         """Put rows under the active key, for some seconds at most."""
@@ -27,4 +29,4 @@ class RemoteKeys:
     async def retire(self, key_id: str, *, context: object = None) -> KeyReport:
         """Forget a key that nothing is sealed under any more."""
         body = WhichKey(key_id=key_id)
-        return (await self._connection.call("POST", "/v1/keys:retire", KeysDocument, body=body)).to(KeyReport)
+        return (await self._connection.call("POST", "/v1/keys:retire", EncryptionKeysDocument, body=body)).to(KeyReport)

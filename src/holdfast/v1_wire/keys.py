@@ -28,7 +28,7 @@ class KeyStatusDocument(Document):
     rows: dict[str, int]
 
 
-class KeysDocument(Document):
+class EncryptionKeysDocument(Document):
     """All keys, the active one first, and what to do about them. ``nodes``: how many run."""
 
     keys: list[KeyStatusDocument]

@@ -3,19 +3,19 @@
 from typing import Final
 
 from holdfast.errors import Conflict
-from holdfast.v1_wire.keys import KeysDocument, RewrapDocument, WhichKey
+from holdfast.v1_wire.keys import EncryptionKeysDocument, RewrapDocument, WhichKey
 from holdfast.web.v1.operation import Answer, Call, Operation
 
 
 async def status(call: Call) -> Answer:
     """Every key."""
-    return Answer(KeysDocument.of(await call.service.keys.status(context=call.caller)))
+    return Answer(EncryptionKeysDocument.of(await call.service.keys.status(context=call.caller)))
 
 
 async def activate(call: Call) -> Answer:
     """Every key, after another one has begun to seal."""
     body: WhichKey = call.body
-    return Answer(KeysDocument.of(await call.service.keys.activate(body.key_id, context=call.caller)))
+    return Answer(EncryptionKeysDocument.of(await call.service.keys.activate(body.key_id, context=call.caller)))
 
 
 async def rewrap(call: Call) -> Answer:
@@ -26,7 +26,7 @@ async def rewrap(call: Call) -> Answer:
 async def retire(call: Call) -> Answer:
     """Every key, without one that nothing needs any more."""
     body: WhichKey = call.body
-    return Answer(KeysDocument.of(await call.service.keys.retire(body.key_id, context=call.caller)))
+    return Answer(EncryptionKeysDocument.of(await call.service.keys.retire(body.key_id, context=call.caller)))
 
 
 _TAG: Final = "Installation"
@@ -41,7 +41,7 @@ OPERATIONS: Final = (
         needs=_NEEDS,
         tag=_TAG,
         handle=status,
-        answer=KeysDocument,
+        answer=EncryptionKeysDocument,
     ),
     Operation(
         id="activateKey",
@@ -52,7 +52,7 @@ OPERATIONS: Final = (
         tag=_TAG,
         handle=activate,
         body=WhichKey,
-        answer=KeysDocument,
+        answer=EncryptionKeysDocument,
         errors=(Conflict,),
     ),
     Operation(
@@ -74,7 +74,7 @@ OPERATIONS: Final = (
         tag=_TAG,
         handle=retire,
         body=WhichKey,
-        answer=KeysDocument,
+        answer=EncryptionKeysDocument,
         errors=(Conflict,),
     ),
 )
