@@ -29,4 +29,5 @@ class RemoteKeys:
     async def retire(self, key_id: str, *, context: object = None) -> KeyReport:
         """Forget a key that nothing is sealed under any more."""
         body = WhichKey(key_id=key_id)
-        return (await self._connection.call("POST", "/v1/keys:retire", EncryptionKeysDocument, body=body)).to(KeyReport)
+        found = await self._connection.call("POST", "/v1/keys:retire", EncryptionKeysDocument, body=body)
+        return found.to(KeyReport)
