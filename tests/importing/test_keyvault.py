@@ -5,10 +5,13 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from holdfast.crypto.certificates import ensure_server_certificate
+from holdfast.domain.intent import MARKER_TAG, Marker
+from holdfast.domain.secret import Attributes
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_terminal import environment
@@ -17,6 +20,7 @@ from tests.support.folders import short_folder
 from tests.support.installation import Installation, installed
 from tests.support.node import settings_for
 from tests.support.postgres import fresh_database
+from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
 
 EXPIRY = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -97,3 +101,34 @@ async def test_a_vault_that_refuses_us_is_not_asked_twice(
     given = {**environment(database_url, tmp_path), **source, "HOLDFAST_SOURCE_CLIENT_SECRET": "wrong"}
     refused = await run("import", "keyvault", other.url, environ=given)
     assert (refused.code, "does not accept our credential" in refused.stderr) == (7, True)
+
+
+async def test_a_vault_behind_another_holdfast_and_our_own(database_url: str, tmp_path: Path) -> None:
+    environ = environment(database_url, tmp_path)
+    async with ScriptedVault() as vault:
+        marked = {MARKER_TAG: str(Marker(1, uuid4())), "team": "pay"}
+        vault.model.set("db", "p", Attributes(tags=marked))
+        vault.fail("get", times=2, status=429, code="Throttled")
+        source = {
+            "HOLDFAST_SOURCE_TENANT_ID": TENANT,
+            "HOLDFAST_SOURCE_CLIENT_ID": CLIENT_ID,
+            "HOLDFAST_SOURCE_CLIENT_SECRET": CLIENT_SECRET,
+            "HOLDFAST_SOURCE_AUTHORITY_HOST": vault.url,
+            "HOLDFAST_SOURCE_CA": str(vault.ca_file),
+        }
+        done = await run("import", "keyvault", vault.url, "--json", environ={**environ, **source})
+        assert (done.code, states(done)) == (0, {"db": ("written", 1)})
+        (found,) = json.loads((await run("list", "--json", environ=environ)).stdout)
+        assert found["tags"] == {"team": "pay"}
+        ours = await run("import", "keyvault", vault.url, environ={**environ, **source, **vault.environ()})
+        assert (ours.code, "holdfast sync" in ours.stderr) == (2, True)
+
+
+async def test_what_our_vault_does_not_take_now_it_gets_later(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=1\nB=2\n")
+    async with ScriptedVault() as vault:
+        environ = {**environment(database_url, tmp_path), **vault.environ()}
+        vault.fail("set", times=20, status=503)
+        done = await run("import", "file", str(tmp_path / ".env"), environ=environ)
+        assert (done.code, "Key Vault gets them later" in done.stderr) == (0, True)
+        assert (await run("get", "a", environ=environ)).stdout == "1"
