@@ -25,7 +25,7 @@ _BLOCK: Final = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL
 MOST_USED: Final = (
     *("AZURE_KEYVAULT_NAME", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
     *("DATABASE_URL", "FALLBACK_ENCRYPTION_KEY", "REDIS_URL", "SECRET_CACHE_TTL"),
-    *("HOLDFAST_DATA_DIR", "HOLDFAST_HOST", "HOLDFAST_PORT"),
+    "HOLDFAST_DATA_DIR",
 )
 
 
