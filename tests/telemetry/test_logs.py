@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.crypto.api_tokens import new_api_token
@@ -42,6 +43,11 @@ class Request:
 class Document(msgspec.Struct):
     name: str
     value: str
+
+
+class Login(NamedTuple):
+    user: str
+    password: str
 
 
 @contextmanager
@@ -100,7 +106,33 @@ def shown_by(value: str) -> list[Callable[[logging.Logger], object]]:
         lambda log: log.error("failed", exc_info=failed(value)),
         lambda log: log.info("%d of %s", "too few arguments", extra={"token": value}),
         lambda log: log.info("-----BEGIN PRIVATE KEY-----\n%s\n-----END PRIVATE KEY-----", value),
+        lambda log: log.info("-----BEGIN PGP PRIVATE KEY BLOCK-----\n%s\n-----END", value),
+        lambda log: log.info("%s or %s", Login("bob", value), [urlsplit(f"postgresql://u:{value}@host/db")]),
+        lambda log: log.info("environment %s", environment(value)),
+        lambda log: log.info("environment %s", " ".join(f"{name}={text}" for name, text in environment(value).items())),
+        lambda log: log.info("form %s", f"grant_type=x&client_assertion={value}&new_value={value}&plaintext={value}"),
+        lambda log: log.info("%s", {"new_value": value, "stored_value": value, "totp": value, "data_key": value}),
+        lambda log: log.info("at https://store.example/a?sv=1&sig=%s", value),
+        lambda log: log.info("cannot log in (password: %s), with password = %s", value, value),
+        lambda log: log.info("sent X-Vault-Token: %s, and got:\n- password: %s", value, value),
+        lambda log: log.info("ALTER USER a PASSWORD '%s'; alter user b identified by '%s'", value, value),
+        lambda log: log.info(
+            "connect to redis://u:a/%s@host/0 and amqps://u:a'%s@host and https://%s@host", *[value] * 3
+        ),
+        lambda log: log.info("told https://hooks.slack.com/services/T0/B0/%s and x#whsec_%s", value, value),
     ]
+
+
+def environment(value: str) -> dict[str, str]:
+    """Settings that hold something."""
+    return {
+        "HOLDFAST_DECRYPTION_KEYS": f"{value},{value}",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={value};IngestionEndpoint=https://x/",
+        "HOLDFAST_METRICS_TOKEN": value,
+        "HOLDFAST_SMTP_URL": f"smtps://ops:{value}@mail.example",
+        "HOLDFAST_NOTICE_CHANNELS": f"chat=slack:https://hooks.slack.com/services/T0/B0/{value}",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-team={value}",
+    }
 
 
 @pytest.mark.parametrize("formatter", FORMATTERS)
@@ -127,10 +159,15 @@ def test_what_is_no_secret_stays() -> None:
     harmless = (
         "The mirror answers for Key Vault: The vault did not answer within 750 ms",
         "Intent parked: set of db-password: conflict: the name is taken",
+        "Intent parked: set of db.password = 3",
         "secret_name=db-password token_id=7 request=eyes-only",
         "Permission denied: 'app-1' may not get 'db-password'. Ask for a grant of 'get' on it.",
         "{'secret_name': 'db-password', 'version': 3}",
         "postgresql://user@host:5432/db",
+        "https://vault.example:8200/v1/secrets?mail=ops@example.com",
+        "https://vault.example:443 refuses ops@example.com",
+        "{'idempotency_key': 'abc', 'key_id': 'e0e50f8da3f2eb73', 'values': 3}",
+        "The token of alice is revoked: she asked for it. password rotation = due",
     )
     assert [masked_text(text) for text in harmless] == list(harmless)
 
@@ -185,6 +222,7 @@ def test_i13_a_line_that_cannot_be_written_is_told_of_without_what_was_in_it(
     assert said.count(b"\n") == 5, "no line is lost without a word"
 
 
+@example(text="a\u2028b\u2029c\u202ed\u2066e\x9b1mf\x7fg\x85", about="")
 @given(text=st.text(max_size=60), about=st.text(alphabet=st.characters(codec="ascii"), max_size=10))
 def test_nobody_forges_a_line(text: str, about: str) -> None:
     """Line ends and control characters of whoever sent something do not begin a line, in either format."""
@@ -193,11 +231,13 @@ def test_nobody_forges_a_line(text: str, about: str) -> None:
         log.info("end", extra={"it": text})
     lines = re.split(r"\n(?!    )", stream.getvalue().rstrip("\n"))
     assert len(lines) == 2
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", stream.getvalue())
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", stream.getvalue())
+    assert stream.getvalue().splitlines() == stream.getvalue().rstrip("\n").split("\n")
     with logger(JsonFormatter) as (log, stream):
         log.info("%s", text, extra={"it": text})
     assert json.loads(stream.getvalue().removesuffix("\n"))["level"] == "info"
     assert stream.getvalue().count("\n") == 1
+    assert not re.search(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]", stream.getvalue())
 
 
 def test_the_masks_take_time_in_proportion() -> None:
@@ -209,6 +249,10 @@ def test_the_masks_take_time_in_proportion() -> None:
         'b"\\' * 50_000,
         "x://" * 50_000,
         "eyJ" * 80_000,
+        "x://x:" * 40_000,
+        "password " * 30_000,
+        "password" + " " * 200_000,
+        "PASSWORD '" * 30_000,
     ):
         assert len(masked_text(text)) < 200_000
 

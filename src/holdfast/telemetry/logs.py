@@ -27,7 +27,15 @@ _KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctim
 _MAX_CHAIN: Final = 10
 """Causes of one error that are shown."""
 
-_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+_TURNING: Final = (*range(0x2028, 0x202F), *range(0x2066, 0x206A))
+"""Line and paragraph ends of Unicode, and what makes a line be shown in another order than it has."""
+
+_CONTROL: Final = {
+    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)},
+    **{code: f"\\u{code:04x}" for code in _TURNING},
+}
+_JSON_CONTROL: Final = {code: f"\\u{code:04x}" for code in (*range(127, 160), *_TURNING)}
+"""JSON need not escape these. A terminal obeys them all the same."""
 
 
 class Masked(logging.Formatter):
@@ -79,7 +87,7 @@ class JsonFormatter(logging.Formatter):
             members["error"] = record.exc_text
         if record.stack_info:
             members["stack"] = record.stack_info
-        return msgspec.json.encode(_extra(record) | members).decode()
+        return msgspec.json.encode(_extra(record) | members).decode().translate(_JSON_CONTROL)
 
 
 FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {"text": TextFormatter, "json": JsonFormatter}

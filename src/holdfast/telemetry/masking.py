@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
+from urllib.parse import ParseResult, SplitResult
 
 import msgspec
 
@@ -27,20 +28,40 @@ MAX_TEXT: Final = 32_768
 
 _TELLING: Final = (
     r"(?:[\w.-]{0,64}(?:passw(?:or)?d|pwd|passphrase|secret|token|api[_-]?key|account[_-]?key|access[_-]?key"
-    r"|private[_-]?key|encryption[_-]?key|credentials?|authorization|cookie)[\w.-]{0,64}|value|body|assertion)"
+    r"|private[_-]?key|encryption[_-]?key|decryption[_-]?key|data[_-]?key|signing[_-]?key|instrumentation[_-]?key"
+    r"|connection[_-]?string|notice[_-]?channels|otlp[_-]?headers|recovery[_-]?code|totp|credentials?|authorization"
+    r"|cookie)[\w.-]{0,64}|(?:[\w.-]{0,64}[_.-])?(?:value|assertion)|body|plaintext|sig)"
 )
 _TELLING_NAME: Final = re.compile(_TELLING, re.IGNORECASE)
-_HARMLESS_NAME: Final = re.compile(
-    r"[\w.-]*[_.-](?:ids?|names?|type|versions?|url|count|expires_at|expires_in)", re.IGNORECASE
-)
+_HARMLESS_NAME: Final = re.compile(r"[\w.-]*[_.-](?:ids?|names?|type|versions?|url|count|at|expires_in)", re.IGNORECASE)
 _QUOTED: Final = r"""(?:b?\\?"(?:[^"\\]|\\.)*"?|b?'(?:[^'\\]|\\.)*'?)"""
 _SHAPES: Final = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
+    (
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*KEY[A-Z ]*-----|\Z)", re.DOTALL
+        ),
+        MASK,
+    ),
     (re.compile(r"((?:authorization|cookie)\b\\?['\"]?\s*[:=,]\s*)[^\r\n]+", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"\b((?:Bearer|Basic|SharedAccessSignature)\s+)[^\s'\",;]+", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"\beyJ[\w-]{4,}(?:\.[\w-]*)+"), MASK),
-    (re.compile(r"\bhfs?_[\w-]{8,}"), MASK),
-    (re.compile(r"\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]*:)[^\s/'\"]*(?=@)", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(r"\b(?:hfs?_[\w-]{8,}|whsec_[\w+/=-]{8,}|hv[sb]\.[\w-]{8,}|gh[a-z]_\w{16,}|xox[a-z]-[\w-]{8,})"), MASK),
+    # What follows a colon is no password if it is a port; a password may have anything in it that is not escaped.
+    (
+        re.compile(
+            r"\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]*:)(?!\d{1,5}(?:[/?#\s]|$))[^\s\"]{0,256}(?=@)", re.IGNORECASE
+        ),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"(://)[^\s/:@'\"]{16,}(?=@)"), rf"\1{MASK}"),
+    (re.compile(r"(hooks\.slack\.com/\w{1,20}/)[^\s'\",]+", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(r"\b(\w{0,32}(?:DECRYPTION_KEYS|NOTICE_CHANNELS|OTLP_HEADERS|CONNECTION_STRING)=)\S+"), rf"\1{MASK}"),
+    (
+        re.compile(r"((?<![\w.-])(?:passw(?:or)?d|passphrase|pwd)\s{0,8}[:=]\s{1,8})[^\s'\",;)]+", re.IGNORECASE),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"\b(x-[\w-]{0,40}(?:token|key|secret)\s{0,4}:\s{0,4})[^\s'\",;]+", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(r"\b((?:password|identified by)\s{1,4})'(?:[^'\\]|\\.|'')*'?", re.IGNORECASE), rf"\1{MASK}"),
 )
 _MEMBER: Final = re.compile(
     rf"""(?P<name>\\?["']{_TELLING}\\?["']\s*[:=,]\s*|(?<![\w.-]){_TELLING}="""
@@ -124,7 +145,11 @@ def _mapping(thing: Mapping[Any, object], depth: int) -> dict[str, object]:
     return {masked_text(_name(name)): MASK if telling(name) else masked(value, depth) for name, value in items}
 
 
-def _sequence(thing: Sequence[object] | Set[object], depth: int) -> list[object]:
+def _sequence(thing: Sequence[object] | Set[object], depth: int) -> object:
+    if isinstance(thing, SplitResult | ParseResult):
+        return masked_text(thing.geturl())
+    if (named := getattr(thing, "_asdict", None)) is not None:  # a named tuple
+        return _mapping(named(), depth)
     items = list(thing)[:MAX_ITEMS]
     if len(items) == 2 and isinstance(items[0], str | bytes) and telling(items[0]):
         return [_name(items[0]), MASK]  # a header, as servers and clients pass it around
