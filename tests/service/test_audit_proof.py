@@ -264,6 +264,19 @@ async def test_the_trail_is_for_those_who_may_audit(service: SecretsService) -> 
     assert (await service.audit.search(operation="audit.search", success=False)).records
 
 
+async def test_i9_a_public_key_that_somebody_wrote_into_the_database_is_not_given_out(
+    service: SecretsService, database_url: str
+) -> None:
+    """Whoever handed it to an auditor would let a rewritten trail pass, signed by whoever wrote it."""
+    genuine = await service.audit.public_keys()
+    forged = Signer()
+    sealed = f"(SELECT sealed_key FROM audit_keys LIMIT 1), '\\x{forged.public_key.hex()}'"
+    await execute(
+        database_url, f"INSERT INTO audit_keys (key_id, sealed_key, public_key) SELECT '{forged.key_id}', {sealed}"
+    )
+    assert await service.audit.public_keys() == genuine
+
+
 @pytest.mark.parametrize("way", ["by_secret", "by_user", "by_time"])
 async def test_a_search_reads_the_newest_partitions_by_index_and_stops(database_url: str, way: str) -> None:
     """The plan that makes it fast on any number of records; figures are in docs/audit.md."""

@@ -17,7 +17,7 @@ from holdfast.domain.checkpoint import (
     parse_checkpoint,
     signed_bytes,
 )
-from holdfast.errors import BackendUnavailable, HoldfastError
+from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, KeyUnavailable
 from holdfast.ports import CheckpointStore, Clock, Sealer, Signing
 from holdfast.ports.places import AUDIT_KEY
 
@@ -57,10 +57,22 @@ class SigningKey:
         return self._signing
 
     async def public_keys(self) -> list[bytes]:
-        """All public keys that checkpoints of this installation may be signed with."""
+        """All public keys that checkpoints of this installation may be signed with.
+
+        One whose private half is not kept sealed beside it was not made here, and is an alarm: whoever trusted it would
+        take a trail for genuine that somebody else had signed.
+        """
         signing = await self.get()
-        stored = [public_key for public_key, _ in await self._store.keys()]
-        return stored if signing.public_key in stored else [signing.public_key, *stored]
+        genuine = [public_key for public_key, sealed in await self._store.keys() if self._is_ours(public_key, sealed)]
+        return genuine if signing.public_key in genuine else [signing.public_key, *genuine]
+
+    def _is_ours(self, public_key: bytes, sealed: bytes) -> bool:
+        try:
+            ours = self._new(self._sealer.open_bytes(AUDIT_KEY, public_key, sealed)).public_key == public_key
+        except (IntegrityFailure, KeyUnavailable) as error:
+            _log.error("ALARM: a key in audit_keys was not made by Holdfast and is not given out: %s", error)
+            return False
+        return ours
 
 
 class Checkpointer:
