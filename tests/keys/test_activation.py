@@ -1,5 +1,6 @@
 """Which key seals is decided once, in the database, and every node follows within a second."""
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 
@@ -86,6 +87,30 @@ async def test_a_node_without_the_active_key_is_not_ready_and_cannot_start(datab
         await within(1.5, knows)
     with pytest.raises(StartupError, match=NEW_ID):
         await node(database_url, tmp_path / "1", decryption_keys=()).initialize()
+
+
+async def test_i16_a_key_is_followed_although_postgresqls_clock_was_set_back(database_url: str, tmp_path: Path) -> None:
+    """A standby that takes over may be late. No node may go on with the former key for as long as it is."""
+    async with node(database_url, tmp_path, background=True) as one:
+        await execute(database_url, "UPDATE encryption_keys SET activated_at = activated_at + interval '1 hour'")
+        await one.keys.activate(OLD_ID)
+        await one.keys.activate(NEW_ID)
+        await one.set_secret("after", "v")
+        assert await key_of(database_url, "after") == NEW_ID
+
+
+async def test_what_anybody_announces_on_the_channel_makes_no_key_seal(database_url: str, tmp_path: Path) -> None:
+    """NOTIFY takes no privilege in PostgreSQL."""
+    async with node(database_url, tmp_path, background=True) as one:
+        for key_id in ("f" * 16, NEW_ID):
+            await execute(database_url, f"NOTIFY holdfast, 'key:{2**62}:{key_id}'")
+        await asyncio.sleep(1.2)  # two beats
+        one.check_ready()
+        await one.set_secret("after", "v")
+        assert await key_of(database_url, "after") == OLD_ID
+        await one.keys.activate(NEW_ID)
+        await one.set_secret("activated", "v")
+        assert await key_of(database_url, "activated") == NEW_ID
 
 
 async def test_keys_are_named_by_their_ids_and_must_be_at_hand(database_url: str, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from holdfast.stores.postgres.queries import load
 _log: Final = logging.getLogger(__name__)
 
 CHANNEL: Final = "holdfast"
+_KEY: Final = "key:"
 HEARTBEAT_S: Final = 0.5
 """How often the listening connection is asked for a sign of life."""
 
@@ -123,7 +124,10 @@ class PostgresFeed:
         with suppress(TimeoutError):
             async with asyncio.timeout(due_in_s):
                 payload = await inbox.get()
-            await _deliver(payload, listener)
+            if payload.startswith(_KEY):
+                self._beaten_at = float("-inf")  # which one seals, the next beat says: anybody may announce anything
+            else:
+                await _deliver(payload, listener)
 
     async def _beat(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
         """See that PostgreSQL answers, what time it is there, and that rules, identities and key are those known here.
@@ -158,9 +162,6 @@ async def _deliver(payload: str, listener: FeedListener) -> None:
     elif kind == "identities":
         epoch, _, name = rest.partition(":")
         await listener.identity_changed(int(epoch), name)
-    elif kind == "key":
-        activation, _, key_id = rest.partition(":")
-        await listener.key_activated(int(activation), key_id)
 
 
 class DatabaseClock(SystemClock):

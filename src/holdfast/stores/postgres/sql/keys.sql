@@ -40,8 +40,10 @@ SELECT EXISTS (SELECT FROM retired_keys WHERE key_id = $1)
 UPDATE encryption_keys SET state = 'draining' WHERE state = 'active' AND key_id <> $1
 
 -- name: activate
-INSERT INTO encryption_keys (key_id, known_answer, state, activated_at) VALUES ($1, $2, 'active', clock_timestamp())
-ON CONFLICT (key_id) DO UPDATE SET state = 'active', activated_at = clock_timestamp()
+-- Later than every one before, also after the clock was set back: nodes follow the latest.
+INSERT INTO encryption_keys (key_id, known_answer, state, activated_at)
+SELECT $1, $2, 'active', greatest(clock_timestamp(), max(activated_at) + interval '1 microsecond') FROM encryption_keys
+ON CONFLICT (key_id) DO UPDATE SET state = 'active', activated_at = excluded.activated_at
     WHERE encryption_keys.state <> 'active'
 RETURNING pg_notify('holdfast', 'key:' || (extract(epoch FROM activated_at) * 1000000)::bigint || ':' || key_id)
 
