@@ -17,6 +17,8 @@ from tests.support.postgres import execute
 
 ADMIN = AccessContext(user_id="root-admin")
 
+DAY_OLD = "UPDATE identities SET totp_confirmed_at = now() - interval '25 hours'"
+
 
 async def test_enough_codes_of_one_set_stand_for_the_approvers(ready: SecretsService, database_url: str) -> None:
     made = await ready.break_glass.codes.create("payments-*", number=5, threshold=2)
@@ -166,13 +168,14 @@ async def test_i13_codes_are_nowhere_but_in_the_answer(ready: SecretsService, da
             assert form not in dump
 
 
-async def test_where_the_policy_says_so_a_second_factor_is_enough_and_needed(inside: Inside) -> None:
+async def test_where_the_policy_says_so_a_second_factor_is_enough_and_needed(inside: Inside, database_url: str) -> None:
     service = inside.service
     alone = with_policies(
         inside,
         EmergencyPolicies(policies=(EmergencyPolicy(pattern="payments-*", approvers=0, second_factor=True),)),
     )
     app = await enrolled(service, ERIN)
+    await execute(database_url, DAY_OLD)
     asking = {"reason": REASON, "context": ERIN}
     with pytest.raises(InvalidInput) as missing:
         await alone.request(SECRET, **asking)  # type: ignore[arg-type]  # of several types
@@ -187,6 +190,20 @@ async def test_where_the_policy_says_so_a_second_factor_is_enough_and_needed(ins
         await alone.request(SECRET, code=code, **asking)  # type: ignore[arg-type]
     with pytest.raises(Unauthenticated):
         await alone.request(SECRET, reason=REASON, code="123456", context=AccessContext(user_id="frank"))
+
+
+async def test_a_second_factor_that_is_new_lets_nobody_in_alone(inside: Inside) -> None:
+    """Whoever stole a login of somebody without one sets one up, and would be let in by it."""
+    service = inside.service
+    app = await enrolled(service, ERIN)
+    alone = with_policies(inside, EmergencyPolicies(default=EmergencyPolicy(approvers=0, second_factor=True)))
+    with pytest.raises(AccessDenied, match="a day ago"):
+        await alone.request(SECRET, reason=REASON, code=next_code(service, app), context=ERIN)
+    with pytest.raises(AccessDenied):
+        await service.get_secret(SECRET, context=ERIN)
+    both = with_policies(inside, EmergencyPolicies(default=EmergencyPolicy(approvers=1, second_factor=True)))
+    request = await both.request(SECRET, reason=REASON, code=next_code(service, app), context=ERIN)
+    assert (request.state, request.approvers) == (RequestState.REQUESTED, 1), "somebody else looks at it"
 
 
 async def test_a_request_satisfies_every_policy_that_it_touches(inside: Inside) -> None:

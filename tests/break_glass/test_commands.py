@@ -13,6 +13,7 @@ import pytest
 from tests.break_glass.support import REASON
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.terminal import Terminal
+from tests.support.postgres import execute
 from tests.support.serving import serving
 
 POLICIES = """
@@ -68,12 +69,12 @@ def prepared(shell: Shell) -> None:
     shell.add("erin")
 
 
-async def test_what_a_person_types_in_an_emergency(shell: Shell) -> None:
-    await asyncio.to_thread(by_second_factor, shell)
+async def test_what_a_person_types_in_an_emergency(shell: Shell, database_url: str) -> None:
+    await asyncio.to_thread(by_second_factor, shell, database_url)
     await asyncio.to_thread(by_recovery_codes, shell)
 
 
-def by_second_factor(shell: Shell) -> None:
+def by_second_factor(shell: Shell, dsn: str) -> None:
     asking = ("break-glass", "request", "status-page", "--reason", REASON)
     uri = str(shell.json("erin", "totp", "enrol")["uri"])
     app = pyotp.TOTP(parse_qs(urlsplit(uri).query)["secret"][0])
@@ -82,6 +83,10 @@ def by_second_factor(shell: Shell) -> None:
     without = shell.run("erin", *asking)
     assert (without.code, "second factor" in without.stderr) == (2, True)
     assert shell.run("erin", *asking, "--for", "11m", "--second-factor", stdin=code).code == 2
+    new = shell.run("erin", *asking, "--second-factor", stdin=code)
+    assert (new.code, "less than a day ago" in new.stderr) == (4, True), new
+    asyncio.run(execute(dsn, "UPDATE identities SET totp_confirmed_at = now() - interval '25 hours'"))
+    code = app.at(datetime.now(UTC) + timedelta(seconds=30))
     granted = shell.run("erin", *asking, "--second-factor", stdin=code)
     assert (granted.code, "is granted until" in granted.stderr) == (0, True), granted
     assert shell.run("erin", *asking, "--second-factor", stdin=code).code == 4

@@ -225,6 +225,9 @@ class TotpStore(Protocol):
         seconds to wait. One attempt at a time for each identity, on all nodes together.
         """
 
+    async def age(self, name: str) -> timedelta | None:
+        """How long ago a second factor was confirmed; None if there is none."""
+
     async def remove(self, name: str, record: AuditRecord) -> bool:
         """Forget a second factor; False if there was none."""
 

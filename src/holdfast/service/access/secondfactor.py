@@ -1,17 +1,22 @@
 """A second factor for people: codes from an app, each good once."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from holdfast.crypto.totp import matching_counter, new_totp_secret, provisioning_uri
 from holdfast.domain.policy import Caller, Permission, canonical_identity
-from holdfast.errors import Throttled, Unauthenticated
+from holdfast.errors import AccessDenied, Throttled, Unauthenticated
 from holdfast.ports import Clock, Sealer, TotpOutcome, TotpStore
 from holdfast.ports.places import TOTP, totp_place
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.access.minting import Minting
 from holdfast.service.callers import Context, authenticated
+
+SETTLED_AFTER: Final = timedelta(days=1)
+"""Age from which a second factor may stand alone: whose login was stolen has this long to notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,19 @@ class SecondFactors:
             Throttled: too many wrong ones.
         """
         await self._attempt(authenticated(context), code, "totp.verify", confirm=False)
+
+    async def check_settled(self, caller: Caller) -> None:
+        """See that the caller did not set the second factor up just now, with a login that may be stolen.
+
+        Raises:
+            AccessDenied: they did.
+        """
+        age = await self._store.age(caller.id)
+        if age is not None and age < SETTLED_AFTER:
+            raise AccessDenied(
+                f"Permission denied: the second factor of {caller.id!r} was set up less than a day ago, and lets "
+                "nobody in by itself yet. Ask for a grant."
+            )
 
     async def remove(self, identity: str, *, context: Context = None) -> bool:
         """Forget the second factor of an identity whose app is lost; False if there was none.

@@ -68,6 +68,7 @@ class EmergencyRequests:
 
         Raises:
             Unauthenticated: the code of the second factor is wrong, or was used before.
+            AccessDenied: the second factor is new, and nobody else would look at the request.
             Throttled: too many requests.
         """
         wanted, policy = _requestable(permissions), self._policies.of(pattern)
@@ -95,6 +96,8 @@ class EmergencyRequests:
             raise InvalidInput(
                 f"code is missing: the policy for {policy.pattern!r} asks for your second factor.", field="code"
             )
+        if not policy.approvers:
+            await self._factors.check_settled(caller)
         await self._factors.verify(code, context=caller)
 
     async def _add(

@@ -1,6 +1,7 @@
 """Second factors at the commit point."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -65,6 +66,12 @@ class PostgresTotp:
             return TotpOutcome.WRONG, 0.0
         await connection.execute(self._sql["totp_accepted"], name, counter)
         return TotpOutcome.ACCEPTED, 0.0
+
+    async def age(self, name: str) -> timedelta | None:
+        """See the port."""
+        async with self._database.connection() as connection:
+            found: timedelta | None = await connection.fetchval(self._sql["totp_age"], name)
+        return found
 
     async def remove(self, name: str, record: AuditRecord) -> bool:
         """See the port."""

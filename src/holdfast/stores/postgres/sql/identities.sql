@@ -108,6 +108,9 @@ SELECT incarnation, totp_secret, totp_confirmed_at IS NOT NULL AS confirmed, COA
        COALESCE(extract(epoch FROM totp_full_at - now()), 0)::float8 AS full_in_s
 FROM identities WHERE name = $1
 
+-- name: totp_age
+SELECT now() - totp_confirmed_at FROM identities WHERE name = $1
+
 -- name: enrol_totp
 UPDATE identities SET totp_secret = $2, totp_confirmed_at = NULL, totp_counter = NULL WHERE name = $1
 
