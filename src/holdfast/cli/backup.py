@@ -1,7 +1,5 @@
 """Commands on the whole installation as one file."""
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,12 +7,11 @@ import click
 
 from holdfast.cli import output
 from holdfast.cli.grammar import Command
+from holdfast.cli.progress import bar
 from holdfast.cli.session import on_this_machine, operator, with_local_service
 
 if TYPE_CHECKING:  # the service takes long to import
-    from collections.abc import Iterator
-
-    from holdfast.ports import BackupSummary, Progress
+    from holdfast.ports import BackupSummary
 
 _FILE: Final = click.Path(path_type=Path)
 _LINES: Final = (
@@ -39,7 +36,7 @@ def backup(file: Path, only_verify: bool) -> None:
 
     The server may go on meanwhile: the backup has everything as of one moment. Keep the encryption key elsewhere.
     """
-    with _progress("Verifying" if only_verify else "Backing up") as progress:
+    with bar("Verifying" if only_verify else "Backing up") as progress:
         if only_verify:
             from holdfast.bootstrap.backup import verify_backup  # noqa: PLC0415 - takes long to import
 
@@ -63,7 +60,7 @@ def restore(file: Path) -> None:
 
     from holdfast.bootstrap.backup import restore_backup  # noqa: PLC0415 - takes long to import
 
-    with _progress("Restoring") as progress:
+    with bar("Restoring") as progress:
         summary = on_this_machine(
             lambda settings: asyncio.run(restore_backup(settings, file, caller=operator(), progress=progress))
         )
@@ -88,17 +85,3 @@ def _tell(summary: "BackupSummary") -> None:
         "size": f"{summary.size:,}",
     }
     output.write_lines(line.format(**facts) for line in _LINES)
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> "Iterator[Progress]":
-    """A bar on stderr; nothing where nobody watches."""
-    if not sys.stderr.isatty() or output.wants_json():
-        yield lambda _through, _about: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and seldom needed
-    from rich.progress import Progress as Bars  # noqa: PLC0415
-
-    with Bars(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(what, total=None)
-        yield lambda through, about: bars.update(bar, completed=through, total=about)

@@ -1,16 +1,15 @@
 """Commands on encryption keys: see them, and change the one that seals."""
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from holdfast.cli import exits, inputs, output
 from holdfast.cli.exits import ENDINGS
 from holdfast.cli.grammar import Command, Group
+from holdfast.cli.progress import line
 from holdfast.cli.session import with_service
 from holdfast.config import Settings
 from holdfast.domain.keys import KeyReport, KeyStatus, RewrapReport
@@ -19,9 +18,6 @@ from holdfast.errors import IntegrityFailure
 
 if TYPE_CHECKING:  # importing the service takes most of a second, which `--help` does not have to spend
     from holdfast.service.keys.control import Keys
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Told (rows put under the active key, rows that are not yet)."""
 
 _KEYS: Final = ("KEY", "STATE", "SINCE", "ROWS UNDER IT", "SEALED", "MISSING ON")
 
@@ -80,8 +76,8 @@ def rewrap() -> int:
 
     Exit code 8 when rows remain that are not genuine: they are named, and left as they are.
     """
-    with _progress() as progress:
-        report = with_service(lambda service, caller: _rewrap_all(service.keys, caller, progress))
+    with line("Counting what is to be put under the active key") as show:
+        report = with_service(lambda service, caller: _rewrap_all(service.keys, caller, show))
     output.say(f"{report.renewed:,} rows were put under the active key; {report.remaining:,} remain under others.")
     for row in report.damaged:
         output.say(f"Not genuine, and left as it is: {row}")
@@ -102,29 +98,15 @@ def retire(key_id: str) -> None:
     _show(report)
 
 
-async def _rewrap_all(keys: "Keys", caller: Caller, progress: Progress) -> RewrapReport:
+async def _rewrap_all(keys: "Keys", caller: Caller, show: Callable[[str], None]) -> RewrapReport:
     """Go on until nothing remains, or nothing more can be done."""
     renewed = 0
     while True:
         report = await keys.rewrap(context=caller)
         renewed += report.renewed
-        progress(renewed, report.remaining)
+        show(f"Put {renewed:,} rows under the active key, {report.remaining:,} remain under others")
         if not report.remaining or (report.complete and not report.renewed):
             return replace(report, renewed=renewed)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A line on stderr that says how far it is; nothing where nobody watches."""
-    if not sys.stderr.isatty() or output.wants_json():
-        yield lambda renewed, remaining: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and seldom needed
-
-    with Console(stderr=True).status("Counting what is to be put under the active key") as status:
-        yield lambda renewed, remaining: status.update(
-            f"Put {renewed:,} rows under the active key, {remaining:,} remain under others"
-        )
 
 
 def _show(report: KeyReport) -> None:

@@ -1,15 +1,15 @@
 """What every import on the command line shares: options, the run itself, its report."""
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from holdfast.cli import inputs, options, output
+from holdfast.cli.progress import bar
 from holdfast.cli.session import with_service
 from holdfast.config import ClientSettings, Settings, state_dir
 from holdfast.domain.names import canonical_name
@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # takes long to import
     from holdfast.service.manager import SecretsService
 
 F = TypeVar("F", bound=Callable[..., Any])
-Progress: TypeAlias = Callable[[int, int], None]
 
 _COLUMNS: Final = ("SOURCE", "NAME", "STATE", "VERSION", "NOTE")
 _POLICIES: Final = ("stop", "skip", "new-version")
@@ -105,7 +104,7 @@ async def _carried(
     from holdfast.importing.planning import Planner  # noqa: PLC0415
     from holdfast.resilience.clock import SystemClock  # noqa: PLC0415
 
-    with progress("Comparing") as compared:
+    with bar("Comparing") as compared:
         plan = await Planner(service, caller, facts).plan(items, selection, compared)
     reason = obstacle(plan, OnConflict(policy))
     if journal is None:
@@ -114,27 +113,13 @@ async def _carried(
         output.say("An import of this was begun and not finished; it goes on.")
     if reason:
         return Result(plan, obstacle=reason)
-    with progress("Writing") as written:
+    with bar("Writing") as written:
         outcome = await Carrier(service, caller, journal, facts, SystemClock()).carry(
             writable(plan, OnConflict(policy)), written
         )
     if outcome.error is None:
         journal.finish()
     return Result(plan, outcome)
-
-
-@contextlib.contextmanager
-def progress(verb: str) -> Iterator[Progress]:
-    """A bar on stderr; nothing where nobody watches."""
-    if not sys.stderr.isatty() or output.wants_json():
-        yield lambda _done, _of: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and seldom needed
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(verb, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 @contextlib.contextmanager

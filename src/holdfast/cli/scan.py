@@ -8,7 +8,8 @@ import click
 
 from holdfast.cli import exits, output
 from holdfast.cli.grammar import Command
-from holdfast.cli.moving import carry_over, importing, progress
+from holdfast.cli.moving import carry_over, importing
+from holdfast.cli.progress import bar
 from holdfast.domain.audit import printable
 from holdfast.errors import InvalidInput
 
@@ -57,7 +58,7 @@ def _found(path: Path) -> "tuple[list[Finding], list[Skipped]]":
     from holdfast.scanning.engine import scan as scan_files  # noqa: PLC0415 - an extra, and slow to import
     from holdfast.scanning.findings import Finding, Skipped, named  # noqa: PLC0415
 
-    with progress("Scanning"):
+    with bar("Scanning"):
         everything = list(scan_files(path))
     findings = named(each for each in everything if isinstance(each, Finding))
     return findings, [each for each in everything if isinstance(each, Skipped)]

@@ -1,24 +1,21 @@
 """Commands on the vault behind the mirror."""
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
-
 import click
 
 from holdfast.cli import output, reports
 from holdfast.cli.grammar import Command
+from holdfast.cli.progress import line
 from holdfast.cli.session import with_service
-
-Progress: TypeAlias = Callable[[int, int, int], None]
-"""Told (secrets compared, secrets seen so far, changes taken over)."""
 
 
 @click.command(cls=Command)
 def sync() -> None:
     """Compare the whole vault with the mirror now, and fetch what changed."""
-    with _progress() as progress:
+    with line("Asking Key Vault for its secrets") as show:
+
+        def progress(compared: int, _seen: int, taken_over: int) -> None:  # how many there are, nobody knows yet
+            show(f"Compared {compared:,} secrets with Key Vault, took over {taken_over:,} changes")
+
         report = with_service(lambda service, caller: service.sync(progress=progress, context=caller))
     output.write_report(report)
 
@@ -38,17 +35,3 @@ def reconcile(retry: bool, discard: str | None) -> None:
         output.write_document(reports.reconcile_document(report))
     else:
         output.write_lines(reports.reconcile_lines(report))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A line on stderr that says how far it is; nothing where nobody watches. How many there are, nobody knows yet."""
-    if not sys.stderr.isatty() or output.wants_json():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and seldom needed
-
-    with Console(stderr=True).status("Asking Key Vault for its secrets") as status:
-        yield lambda compared, _seen, taken_over: status.update(
-            f"Compared {compared:,} secrets with Key Vault, took over {taken_over:,} changes"
-        )
