@@ -5,13 +5,17 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from holdfast.domain.operations import SUFFICIENT
 from holdfast.domain.policy import Permission
+from holdfast.stores.postgres.queries import load_all
+from holdfast.stores.postgres.renewals import RENEWALS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -32,6 +36,7 @@ LONG_FUNCTIONS: dict[str, str] = {
 _PATCH = re.compile(r"monkeypatch\.(setattr|delattr|setitem|delitem|setenv|delenv|chdir)\(|mock\.patch|mocker\.|@patch")
 # Each alternative begins with a class of one letter, so that this file does not match itself.
 _INDEX = re.compile(r"[p]ypi\.org|[p]ythonhosted|[a]rtifactory|--(extra-)?[i]ndex-url|--[f]ind-links", re.IGNORECASE)
+_LOADED = re.compile(r'\bload\("(\w+)"\)')
 _MACHINE_PATH = re.compile(r"(?<![\w.])/(root|Users|work)/[\w.-]+")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -85,6 +90,41 @@ def test_every_operation_of_the_guard_is_in_the_table_of_sufficient_permissions(
         found.setdefault(name, set()).add(permissions)
     del found["invalidate"]
     assert {name: {SUFFICIENT.get(name, ())} for name in found} == found
+
+
+def test_every_statement_in_sql_is_run_by_somebody() -> None:
+    """By whoever loads its file, under its name. Housekeeping runs all of its file, compliance what evidence asks."""
+    used = {"housekeeping": [r"\w+"], "renewals": [each.statement for each in RENEWALS]}
+    for path in SOURCES:
+        names = list(_texts(path))
+        loaded = {"compliance"} if "service/compliance" in _name(path) else set(_LOADED.findall(path.read_text()))
+        for file in loaded:
+            used.setdefault(file, []).extend(names)
+    statements = [each.split(".sql: ") for each in load_all()]
+    unused = [each for each in statements if not re.fullmatch("|".join(used[each[0]]), each[1])]
+    assert len(statements) > 100
+    assert unused == []
+
+
+def test_every_dependency_has_a_reason() -> None:
+    """The other way round too: what is no dependency any more has no reason left."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    lists = [project["project"]["dependencies"], *extras.values(), *project["dependency-groups"].values()]
+    needed = {re.split(r"[\[<>=]", each)[0].lower() for each in chain.from_iterable(lists)} - {"holdfast"}
+    cells = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    explained = {name for cell in cells[1:] for name in re.split(r", | with ", re.sub(r" \(.*\)", "", cell).lower())}
+    assert explained - {"hiredis"} == needed
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """Every text in a module as a pattern; where it is put together, any word stands for what varies."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield re.escape(node.value)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.JoinedStr):
+            parts = [each.value if isinstance(each, ast.Constant) else None for each in node.slice.values]
+            yield "".join(r"\w+" if part is None else re.escape(str(part)) for part in parts)
 
 
 def _guarded() -> Iterator[tuple[str, tuple[Permission, ...]]]:
