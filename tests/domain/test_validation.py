@@ -42,7 +42,6 @@ CHECKS: list[Callable[[object], object]] = [
     validation.valid_idempotency_key,
     validation.valid_expected_generation,
     validation.valid_version,
-    validation.valid_retention_days,
     validation.valid_history_limit,
     validation.valid_days,
 ]
@@ -237,7 +236,6 @@ def test_rotation_policies_out_of_bounds(policy: object, field: str) -> None:
     [
         (validation.valid_expected_generation, [None, 0, 2**63 - 1], [-1, 2**63, True, 1.0, "1"]),
         (validation.valid_version, [1, 2**63 - 1, "0" * 31 + "a"], [0, -1, True, "1", "g" * 32, None, 1.5]),
-        (validation.valid_retention_days, [7, 90], [6, 91, True, None]),
         (validation.valid_history_limit, [1, 1000], [0, 1001, False]),
         (validation.valid_days, [0, 3650], [-1, 3651, None]),
         (validation.valid_idempotency_key, [None, "k", "k" * 255, "a b"], ["", "k" * 256, "é", "a\n", 1]),

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NoReturn, final
-from uuid import UUID
 
 from holdfast.domain.names import SecretName
 
@@ -228,14 +227,6 @@ class DeletedSecret:
     current: SecretVersion
     display_name: str = ""
     replicated: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incarnation:
-    """One life of a name, from its first set to its purge."""
-
-    id: UUID
-    name: SecretName
 
 
 JSONObject = dict[str, Any]

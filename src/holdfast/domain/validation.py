@@ -222,11 +222,6 @@ def valid_key_id(raw: object) -> str:
     return raw
 
 
-def valid_retention_days(raw: object) -> int:
-    """7 to 90, as Key Vault has it."""
-    return valid_number("retention_days", raw, 7, 90)
-
-
 def valid_history_limit(raw: object) -> int:
     """How many records to return: 1 to 1,000."""
     return valid_number("limit", raw, 1, 1_000)

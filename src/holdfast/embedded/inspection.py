@@ -27,7 +27,6 @@ def look_at_folder(root: Path, more: Path | None = None) -> FolderFacts:
         free_bytes=disk.free,
         total_bytes=disk.total,
         has_cluster=folder.cluster.is_dir(),
-        has_key=(root / FILE_NAME).exists(),
         damaged=_count(root / "audit", "*.damaged"),
         unshipped=_count(root / "audit", "*.log"),
     )

@@ -13,7 +13,6 @@ class CertificateFacts:
     whose: str
     starts_at: datetime | None = None
     expires_at: datetime | None = None
-    is_authority: bool = False
     fault: str = ""
 
 
@@ -44,7 +43,6 @@ class FolderFacts:
     free_bytes: int | None = None
     total_bytes: int | None = None
     has_cluster: bool = False
-    has_key: bool = False
     damaged: int = 0
     unshipped: int = 0
 

@@ -67,8 +67,3 @@ def replacement(path: str, variable: str, name: SecretName) -> str:
     language = language_of(path)
     form = _INSTEAD.get(language, "the environment variable {environment}")
     return form.format(variable=variable or "…", name=name, environment=environment)
-
-
-def comes_from_environment(path: str) -> bool:
-    """Whether the replacement needs ``holdfast run``."""
-    return language_of(path) != "python"

@@ -30,9 +30,6 @@ class Serving:
 OnServing: TypeAlias = Callable[[Serving], None]
 """Called once the server takes connections."""
 
-OnFirstStart = Callable[[str], None]
-"""Is given the only token of the first identity, to be shown once."""
-
 
 async def run(
     settings: Settings,

@@ -23,7 +23,6 @@ from holdfast.web.server import BACKLOG, FINISH_S, listen, url_of
 
 _log: Final = logging.getLogger(__name__)
 
-MAX_WORKERS: Final = 64
 _KILL_AFTER_S: Final = FINISH_S + 20
 """Seconds after draining in which a worker has to be gone: requests in progress, then closing what is open."""
 
