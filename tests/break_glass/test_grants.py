@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from holdfast.bootstrap.background import gauging
+from holdfast.domain.audit import record_of
 from holdfast.domain.break_glass import EmergencyPolicies, EmergencyPolicy, RequestState
 from holdfast.domain.explanation import Verdict
 from holdfast.domain.leases import Leases
+from holdfast.domain.names import SecretName
 from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.domain.secret import RotationPolicy
 from holdfast.domain.simulation import RuleChange
@@ -18,6 +20,7 @@ from holdfast.errors import AccessDenied, Conflict, IntegrityFailure, RequestNot
 from holdfast.ports import RuleKind, StoredRule
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.manager import SecretsService
+from holdfast.stores.postgres.outbox import put_record
 from tests.break_glass.support import (
     ANN,
     BEN,
@@ -335,6 +338,32 @@ async def test_what_was_read_is_rotated_a_minute_after_the_end(inside: Inside, d
     await service.set_secret(SECRET, "c4n4ry-new")
     assert (await inside.parts.break_glass.store.totals()).unrotated == 0
     assert await service.execute_scheduled_rotations() == []
+
+
+async def test_a_read_that_a_cut_off_node_tells_of_later_is_rotated_too(inside: Inside, database_url: str) -> None:
+    """Its node shipped the record when what was read before had been noted, and rotated, already."""
+    service = inside.service
+    policy = RotationPolicy(interval_days=90, auto_rotate=True, handler="random")
+    await service.set_secret("payments-rotated", VALUE, rotation_policy=policy)
+    request = await granted(service, "payments-*")
+    await service.get_secret("payments-rotated", context=ERIN)
+    await service.rotate_secret("payments-rotated")
+    await service.break_glass.withdraw(request.id, context=ERIN)
+    await execute(database_url, "UPDATE break_glass_requests SET ended_at = ended_at - interval '61 seconds'")
+    await inside.parts.break_glass.ends.sweep()
+    assert await service.execute_scheduled_rotations() == [], "what was read is not the value any more"
+    async with inside.database.connection() as connection:
+        record = record_of(
+            Caller("erin"), "get", SecretName("payments-rotated"), service.now(), rule=f"break-glass:{request.id}"
+        )
+        await put_record(connection, record)
+    inside.parts.trail.take_in()
+
+    async def rotated() -> bool:
+        await inside.parts.break_glass.ends.sweep()
+        return [each.version for each in await service.execute_scheduled_rotations()] == [3]
+
+    await within(10.0, rotated)
 
 
 async def test_metrics_count_requests_and_grants_and_name_nobody(inside: Inside) -> None:

@@ -272,3 +272,13 @@ async def test_i13_no_value_reaches_the_tables(ready: SecretsService, database_u
     tables = ("requests", "votes", "grants", "reads", "codes")
     found = [row for each in tables for row in await rows(database_url, f"SELECT t::text FROM break_glass_{each} t")]
     assert VALUE not in str(found)
+
+
+async def test_others_requests_push_ones_own_off_no_list(ready: SecretsService) -> None:
+    mine = await asked(ready)
+    for _ in range(3):
+        await asked(ready, who=AccessContext(user_id="frank"))
+    for open_only in (False, True):
+        shown = await ready.break_glass.list(open_only=open_only, limit=2, context=ERIN)
+        assert [each.id for each in shown] == [mine.id]
+    assert len(await ready.break_glass.list(limit=2, context=ANN)) == 2

@@ -34,6 +34,9 @@ AT_MOST: Final = 10
 
 PERIOD: Final = timedelta(hours=1)
 
+LOOKED_AT: Final = 1000
+"""Requests that a listing looks at, whoever made them, for those that the caller may see."""
+
 _SEE: Final = (Permission.APPROVE, Permission.GRANT, Permission.AUDIT)
 
 
@@ -236,10 +239,10 @@ class EmergencyRequests:
         return found
 
     async def list(self, caller: Caller, *, open_only: bool, limit: int) -> list[EmergencyRequest]:
-        """Those of the newest requests that the caller may see, newest first."""
+        """Those of the newest ``LOOKED_AT`` requests that the caller may see, newest first."""
         async with self._guard.listing(caller, "break_glass.list") as authorized:
-            found = await self._store.requests(open_only=open_only, limit=limit)
-            shown = [request for request in found if self._sees(caller, request)]
+            found = await self._store.requests(open_only=open_only, limit=LOOKED_AT)
+            shown = [request for request in found if self._sees(caller, request)][:limit]
             await self._guard.record(authorized)
         return shown
 

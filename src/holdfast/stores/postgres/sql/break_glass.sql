@@ -102,12 +102,16 @@ WITH ended AS (
 ), found AS (
     SELECT e.id, l.secret_name, max(l.timestamp) AS read_at
     FROM ended e JOIN secret_access_logs l
-        ON l.user_id = e.requester AND l.timestamp BETWEEN e.decided_at AND e.ended_at + interval '1 hour'
+        ON l.user_id = e.requester AND l.timestamp BETWEEN e.decided_at - interval '1 minute'
+                                                       AND e.ended_at + interval '1 hour'
     WHERE l.rule = 'break-glass:' || e.id AND l.success AND l.operation IN ('get', 'get_version', 'backup')
     GROUP BY e.id, l.secret_name
 ), noted AS (
-    INSERT INTO break_glass_reads (request_id, secret_name, read_at) SELECT id, secret_name, read_at FROM found
-    ON CONFLICT DO NOTHING RETURNING secret_name, read_at
+    INSERT INTO break_glass_reads AS known (request_id, secret_name, read_at)
+    SELECT id, secret_name, read_at FROM found ORDER BY id, secret_name
+    ON CONFLICT (request_id, secret_name) DO UPDATE SET read_at = excluded.read_at
+        WHERE excluded.read_at > known.read_at  -- told of later, by a node that was cut off
+    RETURNING secret_name, read_at
 )
 UPDATE secret_rotation_schedule s
 SET next_rotation_at = now(), next_attempt_at = now(), updated_at = now()
