@@ -135,3 +135,12 @@ def test_a_line_is_read_as_it_was_written() -> None:
     key = base64.b64decode(KEY)
     line = f"wrapped {OLD_ID} local {base64.b64encode(wrap_locally(base64.b64decode(LOCAL), key)).decode()}"
     assert parse_wrapped(line).line == line
+
+
+@pytest.mark.parametrize("damaged", ["vault", "local"])
+def test_a_line_that_is_damaged_in_one_of_its_copies_is_refused(damaged: str) -> None:
+    """The other one would open it until the day that it cannot, and nobody would know that this one was gone."""
+    copies = {"vault": "https://v.vault.azure.net/keys/k/1 " + "A" * 8, "local": "A" * 8}
+    copies[damaged] += "A"
+    with pytest.raises(InvalidInput, match="no wrapped key"):
+        parse_wrapped(f"wrapped {OLD_ID} vault {copies['vault']} local {copies['local']}")

@@ -26,6 +26,7 @@ _LINE: Final = re.compile(
 _IDENTIFIER: Final = re.compile(
     r"https://[0-9A-Za-z.-]{1,253}(?::[0-9]{1,5})?/keys/[0-9A-Za-z-]{1,127}/[0-9A-Za-z]{1,64}", re.ASCII
 )
+_NONE: Final = "is no wrapped key; `holdfast keys add --vault-key` writes one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +61,17 @@ def parse_wrapped(line: str) -> WrappedKey:
         InvalidInput: it is none.
     """
     found = _LINE.fullmatch(line)
-    by_vault, by_local = (_decoded(part) for part in (found[3], found[4])) if found else (None, None)
-    if found is None or (by_vault, by_local) == (None, None):
-        raise InvalidInput("is no wrapped key; `holdfast keys add --vault-key` writes one")
+    if found is None or not (found[3] or found[4]):
+        raise InvalidInput(_NONE)
     vault_key = valid_identifier(found[2]) if found[2] else None
-    return WrappedKey(key_id=found[1], vault_key=vault_key, by_vault=by_vault, by_local=by_local)
+    return WrappedKey(key_id=found[1], vault_key=vault_key, by_vault=_decoded(found[3]), by_local=_decoded(found[4]))
 
 
 def _decoded(part: str | None) -> bytes | None:
+    """One copy. A damaged one is refused: nobody would know that it is gone until the other one fails as well."""
     with suppress(binascii.Error, ValueError):
         return base64.b64decode(part, validate=True) if part else None
-    return None
+    raise InvalidInput(_NONE)
 
 
 def valid_identifier(text: str) -> str:
