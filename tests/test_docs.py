@@ -37,6 +37,7 @@ ELSEWHERE = {
 """Commands that another test runs."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}).*$", re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 _NOT_A_SLUG = re.compile(r"[^\w\- ]")
 
@@ -81,6 +82,11 @@ def test_links_lead_somewhere(path: Path) -> None:
 def _anchors(path: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {_NOT_A_SLUG.sub("", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_no_conflict_was_left_behind(path: Path) -> None:
+    assert _CONFLICT.findall(path.read_text()) == []
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
