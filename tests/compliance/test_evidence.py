@@ -118,10 +118,11 @@ async def test_rotation(inside: Inside, database_url: str) -> None:
     assert "came into use: 0 minutes ago" in moved
     assert "older than 90 days: 0 of 2 (0 %); older than a year: 0." in await shown(inside, "value-ages")
     await rows(database_url, "UPDATE secrets_vault SET created_at = now() - interval '400 days'")
-    await rows(database_url, "UPDATE secret_rotation_schedule SET last_rotated_at = now() - interval '100 days'")
+    await rows(database_url, "UPDATE secret_rotation_schedule SET last_rotated_at = now() - interval '500 days'")
+    await service.set_secret("rotated", "by hand")
     found = await evidence(inside, "value-ages")
-    assert "older than 90 days: 2 of 2 (100 %); older than a year: 1." in found.statement
-    assert {row[0] for row in found.rows} == {"plain", "rotated"}
+    assert "older than 90 days: 1 of 2 (50 %); older than a year: 1." in found.statement
+    assert {row[0] for row in found.rows} == {"plain"}, "those that are counted are named"
 
 
 async def test_removal(inside: Inside, database_url: str) -> None:
@@ -155,11 +156,47 @@ async def test_who_holds_what_and_uses_it(inside: Inside, database_url: str) -> 
     assert bob[6] != "not used"
     assert [row[6] for row in found.rows if row[0] == "alice"] == ["not used"]
     assert "With an end: 1." in found.statement
-    assert "to be taken away: 1." in found.attention
+    assert found.attention == "", "nobody says that what was given a moment ago is not needed"
+    await rows(database_url, "UPDATE secret_access_control SET granted_at = now() - interval '100 days'")
+    assert "to be taken away: 1." in (await evidence(inside, "access")).attention
     await service.revoke_access("k", "alice")
     assert "alice" not in str((await evidence(inside, "access")).rows)
     await rows(database_url, "UPDATE secret_access_control SET expires_at = now() - interval '1 day'")
     assert "bob" not in str((await evidence(inside, "access")).rows), "what has ended is not held"
+
+
+async def test_what_was_used_long_ago_is_not_in_use(inside: Inside, database_url: str) -> None:
+    service = inside.service
+    await service.set_secret("k", "1")
+    await service.grant_access("k", "bob", ["get"])
+    await service.get_secret("k", context=BOB)
+    await rows(database_url, "UPDATE secret_access_control SET granted_at = now() - interval '300 days'")
+    await rows(database_url, "UPDATE secret_consumers SET last_seen = now() - interval '200 days'")
+    await rows(database_url, "UPDATE secret_access_logs SET timestamp = now() - interval '1 day' WHERE user_id = 'bob'")
+    assert "records tell: 0." in (await evidence(inside, "access")).statement
+    await rows(database_url, "DELETE FROM secret_access_logs WHERE user_id = 'bob'")
+    found = await evidence(inside, "access")
+    assert "records tell: 1." in found.statement
+    assert "to be taken away: 1." in found.attention
+    assert found.rows[0][6].startswith("20"), "when it was is told all the same"
+
+
+async def test_an_issuers_group_is_not_called_unused_since_its_members_are_not_known_here(
+    inside: Inside, database_url: str
+) -> None:
+    service = inside.service
+    await service.set_secret("k", "1")
+    await service.identities.add("ann", kind="person")
+    await service.identities.set_groups("ann", ["here"])
+    await service.grant_access("k", "group:entra:ops", ["get"])
+    await service.grant_access("k", "group:here", ["get"])
+    await rows(database_url, "UPDATE secret_access_control SET granted_at = now() - interval '300 days'")
+    found = await evidence(inside, "access")
+    assert "to be taken away: 1." in found.attention
+    assert "Held by groups none of whose members are registered here, so that their use is not known: 1." in (
+        found.statement
+    )
+    assert {row[0]: row[6] for row in found.rows} == {"group:entra:ops": "not known", "group:here": "not used"}
 
 
 async def test_identities_tokens_and_second_factors(inside: Inside, database_url: str) -> None:
@@ -178,8 +215,12 @@ async def test_identities_tokens_and_second_factors(inside: Inside, database_url
     tokens = await shown(inside, "tokens")
     assert "kept as hashes: 1. Never used: 1;" in tokens
     assert "Good from any network: 1." in tokens
+    assert "to be revoked" not in tokens, "it was made a moment ago"
+    await rows(database_url, "UPDATE api_tokens SET created_at = now() - interval '100 days'")
+    assert "to be revoked: 1." in await shown(inside, "tokens")
     await rows(database_url, "UPDATE api_tokens SET last_used_at = now() - interval '100 days'")
     assert "Never used: 0; not in the last 90 days: 1." in await shown(inside, "tokens")
+    assert "to be revoked: 1." in await shown(inside, "tokens")
     await rows(database_url, "UPDATE api_tokens SET revoked_at = now()")
     assert "kept as hashes: 0." in await shown(inside, "tokens")
 
@@ -223,6 +264,19 @@ async def test_the_trail_its_checkpoints_and_its_verification(inside: Inside, da
     found = await evidence(inside, "verification")
     assert found.attention == "The audit trail is not intact."
     assert "seq 4" in found.rows[0][0]
+
+
+async def test_old_checkpoints_are_old_only_if_something_is_to_be_signed(inside: Inside, database_url: str) -> None:
+    await inside.service.set_secret("k", "1")
+    await inside.service.get_secret("k")
+    assert await inside.parts.audit.checkpointer.make()
+    await rows(database_url, "UPDATE audit_checkpoints SET created_at = now() - interval '3 hours'")
+    found = await evidence(inside, "checkpoints")
+    assert "the last: 3 hours ago" in found.statement
+    assert "no node makes them" not in found.attention, "a quiet night is no fault"
+    await inside.service.get_secret("k")
+    await rows(database_url, "UPDATE secret_access_logs SET timestamp = now() - interval '11 minutes'")
+    assert "no node makes them" in (await evidence(inside, "checkpoints")).attention
 
 
 async def test_no_more_of_the_trail_is_verified_than_takes_seconds(inside: Inside) -> None:

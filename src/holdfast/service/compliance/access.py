@@ -7,6 +7,10 @@ from holdfast.domain.compliance import MAX_ROWS, Evidence
 from holdfast.service.compliance.scope import Scope, age, day, joined, more, share, table
 
 _CHANGES: Final = ("set", "update", "rollback", "delete", "recover", "purge", "restore", "rotate")
+_UNKNOWN: Final = "Held by groups none of whose members are registered here, so that their use is not known"
+MAX_HELD: Final = 10_000
+"""Grants and roles that are looked at."""
+
 _RULES: Final = ("grant", "revoke", "role.assign", "role.unassign")
 
 
@@ -16,20 +20,16 @@ async def access(scope: Scope, ignored: Callable[[], int]) -> Evidence:
     ``ignored`` counts the rows among them that Holdfast did not make, so that they give nothing.
     """
     forged = ignored()
-    found = [row for row in await scope.ask("held", scope.since, scope.records) if not row["ended"]]
-    unused = [row for row in found if row["last_used"] is None]
-    broad = [row for row in found if row["pattern"] == "*"]
-    ending = sum(row["expires_at"] is not None for row in found)
+    found = await scope.ask("held", scope.since, scope.records, MAX_HELD)
+    needless = sum(row["granted_at"] < scope.since for row in found if _unused(row, scope))
     shown = sorted(found, key=lambda row: (row["last_used"] is not None, row["subject"], row["pattern"]))
     return Evidence(
         id="access",
         title="Who holds what",
         source="held",
-        statement=f"Grants and roles in force: {len(found):,}, held by {len({row['subject'] for row in found}):,}. "
-        f"With an end: {ending:,}. Over every secret: {len(broad):,}. Not used in the last {scope.days} days, as far "
-        f"as the newest {scope.records:,} audit records tell: {len(unused):,}.",
+        statement=_holdings(found, scope),
         attention=joined(
-            f"Unused grants and roles, to be taken away: {len(unused):,}." if unused else "",
+            f"Grants and roles unused for {scope.days} days, to be taken away: {needless:,}." if needless else "",
             f"Rows among them that Holdfast did not make, and that give nothing: {forged:,}." if forged else "",
         ),
         columns=("Who", "Holds", "On", "Granted by", "Since", "Until", "Last used"),
@@ -38,11 +38,29 @@ async def access(scope: Scope, ignored: Callable[[], int]) -> Evidence:
     )
 
 
+def _holdings(found: Sequence[Mapping[str, Any]], scope: Scope) -> str:
+    broad, ending = sum(r["pattern"] == "*" for r in found), sum(r["expires_at"] is not None for r in found)
+    unknown = sum(row["last_used"] is None and not row["members_known"] for row in found)
+    return joined(
+        f"There are more than are looked at, which are {MAX_HELD:,}." if len(found) == MAX_HELD else "",
+        f"Grants and roles in force: {len(found):,}, held by {len({row['subject'] for row in found}):,}. "
+        f"With an end: {ending:,}. Over every secret: {broad:,}. Not used in the last {scope.days} days, as far "
+        f"as the newest {scope.records:,} audit records tell: {sum(_unused(row, scope) for row in found):,}.",
+        f"{_UNKNOWN}: {unknown:,}." if unknown else "",
+    )
+
+
+def _unused(row: Mapping[str, Any], scope: Scope) -> bool:
+    if row["last_used"] is None:
+        return bool(row["members_known"])
+    return bool(row["last_used"] < scope.since)
+
+
 def _held(row: Mapping[str, Any]) -> Sequence[object]:
     until = row["expires_at"] or "no end"
     return (
         *(row["subject"], row["terms"], row["pattern"], row["granted_by"], row["granted_at"], until),
-        row["last_used"] or "not used",
+        row["last_used"] or ("not used" if row["members_known"] else "not known"),
     )
 
 
@@ -79,7 +97,6 @@ async def second_factor(scope: Scope) -> Evidence:
 async def tokens(scope: Scope) -> Evidence:
     """What programs and people prove themselves with."""
     row = await scope.one("tokens", scope.since)
-    idle = row["never_used"] + row["unused"]
     return Evidence(
         id="tokens",
         title="Tokens",
@@ -89,7 +106,7 @@ async def tokens(scope: Scope) -> Evidence:
             f"last {scope.days} days: {row['unused']:,}. Good from any network: {row['from_anywhere']:,}.",
             f"All end by {day(row['last_end'])}." if row["good"] else "",
         ),
-        attention=f"Unused tokens, to be revoked: {idle:,}." if idle else "",
+        attention=f"Tokens unused for {scope.days} days, to be revoked: {row['idle']:,}." if row["idle"] else "",
     )
 
 

@@ -58,7 +58,7 @@ async def transport(scope: Scope, surroundings: Surroundings) -> Evidence:
         attention=joined(
             "The connection to PostgreSQL is not encrypted." if database == "without encryption" else "",
             "The connection to Redis is not encrypted." if settings["redis"] == "without encryption" else "",
-            "The certificate ends within 30 days." if ends and ends - scope.now < SOON else "",
+            "The certificate has ended, or ends within 30 days." if ends and ends - scope.now < SOON else "",
         ),
     )
 

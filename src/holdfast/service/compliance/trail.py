@@ -43,7 +43,7 @@ async def checkpoints(scope: Scope, surroundings: Surroundings) -> Evidence:
     """Whether the trail is signed, and somebody else has the signature."""
     row, found = await scope.one("checkpoints"), await scope.ask("streams")
     exported = surroundings.settings()["checkpoints"]
-    late = row["newest"] is None or scope.now - row["newest"] > LATE
+    late = row["unsigned_since"] is not None and scope.now - row["unsigned_since"] > LATE
     return Evidence(
         id="checkpoints",
         title="Checkpoints",
@@ -52,7 +52,7 @@ async def checkpoints(scope: Scope, surroundings: Surroundings) -> Evidence:
         + (f"sent out by: {exported}." if exported else "sent nowhere."),
         attention=joined(
             "" if exported else "Checkpoints stay in the database: whoever can write to it could rewrite both.",
-            "The last checkpoint is old: no node makes them." if late else "",
+            f"Records since {day(row['unsigned_since'])} are under no checkpoint: no node makes them." if late else "",
         ),
         columns=("Stream", "Delivered", "Last", "Fails"),
         rows=table((r["name"], r["delivered"], r["delivered_at"], "yes" if r["failing"] else "no") for r in found),

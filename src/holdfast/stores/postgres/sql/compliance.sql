@@ -51,8 +51,7 @@ FROM rotation_runs WHERE started_at >= $1
 -- name: value_ages
 SELECT count(*) AS active, count(*) FILTER (WHERE updated < now() - interval '1 year') AS over_a_year,
        count(*) FILTER (WHERE updated < now() - interval '90 days') AS over_90_days
-FROM (SELECT coalesce(s.last_rotated_at, v.created_at) AS updated
-      FROM secrets_vault v LEFT JOIN secret_rotation_schedule s USING (secret_name) WHERE v.state = 'active') AS ages
+FROM (SELECT created_at AS updated FROM secrets_vault WHERE state = 'active') AS ages
 
 -- name: oldest_values
 SELECT secret_name, version, created_at FROM secrets_vault
@@ -80,11 +79,13 @@ WITH rules AS (
     SELECT r.*, g.identity_name FROM rules r LEFT JOIN identity_groups g ON g.group_name = substr(r.subject, 7)
     WHERE r.subject LIKE 'group:%'
 )
+-- Who is in an issuer's group is told by its tokens alone.
 SELECT h.kind, h.subject, h.pattern, h.terms, h.granted_by, h.granted_at, h.expires_at, max(u.at) AS last_used,
-       coalesce(h.expires_at <= now(), false) AS ended
+       count(h.user_id) > 0 OR h.subject NOT LIKE 'group:%:%' AS members_known
 FROM holders h LEFT JOIN used u ON u.user_id = h.user_id AND u.secret_name LIKE replace(h.pattern, '*', '%')
+WHERE h.expires_at IS NULL OR h.expires_at > now()
 GROUP BY h.kind, h.subject, h.pattern, h.terms, h.granted_by, h.granted_at, h.expires_at
-ORDER BY h.subject, h.pattern, h.kind LIMIT 10000
+ORDER BY h.subject, h.pattern, h.kind LIMIT $3
 
 -- name: identities
 SELECT count(*) AS all_of_them, count(*) FILTER (WHERE kind = 'person') AS people,
@@ -101,7 +102,9 @@ WHERE kind = 'person' AND disabled_at IS NULL AND totp_confirmed_at IS NULL ORDE
 
 -- name: tokens
 SELECT count(*) AS good, count(*) FILTER (WHERE last_used_at IS NULL) AS never_used,
-       count(*) FILTER (WHERE last_used_at < $1) AS unused, count(*) FILTER (WHERE networks = '{}') AS from_anywhere,
+       count(*) FILTER (WHERE last_used_at < $1) AS unused,
+       count(*) FILTER (WHERE coalesce(last_used_at, created_at) < $1) AS idle,
+       count(*) FILTER (WHERE networks = '{}') AS from_anywhere,
        max(max_expires_at) AS last_end
 FROM api_tokens WHERE revoked_at IS NULL AND expires_at > now()
 
@@ -127,7 +130,13 @@ SELECT (SELECT sum(greatest(c.reltuples, 0))::bigint FROM pg_inherits i JOIN pg_
        (SELECT count(*) FROM audit_chains) AS chains
 
 -- name: checkpoints
-SELECT count(*) AS checkpoints, max(created_at) AS newest, max(number) AS last_number FROM audit_checkpoints
+SELECT count(*) AS checkpoints, max(created_at) AS newest, max(number) AS last_number,
+       (SELECT min(f.timestamp) FROM audit_chains c
+        CROSS JOIN LATERAL (SELECT l.timestamp FROM secret_access_logs l
+                            WHERE l.writer = c.writer AND l.boot = c.boot AND l.seq > c.signed_seq
+                            ORDER BY l.seq LIMIT 1) AS f
+        WHERE NOT c.settled) AS unsigned_since
+FROM audit_checkpoints
 
 -- name: streams
 SELECT name, delivered, delivered_at, failed_at IS NOT NULL AS failing FROM audit_streams ORDER BY name
