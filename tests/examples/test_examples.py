@@ -51,6 +51,19 @@ ON_A_SERVER = {
         "Agreed: example-shell-ben",
         "break_glass.revoke",
     ],
+    "rotation_and_expiry.py": [
+        "example-api-signing-key is rotated to version 2",
+        "Rolled back, as a new version",
+        "Rotated every 30 days",
+        "The last rotation: example-api-signing-key, retired",
+        "0 rotations were due",
+        "example-api-certificate expires in 10 days",
+        "Nobody will be told: the server has no mail set up",
+    ],
+    "rotation_and_expiry.sh": [
+        "Rotation: retired, version 2, by random for admin (manual)",
+        "example-shell-certificate  1 ",
+    ],
     "access_and_audit.sh": [
         "example-shell-reader got it",
         "example-shell-reader may not rotate it",
