@@ -234,6 +234,7 @@ async def test_refusals_changes_and_looks(inside: Inside, database_url: str) -> 
         with pytest.raises(HoldfastError):
             await service.get_secret("k", context=ALICE)
     await service.grant_access("k", "bob", ["get"])
+    await service.identities.list()
     await rows(database_url, "SELECT count(*) FROM secret_access_logs")
     found = await evidence(inside, "refusals")
     assert "Failed or refused: 3, logins among them: 0." in found.statement

@@ -12,6 +12,7 @@ MAX_HELD: Final = 10_000
 """Grants and roles that are looked at."""
 
 _RULES: Final = ("grant", "revoke", "role.assign", "role.unassign")
+_LISTING: Final = ".list"
 
 
 async def access(scope: Scope, ignored: Callable[[], int]) -> Evidence:
@@ -131,7 +132,8 @@ async def changes(scope: Scope) -> Evidence:
     """What was changed, and by how many."""
     groups = await scope.ask("recent", scope.since, scope.records)
     done = [row for row in groups if row["success"]]
-    shown = [row for row in done if row["operation"].startswith((*_CHANGES, *_RULES, "identity.", "token.", "client."))]
+    kinds = (*_CHANGES, *_RULES, "identity.", "token.", "client.")
+    shown = [each for each in done if each["operation"].startswith(kinds) and not each["operation"].endswith(_LISTING)]
     rules = sum(row["records"] for row in done if row["operation"] in _RULES)
     return Evidence(
         id="changes",
