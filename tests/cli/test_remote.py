@@ -81,7 +81,7 @@ def test_roles_are_given_and_taken_from_afar(
             "remote",
         )
         assert holdfast("check", "pay-db", "app", "get", environ=environ).code == 0
-        removed = holdfast("role", "remove", "app", "reader", "pay-*", environ=environ)
+        removed = holdfast("role", "unassign", "app", "reader", "pay-*", environ=environ)
         assert (removed.code, removed.stderr) == (0, "Removed.\n")
         assert holdfast("check", "pay-db", "app", "get", environ=environ).code == 4
         wrong = holdfast("role", "assign", "app", "wizard", "*", environ=environ)

@@ -26,7 +26,8 @@ def grant(pattern: str, user: str, permissions: tuple[str, ...], expires_at: dat
 
     A pattern such as 'payments-*' covers all names that fit it, later ones too.
 
-    PERMISSION: get, list, set, delete, recover, purge, rotate, grant, audit, operate. None implies another.
+    PERMISSION: get, list, set, delete, recover, purge, rotate, grant, approve, audit, operate. None implies another.
+    What USER was granted on exactly this name or pattern before is replaced.
     """
     given = with_service(
         lambda service, caller: service.grant_access(pattern, user, permissions, expires_at=expires_at, context=caller)

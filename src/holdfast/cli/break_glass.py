@@ -32,7 +32,13 @@ def break_glass() -> None:
 @click.option(
     "--reason", required=True, metavar="TEXT", help="Why, for approvers and records; no secret belongs in it."
 )
-@click.option("--may", "permissions", multiple=True, metavar="PERMISSION", help="get [default], list, set, rotate …")
+@click.option(
+    "--may",
+    "permissions",
+    multiple=True,
+    metavar="PERMISSION",
+    help="get [default], list, set, rotate, delete or recover; repeatable.",
+)
 @click.option("--for", "duration", type=inputs.duration, metavar="DURATION", help="Such as 30m [the policy's longest].")
 @click.option("--second-factor", is_flag=True, help="Read a code of your second factor from stdin or a prompt.")
 def request(

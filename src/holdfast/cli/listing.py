@@ -8,6 +8,7 @@ import click
 from holdfast.cli import output, views
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
+from holdfast.domain.names import canonical_pattern, matches
 
 if TYPE_CHECKING:
     from holdfast.domain.policy import Caller
@@ -17,13 +18,19 @@ _PAGE: Final = 1000
 
 
 @click.command("list", cls=Command)
+@click.argument("pattern", required=False, metavar="[NAME|PATTERN]")
 @click.option("--deleted", is_flag=True, help="Those that are deleted and can be recovered.")
-def list_(deleted: bool) -> None:
-    """List secrets by name, without their values."""
+def list_(pattern: str | None, deleted: bool) -> None:
+    """List secrets by name, without their values; with 'payments-*', those that it covers.
+
+    With --json also tags, rotation policy, and whom to tell of an expiry.
+    """
+    wanted = canonical_pattern(pattern if pattern is not None else "*")
 
     async def work(service: "SecretsService", caller: "Caller") -> list[Any]:
         page = service.list_deleted_secrets if deleted else service.list_secrets
-        return [each async for each in _pages(lambda after: page(after=after, limit=_PAGE, context=caller))]
+        pages = _pages(lambda after: page(after=after, limit=_PAGE, context=caller))
+        return [each async for each in pages if matches(wanted, each.name)]
 
     found = with_service(work)
     document, row, columns = (

@@ -41,11 +41,11 @@ def assign(subject: str, name: str, pattern: str, expires_at: datetime | None) -
         output.write_document(given)
 
 
-@role.command("remove", cls=Command)
+@role.command("unassign", cls=Command)
 @click.argument("subject")
 @click.argument("name", metavar="ROLE")
 @click.argument("pattern", metavar="NAME|PATTERN")
-def remove(subject: str, name: str, pattern: str) -> int:
+def unassign(subject: str, name: str, pattern: str) -> int:
     """Take a role over exactly this name or pattern away from SUBJECT."""
     removed = with_service(lambda service, caller: service.access.unassign_role(subject, name, pattern, context=caller))
     if output.wants_json():

@@ -122,7 +122,12 @@ def update(
 @click.command(cls=Command)
 @click.argument("name")
 @click.argument("version", type=inputs.version)
-@click.option("--expected-version", type=inputs.whole(1, MAX_GENERATION), metavar="N")
+@click.option(
+    "--expected-version",
+    type=inputs.whole(1, MAX_GENERATION),
+    metavar="N",
+    help="Refuse unless this is the current version.",
+)
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same answer, once in effect.")
 @click.option("--reapply", is_flag=True, help="Have the target accept the value again, by a rotation.")
 def rollback(

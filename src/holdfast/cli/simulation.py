@@ -22,9 +22,13 @@ _AFFECTED: Final = ("IDENTITY", "OPERATION", "SECRET", "TIMES", "LAST SEEN", "RU
 @click.option(
     "--grant", "grants", nargs=3, multiple=True, metavar="PATTERN USER PERMISSIONS", help="With commas: get,list."
 )
-@click.option("--revoke", "revocations", nargs=2, multiple=True, metavar="PATTERN USER")
-@click.option("--assign", "assignments", nargs=3, multiple=True, metavar="SUBJECT ROLE PATTERN")
-@click.option("--unassign", "removals", nargs=3, multiple=True, metavar="SUBJECT ROLE PATTERN")
+@click.option("--revoke", "revocations", nargs=2, multiple=True, metavar="PATTERN USER", help="As `revoke` does.")
+@click.option(
+    "--assign", "assignments", nargs=3, multiple=True, metavar="SUBJECT ROLE PATTERN", help="As `role assign` does."
+)
+@click.option(
+    "--unassign", "removals", nargs=3, multiple=True, metavar="SUBJECT ROLE PATTERN", help="As `role unassign` does."
+)
 def simulate(
     days: int,
     grants: tuple[tuple[str, str, str], ...],
