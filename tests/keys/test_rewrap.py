@@ -1,21 +1,27 @@
 """What is sealed under a draining key comes under the active one, all of it, and then the old key can go."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 import pytest
 
+from holdfast.cli.keys import _rewrap_all
 from holdfast.domain.break_glass import RequestState
-from holdfast.domain.keys import KeyState
+from holdfast.domain.keys import KeyState, KeyStatus, RewrapReport
 from holdfast.domain.policy import AccessContext, Caller
 from holdfast.errors import BackendUnavailable, Conflict, IntegrityFailure, InvalidInput, RotationFailed, StartupError
+from holdfast.ports import Batch, Damaged
+from holdfast.service.keys.rewrapping import BUDGET_S, Rewrapping
 from holdfast.service.manager import SecretsService
 from tests.break_glass.support import ANN, BEN, ERIN, SECRET, VALUE, asked, granted, prepare
 from tests.keys.support import BOTH, NEW, NEW_ID, OLD_ID, node
 from tests.rotation.target import Target, TargetHandler
+from tests.support.clock import VirtualClock
 from tests.support.node import ALICE, audit, opened, rows
 from tests.support.postgres import execute
 
@@ -210,3 +216,58 @@ async def test_a_key_becomes_active_again_as_long_as_it_is_not_retired(database_
         assert (await service.keys.retire(NEW_ID)).keys[0].key_id == OLD_ID
     async with node(database_url, tmp_path, decryption_keys=()) as service:
         assert (await service.get_secret("k")).value == "v"
+
+
+class SlowRows:
+    """Damaged rows, at each of which a call may look and no more, for each look takes longer than a call."""
+
+    def __init__(self, clock: VirtualClock, rows: int) -> None:
+        self.clock, self.rows, self.looked = clock, rows, list[int]()
+
+    async def keys(self) -> list[KeyStatus]:
+        return [KeyStatus(key_id=OLD_ID, state=KeyState.DRAINING)]
+
+    async def sealed_under(self, key_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        return {OLD_ID: {"place": self.rows}}
+
+    async def rewrap(
+        self, key_ids: Sequence[str], position: tuple[int, tuple[object, ...]] | None, limit: int
+    ) -> Batch:
+        row = position[0] if position else 0
+        self.looked.append(row)
+        self.clock.move(BUDGET_S)
+        after = (row + 1, ()) if row + 1 < self.rows else None
+        return Batch(renewed=0, damaged=[Damaged("place", str(row))], position=after)
+
+
+async def test_a_call_goes_on_where_the_one_before_ended_and_so_it_comes_to_an_end() -> None:
+    """A call that began anew each time would never come past what takes longer to look at than a call may take."""
+    clock = VirtualClock(auto=True)
+    rows = SlowRows(clock, 4)
+    rewrapping = Rewrapping(rows, clock)  # type: ignore[arg-type]  # what it needs of a store
+    reports = [await rewrapping.run() for _ in range(4)]
+    assert rows.looked == [0, 1, 2, 3]
+    assert [report.complete for report in reports] == [False, False, False, True]
+    assert [report.damaged for report in reports] == [[f"place {row}"] for row in range(4)]
+    await rewrapping.run()
+    assert rows.looked[4:] == [0], "after the last one from the first one on again"
+
+
+async def test_the_command_ends_when_a_whole_pass_found_nothing_more_to_do_and_names_all_that_is_damaged() -> None:
+    given = iter(
+        [
+            RewrapReport(renewed=1, remaining=2, damaged=["a"], complete=False),
+            RewrapReport(renewed=0, remaining=2, damaged=["b"], complete=True),
+            RewrapReport(renewed=0, remaining=2, damaged=["a"], complete=False),
+            RewrapReport(renewed=0, remaining=2, damaged=["b"], complete=True),
+        ]
+    )
+
+    class Calls:
+        async def rewrap(self, *, context: object) -> RewrapReport:
+            return next(given)
+
+    keys = cast("Any", Calls())
+    report = await _rewrap_all(keys, Caller("admin"), lambda _: None)
+    assert (report.renewed, report.remaining, report.damaged) == (1, 2, ["a", "b"])
+    assert list(given) == []

@@ -12,7 +12,7 @@ from holdfast.cli.grammar import Command, Group
 from holdfast.cli.progress import line
 from holdfast.cli.session import with_service
 from holdfast.config import Settings
-from holdfast.domain.keys import KeyReport, KeyStatus, RewrapReport
+from holdfast.domain.keys import NAMED, KeyReport, KeyStatus, RewrapReport
 from holdfast.domain.policy import Caller
 from holdfast.errors import IntegrityFailure
 
@@ -99,14 +99,17 @@ def retire(key_id: str) -> None:
 
 
 async def _rewrap_all(keys: "Keys", caller: Caller, show: Callable[[str], None]) -> RewrapReport:
-    """Go on until nothing remains, or nothing more can be done."""
-    renewed = 0
+    """Go on until nothing remains, or a whole pass over the rows found nothing more that can be done."""
+    renewed, before, damaged = 0, -1, dict[str, None]()
     while True:
         report = await keys.rewrap(context=caller)
         renewed += report.renewed
+        damaged |= dict.fromkeys(report.damaged)
         show(f"Put {renewed:,} rows under the active key, {report.remaining:,} remain under others")
-        if not report.remaining or (report.complete and not report.renewed):
-            return replace(report, renewed=renewed)
+        if not report.remaining or (report.complete and renewed == before):
+            return replace(report, renewed=renewed, damaged=list(damaged)[:NAMED])
+        if report.complete:
+            before = renewed  # the first pass may have begun where somebody else's call ended
 
 
 def _show(report: KeyReport) -> None:

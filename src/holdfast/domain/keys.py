@@ -9,6 +9,9 @@ from typing import Final
 SEAL_LIMIT: Final = 2**32
 """Encryptions under one key with random nonces (NIST SP 800-38D, 8.3)."""
 
+NAMED: Final = 100
+"""Damaged rows that a report names."""
+
 SEAL_ALARM: Final = 2**31
 """From here on a new key is asked for, although no key is used for AES-GCM as often as it is counted: each value has a
 data key of its own, and each process a key per 2^20 blobs."""
@@ -68,8 +71,8 @@ class KeyReport:
 class RewrapReport:
     """Some rows put under the active key. ``renewed``: how many now; ``remaining``: how many are not yet.
 
-    ``damaged``: remaining rows that are not genuine, as ``table.column row``, 100 at most: they are left as they are.
-    ``complete``: every row there is was looked at.
+    ``damaged``: rows looked at that are not genuine, as ``table.column row``, 100 at most: they are left as they are.
+    ``complete``: the last row there is was looked at; the next call begins with the first one again.
     """
 
     renewed: int

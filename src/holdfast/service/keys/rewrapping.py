@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from holdfast.domain.keys import KeyState, RewrapReport
+from holdfast.domain.keys import NAMED, KeyState, RewrapReport
 from holdfast.ports import Clock, KeyStore
 
 BATCH: Final = 200
@@ -11,21 +11,19 @@ BATCH: Final = 200
 BUDGET_S: Final = 2.0
 """Seconds for one call, so that it is an answer to a request whoever waits for it."""
 
-NAMED: Final = 100
-"""Damaged rows that a report names."""
-
 
 class Rewrapping:
     """What is done is to be seen in the rows themselves: whoever goes on needs no other memory."""
 
     def __init__(self, store: KeyStore, clock: Clock) -> None:
         self._store, self._clock = store, clock
+        self._reached: tuple[int, tuple[object, ...]] | None = None
 
     async def run(self) -> RewrapReport:
-        """Go over the rows once, or as far as the time goes."""
+        """Go over the rows, from where the call before ended, to the end or as far as the time goes."""
         draining = [key.key_id for key in await self._store.keys() if key.state is KeyState.DRAINING]
         began = self._clock.monotonic()
-        renewed, damaged, position, complete = 0, list[str](), None, not draining
+        renewed, damaged, position, complete = 0, list[str](), self._reached, not draining
         while not complete and self._clock.monotonic() - began < BUDGET_S:
             batch_began = self._clock.monotonic()
             batch = await self._store.rewrap(draining, position, BATCH)
@@ -34,6 +32,7 @@ class Rewrapping:
             position, complete = batch.position, batch.position is None
             if batch.renewed:  # half of the time belongs to everybody else
                 await self._clock.sleep(self._clock.monotonic() - batch_began)
+        self._reached = position
         rows = await self._store.sealed_under(draining)
         remaining = sum(sum(places.values()) for places in rows.values())
         return RewrapReport(renewed=renewed, remaining=remaining, damaged=damaged[:NAMED], complete=complete)

@@ -143,7 +143,7 @@ async def _renew(
     limit: int,
 ) -> Batch:
     sql = load("renewals")
-    rows = await connection.fetch(sql[renewal.statement], list(key_ids), limit, *after)
+    rows = await connection.fetch(sql[renewal.statement], list(key_ids), limit, *after, timeout=COUNT_TIMEOUT_S)
     renewed, damaged, names = list[tuple[object, ...]](), list[Damaged](), after
     for row in rows:
         names = tuple(row[key] for key in renewal.keys)
