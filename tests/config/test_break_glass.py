@@ -73,3 +73,15 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         load_policies(tmp_path / "none.toml")
+
+
+def test_what_a_policy_does_not_say_is_as_in_the_default(tmp_path: Path) -> None:
+    """Whoever hardens the default and shortens the time of some names has not made them easier to get at."""
+    hardened = "[default]\napprovers = 3\nsecond_factor = true\nmax_duration_s = 600\n"
+    policies = loaded(tmp_path, f"{hardened}[[policy]]\nnames = 'payments-*'\nrotate = false")
+    assert policies.of("payments-db") == EmergencyPolicy(
+        pattern="payments-db", approvers=3, second_factor=True, max_duration=timedelta(seconds=600), rotate=False
+    )
+    alone = "[default]\napprovers = 0\nsecond_factor = true\n"
+    with pytest.raises(ConfigurationError, match="policy 1: without approvers"):
+        loaded(tmp_path, f"{alone}[[policy]]\nnames = 'x'\nsecond_factor = false")

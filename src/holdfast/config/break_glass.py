@@ -34,24 +34,26 @@ def load_policies(path: Path | None) -> EmergencyPolicies:
     shaped = isinstance(tables, list) and all(isinstance(each, dict) for each in tables)
     if not set(document) <= {"default", "policy"} or not isinstance(default, dict) or not shaped:
         raise ConfigurationError([f"{VARIABLE} must hold a [default] table, [[policy]] tables and nothing else"])
-    faults = [f"{VARIABLE}, default: {fault}" for fault in _faults(default, named=False)]
+    faults = [f"{VARIABLE}, default: {fault}" for fault in _faults(default, {}, named=False)]
     for number, table in enumerate(tables, 1):
-        faults += [f"{VARIABLE}, policy {number}: {fault}" for fault in _faults(table, named=True)]
+        faults += [f"{VARIABLE}, policy {number}: {fault}" for fault in _faults(table, default, named=True)]
     if len(tables) > MOST_POLICIES:
         faults.append(f"{VARIABLE} has more than {MOST_POLICIES} policies")
     if faults:
         raise ConfigurationError(faults)
-    return EmergencyPolicies(default=_policy(default), policies=tuple(map(_policy, tables)))
+    policies = tuple(_policy({**default, **table}) for table in tables)
+    return EmergencyPolicies(default=_policy(default), policies=policies)
 
 
-def _faults(table: Mapping[str, Any], *, named: bool) -> Iterator[str]:
+def _faults(table: Mapping[str, Any], inherited: Mapping[str, Any], *, named: bool) -> Iterator[str]:
     known = _TERMS | {"names"} if named else _TERMS
     for key in sorted(set(table) - known):
         yield f"{ascii(key)[:60]} is not a setting; choose from {', '.join(sorted(known))}"
     for key, (check, rule) in _CHECKS.items():
         if (key in table or (named and key == "names")) and not check(table.get(key)):
             yield f"{key} must be {rule}"
-    if table.get("approvers") == 0 and table.get("second_factor") is not True:
+    whole = {**inherited, **table}
+    if whole.get("approvers") == 0 and whole.get("second_factor") is not True:
         yield "without approvers, second_factor must be true: nobody is let in by their word alone"
 
 
