@@ -52,6 +52,10 @@ class SecretValue:
         raise TypeError("a secret value is not to be pickled or copied")
 
 
+_NAMING_SECRETS: Final = ("admin_secret", "signing_secret")
+"""Options whose values are names of other secrets."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationPolicy:
     """When a secret is to be rotated, and how. Days; ``auto_rotate`` False asks a person first.
@@ -68,6 +72,12 @@ class RotationPolicy:
     handler: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     retire_after_days: int | None = None
+
+    def borrowed(self, before: "RotationPolicy | None") -> tuple[str, ...]:
+        """The secrets whose values it has Holdfast work with, unless the policy before did just the same with them."""
+        if before is not None and (before.handler, before.options) == (self.handler, self.options):
+            return ()
+        return tuple(self.options[each] for each in _NAMING_SECRETS if each in self.options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

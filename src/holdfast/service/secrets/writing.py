@@ -151,6 +151,7 @@ class Writer:
                 raise VersionNotFound(f"Secret not found: {head.name!r} has no version {change.version!r}.")
             revised = self._revise(head, stored, change.attributes(stored.version.attributes))
             settings = change.settings(head.settings)
+            self._guard.check_borrowing(authorized, settings.rotation_policy, head)
             head = await tx.rewrite(self._attested(replace(head, settings=settings)), revised)
             await tx.put_schedule(head.name, settings.rotation_policy)
             await self._announcer.journal(tx, intent_id, head, IntentKind.UPDATE, revised.version)
@@ -232,6 +233,7 @@ class Writer:
                 self._expect(before, new.expected_generation)
                 if new.incarnation is not None and (before is None or before.incarnation != new.incarnation):
                     raise not_found(authorized.name)  # purged meanwhile, with the value
+                self._guard.check_borrowing(authorized, new.settings.rotation_policy, before)
                 head, stored = self._next(authorized, before, new)
                 head = await (tx.append(head, stored) if before else tx.create(head, stored))
                 if new.settings.rotation_policy is not None:
