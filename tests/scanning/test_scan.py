@@ -1,6 +1,7 @@
 """``holdfast scan``: what it finds in real files, that it shows no value, and what it offers to do about it."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -188,6 +189,40 @@ def test_i13_no_value_is_shown(tmp_path: Path, environ: dict[str, str]) -> None:
     assert sweep.hits() == []
 
 
+def test_i13_a_secret_before_another_is_not_taken_for_its_variable(tmp_path: Path, environ: dict[str, str]) -> None:
+    token = "gh" + "p_" + "cieSsGokbl0C9KEcmPMmGvzypGLTOek4ZFfb"
+    root = tree(
+        tmp_path,
+        a_dot_py=f'login = "{token}:{STRIPE}"\n',
+        b_dot_env=f"TOKENS={token}={STRIPE}\n",
+        c_dot_py=f'login = "{PASSWORD}:{STRIPE}"\n',
+        d_dot_py=f'url = "https://{PASSWORD}:{STRIPE}@api.internal/"\n',
+    )
+    file = tmp_path / "baseline.json"
+    shown = ""
+    for options in ([], ["--json"], ["--baseline", str(file), "--accept"]):
+        done = holdfast("scan", str(root), *options, environ=environ)
+        shown += done.stdout + done.stderr
+    shown += file.read_text()
+    assert "stripe" in shown
+    assert [each for each in (token, STRIPE, PASSWORD) if each[:12] in shown] == []
+
+
+def test_a_file_name_that_is_no_utf_8_ends_no_scan(tmp_path: Path, environ: dict[str, str]) -> None:
+    root = tree(tmp_path, a_dot_py=f'DB_PASSWORD = "{PASSWORD}"\n')
+    for odd in (b"odd\xff.py", b"odd\xfe.py"):
+        (root / os.fsdecode(odd)).write_text(f'DB_PASSWORD = "{PASSWORD}"\n')
+    done = holdfast("scan", str(root), "--json", environ=environ)
+    assert (done.code, sorted(found(done))) == (1, ["a.py:1", "odd\\xfe.py:1", "odd\\xff.py:1"])
+    assert len({each["id"] for each in found(done).values()}) == 3
+
+
+def test_what_is_neither_file_nor_folder_is_not_clean(tmp_path: Path, environ: dict[str, str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = holdfast("scan", str(tmp_path / "pipe"), environ=environ)
+    assert (done.code, "name a file or a folder" in done.stderr) == (2, True)
+
+
 def test_a_hostile_file_name_writes_no_terminal_sequence(tmp_path: Path, environ: dict[str, str]) -> None:
     root = tree(tmp_path, **{"\x1b[31mred_dot_py": f'PASSWORD = "{PASSWORD}"\n'})
     done = holdfast("scan", str(root), environ=environ)
@@ -225,6 +260,10 @@ def test_a_name_stands_for_one_value(pairs: list[tuple[str, str]]) -> None:
         ("const a: string = '", "a"),
         ('x["secret"] = "', "secret"),
         ('call("', ""),
+        ('x = "name:', ""),
+        ('x = "Password=', "Password"),
+        ("https://name:", ""),
+        ('{"name": "', "name"),
         ("x" * 100_000 + ' = "', "x" * 100),
     ],
 )

@@ -10,6 +10,8 @@ _VARIABLE: Final = re.compile(
     r"""([A-Za-z_][\w.-]{0,99})["']?\]?\s*(?::\s*[\w.<>\[\]|]+\s*)?(?:=>|:=|=|:)\s*[bfruBFRU@$]{0,2}["'`]?$""", re.ASCII
 )
 
+_PAIRED: Final = re.compile(r"""["'`/][\w.-]+:""", re.ASCII)
+
 _LANGUAGES: Final = {
     **dict.fromkeys((".py", ".pyi"), "python"),
     **dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts"), "javascript"),
@@ -43,8 +45,20 @@ _INSTEAD: Final = {
 
 def assigned_to(before: str) -> str:
     """Return the variable that a line assigns to just where ``before`` ends, or nothing."""
-    found = _VARIABLE.search(before[-200:])
-    return found[1] if found else ""
+    start, end = place_of_variable(before)
+    return before[start:end]
+
+
+def place_of_variable(before: str) -> tuple[int, int]:
+    """Return where that variable stands in ``before``.
+
+    What stands before a colon within quotes, or within an address, is a user or a password of its own.
+    """
+    skipped = max(0, len(before) - 200)
+    found = _VARIABLE.search(before, skipped)
+    if found is None or _PAIRED.match(before, max(0, found.start() - 1)):
+        return 0, 0
+    return found.span(1)
 
 
 def is_data(path: str) -> bool:

@@ -6,7 +6,8 @@ It also lists the files, as git would: those that ``.gitignore`` names are left 
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.resources import as_file, files
 from operator import itemgetter
@@ -16,7 +17,7 @@ from typing import Any, Final
 from holdfast.domain.secret import SecretValue
 from holdfast.errors import InvalidInput, StartupError
 from holdfast.importing.items import MAX_ITEMS
-from holdfast.scanning.context import assigned_to, is_data
+from holdfast.scanning.context import is_data, place_of_variable
 from holdfast.scanning.findings import Finding, Skipped, numbered
 
 try:
@@ -30,6 +31,9 @@ except ImportError as error:
 MAX_FILE_BYTES: Final = 5_000_000
 PATIENCE_S: Final = 30.0
 """For one file."""
+
+_LONGEST_NAMED: Final = 4096
+"""Bytes: how long something found may be that could be taken for part of a name."""
 
 _OURS: Final = "holdfast."
 _CONFIDENCE: Final = ("high", "medium", "low")
@@ -52,7 +56,7 @@ def scan(root: Path) -> Iterator[Finding | Skipped]:
     """
     found = 0
     for path in _paths(root):
-        relative = path.relative_to(root).as_posix() if path != root else path.name
+        relative = _shown(path.relative_to(root).as_posix() if path != root else path.name)
         for each in _scanned(path, relative):
             found += isinstance(each, Finding)
             if found > MAX_ITEMS:
@@ -61,10 +65,15 @@ def scan(root: Path) -> Iterator[Finding | Skipped]:
 
 
 def _paths(root: Path) -> list[Path]:
-    try:
-        return sorted(Path(each.path) for each in filesystem([root], hidden=True))
-    except RuntimeError:
-        raise InvalidInput(f"{root} cannot be read: name a file or a folder.", field="path") from None
+    if root.is_file() or root.is_dir():  # of anything else, the scanner says that nothing is in it
+        with suppress(RuntimeError):
+            return sorted(Path(each.path) for each in filesystem([root], hidden=True))
+    raise InvalidInput(f"{root} cannot be read: name a file or a folder.", field="path")
+
+
+def _shown(path: str) -> str:
+    """A path as text, whatever bytes it has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @cache
@@ -89,8 +98,10 @@ def _scanned(path: Path, relative: str) -> Iterator[Finding | Skipped]:
         reason = "it takes too long" if isinstance(error, TimeoutError) else "the scanner gives it up"
         yield Skipped(relative, reason, failed=True)
         return
-    kept = _without_overlaps([each for each in matches if each.visible and _plausible(each, relative)])
-    yield from numbered(_finding(each, data, relative) for each in kept)
+    visible = [each for each in matches if each.visible]
+    places = sorted(map(_span, visible))
+    kept = _without_overlaps([each for each in visible if _plausible(each, relative)])
+    yield from numbered(_finding(each, data, relative, places) for each in kept)
 
 
 def _read(path: Path) -> bytes | str:
@@ -133,10 +144,9 @@ def _span(match: Any) -> tuple[int, int]:
     return where["start_offset"], where["end_offset"]
 
 
-def _finding(match: Any, data: bytes, path: str) -> Finding:
+def _finding(match: Any, data: bytes, path: str, places: Sequence[tuple[int, int]]) -> Finding:
     start, end = _whole_address(match, data)
     text = data[start:end].decode("utf-8", "surrogateescape")
-    before = data[data.rfind(b"\n", 0, start) + 1 : start].decode("utf-8", "replace")
     return Finding(
         path=path,
         line=data.count(b"\n", 0, start) + 1,
@@ -144,9 +154,18 @@ def _finding(match: Any, data: bytes, path: str) -> Finding:
         meaning=match.rule_name,
         confidence=match.confidence,
         value=SecretValue(text),
-        variable=assigned_to(before),
+        variable=_variable(data, start, places),
         escaped="\\" in text or any(0xD800 <= ord(each) <= 0xDFFF for each in text),
     )
+
+
+def _variable(data: bytes, start: int, places: Sequence[tuple[int, int]]) -> str:
+    """The variable before a place; none where that is part of something else that was found: no value is a name."""
+    line = max(data.rfind(b"\n", 0, start) + 1, start - _LONGEST_NAMED)
+    before = data[line:start].decode("latin-1")  # a character for each byte
+    begin, end = place_of_variable(before)
+    known = places[bisect_left(places, (line + begin - _LONGEST_NAMED, 0)) : bisect_left(places, (line + end, 0))]
+    return "" if any(line + begin < each for _, each in known) else before[begin:end]
 
 
 def _whole_address(match: Any, data: bytes) -> tuple[int, int]:
