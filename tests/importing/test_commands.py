@@ -102,6 +102,20 @@ def test_what_cannot_be_taken_over_is_never_forced(environ: dict[str, str], tmp_
     assert (skipped.code, json.loads(skipped.stdout)["written"]) == (0, 1)
 
 
+@pytest.mark.parametrize("odd", ["\\u0000", "\\ud800"])
+def test_what_no_description_can_hold_is_replaced_in_it(odd: str, environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(f'{{"a": "1", "b{odd}c": "2"}}')
+    done = holdfast("import", "file", str(tmp_path / "a.json"), environ=environ)
+    assert (done.code, holdfast("get", "b-c", environ=environ).stdout) == (0, "2")
+
+
+def test_a_file_whose_name_is_no_utf_8_is_taken_over(environ: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"odd\xff.env")
+    file.write_text("A=1\n")
+    done = holdfast("import", "file", str(file), "--json", environ=environ)
+    assert (done.code, states(done)) == (0, {"A": ("written", 1)})
+
+
 def test_names_and_facts_are_given(environ: dict[str, str], tmp_path: Path) -> None:
     mapping = tmp_path / "map.toml"
     mapping.write_text('STRIPE_KEY = "payments-stripe"\nOLD = false\n')

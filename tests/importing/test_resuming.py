@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast.domain.policy import Caller
-from holdfast.domain.secret import SecretValue, WriteResult
+from holdfast.domain.secret import Attributes, SecretValue, WriteResult
 from holdfast.errors import BackendUnavailable, Conflict, OutcomeUnknown
 from holdfast.importing.carrying import Carrier
 from holdfast.importing.items import Content, Item, Plan, Selection, State
@@ -183,3 +184,17 @@ def test_ctrl_c_stops_it_and_says_so(database_url: str, tmp_path: Path) -> None:
         code, _ = terminal.end()
     assert code == 130
     assert "Interrupted." in terminal.shown
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tags": {"b": "1"}}, {"not_before": datetime(2031, 1, 1, tzinfo=UTC)}],
+)
+async def test_what_options_and_source_make_together_is_judged_before_anything_is_written(
+    options: dict[str, Any], database_url: str, tmp_path: Path
+) -> None:
+    source = Attributes(tags={f"t{number}": "x" for number in range(15)}, expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+    many = Item(source="MANY", origin="x", versions=(Content(value=SecretValue("1"), attributes=source),))
+    async with service_on(database_url, tmp_path / "data") as service:
+        planner = Planner(service, Caller("system", is_system=True), options)
+        assert (await planner.plan([many], Selection())).count(State.CONFLICT) == 1

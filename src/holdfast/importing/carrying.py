@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from holdfast.domain.audit import printable
 from holdfast.domain.validation import MAX_DESCRIPTION
 from holdfast.errors import Conflict, GenerationMismatch, HoldfastError, IdempotencyMismatch, SecretDeleted
 from holdfast.importing.items import Content, Item, Plan, State, Step
@@ -97,7 +98,7 @@ class Carrier:
         return outcome
 
     async def _write(self, step: Step, content: Content, generation: int) -> "WriteResult":
-        name, facts = str(step.name), _facts(step.item, content, self._options)
+        name, facts = str(step.name), facts_of(step.item, content, self._options)
 
         async def attempt() -> "WriteResult":
             return await self._service.set_secret(
@@ -112,9 +113,9 @@ class Carrier:
         return await patiently(attempt, self._clock)
 
 
-def _facts(item: Item, content: Content, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be known about a version: the options first, then what the source says."""
-    facts: dict[str, Any] = {"description": f"Migrated from {item.origin}"[:MAX_DESCRIPTION]}
+def facts_of(item: Item, content: Content, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be known about a version, as ``set_secret`` takes it: the options, then what the source says."""
+    facts: dict[str, Any] = {"description": printable(f"Migrated from {item.origin}", MAX_DESCRIPTION)}
     if item.content_type:
         facts["content_type"] = item.content_type
     attributes = content.attributes

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, Secret
-from holdfast.domain.validation import valid_attributes, valid_value
 from holdfast.errors import AccessDenied, InvalidInput, SecretNotFound, SecretUnusable
+from holdfast.importing.carrying import facts_of
 from holdfast.importing.items import Content, Item, Plan, Selection, State, Step
 from holdfast.importing.naming import collisions, selected
+from holdfast.service.requests import SetRequest
 
 if TYPE_CHECKING:
     from holdfast.domain.policy import Caller
@@ -48,7 +49,7 @@ class Planner:
     async def _step(self, item: Item, name: SecretName | None, taken: Mapping[SecretName, Sequence[str]]) -> Step:
         if item.left_out:
             return Step(item=item, name=name, state=State.LEFT_OUT, note=item.left_out)
-        fault = _fault(item, name, taken)
+        fault = _fault(item, name, taken, self._options)
         if name is None or fault:
             return Step(item=item, name=name, state=State.CONFLICT, note=fault)
         try:
@@ -112,7 +113,9 @@ def _same_value(content: Content, present: Secret) -> bool:
     return hmac.compare_digest(content.value.reveal().encode(), present.value.encode())
 
 
-def _fault(item: Item, name: SecretName | None, taken: Mapping[SecretName, Sequence[str]]) -> str:
+def _fault(
+    item: Item, name: SecretName | None, taken: Mapping[SecretName, Sequence[str]], options: Mapping[str, Any]
+) -> str:
     if item.fault:
         return item.fault
     if name is None:
@@ -122,19 +125,7 @@ def _fault(item: Item, name: SecretName | None, taken: Mapping[SecretName, Seque
         return f"it would have the name of {others}: give one of them another with --map"
     try:
         for content in item.versions:
-            valid_value(content.value.reveal())
-            _check_attributes(content.attributes)
+            SetRequest(**facts_of(item, content, options)).checked(name, content.value.reveal(), for_vault=False)
     except InvalidInput as error:
         return str(error).rstrip(".")
     return ""
-
-
-def _check_attributes(attributes: Attributes | None) -> None:
-    if attributes is not None:
-        valid_attributes(
-            not_before=attributes.not_before,
-            expires_at=attributes.expires_at,
-            content_type=attributes.content_type,
-            tags=attributes.tags,
-            for_vault=False,
-        )
