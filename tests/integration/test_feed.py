@@ -81,3 +81,14 @@ async def test_i6_no_step_of_the_machine_s_clock_makes_the_past_come_back(
     monkeypatch.setattr(module, "datetime", SteppedBack)
     assert timedelta(0) <= feed.now() - before < timedelta(minutes=1)
     assert abs(feed.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+async def test_i6_the_time_that_a_machine_slept_has_passed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that wakes up and cannot reach PostgreSQL: leases are over, and so is what ended meanwhile."""
+    feed = PostgresFeed(database)
+    await feed.start(Busy())
+    await feed.stop()
+    before, awake = feed.now(), time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: awake(clock) + 3600 * (clock == time.CLOCK_BOOTTIME))
+    assert feed.now() - before >= timedelta(hours=1)
+    assert feed.seconds_since_contact() >= 3600

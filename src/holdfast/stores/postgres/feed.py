@@ -21,6 +21,8 @@ _log: Final = logging.getLogger(__name__)
 
 CHANNEL: Final = "holdfast"
 _KEY: Final = "key:"
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 HEARTBEAT_S: Final = 0.5
 """How often the listening connection is asked for a sign of life."""
 
@@ -54,7 +56,7 @@ class PostgresFeed:
 
     def seconds_since_contact(self) -> float:
         """See the port."""
-        return time.monotonic() - self._contact
+        return _elapsed_s() - self._contact
 
     def now(self) -> datetime:
         """The present moment by the database's clock, as of the last contact and what has passed since.
@@ -64,7 +66,7 @@ class PostgresFeed:
         if self._told is None:
             return datetime.now(UTC)
         moment, told_at = self._told
-        return moment + timedelta(seconds=time.monotonic() - told_at)
+        return moment + timedelta(seconds=_elapsed_s() - told_at)
 
     async def start(self, listener: FeedListener) -> None:
         """Listen from now on; returns once the first resynchronisation is through."""
@@ -117,7 +119,7 @@ class PostgresFeed:
 
     async def _next(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
         """Deliver the next announcement, or ask for a sign of life when that is due, however busy the channel is."""
-        due_in_s = self._beaten_at + HEARTBEAT_S - time.monotonic()
+        due_in_s = self._beaten_at + HEARTBEAT_S - _elapsed_s()
         if due_in_s <= 0:
             await self._beat(connection, inbox, listener)
             return
@@ -135,13 +137,13 @@ class PostgresFeed:
         Its answer comes after all that was announced before: only when that is delivered was there contact. Nothing
         older than that moment is acted on.
         """
-        asked_at = time.monotonic()
+        asked_at = _elapsed_s()
         try:
             row = await connection.fetchrow(load("feed")["beat"], timeout=LIVE_WITHIN_S)
         except TimeoutError:
             self._unanswered = True  # said at once: a dead connection is slow to give back
             raise
-        self._told = (row["now"], time.monotonic())
+        self._told = (row["now"], _elapsed_s())
         for _ in range(inbox.qsize()):
             await _deliver(inbox.get_nowait(), listener)
         await listener.rules_reached(row["rules"])
@@ -162,6 +164,11 @@ async def _deliver(payload: str, listener: FeedListener) -> None:
     elif kind == "identities":
         epoch, _, name = rest.partition(":")
         await listener.identity_changed(int(epoch), name)
+
+
+def _elapsed_s() -> float:
+    """Seconds that have passed, those that the machine slept among them where it can tell."""
+    return time.clock_gettime(_CLOCK)
 
 
 class DatabaseClock(SystemClock):
