@@ -1,6 +1,6 @@
 """Key Vault, or whatever is the primary."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -63,13 +63,13 @@ class Vault(Protocol):
     async def is_deleted(self, name: SecretName) -> bool:
         """Whether the vault confirms that the name is soft-deleted."""
 
-    def versions(self, name: SecretName) -> AsyncIterator[VaultVersion]:
+    def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion, None]:
         """All versions of a secret in no particular order, without values; nothing for an unknown name."""
 
-    def secrets(self) -> AsyncIterator[VaultVersion]:
+    def secrets(self) -> AsyncGenerator[VaultVersion, None]:
         """The newest version of every secret, without values and with ``vault_version_id`` ""."""
 
-    def deleted_secrets(self) -> AsyncIterator[SecretName]:
+    def deleted_secrets(self) -> AsyncGenerator[SecretName, None]:
         """The names of all soft-deleted secrets."""
 
     async def aclose(self) -> None:

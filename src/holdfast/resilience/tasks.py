@@ -1,8 +1,12 @@
 """Tasks that run beside others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import logging
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
+
+from holdfast.errors import HoldfastError
 
 T = TypeVar("T")
 
@@ -33,3 +37,24 @@ async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
         if number % SLICE == 0:
             await asyncio.sleep(0)
+
+
+@contextmanager
+def surviving(log: logging.Logger, what: str) -> Iterator[None]:
+    """One round of ``what`` is done again and again: a round that fails is logged, and is not the last.
+
+    An error of ours says on one line what is waited for; any other comes with its traceback.
+    """
+    try:
+        yield
+    except HoldfastError as error:
+        log.info("%s waits: %s", what, error)
+    except Exception:
+        log.exception("%s failed", what)
+
+
+async def pause(seconds: float, woken: asyncio.Event) -> None:
+    """Wait for some time, or until woken."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await woken.wait()

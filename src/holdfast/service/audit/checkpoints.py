@@ -20,6 +20,7 @@ from holdfast.domain.checkpoint import (
 from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, KeyUnavailable
 from holdfast.ports import CheckpointStore, Clock, Sealer, Signing
 from holdfast.ports.places import AUDIT_KEY
+from holdfast.resilience.tasks import surviving
 
 _log: Final = logging.getLogger(__name__)
 
@@ -106,13 +107,9 @@ class Checkpointer:
     async def run_retention(self) -> None:
         """Drop what need not be kept any longer, until cancelled."""
         while self._retention is not None:
-            try:
+            with surviving(_log, "Dropping old audit records"):
                 while await self.prune(self._retention):
                     pass
-            except HoldfastError as error:
-                _log.info("The end of audit records waits: %s", error)
-            except Exception:
-                _log.exception("Audit records could not be dropped")
             await self._clock.sleep(RETENTION_INTERVAL_S)
 
     async def make(self) -> bool:

@@ -10,8 +10,8 @@ from typing import Final
 from holdfast.domain.audit import record_of
 from holdfast.domain.break_glass import RequestState
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
-from holdfast.errors import HoldfastError
 from holdfast.ports import BreakGlassStore, Clock
+from holdfast.resilience.tasks import surviving
 from holdfast.service.break_glass.announcing import EmergencyAnnouncer
 from holdfast.service.break_glass.granting import Granting, summary
 
@@ -43,12 +43,8 @@ class EmergencyEnds:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            try:
+            with surviving(_log, "Looking after emergency access"):
                 await self.sweep()
-            except HoldfastError as error:
-                _log.info("Break-glass housekeeping waits: %s", error)
-            except Exception:  # one that fails must not end it for good
-                _log.exception("Break-glass housekeeping failed")
             await self._clock.sleep(INTERVAL_S)
 
     async def sweep(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import uuid4
 
 from holdfast.domain.diagnosis import Finding, failure, ok, warning
@@ -106,7 +106,7 @@ class Trial:
 
     async def _list(self) -> None:
         for listing in (self._vault.secrets(), self._vault.deleted_secrets()):
-            async with aclosing(cast("Any", listing)) as entries:
+            async with aclosing(listing) as entries:
                 await anext(entries, None)
 
     async def _get_nothing(self) -> None:
@@ -120,7 +120,7 @@ class Trial:
         try:
             if await self._vault.is_deleted(PROBE_NAME):
                 await self._recover()
-            async with aclosing(cast("Any", self._vault.versions(PROBE_NAME))) as versions:
+            async with aclosing(self._vault.versions(PROBE_NAME)) as versions:
                 foreign = any([_PROBE_TAG not in version.attributes.tags async for version in versions])
         except HoldfastError as error:
             self.findings.append(_leftover(error))
@@ -148,7 +148,7 @@ class Trial:
         return await self._vault.is_deleted(PROBE_NAME)
 
     async def _is_live(self) -> bool:
-        async with aclosing(cast("Any", self._vault.versions(PROBE_NAME))) as versions:
+        async with aclosing(self._vault.versions(PROBE_NAME)) as versions:
             return await anext(versions, None) is not None
 
     async def _settled(self, look: Callable[[], Awaitable[bool]]) -> None:

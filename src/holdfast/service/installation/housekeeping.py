@@ -12,8 +12,9 @@ from typing import Final, Protocol
 from holdfast.domain.chain import Entry
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission
-from holdfast.errors import HoldfastError, IntegrityFailure, KeyUnavailable
+from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import Clock, Ledger
+from holdfast.resilience.tasks import surviving
 from holdfast.service.access.guard import Guard
 from holdfast.service.secrets.writing import Writer
 
@@ -97,12 +98,8 @@ class Housekeeping:
         """Keep house until cancelled."""
         while True:
             for step in self._steps:
-                try:
+                with surviving(_log, "Housekeeping"):  # a step that fails must not end the others for good
                     await step()
-                except HoldfastError as error:
-                    _log.info("Housekeeping waits: %s", error)
-                except Exception:  # a step that fails must not end the others for good
-                    _log.exception("Housekeeping failed")
             await self._clock.sleep(INTERVAL_S)
 
     async def ship_audit(self) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from holdfast.domain.notices import Notice
 from holdfast.errors import HoldfastError, Rejected
 from holdfast.ports import Channel, Clock, NoticeStore
+from holdfast.resilience.tasks import surviving
 from holdfast.service.crashpoints import Crashpoint, no_crash
 
 _log: Final = logging.getLogger(__name__)
@@ -61,14 +62,9 @@ class Lane:
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
-            try:
+            taken = 0
+            with surviving(_log, "Sending notices"):
                 taken = await self.deliver()
-            except HoldfastError as error:
-                _log.info("Notices wait: %s", error)
-                taken = 0
-            except Exception:  # one round that fails must not be the last
-                _log.exception("Sending notices failed")
-                taken = 0
             if not taken:
                 await self._clock.sleep(_POLL_S)
 

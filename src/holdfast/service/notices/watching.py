@@ -11,7 +11,7 @@ from holdfast.domain.notices import FIRST_REMINDER, NEWS_FOR, Event, expiry_plan
 from holdfast.domain.rotation import Consumer, Phase, RotationRun
 from holdfast.domain.secret import State
 from holdfast.domain.validation import is_address
-from holdfast.errors import HoldfastError, IntegrityFailure
+from holdfast.errors import IntegrityFailure
 from holdfast.ports import (
     Clock,
     Journal,
@@ -24,6 +24,7 @@ from holdfast.ports import (
     StoredRule,
     StreamState,
 )
+from holdfast.resilience.tasks import surviving
 from holdfast.service.notices.events import (
     GRANT_NOTICE,
     on_ending_rule,
@@ -99,15 +100,11 @@ class Watch:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            try:
+            with surviving(_log, "Looking for what people are to be told of"):
                 if await self._store.may_look(LOOK_EVERY):
                     await self.look()
                 if self._clock.monotonic() >= self._tidy_at:
                     await self.tidy()
-            except HoldfastError as error:
-                _log.info("Looking for what people are to be told of waits: %s", error)
-            except Exception:  # one look that fails must not be the last
-                _log.exception("Looking for what people are to be told of failed")
             await self._clock.sleep(LOOK_EVERY.total_seconds())
 
     async def look(self) -> None:

@@ -4,8 +4,8 @@ import logging
 from datetime import timedelta
 from typing import Final
 
-from holdfast.errors import HoldfastError
 from holdfast.ports import Clock
+from holdfast.resilience.tasks import surviving
 from holdfast.service.rotation.rotations import Rotations
 
 _log: Final = logging.getLogger(__name__)
@@ -25,14 +25,10 @@ class RotationWork:
         """Look until cancelled."""
         looked_at = float("-inf")
         while True:
-            try:
+            with surviving(_log, "Looking for due rotations"):  # one broken handler must not end the others for good
                 if self._clock.monotonic() - looked_at >= self._interval_s:
                     looked_at = self._clock.monotonic()
                     await self._rotations.execute_due()
                 else:
                     await self._rotations.resume_open()
-            except HoldfastError as error:
-                _log.info("Rotations wait: %s", error)
-            except Exception:  # one broken handler must not end the others for good
-                _log.exception("Looking for due rotations failed")
             await self._clock.sleep(min(RESUME_EVERY_S, self._interval_s))

@@ -20,6 +20,7 @@ from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable, HoldfastError, Throttled, TransitionPending
 from holdfast.ports import Clock, Journal, Tracing, rooted, traced
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.tasks import pause
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier, Attempt, Settled
@@ -124,9 +125,7 @@ class Replicator:
                 await self.drain()
             except BackendUnavailable as error:
                 _log.info("The replay waits: %s", error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval_s):
-                    await self._woken.wait()
+            await pause(self._interval_s, self._woken)
 
     async def drain(self) -> int:
         """Replay what is due until nothing is left or a backend is away; returns how many intents were settled.

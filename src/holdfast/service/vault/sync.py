@@ -10,6 +10,7 @@ from uuid import uuid4
 from holdfast.errors import BackendUnavailable, HoldfastError, TransitionPending
 from holdfast.ports import Clock, Ledger, SyncLease, SyncState
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.tasks import pause
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.mirroring import MirrorPass, Progress, SyncReport
 from holdfast.service.vault.primary import Primary
@@ -77,9 +78,7 @@ class VaultSync:
                 _log.info("The vault was not mirrored, next in %.0f s: %s", self._interval_s, error)
             else:
                 _log.info("The vault was mirrored: %s", report)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval_s):
-                    await self._woken.wait()
+            await pause(self._interval_s, self._woken)
 
     def _pass(self, lead: SyncLease, progress: Progress | None) -> MirrorPass:
         async def keep_lead() -> None:
