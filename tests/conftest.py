@@ -9,7 +9,7 @@ from _pytest.terminal import TerminalReporter
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.support.debian import LEFT_OUT, installed
 from tests.support.folders import short_folder
-from tests.support.postgres import fresh_database, make_template
+from tests.support.postgres import empty_database, fresh_database, make_template
 from tests.support.redis import flush, running_redis
 
 
@@ -61,6 +61,20 @@ async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
 async def database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
     """The DSN of a database of the test's own, with the current schema."""
     async with fresh_database(postgres_server.dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def empty(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The DSN of a database with nothing in it."""
+    async with empty_database(postgres_server.dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def other_empty(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The DSN of another one."""
+    async with empty_database(postgres_server.dsn) as dsn:
         yield dsn
 
 

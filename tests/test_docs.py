@@ -18,12 +18,13 @@ from holdfast.cli.exits import MEANINGS
 from holdfast.config import Settings, client_variables, variables
 from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.domain.policy import Permission
+from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_serve import serving
-from tests.cli.test_transcripts import KEY
 from tests.support.installation import installed
 from tests.support.reference import ROOT, documents, kinds, with_tables
 from tests.support.scripted_vault import ScriptedVault
+from tests.support.world import KEY
 
 README = ROOT / "README.md"
 ERRORS = ROOT / "docs" / "errors.md"
@@ -162,16 +163,12 @@ async def test_commands_do_what_they_show(
 ) -> None:
     """In the order of the document, on one database, in front of a vault."""
     async with ScriptedVault() as vault:
-        environ = {
-            "DATABASE_URL": database_url,
-            "FALLBACK_ENCRYPTION_KEY": KEY,
-            "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
-            "HOME": str(tmp_path),
+        mail = {
             "HOLDFAST_SMTP_URL": "smtps://mail.example",
             "HOLDFAST_MAIL_FROM": "holdfast@example.com",
             "HOLDFAST_NOTICE_CHANNELS": "ops=mailto:ops@example.com",
-            **vault.environ(),
         }
+        environ = environment(database_url, tmp_path, **mail, **vault.environ())
         for command, shown in commands:
             stdin, _, ours = command.rpartition(" | ")
             assert not stdin or stdin.startswith("echo ")
@@ -227,13 +224,7 @@ def test_the_library_examples_run(database_url: str, tmp_path: Path) -> None:
     for block in found:
         done = subprocess.run(
             [sys.executable, "-c", block.text],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(tmp_path),
-                "DATABASE_URL": database_url,
-                "FALLBACK_ENCRYPTION_KEY": KEY,
-                "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
-            },
+            env=environment(database_url, tmp_path, PATH=os.environ["PATH"]),
             capture_output=True,
             text=True,
             timeout=60,

@@ -6,18 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
-from tests.cli.test_transcripts import KEY
 
 
 @pytest.fixture
 def environ(database_url: str, tmp_path: Path) -> Mapping[str, str]:
-    return {
-        "DATABASE_URL": database_url,
-        "FALLBACK_ENCRYPTION_KEY": KEY,
-        "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
-        "HOME": str(tmp_path),
-    }
+    return environment(database_url, tmp_path)
 
 
 class Taken:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cli.runner import holdfast
 from tests.cli.terminal import Terminal
-from tests.cli.test_transcripts import KEY
+from tests.support.world import KEY
 
 SHOWN = """\
 Backup        <uuid>

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.runner import holdfast
-from tests.cli.test_transcripts import KEY
+from tests.support.world import KEY
 
 OTHER_KEY = "Zm9yIHRlc3RzIG9ubHk6IGFub3RoZXIga2V5IDEyMy4="
 

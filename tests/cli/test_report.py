@@ -7,18 +7,14 @@ from pathlib import Path
 
 from holdfast.config import Settings
 from holdfast.crypto.certificates import ensure_server_certificate
+from tests.cli.environment import environment
 from tests.cli.runner import holdfast
-from tests.cli.test_transcripts import KEY
 from tests.support.installation import installed
+from tests.support.world import KEY
 
 
 def test_it_is_written_in_three_forms(database_url: str, tmp_path: Path) -> None:
-    environ = {
-        "DATABASE_URL": database_url,
-        "FALLBACK_ENCRYPTION_KEY": KEY,
-        "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
-        "HOME": str(tmp_path),
-    }
+    environ = environment(database_url, tmp_path)
     text = holdfast("report", "--framework", "soc2", "--framework", "gdpr", environ=environ)
     assert text.code == 0
     assert text.stdout.startswith("# Compliance report\n")

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
+from tests.cli.environment import environment
 from tests.cli.runner import holdfast
 from tests.cli.terminal import Terminal
 from tests.cli.test_remote import serving
-from tests.cli.test_terminal import environment
 from tests.support.canaries import Sweep, canary
 from tests.support.folders import short_folder
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli import streams
+from tests.cli.environment import environment
 from tests.cli.runner import holdfast
-from tests.cli.test_terminal import environment
 
 Shell = Callable[..., "subprocess.CompletedProcess[bytes]"]
 

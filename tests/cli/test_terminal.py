@@ -3,17 +3,8 @@
 import signal
 from pathlib import Path
 
+from tests.cli.environment import environment
 from tests.cli.terminal import Terminal
-from tests.cli.test_transcripts import KEY
-
-
-def environment(database_url: str, folder: Path) -> dict[str, str]:
-    return {
-        "DATABASE_URL": database_url,
-        "FALLBACK_ENCRYPTION_KEY": KEY,
-        "HOLDFAST_DATA_DIR": str(folder / "data"),
-        "HOME": str(folder),
-    }
 
 
 def test_a_value_is_typed_twice_and_never_shown(database_url: str, tmp_path: Path) -> None:

@@ -4,22 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.environment import environment
 from tests.cli.runner import holdfast
 from tests.cli.transcript import Step, pattern, steps
 
 HERE = Path(__file__).parent
-KEY = "q1hZ0o1v2d7yq8Zk3mJx9WcR5tUe6iLbNfGsHaPwXy4="
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.txt")))
 def test_transcript(name: str, database_url: str, tmp_path: Path) -> None:
-    environ = {
-        "DATABASE_URL": database_url,
-        "FALLBACK_ENCRYPTION_KEY": KEY,
-        "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
-        "HOME": str(tmp_path),
-    }
-    play(HERE / name, environ)
+    play(HERE / name, environment(database_url, tmp_path))
 
 
 def play(transcript: Path, environ: dict[str, str]) -> None:

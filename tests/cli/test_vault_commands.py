@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.secret import Attributes
+from tests.cli.environment import environment
 from tests.cli.terminal import Terminal
-from tests.cli.test_transcripts import HERE, KEY, play
+from tests.cli.test_transcripts import HERE, play
 from tests.support.scripted_vault import ScriptedVault
 
 
@@ -22,13 +23,7 @@ def _watch_a_sync(environ: dict[str, str]) -> None:
 @pytest.mark.timeout(180)
 async def test_what_an_operator_sees_of_a_vault(database_url: str, tmp_path: Path) -> None:
     async with ScriptedVault() as vault:
-        environ = {
-            "DATABASE_URL": database_url,
-            "FALLBACK_ENCRYPTION_KEY": KEY,
-            "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
-            "HOME": str(tmp_path),
-            **vault.environ(),
-        }
+        environ = environment(database_url, tmp_path, **vault.environ())
         for name in ("in-vault-1", "in-vault-2"):
             vault.model.set(name, "c4n4ry", Attributes())
 

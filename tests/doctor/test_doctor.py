@@ -22,6 +22,7 @@ from holdfast.domain.diagnosis import failure, ok
 from holdfast.domain.secret import Attributes
 from holdfast.errors import BackendUnavailable
 from holdfast.service.doctor.examination import Check, examine
+from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.support.cable import Cable, cable_to
 from tests.support.folders import mode
@@ -68,12 +69,7 @@ async def examined(environ: dict[str, str], *options: str) -> Told:
 
 @pytest.fixture
 def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "DATABASE_URL": database_url,
-        "FALLBACK_ENCRYPTION_KEY": KEY,
-        "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
-        "HOME": str(tmp_path),
-    }
+    return environment(database_url, tmp_path)
 
 
 # --- running checks

@@ -13,8 +13,8 @@ from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.domain.intent import MARKER_TAG, Marker
 from holdfast.domain.secret import Attributes
 from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
-from tests.cli.test_terminal import environment
 from tests.importing.test_commands import states
 from tests.support.folders import short_folder
 from tests.support.installation import Installation, installed

@@ -18,9 +18,9 @@ from holdfast.importing.items import Content, Item, Plan, Selection, State
 from holdfast.importing.journal import Journal
 from holdfast.importing.planning import Planner
 from holdfast.service.manager import SecretsService
+from tests.cli.environment import environment
 from tests.cli.runner import holdfast
 from tests.cli.terminal import Terminal
-from tests.cli.test_terminal import environment
 from tests.importing.test_commands import PROGRAM, journals
 from tests.support.node import service_on
 from tests.support.postgres import fetch

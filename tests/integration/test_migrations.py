@@ -1,31 +1,16 @@
 """The schema: migrations and ``schema.sql`` make the same one, nodes that start together make it once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from importlib import resources
 
 import pytest
 
-from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import StartupError
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.migrations import Migration, migrate, migrations
 from tests.support.catalog import contents_of, schema_of
 from tests.support.node import rows
-from tests.support.postgres import empty_database, execute
-
-
-@pytest.fixture
-async def empty(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
-    """A database with nothing in it."""
-    async with empty_database(postgres_server.dsn) as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def other_empty(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
-    async with empty_database(postgres_server.dsn) as dsn:
-        yield dsn
+from tests.support.postgres import execute
 
 
 async def migrated(dsn: str, *further: Migration) -> None:

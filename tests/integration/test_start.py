@@ -12,6 +12,7 @@ from holdfast.crypto.keyring import RingKey, generate_key, parse_key
 from holdfast.errors import BackendUnavailable, StartupError
 from holdfast.stores.postgres.migrations import migrations
 from holdfast.web.compose import create_server_app
+from tests.cli.environment import environment
 from tests.cli.runner import holdfast
 from tests.support.catalog import contents_of, schema_of
 from tests.support.node import rows, settings_for
@@ -63,15 +64,6 @@ async def refused(settings: Settings, match: str) -> None:
     with pytest.raises(StartupError):
         await service.get_secret("k")
     await service.aclose()
-
-
-def environ_of(dsn: str, folder: Path, key: str = KEY) -> dict[str, str]:
-    return {
-        "DATABASE_URL": dsn,
-        "FALLBACK_ENCRYPTION_KEY": key,
-        "HOLDFAST_DATA_DIR": str(folder / "data"),
-        "HOME": str(folder),
-    }
 
 
 async def filled(dsn: str, folder: Path) -> None:
@@ -170,10 +162,12 @@ async def test_a_database_that_takes_no_writes_is_refused(database_url: str, tmp
 
 @pytest.mark.parametrize("command", [["set", "k"], ["list"], ["health"], ["serve"], ["init"]])
 def test_every_command_leaves_with_9_and_without_a_trace(database_url: str, tmp_path: Path, command: list[str]) -> None:
-    right = environ_of(database_url, tmp_path)
+    right = environment(database_url, tmp_path)
     assert holdfast("set", "k", stdin=b"v", environ=right).code == 0
     before = asyncio.run(contents_of(database_url))
-    refusals = [holdfast(*command, stdin=b"w", environ=environ_of(database_url, tmp_path, OTHER_KEY))]
+    refusals = [
+        holdfast(*command, stdin=b"w", environ=environment(database_url, tmp_path, FALLBACK_ENCRYPTION_KEY=OTHER_KEY))
+    ]
     asyncio.run(execute(database_url, f"INSERT INTO holdfast_migrations VALUES ({NEWEST + 1}, 'x', 'x')"))
     newer = asyncio.run(contents_of(database_url))
     refusals.append(holdfast(*command, stdin=b"w", environ=right))

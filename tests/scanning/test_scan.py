@@ -13,9 +13,9 @@ from holdfast.domain.names import canonical_name
 from holdfast.domain.secret import SecretValue
 from holdfast.scanning.context import assigned_to, replacement
 from holdfast.scanning.findings import Finding, named, numbered
+from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.terminal import Terminal
-from tests.cli.test_terminal import environment
 from tests.support.canaries import Sweep
 
 PASSWORD = "correct-horse-" + "9-battery"

@@ -1,6 +1,6 @@
 """Foreign changes: taken over, never overwritten silently, and never a reason to delete anything here."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -91,7 +91,7 @@ class _Meddled(MemoryVault):
 
     meddle: Callable[[], Awaitable[object]] | None = None
 
-    async def versions(self, name: SecretName) -> AsyncIterator[VaultVersion]:
+    async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion, None]:
         meddle, self.meddle = self.meddle, None
         async for version in super().versions(name):
             yield version

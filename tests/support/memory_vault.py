@@ -1,7 +1,7 @@
 """A vault in memory behind ``holdfast.ports.Vault``, with faults at the level of the port."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -109,7 +109,7 @@ class MemoryVault:
 
         return await self._do("is_deleted", deleted)
 
-    async def versions(self, name: SecretName) -> AsyncIterator[VaultVersion]:
+    async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion, None]:
         def entries() -> list[VaultVersion]:
             secret = ModelSecret(name=name)
             return [_entry(secret, version) for version in self.model.versions(name)]
@@ -117,11 +117,11 @@ class MemoryVault:
         for entry in await self._do("versions", entries):
             yield entry
 
-    async def secrets(self) -> AsyncIterator[VaultVersion]:
+    async def secrets(self) -> AsyncGenerator[VaultVersion, None]:
         for secret in await self._do("secrets", self.model.secrets):
             yield replace(_entry(secret, secret.newest), vault_version_id="")
 
-    async def deleted_secrets(self) -> AsyncIterator[SecretName]:
+    async def deleted_secrets(self) -> AsyncGenerator[SecretName, None]:
         for secret in await self._do("deleted_secrets", lambda: self.model.secrets(Phase.DELETED)):
             yield canonical_name(secret.name)
 

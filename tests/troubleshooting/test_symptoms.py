@@ -15,6 +15,7 @@ from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.crypto.keyring import generate_key
 from holdfast.domain.secret import Attributes, Source
 from holdfast.errors import AccessDenied, AuditUnavailable, BackendUnavailable, CircuitOpen, LeaseExpired, StartupError
+from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_remote import serving
 from tests.support.cable import cable_to
@@ -51,12 +52,7 @@ async def command(environ: dict[str, str], *args: str, stdin: bytes = b"") -> Ou
 
 @pytest.fixture
 def environ(database_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "DATABASE_URL": database_url,
-        "FALLBACK_ENCRYPTION_KEY": KEY,
-        "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
-        "HOME": str(tmp_path),
-    }
+    return environment(database_url, tmp_path)
 
 
 @pytest.fixture
