@@ -1,10 +1,11 @@
 """Every route of the server, by the tables that requests are dispatched by: none answers a stranger."""
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import pytest
 from starlette.routing import Mount, Route
 
@@ -16,6 +17,7 @@ from holdfast.web.v1.operation import SOMEBODY
 from holdfast.web.v1.table import OPERATIONS
 from tests.support.https import Client, Response
 from tests.support.installation import Installation
+from tests.support.node import rows
 from tests.web.conftest import Stubbed
 
 PUBLIC = {
@@ -97,6 +99,9 @@ QUERIES = {
 }
 
 
+_NEEDS = {operation.id: set(re.findall(r"`(\w+)`", operation.needs)) for operation in OPERATIONS}
+
+
 @dataclass(frozen=True)
 class Request:
     """One request for each route. ``lists``: it shows what may be listed; a stranger may list nothing."""
@@ -172,10 +177,18 @@ async def test_i1_and_i7_no_route_does_anything_for_an_identity_without_grants(
             assert {item["requester"] for item in _items(answer)} == {"route-stranger"}
         else:
             assert answer.status == _refused(each)[0], each
+            assert _wanted(answer) <= _NEEDS.get(each.id, set(Permission)), (
+                "the document says what would have been enough"
+            )
         allowed = each.lists or each.id in {"requestEmergency", "listEmergencies"}
         await _on_record(installation, answer, None if allowed else _refused(each)[1])
     assert (await vault.request("GET", "/v1/secrets/route")).json["version"] == 1
     assert not await installation.service.check_access("route", "route-user", Permission.GET)
+
+
+def _wanted(answer: Response) -> set[str]:
+    """The permissions that a refusal tells to ask for."""
+    return set(re.findall(r"'(\w+)'", json.loads(answer.body).get("detail", "").partition("Ask for a grant of")[2]))
 
 
 def _refused(request: Request) -> tuple[int, str]:
@@ -191,13 +204,9 @@ def _items(answer: Response) -> list[Any]:
 
 async def _on_record(installation: Installation, answer: Response, refusal: str | None) -> None:
     """Some record names the request; if it was refused, with the error."""
-    connection = await asyncpg.connect(installation.settings.database_url)
-    try:
-        found = await connection.fetch(
-            "SELECT user_id, error_code FROM secret_access_logs WHERE request_id = $1",
-            answer.header("x-request-id") or answer.header("x-ms-request-id"),
-        )
-    finally:
-        await connection.close()
-    assert found
-    assert {(each["user_id"], each["error_code"]) for each in found} == {("route-stranger", refusal)}
+    found = await rows(
+        str(installation.settings.database_url),
+        "SELECT DISTINCT user_id, error_code FROM secret_access_logs WHERE request_id = $1",
+        answer.header("x-request-id") or answer.header("x-ms-request-id"),
+    )
+    assert found == [("route-stranger", refusal)]
