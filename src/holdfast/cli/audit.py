@@ -11,6 +11,7 @@ import msgspec
 from holdfast.cli import exits, inputs, output, streams, tables
 from holdfast.cli.grammar import Command, Group
 from holdfast.cli.session import with_service
+from holdfast.domain.checkpoint import parse_gap
 from holdfast.domain.verification import Verdict, verify
 from holdfast.errors import InvalidInput
 
@@ -149,8 +150,9 @@ def acknowledge(gap: str, yes: bool) -> None:
     Start every node first that was down during an outage: its local log may have them. The next checkpoint names the
     gap and you; `holdfast audit verify` goes on telling that the records are missing.
     """
+    parse_gap(gap)  # before somebody is asked about it
     if not yes:
-        click.confirm("Records that turn up later reach no stream any more. Go on?", abort=True, err=True)
+        inputs.agreed("Records that turn up later reach no stream any more. Go on?")
     with_service(lambda service, caller: service.audit.acknowledge(gap, context=caller))
     output.say("Noted. Checkpoints and streams go on after the gap; the records stay missing.")
     if output.wants_json():

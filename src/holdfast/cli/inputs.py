@@ -144,6 +144,18 @@ def confirmed(question: str, answer: str) -> bool:
     return typed.decode(errors="replace").strip().lower() == answer
 
 
+def agreed(question: str) -> None:
+    """Ask a yes or no; an end of the input is a no.
+
+    Raises:
+        click.UsageError: it was not a yes.
+    """
+    tell(f"{question} [y/N]: ", end="")
+    typed = sys.stdin.buffer.readline() if sys.stdin is not None else b""
+    if typed.decode(errors="replace").strip().lower() not in ("y", "yes"):
+        raise click.UsageError("That was not a yes: nothing is changed. --yes skips the question.")
+
+
 def _bytes_of(file: Path | None) -> bytes:
     limit = MAX_VALUE_BYTES + len("\r\n")
     try:

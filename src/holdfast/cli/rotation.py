@@ -18,6 +18,10 @@ _RUN_FACTS: Final = (
     *("id", "name", "phase", "handler", "trigger", "requested_by", "from_version", "version", "tried", "attempts"),
     *("last_error", "started_at", "promoted_at", "retire_by", "finished_at", "next_attempt_at"),
 )
+_NO_HANDLER: Final = (
+    "Its policy names no handler: let an application register one, or name a built-in one with `holdfast update "
+    "NAME --rotate-every DAYS --rotate-with HANDLER`."
+)
 
 
 @click.command(cls=Command)
@@ -53,6 +57,8 @@ def schedule(name: str, days: int, ask: bool) -> None:
     )
     asking = "" if policy.auto_rotate else ", after somebody approves"
     output.say(f"{name} is rotated every {policy.interval_days} days{asking}.")
+    if policy.handler is None:
+        output.say(_NO_HANDLER)
     if output.wants_json():
         output.write_document(policy)
 
@@ -125,7 +131,7 @@ def resume(name: str) -> None:
 def retire(name: str, yes: bool) -> None:
     """Revoke the credential that a rotation replaced, although somebody may still use it."""
     if not yes:
-        click.confirm(f"Whoever still uses the old credential of {name} is locked out. Go on?", abort=True, err=True)
+        inputs.agreed(f"Whoever still uses the old credential of {name} is locked out. Go on?")
     _show_result(with_service(lambda service, caller: service.rotations.retire(name, context=caller)))
 
 

@@ -71,6 +71,9 @@ def set_(
 
     The value is UTF-8 text of up to 25,600 bytes and is stored as it is, except that one newline at its end, as
     editors and echo leave it, is removed unless --raw is given.
+
+    Dates, tags and content type are the new version's own: what is not given is empty. Description, addresses and
+    rotation policy are the secret's, and stay.
     """
     canonical_name(name)  # before somebody types the value
     facts = options.facts(described)
