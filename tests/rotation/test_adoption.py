@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.reports import status_lines
+from holdfast.cli.installation import status_lines
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import AccessContext
 from holdfast.stores.postgres.queries import load

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 import click
 import msgspec
 
-from holdfast.cli import exits, inputs, output, streams, tables
+from holdfast.cli import audit_lines, exits, inputs, output, streams
 from holdfast.cli.grammar import Command, Group
 from holdfast.cli.session import with_service
 from holdfast.domain.checkpoint import parse_gap
@@ -88,7 +88,7 @@ def export(since: datetime | None, until: datetime | None, as_csv: bool) -> None
         async for lines in records:
             streams.write(lines)
 
-    form = tables.csv_lines if as_csv else tables.json_lines
+    form = audit_lines.csv_lines if as_csv else audit_lines.json_lines
     with_service(lambda service, caller: write(form(service.audit.export(since=since, until=until, context=caller))))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from holdfast.cli import exits, inputs, output, reports
+from holdfast.cli import exits, inputs, installation, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_local_service, with_service
 from holdfast.cli.streams import write_text
@@ -110,7 +110,7 @@ def health() -> int:
     if output.wants_json():
         output.write_document(report)
     else:
-        output.write_lines(reports.health_lines(report))
+        output.write_lines(installation.health_lines(report))
     return exits.OK if report.healthy else exits.DEGRADED
 
 
@@ -127,9 +127,9 @@ def status() -> int:
 
     report, nodes = with_service(work)
     if output.wants_json():
-        output.write_document(reports.status_document(report, nodes))
+        output.write_document(installation.status_document(report, nodes))
     else:
-        output.write_lines(reports.status_lines(report, nodes))
+        output.write_lines(installation.status_lines(report, nodes))
     return exits.OK if report.healthy else exits.DEGRADED
 
 

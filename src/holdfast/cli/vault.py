@@ -2,7 +2,7 @@
 
 import click
 
-from holdfast.cli import output, reports
+from holdfast.cli import installation, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.progress import line
 from holdfast.cli.session import with_service
@@ -32,6 +32,6 @@ def reconcile(retry: bool, discard: str | None) -> None:
         lambda service, caller: service.reconcile(retry=retry, discard=discard, context=caller),
     )
     if output.wants_json():
-        output.write_document(reports.reconcile_document(report))
+        output.write_document(installation.reconcile_document(report))
     else:
-        output.write_lines(reports.reconcile_lines(report))
+        output.write_lines(installation.reconcile_lines(report))

@@ -1,4 +1,4 @@
-"""Reports on the installation as a person reads them: the verdict first, what to do last."""
+"""Health, status and reconciliation as a person reads them: the verdict first, what to do last."""
 
 from typing import TYPE_CHECKING, Any, Final
 
