@@ -39,7 +39,7 @@ class EncryptionKeysDocument(Document):
 class RewrapDocument(Document):
     """Some rows put under the active key. ``damaged``: rows that are not genuine, and are left as they are.
 
-    ``complete``: every row was looked at; else call again.
+    ``complete``: the last row was looked at; else call again, which goes on from there.
     """
 
     renewed: int
