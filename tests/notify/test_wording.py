@@ -60,7 +60,8 @@ def test_a_reminder_reads_well() -> None:
         "    holdfast rotate Stripe-Api-Key\n"
         "\n"
         "-- \n"
-        "Holdfast in Kraków. Sent by Holdfast. Notices never hold the value of a secret; do not answer them with one.\n"
+        "Holdfast in Kraków\n"
+        "Sent by Holdfast. Notices never hold the value of a secret; do not answer them with one.\n"
     )
 
 

@@ -86,7 +86,9 @@ def route(method: str, raw_path: bytes) -> Route:
         return _secrets(method, rest)
     if collection == "deletedsecrets" and len(rest) <= 2:
         return _deleted(method, rest)
-    raise NoSuchPath("There is nothing at this path; secrets are at /secrets and /deletedsecrets.")
+    raise NoSuchPath(
+        "There is nothing at this path; secrets are at /secrets and /deletedsecrets, our own API at /v1/docs."
+    )
 
 
 def _segments(raw_path: bytes) -> list[str]:

@@ -46,7 +46,7 @@ def text_body(message: Message) -> str:
     """The plain text: readable in a terminal, nothing lost."""
     parts = ["\n".join(_text_lines(item)) for item in message.items]
     parts += [line for line in (left_out_line(message),) if line]
-    return "\n\n".join([*parts, f"-- \n{message.installation}. {_FOOT}"]) + "\n"
+    return "\n\n".join([*parts, f"-- \n{message.installation}\n{_FOOT}"]) + "\n"
 
 
 def html_body(message: Message) -> str:
