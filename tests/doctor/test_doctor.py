@@ -4,11 +4,11 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import click
@@ -19,9 +19,13 @@ from holdfast.cli.doctor import _finding
 from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.crypto.keyring import generate_key
 from holdfast.domain.diagnosis import failure, ok
+from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes
-from holdfast.errors import BackendUnavailable
+from holdfast.errors import BackendRefused, BackendUnavailable, HoldfastError, Rejected
+from holdfast.ports import Vault
+from holdfast.resilience.clock import SystemClock
 from holdfast.service.doctor.examination import Check, examine
+from holdfast.service.doctor.permissions import Trial
 from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.support.cable import Cable, cable_to
@@ -471,3 +475,36 @@ async def test_what_a_person_reads(environ: dict[str, str]) -> None:
     assert lines[1].strip() == "Why: A node refuses to start with it."
     assert lines[2].strip().startswith("Fix: ")
     assert lines[-1].startswith("FAILURES: 1; warnings: ")
+
+
+class DeletesOnce:
+    """A vault that fails the second deletion that is asked of it."""
+
+    def __init__(self, vault: Vault, error: HoldfastError) -> None:
+        self._vault, self._errors = vault, iter([None, error])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._vault, name)
+
+    async def delete(self, name: SecretName) -> None:
+        if error := next(self._errors):
+            raise error
+        await self._vault.delete(name)
+
+
+@pytest.mark.parametrize(
+    "error", [BackendUnavailable("It did not answer."), BackendRefused("It refused.", forbidden=True), Rejected("No.")]
+)
+async def test_a_deletion_that_fails_the_second_time_hides_no_finding_and_is_said_to_leave_something(
+    error: HoldfastError,
+) -> None:
+    async with ScriptedVault() as vault, aclosing(vault.connect()) as store:
+        trial = Trial(cast("Any", DeletesOnce(store, error)), SystemClock())
+        await trial.write()
+        told = [finding.found for finding in trial.findings]
+        assert told[:4] == [f"{name}: permitted." for name in ("set", "update", "delete", "recover")]
+        assert [text for text in told if str(error) in text], told
+        assert told[-1] == "holdfast-doctor-probe is still there, live, with a random value."
+        again = Trial(store, SystemClock())
+        await again.write()
+        assert vault.model.phase("holdfast-doctor-probe") is None
