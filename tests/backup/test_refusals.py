@@ -146,6 +146,27 @@ async def test_no_file_is_overwritten_and_none_left_behind(database_url: str, fi
     assert (await rows(database_url, "SELECT count(*) FROM installation WHERE backup_id IS NULL")) == [(0,)]
 
 
+async def test_a_file_that_appears_while_a_backup_is_made_is_not_overwritten(file: Path) -> None:
+    ring = KeyRing.from_settings(KEY)
+    files = SealedBackupFiles(Envelope(ring), ring.ids)
+    with files.reading(file, lambda *_: None) as found:
+        header = found.header
+    other = file.with_name("other.backup")
+    with pytest.raises(Conflict, match="already"), files.writing(other, header):
+        other.write_bytes(b"somebody else's")
+    assert other.read_bytes() == b"somebody else's"
+    assert sorted(each.name for each in file.parent.glob("*.part")) == []
+
+
+async def test_damage_of_a_small_backup_is_not_called_a_missing_end(file: Path) -> None:
+    damaged = bytearray(file.read_bytes())
+    damaged[-100] ^= 1
+    file.write_bytes(damaged)
+    ring = KeyRing.from_settings(KEY)
+    with pytest.raises(IntegrityFailure, match="altered, or cut short"):
+        SealedBackupFiles(Envelope(ring), ring.ids).verify(file, lambda *_: None)
+
+
 def forged(file: Path, *parts: Shape | bytes | TableEnd | Counters) -> None:
     """Put parts of one's own into a file, under the right key: as a faulty release would."""
     ring = KeyRing.from_settings(KEY)

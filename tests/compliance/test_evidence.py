@@ -207,6 +207,7 @@ async def test_identities_tokens_and_second_factors(inside: Inside, database_url
     assert "name of its own: 2. People: 1; applications: 1." in await shown(inside, "identities")
     found = await evidence(inside, "second-factor")
     assert ": 0 of 1 (0 %)." in found.statement
+    assert "a token is good without." in found.statement, "nobody takes it for a login with two factors"
     assert [row[0] for row in found.rows] == ["ann"]
     await rows(database_url, "UPDATE identities SET totp_confirmed_at = now() WHERE name = 'ann'")
     assert ": 1 of 1 (100 %)." in await shown(inside, "second-factor")

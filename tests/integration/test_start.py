@@ -239,3 +239,16 @@ async def test_a_password_that_is_changed_under_a_running_node_is_an_outage(data
             assert (await service.set_secret("k", "w")).version == 2
     finally:
         await execute(database_url, "DROP ROLE tenant")
+
+
+async def test_many_callers_share_the_few_connections_of_a_pool(database_url: str, tmp_path: Path) -> None:
+    import asyncpg
+
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=3) as pool:
+        given = Settings(encryption_key=KEY, data_dir=tmp_path / "data")
+        async with create_secrets_service(given, pool=pool, background=False) as service:
+            made = await asyncio.gather(*(service.set_secret(f"k-{number}", "v") for number in range(40)))
+            assert {each.version for each in made} == {1}
+            assert pool.get_size() <= 3
+            count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            assert await pool.fetchval(count) <= 3 + 2, "the pool, and what waits for notifications"

@@ -224,3 +224,12 @@ async def test_what_nobody_set_is_not_there(service: SecretsService) -> None:
     for ask in (service.get_secret, service.list_secret_versions, service.delete_secret, service.backup_secret):
         with pytest.raises(SecretNotFound, match="Secret not found"):
             await ask("nothing")
+
+
+async def test_who_made_and_who_changed_a_secret_is_kept_and_when(service: SecretsService, database_url: str) -> None:
+    kept = "SELECT created_by, updated_by, updated_at > created_at FROM secrets_vault"
+    await service.grant_access("k", "alice", ["set"])
+    await service.set_secret("k", "v")
+    assert await rows(database_url, kept) == [("system", "system", False)]
+    await service.update_secret("k", tags={"a": "b"}, context=ALICE)
+    assert await rows(database_url, kept) == [("system", "alice", True)]

@@ -22,6 +22,7 @@ PIECE_BYTES: Final = 256 * 1024
 _LENGTH_BYTES: Final = 4
 
 _CUT: Final = "The sealed stream ends too early: it was cut short, or never finished."
+_LAST: Final = "The last piece of the sealed stream does not authenticate: the stream was altered, or cut short."
 _ALTERED: Final = "The sealed stream was altered: a piece does not authenticate, or comes in another's place."
 
 
@@ -78,15 +79,15 @@ def opened(key: bytes, context: bytes, read: Callable[[int], bytes]) -> Iterator
             raise IntegrityFailure(_CUT)
         length = read(_LENGTH_BYTES)
         last = not length
-        yield _open(aead, sealed, _bound(context, number, last=last), cut_here=last)
+        yield _open(aead, sealed, _bound(context, number, last=last), last=last)
         number += 1
 
 
-def _open(aead: Aead, sealed: bytes, bound: bytes, *, cut_here: bool) -> bytes:
+def _open(aead: Aead, sealed: bytes, bound: bytes, *, last: bool) -> bytes:
     try:
         return aead.open(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:-TAG_BYTES], sealed[-TAG_BYTES:], bound)
     except IntegrityFailure:
-        raise IntegrityFailure(_CUT if cut_here else _ALTERED) from None
+        raise IntegrityFailure(_LAST if last else _ALTERED) from None
 
 
 def _cipher(key: bytes) -> Aead:

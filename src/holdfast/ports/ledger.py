@@ -88,8 +88,10 @@ class LedgerTransaction(Protocol):
     async def stored(self, head: Head, version: int | str | None = None) -> StoredVersion | None:
         """Return a version of a locked head by number or 32-hex id; the current one by default."""
 
-    async def rewrite(self, head: Head, version: StoredVersion) -> Head:
+    async def rewrite(self, head: Head, version: StoredVersion, *, by: str | None = None) -> Head:
         """Replace attributes and seal of an existing version, store the facts of ``head``.
+
+        ``by``: who changes it; None where nobody does, as when only ids in Key Vault are set right.
 
         Returns the head with its new revision.
         """

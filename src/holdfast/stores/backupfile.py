@@ -65,7 +65,7 @@ class SealedBackupFiles:
     def writing(self, path: Path, header: BackupHeader) -> Iterator[BackupWriter]:
         """See the port."""
         if path.exists():
-            raise Conflict(f"There is a file {path} already, and no backup is ever overwritten: name another.")
+            raise _there(path)
         draft = path.with_name(f".{path.name}.{header.backup.hex}.part")
         try:
             with _writable(path):
@@ -74,7 +74,7 @@ class SealedBackupFiles:
                 key, context = self._begin(file, header)
                 yield _Writer(file, path, StreamSealer(key, context, file.write), partial(self.verify, draft))
             with _writable(path):
-                draft.rename(path)
+                _put_in_place(draft, path)
                 _sync_folder(path.absolute().parent)
         finally:
             with suppress(OSError):
@@ -235,6 +235,22 @@ def _writable(path: Path) -> Iterator[None]:
             f"The backup cannot be written to {path} ({error.strerror}): name a folder that is writable and has room.",
             field="FILE",
         ) from error
+
+
+def _there(path: Path) -> Conflict:
+    return Conflict(f"There is a file {path} already, and no backup is ever overwritten: name another.")
+
+
+def _put_in_place(draft: Path, path: Path) -> None:
+    """Give the draft its name, unless somebody has taken it meanwhile."""
+    try:
+        path.hardlink_to(draft)  # unlike a rename it overwrites nothing
+    except FileExistsError:
+        raise _there(path) from None
+    except OSError:  # a file system without links
+        if path.exists():
+            raise _there(path) from None
+        draft.rename(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -48,7 +48,7 @@ PCI_DSS: Final = Framework(
             title="Multi-factor authentication",
             asks="Access to the environment takes more than one factor.",
             evidence=("second-factor",),
-            yours="second factors at systems that hand out tokens to Holdfast, such as an OpenID Connect issuer.",
+            yours="second factors at the login: at an OpenID Connect issuer, and at machines on which tokens are kept.",
         ),
         Control(
             number="8.6",

@@ -87,7 +87,8 @@ async def second_factor(scope: Scope) -> Evidence:
         title="Second factor",
         source="identities, without_second_factor",
         statement="People registered here who have confirmed a second factor (TOTP): "
-        f"{share(row['with_second_factor'], row['active_people'])}.",
+        f"{share(row['with_second_factor'], row['active_people'])}. Emergency access may ask for it; a token is good "
+        "without.",
         attention=f"People without one: {without:,}." if without else "",
         columns=("Without a second factor", "Since"),
         rows=table((each["name"], each["created_at"]) for each in found),

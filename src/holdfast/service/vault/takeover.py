@@ -191,7 +191,7 @@ class Takeover:
         stored = await self._stored(mine.version)
         value = told if stored.sealed is None else self._value(stored)
         version = replace(stored.version, attributes=own_attributes(theirs.attributes), updated_at=theirs.updated_at)
-        self.head = await self._tx.rewrite(self.head, self._sealed(version, value))
+        self.head = await self._tx.rewrite(self.head, self._sealed(version, value), by=CREATED_THERE)
         await self._record("adopt", mine.version)
         _log.warning("Attributes edited in Key Vault taken over: %s version %d", self.head.name, mine.version)
 

@@ -86,17 +86,19 @@ class PostgresTransaction:
         same = row is not None and row["incarnation"] == head.incarnation and row["version"] == head.version
         return stored_of(row, head.name, current=True) if same else None
 
-    async def rewrite(self, head: Head, version: StoredVersion) -> Head:
+    async def rewrite(self, head: Head, version: StoredVersion, *, by: str | None = None) -> Head:
         """See the port."""
         facts = version.version
+        current = facts.version == head.version
         await self._connection.execute(
-            self._sql["rewrite_current" if facts.version == head.version else "rewrite_history"],
+            self._sql["rewrite_current" if current else "rewrite_history"],
             head.incarnation,
             facts.version,
             *sealed_columns(version.sealed),
             *attribute_columns(facts.attributes),
             facts.updated_at,
             facts.vault_version_id,
+            *([by] if current else []),  # who made a former version is kept, and not who changed it since
         )
         return await self.put_head(head)
 

@@ -123,7 +123,7 @@ WHERE incarnation = $1 AND version = $2
 UPDATE secrets_vault SET
     encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7,
     content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12, updated_at = $13,
-    vault_version_id = $14
+    vault_version_id = $14, updated_by = coalesce($15, updated_by)
 WHERE incarnation = $1 AND version = $2
 
 -- name: put_head
