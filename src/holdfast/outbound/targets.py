@@ -12,6 +12,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
 
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out for use on the public internet (RFC 4291 2.4)."""
+
 _DETOURS: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
 """IPv6 prefixes that lead to IPv4 addresses (NAT64, 6to4, Teredo), private ones among them."""
 
@@ -83,6 +86,6 @@ def public(address: str) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             return public(str(parsed.ipv4_mapped))
-        if any(parsed in network for network in _DETOURS):
+        if parsed not in _UNICAST or any(parsed in network for network in _DETOURS):
             return False
     return parsed.is_global and not parsed.is_multicast
