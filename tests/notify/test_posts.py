@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from holdfast.errors import BackendUnavailable, Rejected, Throttled
 from holdfast.notify.chats import slack, teams
 from holdfast.notify.posts import Body, Post
 from holdfast.notify.webhook import document
-from tests.support.notices import COMPOSER, NOW, notice
+from tests.support.notices import COMPOSER, EXPIRING, NOW, notice
 from tests.support.receivers import Receiver, receiving
 
 Authority = tuple[Path, ssl.SSLContext]
@@ -121,3 +123,16 @@ def test_many_notices_fit_into_what_a_chat_takes() -> None:
     assert "more: holdfast notices list" in json.dumps(message["blocks"][-1])
     assert message["text"] == "[Holdfast in Kraków] 300 notices of the day"
     assert len(json.dumps(teams(COMPOSER, "team", many))) < 28_000
+
+
+@pytest.mark.parametrize("number", [2, 15, 16, 17, 60])
+def test_each_notice_of_a_digest_is_told_or_counted_in_a_chat(number: int) -> None:
+    events = [replace(EXPIRING, id=f"e{each}", subject=f"secret-{each}.") for each in range(number)]
+    digest = [notice(event, "chat", bundle="2026-03-01") for event in events]
+    shown = slack(COMPOSER, "chat", digest)
+    assert len(shown["blocks"]) <= 50
+    for each in (shown, teams(COMPOSER, "chat", digest)):
+        text = json.dumps(each, ensure_ascii=False)
+        told = sum(f"secret-{serial}. expires" in text for serial in range(number))
+        counted = re.search("and ([0-9]+) more", text)
+        assert told + int(counted[1] if counted else 0) == number

@@ -17,7 +17,7 @@ _FACTS: Final = 10
 def slack(composer: Composer, recipient: str, notices: Sequence[Notice]) -> Json:
     """Blocks for an incoming webhook of Slack; ``text`` is what notifications show."""
     message = composer.message(recipient, notices)
-    blocks = [block for item in message.items for block in _slack_blocks(item)][:48]
+    blocks = [block for item in message.items for block in _slack_blocks(item)]
     foot = "  ·  ".join(line for line in (message.installation, left_out_line(message)) if line)
     blocks.append({"type": "context", "elements": [_plain(foot)]})
     return {"text": _escaped(message.subject), "blocks": blocks}

@@ -9,8 +9,8 @@ from uuid import UUID, uuid5
 from holdfast.domain.notices import Notice
 from holdfast.notify.wording import Said, said
 
-MOST_IN_FULL: Final = 20
-"""Notices of one message that are told in full; chats take no more. Others are counted."""
+MOST_IN_FULL: Final = 16
+"""Notices of one message that are told in full; Slack takes no more, as 50 blocks. Others are counted."""
 
 _LONGEST_TITLE: Final = 140
 """Characters: what Slack takes in a headline, less the ellipsis."""
