@@ -385,3 +385,22 @@ async def test_nobody_is_told_of_rotations_of_a_deleted_secret(inside: Inside, o
     await inside.service.delete_secret("api-key")
     await watch(inside, outbox).look()
     assert await outbox.store.notices() == []
+
+
+async def test_what_only_a_newer_node_knows_is_left_to_it_and_holds_up_nothing(outbox: Outbox) -> None:
+    store = outbox.store
+    await store.put(happened(1), [CHAT])
+    await store.put(happened(2), [CHAT, ALICE], bundle="2026-03-01")
+    await outbox.execute("UPDATE notices SET topic = 'of.tomorrow'")
+    await store.put(happened(3), [CHAT])
+    await store.put(happened(4), [ALICE], bundle="2026-03-01")
+    await store.put(happened(5), [OPS], bundle="2026-03-01")
+    assert await outbox.lane().deliver() == 2
+    assert outbox.receiver.taken == Counter({("intent.parked:3", CHAT): 1, ("intent.parked:5", OPS): 1})
+    assert [each.event.id for each in await store.notices()] == [
+        "intent.parked:5",
+        "intent.parked:4",
+        "intent.parked:3",
+    ]
+    await outbox.execute("UPDATE notices SET topic = 'intent.parked'")  # a newer node reads them
+    assert await outbox.lane().deliver() == 4

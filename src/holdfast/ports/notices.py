@@ -44,7 +44,8 @@ class NoticeStore(Protocol):
         """Lease the notices of messages that are due, that nobody holds, and that these channels or, with ``mail``,
         addresses are to get.
 
-        In the order in which they were stored. ``attempts`` of each is one higher afterwards.
+        In the order in which they were stored; what only a newer node knows is left to it. ``attempts`` of each is one
+        higher afterwards.
         """
 
     async def sent(self, notices: Collection[Notice]) -> None:

@@ -75,7 +75,9 @@ class Lane:
         )
         self._crashpoint("claimed")
         free = asyncio.Semaphore(self._senders)
-        await asyncio.gather(*(self._send(message, free) for message in _messages(held)))
+        ends = await asyncio.gather(*(self._send(message, free) for message in _messages(held)), return_exceptions=True)
+        for error in filter(None, ends):  # none is still being sent when the next round begins
+            raise error
         return len(held)
 
     async def _send(self, message: Sequence[Notice], free: asyncio.Semaphore) -> None:

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from holdfast.domain.notices import Event, Notice, NoticeState, Topic
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.queries import load
+
+_TOPICS: Final = [topic.value for topic in Topic]
+"""Those that this node has words for; while nodes are upgraded, others may have more."""
 
 
 async def put_notices(
@@ -58,7 +61,8 @@ class PostgresNotices:
     async def claim(self, channels: Collection[str], *, mail: bool, lease: timedelta, limit: int) -> list[Notice]:
         """See the port."""
         async with self._database.connection() as connection:
-            return list(map(_notice_of, await connection.fetch(self._sql["claim"], list(channels), mail, lease, limit)))
+            rows = await connection.fetch(self._sql["claim"], list(channels), mail, lease, limit, _TOPICS)
+        return list(map(_notice_of, rows))
 
     async def sent(self, notices: Collection[Notice]) -> None:
         """See the port."""
@@ -72,7 +76,7 @@ class PostgresNotices:
     async def notices(self, state: NoticeState | None = None, *, limit: int = 100) -> list[Notice]:
         """See the port."""
         async with self._database.connection() as connection:
-            return list(map(_notice_of, await connection.fetch(self._sql["notices"], state, limit)))
+            return list(map(_notice_of, await connection.fetch(self._sql["notices"], state, limit, _TOPICS)))
 
     async def known(self, event_ids: Collection[str]) -> set[str]:
         """See the port."""

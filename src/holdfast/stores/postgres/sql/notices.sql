@@ -7,14 +7,17 @@ ON CONFLICT (event_id, recipient) DO NOTHING
 UPDATE notice_watch SET looked_at = now() WHERE looked_at <= now() - $1::interval RETURNING 1
 
 -- name: claim
+-- $5: the topics that are known here. A newer node may have stored others; a bundle with one of them is for that node.
 -- Only the first of a bundle can be taken, and brings the others along: so no two nodes hold parts of one message.
 WITH first AS (
     SELECT n.id, n.recipient, n.bundle FROM notices n
     WHERE n.state = 'waiting' AND n.next_attempt_at <= now() AND (n.lease_until IS NULL OR n.lease_until <= now())
       AND (n.recipient = ANY($1::text[]) OR ($2 AND position('@' IN n.recipient) > 0))
+      AND n.topic = ANY($5::text[])
       AND (n.bundle IS NULL OR NOT EXISTS (
           SELECT FROM notices e
-          WHERE e.state = 'waiting' AND e.recipient = n.recipient AND e.bundle = n.bundle AND e.id < n.id))
+          WHERE e.state = 'waiting' AND e.recipient = n.recipient AND e.bundle = n.bundle
+            AND (e.id < n.id OR e.topic <> ALL($5::text[]))))
     ORDER BY n.id LIMIT $4
     FOR UPDATE SKIP LOCKED
 ), message AS (
@@ -44,7 +47,7 @@ WITH back AS (
 SELECT count(*) FROM back
 
 -- name: notices
-SELECT * FROM notices WHERE $1::text IS NULL OR state = $1 ORDER BY id DESC LIMIT $2
+SELECT * FROM notices WHERE ($1::text IS NULL OR state = $1) AND topic = ANY($3::text[]) ORDER BY id DESC LIMIT $2
 
 -- name: known
 SELECT DISTINCT event_id FROM notices WHERE event_id = ANY($1::text[])
