@@ -4,12 +4,13 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from holdfast.bootstrap.background import gauging
 from holdfast.domain.audit import record_of
-from holdfast.domain.break_glass import EmergencyPolicies, EmergencyPolicy, RequestState
+from holdfast.domain.break_glass import EmergencyPolicies, EmergencyPolicy, EmergencyRequest, RequestState
 from holdfast.domain.explanation import Verdict
 from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
@@ -19,6 +20,7 @@ from holdfast.domain.simulation import RuleChange
 from holdfast.errors import AccessDenied, Conflict, IntegrityFailure, RequestNotFound
 from holdfast.ports import RuleKind, StoredRule
 from holdfast.service.access.grants import GrantBook
+from holdfast.service.break_glass.ending import LOOK_BACK, EmergencyEnds
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.outbox import put_record
 from tests.break_glass.support import (
@@ -392,3 +394,33 @@ def test_rules_of_this_kind_are_attested_with_their_number() -> None:
     one, two = (replace(plain, kind=RuleKind.BREAK_GLASS, id=number) for number in (1, 2))
     assert one.facts() != two.facts()
     assert one.facts() != plain.facts()
+
+
+class Looked:
+    """A store that notes for how long back reads are looked for, and ends after an hour and a round."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds, self.back = rounds, list[timedelta]()
+
+    async def overdue(self) -> list[int]:
+        self.rounds -= 1
+        if self.rounds < 0:
+            raise asyncio.CancelledError
+        return []
+
+    async def note_reads(self, after: timedelta, until: timedelta) -> list[SecretName]:
+        self.back.append(until)
+        return []
+
+    async def voided(self, since: timedelta) -> list[EmergencyRequest]:
+        return []
+
+
+async def test_i14_records_are_looked_through_once_a_minute_and_far_back_once_an_hour() -> None:
+    """An application has thousands of them a minute: every node would look through a day of them all the time."""
+    store, clock = Looked(721), VirtualClock(auto=True)
+    ends = EmergencyEnds(store=cast("Any", store), granting=cast("Any", None), clock=clock, announcer=cast("Any", None))
+    with pytest.raises(asyncio.CancelledError):
+        await ends.run()
+    assert len(store.back) == 61
+    assert [place for place, back in enumerate(store.back) if back == LOOK_BACK] == [0, 60]

@@ -5,6 +5,7 @@ No grant depends on it. Whether one has ended is judged by the database's clock 
 
 import logging
 from datetime import timedelta
+from itertools import count
 from typing import Final
 
 from holdfast.domain.audit import record_of
@@ -26,6 +27,13 @@ ROTATE_AFTER: Final = timedelta(minutes=1)
 LOOK_BACK: Final = timedelta(hours=25)
 """For how long records of an ended grant are still looked for: a node that was cut off ships its log later."""
 
+RECENTLY: Final = timedelta(minutes=10)
+"""For how long they are looked for every minute, and then every hour: who read may have records by the million."""
+
+_PER_MINUTE: Final = 12
+_PER_HOUR: Final = 720
+"""Rounds."""
+
 TOLD_WITHIN: Final = timedelta(hours=1)
 """Requests that a purge or a removal made void are told of as soon as a node looks, and no later than that."""
 
@@ -42,17 +50,16 @@ class EmergencyEnds:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
+        for number in count():
             with surviving(_log, "Looking after emergency access"):
-                await self.sweep()
+                await self.sweep(_look_back(number))
             await self._clock.sleep(INTERVAL_S)
 
-    async def sweep(self) -> None:
-        """Look once."""
+    async def sweep(self, look_back: timedelta | None = LOOK_BACK) -> None:
+        """Look once; for what was read, at grants that ended within ``look_back``, or at none."""
         for request_id in await self._store.overdue():
             await self._end(request_id)
-        due = await self._store.note_reads(ROTATE_AFTER, LOOK_BACK)
-        if due:
+        if look_back is not None and (due := await self._store.note_reads(ROTATE_AFTER, look_back)):
             _log.warning("%d secret(s) that were read by break-glass are due for rotation", len(due))
         for request in await self._store.voided(TOLD_WITHIN):
             await self._announcer.tell_of(request)
@@ -72,3 +79,10 @@ class EmergencyEnds:
             operation = f"break_glass.{'end' if request.state is RequestState.ENDED else 'lapse'}"
             await tx.record(record_of(_SWEEP, operation, request.pattern, now, detail=summary(request)))
         await self._granting.told(request, epoch)
+
+
+def _look_back(number: int) -> timedelta | None:
+    """For which grants the round of a number looks for what was read by them; None: for none."""
+    if number % _PER_HOUR == 0:
+        return LOOK_BACK
+    return RECENTLY if number % _PER_MINUTE == 0 else None

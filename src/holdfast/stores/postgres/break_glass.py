@@ -24,6 +24,9 @@ from holdfast.stores.postgres.notices import put_notices
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
 
+NOTE_TIMEOUT_S: Final = 60.0
+"""Seconds for looking through what people who had emergency access did meanwhile."""
+
 _PLAIN: Final = {field.name for field in fields(EmergencyRequest)} - {"permissions", "state", "votes", "read"}
 
 
@@ -235,7 +238,7 @@ class PostgresBreakGlass:
     async def note_reads(self, after: timedelta, until: timedelta) -> list[SecretName]:
         """See the port."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(self._sql["note_reads"], after, until)
+            rows = await connection.fetch(self._sql["note_reads"], after, until, timeout=NOTE_TIMEOUT_S)
         return [SecretName(row["secret_name"]) for row in rows]
 
     async def totals(self) -> EmergencyTotals:
