@@ -1,7 +1,10 @@
 """MySQL users, who have two passwords: on the real server where ``HOLDFAST_MYSQLD`` names one."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -119,3 +122,29 @@ async def test_a_server_without_tls_gets_no_credential() -> None:
         with pytest.raises(RotationFailed, match="did not let 'app' in"):
             await log_in(login_of(f"mysql://app:marked@127.0.0.1:{port}", "It"))
     assert heard == b""
+
+
+async def test_a_server_that_never_comes_to_an_end_holds_no_thread() -> None:
+    left = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"\xff\xff\x7f\0")  # a greeting of 8 MB
+            connection.settimeout(0.05)
+            while True:
+                with suppress(TimeoutError):
+                    if not connection.recv(1):
+                        break
+                connection.sendall(b"x")
+        left.set()
+
+    with short_folder() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "s"))
+        listener.listen()
+        server = threading.Thread(target=drip, args=(listener,), daemon=True)
+        server.start()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await log_in(login_of(f"mysql://u:p@localhost/?unix_socket={folder}/s", "It"))
+        assert await asyncio.to_thread(left.wait, 10)

@@ -4,9 +4,11 @@ The driver blocks, so that each use of a connection is one call in a thread of i
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -20,6 +22,9 @@ from holdfast.rotators.urls import UserUrl, user_url
 
 TIMEOUT_S: Final = 10
 """For connecting, and for each answer."""
+
+_THREADS: Final = ThreadPoolExecutor(8, "mysql")
+"""Of their own: those of the loop write the local audit log too, which no server may hold up."""
 
 _PORT: Final = 3306
 _SCHEMES: Final = {"mysql", "mariadb"}
@@ -78,17 +83,31 @@ async def asked(login: Login, use: Callable[[Any], _T]) -> _T:
         RotationFailed: the server did not let us in or did not do it; the text says why, without any credential.
     """
 
+    opened: list[Any] = []
+
     def work() -> _T:
-        with _connected(login) as connection, connection.cursor() as cursor:
+        with _connected(login, opened) as connection, connection.cursor() as cursor:
             return use(cursor)
 
-    return await asyncio.to_thread(work)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+    except asyncio.CancelledError:
+        for connection in opened:
+            _cut(connection)
+        raise
+
+
+def _cut(connection: Any) -> None:
+    """Wake the thread that waits for a server: each byte that comes would keep it waiting for more."""
+    with suppress(OSError, AttributeError):
+        connection._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - the driver has no other way
 
 
 @contextmanager
-def _connected(login: Login) -> Iterator[Any]:
+def _connected(login: Login, opened: list[Any]) -> Iterator[Any]:
     try:
         connection = pymysql.connect(
+            defer_connect=True,
             user=login.who.user,
             password=login.who.password.encode(),  # else it would go as latin-1
             host=login.host,
@@ -103,6 +122,8 @@ def _connected(login: Login) -> Iterator[Any]:
             autocommit=True,
             local_infile=False,
         )
+        opened.append(connection)
+        connection.connect()
     except (pymysql.MySQLError, OSError, ValueError) as error:
         raise RotationFailed(f"{login.host} did not let {login.user!r} in ({_reason(error)}).") from None
     try:
