@@ -2,7 +2,7 @@
 
 ``$`` begins a command. Then, in any order: ``<`` a line for stdin, ``>`` a line of stdout, ``!`` a line of stderr
 (each with ``-`` instead of the space when no newline follows), ``?`` the exit code if it is not 0. ``#`` is a comment.
-``<time>``, ``<id>``, ``<number>``, ``<word>`` and ``<any>`` stand for what differs from run to run.
+``<time>``, ``<id>``, ``<number>``, ``<word>``, ``<drawn>`` and ``<any>`` stand for what differs from run to run.
 """
 
 import re
@@ -17,6 +17,7 @@ _WILDCARDS = {
     "<number>": r"[0-9]+",
     "<word>": r"[^\s]+",
     "<any>": r".*",
+    "<drawn>": r"[0-9A-Za-z]{32}",
 }
 
 

@@ -20,13 +20,14 @@ from redis import asyncio as redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from holdfast.bootstrap.rotation import built_in
+from holdfast.domain.drawing import CLASSES
 from holdfast.domain.names import SecretName
 from holdfast.domain.rotation import Phase
 from holdfast.domain.secret import RotationPolicy, SecretValue
 from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.ports import Rotation, RotationHandler
 from holdfast.rotators.postgresql import PostgresRole
-from holdfast.rotators.random_value import CLASSES, random_value
+from holdfast.rotators.random_value import random_value
 from tests.rotation.test_rotation import let_pass
 from tests.support.node import Inside, opened
 from tests.support.postgres import execute

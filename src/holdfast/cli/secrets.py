@@ -8,6 +8,7 @@ import click
 from holdfast.cli import inputs, options, output, views
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
+from holdfast.domain.drawing import MAX_LENGTH, MIN_LENGTH, drawn
 from holdfast.domain.names import canonical_name
 from holdfast.domain.secret import Secret, WriteResult
 from holdfast.domain.validation import MAX_GENERATION
@@ -52,6 +53,13 @@ def get(name: str, version: int | str | None) -> None:
 @click.option(
     "--file", type=click.Path(path_type=Path), metavar="PATH", help="Read the value from a file instead of stdin."
 )
+@click.option(
+    "--generate",
+    "length",
+    type=inputs.whole(MIN_LENGTH, MAX_LENGTH),
+    metavar="LENGTH",
+    help="Draw the value here: so many random letters and digits. It is not shown.",
+)
 @click.option("--raw", is_flag=True, help="Keep a newline at the end; without this, one is removed.")
 @click.option("--allow-empty", is_flag=True, help="Take an empty value for what it is.")
 @click.option("--disabled", is_flag=True, help="Store it, but let nobody read it yet.")
@@ -61,6 +69,7 @@ def set_(
     *,
     name: str,
     file: Path | None,
+    length: int | None,
     raw: bool,
     allow_empty: bool,
     disabled: bool,
@@ -77,7 +86,9 @@ def set_(
     """
     canonical_name(name)  # before somebody types the value
     facts = options.facts(described)
-    value = inputs.read_value(file, raw=raw, allow_empty=allow_empty)
+    if length is not None and (file is not None or idempotency_key is not None):
+        raise click.UsageError("--generate draws a new value each time: leave --file and --idempotency-key out.")
+    value = drawn(length) if length is not None else inputs.read_value(file, raw=raw, allow_empty=allow_empty)
     result = with_service(
         lambda service, caller: service.set_secret(
             name, value, enabled=not disabled, idempotency_key=idempotency_key, context=caller, **facts
