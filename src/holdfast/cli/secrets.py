@@ -76,7 +76,7 @@ def set_(
     idempotency_key: str | None,
     **described: Any,
 ) -> None:
-    """Store a new version of a secret, read from stdin, a file or a hidden prompt.
+    """Store a new version of a secret, read from stdin, a file or a hidden prompt, or drawn.
 
     The value is UTF-8 text of up to 25,600 bytes and is stored as it is, except that one newline at its end, as
     editors and echo leave it, is removed unless --raw is given.
