@@ -273,3 +273,9 @@ def test_the_variable_of_a_line(before: str, variable: str) -> None:
 
 def test_a_replacement_names_the_variable_that_run_fills() -> None:
     assert replacement("a.rb", "key", canonical_name("db-key")) == 'key = ENV.fetch("DB_KEY")'
+
+
+def test_an_empty_path_is_no_wish_to_scan_all_there_is_here(tmp_path: Path) -> None:
+    outcome = holdfast("scan", "", environ={"HOME": str(tmp_path)})
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "a dot is this folder" in outcome.stderr

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -95,36 +95,40 @@ class LocalIssuer:
         return status, body
 
 
+def _message(status: str, body: object) -> bytes:
+    text = json.dumps(body).encode()
+    return f"HTTP/1.1 {status}\r\ncontent-length: {len(text)}\r\n\r\n".encode() + text
+
+
 @asynccontextmanager
 async def local_issuer(folder: Path) -> AsyncIterator[LocalIssuer]:
     """A running issuer."""
     ca_file, context = make_authority(folder)
     issuer: LocalIssuer
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    async def respond(head: list[str], reader: asyncio.StreamReader) -> bytes:
         path = head[0].split()[1]
         headers = dict(line.lower().split(": ", 1) for line in head[1:-2])
         issuer.asked.append((path, headers.get("authorization")))
         if head[0].startswith("POST "):
             form = dict(parse_qsl((await reader.readexactly(int(headers["content-length"]))).decode()))
             code, body = issuer.answer_form(path, form)
-            text = json.dumps(body).encode()
-            head_of = f"HTTP/1.1 {code} X\r\ncontent-length: {len(text)}\r\nconnection: close\r\n\r\n"
-            writer.write(head_of.encode() + text)
-            await writer.drain()
-            writer.close()
-            return
+            return _message(f"{code} X", body)
         found = None if issuer.down else issuer.document(path)
         if isinstance(found, bytes):
-            writer.write(found)
-        else:
-            body = json.dumps(found).encode()
-            status = "404 Not Found" if found is None else "200 OK"
-            writer.write(
-                f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body
-            )
-        await writer.drain()
+            return found
+        return _message("404 Not Found" if found is None else "200 OK", found)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer until the other side closes: who is closed on may end before the farewell of TLS is over."""
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                message = await respond(head, reader)
+                writer.write(message)
+                await writer.drain()
+                if b"connection: close" in message:
+                    break
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)

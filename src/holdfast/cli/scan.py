@@ -22,8 +22,14 @@ if TYPE_CHECKING:  # takes long to import
 _COLUMNS: Final = ("ID", "PLACE", "KIND", "SURE", "NAME", "INSTEAD")
 
 
+def _scanned(_context: click.Context, _parameter: click.Parameter, raw: str) -> Path:
+    if not raw:  # an empty variable, more often than a wish to scan all there is here
+        raise click.BadParameter("it is empty; a dot is this folder.")
+    return Path(raw)
+
+
 @click.command(cls=Command)
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", callback=_scanned)
 @click.option(
     "--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Findings that it accepts are not reported."
 )
