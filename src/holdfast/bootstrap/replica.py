@@ -86,6 +86,22 @@ class Replica:
         await self.vault.aclose()
 
 
+def open_vault(settings: Settings) -> Vault:
+    """Return the vault of the settings; nothing is sent yet.
+
+    Raises:
+        StartupError: the client is not installed, or the CA file not usable.
+    """
+    return open_key_vault(
+        settings.vault_url or "",
+        tenant_id=settings.tenant_id,
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
+        authority=settings.authority_host,
+        ca_file=settings.keyvault_ca,
+    )
+
+
 def open_replica(
     settings: Settings,
     *,
@@ -98,14 +114,7 @@ def open_replica(
     telemetry: Telemetry,
 ) -> Replica:
     """Return the Key Vault of the settings, with nothing sent to it yet."""
-    vault = open_key_vault(
-        settings.vault_url or "",
-        tenant_id=settings.tenant_id,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        authority=settings.authority_host,
-        ca_file=settings.keyvault_ca,
-    )
+    vault = open_vault(settings)
     patience_s = settings.read_patience.total_seconds()
     primary = Primary(vault, clock, patience_s=patience_s, on_transition=telemetry.breaker_moved)
     adopter = Adopter(

@@ -12,6 +12,7 @@ import msgspec
 
 from holdfast import errors
 from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Rejected, Throttled, Unauthenticated
+from holdfast.outbound.answers import read_whole
 from holdfast.v1_wire.documents import Page
 from holdfast.v1_wire.problems import Problem
 
@@ -95,7 +96,7 @@ class Connection:
                 headers=sent,
                 allow_redirects=False,
             ) as response:
-                raw, status = await _whole(response), response.status
+                raw, status = await read_whole(response, _MAX_ANSWER_BYTES), response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unreachable(self._address, error) from None
         if not 200 <= status < 300:
@@ -114,7 +115,7 @@ class Connection:
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:
-                    raise _refusal(self._address, response.status, await _whole(response))
+                    raise _refusal(self._address, response.status, await read_whole(response, _MAX_ANSWER_BYTES))
                 rest = b""
                 async for chunk in response.content.iter_any():
                     *whole, rest = (rest + chunk).split(b"\n")
@@ -138,15 +139,6 @@ class Connection:
             cursor = page.next_cursor
             if cursor is None:
                 return
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    raw = bytearray()
-    async for chunk in response.content.iter_any():
-        raw += chunk
-        if len(raw) > _MAX_ANSWER_BYTES:
-            raise aiohttp.ClientPayloadError
-    return bytes(raw)
 
 
 def path(template: str, **parameters: object) -> str:

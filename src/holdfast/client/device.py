@@ -17,6 +17,7 @@ import msgspec
 
 from holdfast.client.connection import trust
 from holdfast.errors import BackendUnavailable, InvalidInput, Unauthenticated
+from holdfast.outbound.answers import read_whole
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 DEFAULT_INTERVAL_S: Final = 5.0
@@ -146,7 +147,7 @@ class DeviceLogin:
             raise BackendUnavailable("The login is not open: use `async with`.")
         try:
             async with self._session.request(method, address, data=form, allow_redirects=False) as answer:
-                return answer.status, await _bounded(answer)
+                return answer.status, await read_whole(answer, _MAX_BYTES)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise BackendUnavailable(f"The issuer {self._issuer} cannot be asked ({type(error).__name__}).") from None
 
@@ -210,12 +211,3 @@ def _https(address: str, what: str) -> str:
         if urlsplit(address).scheme == "https" and urlsplit(address).hostname and address.isprintable():
             return address
     raise InvalidInput(f"{what} must begin with https://.", field="oidc")
-
-
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_BYTES:
-            raise aiohttp.ClientPayloadError
-    return bytes(body)

@@ -11,6 +11,7 @@ from holdfast.embedded.account import CLEAN_ENVIRONMENT, Account
 from holdfast.embedded.binaries import MAJOR_VERSION, Binaries
 from holdfast.embedded.folder import DataFolder, check_private, private_folder
 from holdfast.errors import StartupError
+from holdfast.resilience.durable import sync_folder
 
 SUPERUSER = "holdfast"
 DATABASE = "holdfast"
@@ -58,7 +59,7 @@ def _make(folder: DataFolder, account: Account, binaries: Binaries) -> None:
     single: list[str | Path] = [binaries.program("postgres"), "--single", "-D", target, "postgres"]
     _run(account, single, statement=f"CREATE DATABASE {DATABASE}\n")
     target.rename(folder.cluster)
-    _sync(folder.root)
+    sync_folder(folder.root)
 
 
 def _initdb_command(binaries: Binaries, target: Path, pwfile: Path) -> list[str | Path]:
@@ -101,11 +102,3 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

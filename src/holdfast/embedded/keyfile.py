@@ -6,6 +6,7 @@ from typing import Final
 
 from holdfast.crypto.keyring import generate_key
 from holdfast.errors import StartupError
+from holdfast.resilience.durable import sync_folder
 
 FILE_NAME: Final = "encryption.key"
 MAX_BYTES: Final = 64 * 1024
@@ -72,7 +73,7 @@ def append_key(path: Path, line: str) -> None:
             owner = path.stat()
             os.chown(draft, owner.st_uid, owner.st_gid)
         draft.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise StartupError(f"The key file {path} cannot be written ({error.strerror}); it is as it was.") from error
@@ -90,7 +91,7 @@ def _make(path: Path) -> None:
         return
     finally:
         draft.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write(draft: Path, content: bytes) -> None:
@@ -100,11 +101,3 @@ def _write(draft: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

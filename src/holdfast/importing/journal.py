@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from holdfast.errors import Conflict, InvalidInput
+from holdfast.resilience.durable import sync_folder
 
 _KEY_BYTES: Final = 32
 
@@ -80,9 +81,7 @@ class Journal:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"key": key.hex()}).encode(), 0)
         os.fsync(descriptor)
-        folder = os.open(self.file.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        sync_folder(self.file.parent)
         return key
 
     def _close(self) -> None:

@@ -16,6 +16,7 @@ from holdfast.importing.files import read_json
 from holdfast.importing.items import Content, Item, check_count
 from holdfast.importing.patience import patiently
 from holdfast.importing.trees import Fields, Tree, item_of, items_of
+from holdfast.outbound.answers import read_whole
 from holdfast.resilience.clock import Timer
 
 PATIENCE_S: Final = 30.0
@@ -97,7 +98,7 @@ class KvSource:
         url = f"{self._address}/v1/{self._mount}/{path}"
         try:
             async with self._session.get(url, allow_redirects=False) as response:
-                raw, status = await _whole_answer(response), response.status
+                raw, status = await read_whole(response, MAX_ANSWER_BYTES), response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise BackendUnavailable(f"{self._address} cannot be reached ({type(error).__name__})") from None
         if status != 200:
@@ -153,15 +154,6 @@ def _tagged(item: Item, tags: Mapping[str, str]) -> Item:
 
 def _segments(path: str) -> str:
     return "/".join(quote(each, safe="") for each in path.strip("/").split("/"))
-
-
-async def _whole_answer(response: aiohttp.ClientResponse) -> bytes:
-    raw = bytearray()
-    async for chunk in response.content.iter_any():
-        raw += chunk
-        if len(raw) > MAX_ANSWER_BYTES:
-            raise aiohttp.ClientPayloadError
-    return bytes(raw)
 
 
 def _refusal(address: str, mount: str, status: int) -> HoldfastError:

@@ -34,6 +34,7 @@ from holdfast.ports import (
     Shape,
     TableEnd,
 )
+from holdfast.resilience.durable import sync_folder
 
 MAGIC: Final = b"HOLDFAST BACKUP 1\n"
 MAX_HEADER_BYTES: Final = 64 * 1024
@@ -75,7 +76,7 @@ class SealedBackupFiles:
                 yield _Writer(file, path, StreamSealer(key, context, file.write), partial(self.verify, draft))
             with _writable(path):
                 _put_in_place(draft, path)
-                _sync_folder(path.absolute().parent)
+                sync_folder(path.absolute().parent)
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -251,11 +252,3 @@ def _put_in_place(draft: Path, path: Path) -> None:
         if path.exists():
             raise _there(path) from None
         draft.rename(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ from zlib import crc32
 
 from holdfast.domain.chain import ChainId, Entry, follows, parse_line
 from holdfast.errors import BackendUnavailable, IntegrityFailure
+from holdfast.resilience.durable import sync_folder
 
 _log: Final = logging.getLogger(__name__)
 
@@ -201,16 +202,8 @@ def _new_file(folder: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         draft.rename(file)
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

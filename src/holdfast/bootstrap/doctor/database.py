@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from holdfast.bootstrap.doctor.local import facts
-from holdfast.bootstrap.doctor.surroundings import VAULT_VARIABLES, open_vault
+from holdfast.bootstrap.doctor.surroundings import VAULT_VARIABLES
 from holdfast.bootstrap.keysources import present_ring
+from holdfast.bootstrap.replica import open_vault
 from holdfast.bootstrap.storage import connected
 from holdfast.config import Draft
 from holdfast.crypto.keyring import KeyRing

@@ -8,8 +8,9 @@ from typing import Final
 
 from holdfast.auth.fetching import fetch_json
 from holdfast.bootstrap.doctor.local import facts
+from holdfast.bootstrap.replica import open_vault
 from holdfast.cache.inspection import look_at as look_at_redis
-from holdfast.config import Draft, Settings
+from holdfast.config import Draft
 from holdfast.config.issuers import IssuerSettings, load_issuers
 from holdfast.crypto.validity import validity_of_der
 from holdfast.domain.diagnosis import Finding, ok
@@ -23,7 +24,6 @@ from holdfast.service.doctor.local import not_looked_at
 from holdfast.service.doctor.permissions import SETTLE_S, Trial
 from holdfast.service.doctor.reach import issuer_finding, reach_findings
 from holdfast.service.doctor.redis import redis_findings, unreachable
-from holdfast.stores.keyvault import open_key_vault
 
 READ_S: Final = 45.0
 """Seconds for reading trials: a token may take 30 of them."""
@@ -107,19 +107,3 @@ async def _issuer(issuer: IssuerSettings) -> Finding:
     except BackendUnavailable as error:
         fault = str(error)
     return issuer_finding(issuer.name, address, fault)
-
-
-def open_vault(settings: Settings) -> Vault:
-    """Return the vault of the settings; nothing is sent yet.
-
-    Raises:
-        StartupError: the client is not installed, or the CA file not usable.
-    """
-    return open_key_vault(
-        settings.vault_url or "",
-        tenant_id=settings.tenant_id,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        authority=settings.authority_host,
-        ca_file=settings.keyvault_ca,
-    )
