@@ -123,7 +123,7 @@ def test_every_permission_is_explained() -> None:
 def test_what_to_do_is_said_for_every_error() -> None:
     steps = re.findall(r"^- ((?:\*\*\w+\*\*(?:, )?)+): ", ERRORS.read_text(), re.MULTILINE)
     named = [code for step in steps for code in re.findall(r"\w+", step)]
-    assert sorted(named) == sorted(kind.code for kind in kinds())
+    assert sorted(named) == sorted({kind.code for kind in kinds()})
 
 
 def test_what_the_promises_are_proven_by_is_there() -> None:

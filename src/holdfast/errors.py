@@ -23,14 +23,18 @@
     │   └── CredentialRetired      the value to go back to no longer logs in
     ├── RotationFailed             a step of a rotation failed; both credentials are kept, and it is tried again
     ├── Rejected                   a backend refuses this request for good, whatever we retry
+    │   └── VaultRefusal           Key Vault does, with this status and code
     ├── IntegrityFailure           stored bytes did not authenticate
     ├── KeyUnavailable             no key of this id in the ring
     ├── StartupError               this node cannot serve: nothing was written
     └── BackendUnavailable         a backend did not answer properly; the same call may succeed later
+        ├── NameUnavailable        Key Vault fails for this one secret, and answers for others
+        │   └── NameRefused        it refuses us this one secret
         ├── CircuitOpen
         ├── BackendRefused         the backend refuses our own credential
         ├── Throttled              carries ``retry_after_s``
         ├── OutcomeUnknown         the request may or may not have taken effect
+        │   └── NameOutcomeUnknown     so it is of a request about one secret, while others are answered
         ├── AuditUnavailable       no sink took the record, so nothing is disclosed
         └── LeaseExpired           too long without the commit point to vouch for grants
 
@@ -189,6 +193,22 @@ class Rejected(HoldfastError):
     code = "rejected"
 
 
+class VaultRefusal(Rejected):
+    """Key Vault refuses this change for good, though the vault is well: by a policy, a missing right, a limit.
+
+    ``status`` is the HTTP status of its answer, ``vault_code`` the inner code of it, or else the code. The surfaces
+    answer with both.
+    """
+
+    status: int = 400
+    vault_code: str = "BadParameter"
+
+    def __init__(self, message: str, *, status: int = 400, vault_code: str = "BadParameter") -> None:
+        super().__init__(message)
+        self.status = status
+        self.vault_code = vault_code
+
+
 class IntegrityFailure(HoldfastError):
     """Stored bytes did not authenticate: tampered with, swapped, rolled back or sealed for another place."""
 
@@ -212,6 +232,18 @@ class BackendUnavailable(HoldfastError):
 
     code = "backend_unavailable"
     retryable = True
+
+
+class NameUnavailable(BackendUnavailable):
+    """Key Vault fails for this one secret, while it answers for others: the vault itself is well."""
+
+    code = "name_unavailable"
+
+
+class NameRefused(NameUnavailable):
+    """Key Vault refuses us this one secret (403), while it answers for others."""
+
+    code = "name_refused"
 
 
 class CircuitOpen(BackendUnavailable):
@@ -245,6 +277,10 @@ class OutcomeUnknown(BackendUnavailable):
     """The request was sent and no answer came: it may have taken effect, now or later."""
 
     code = "outcome_unknown"
+
+
+class NameOutcomeUnknown(OutcomeUnknown, NameUnavailable):
+    """As ``OutcomeUnknown``, of a change of one secret, while the vault takes those of others."""
 
 
 class AuditUnavailable(BackendUnavailable):

@@ -63,7 +63,7 @@ def kinds(kind: type[errors.HoldfastError] = errors.HoldfastError) -> Iterator[t
 def error_codes() -> str:
     """Every error, with what the command line and the two APIs make of it."""
     columns = ("code", "class", "again?", "exit code", "Key Vault's API", "`/v1`", "what it says")
-    return _table(columns, [_error_row(kind) for kind in kinds()])
+    return _table(columns, [_error_row(kind) for kind in dict.fromkeys(kinds())])
 
 
 def roles() -> str:

@@ -79,3 +79,25 @@ async def test_75_purge_protection_is_no_matter_of_permissions(
     answer = await stubbed.client.request("DELETE", "/deletedsecrets/a?api-version=7.4")
     assert (answer.status, answer.codes) == (403, ("Forbidden", inner))
     assert answer.header("retry-after") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "vault_code", "told"),
+    [
+        (403, "ForbiddenByPolicy", (403, ("Forbidden", "ForbiddenByPolicy"))),
+        (403, "Forbidden", (403, ("Forbidden", None))),
+        (409, "ObjectIsDeletedButRecoverable", (409, ("Conflict", "ObjectIsDeletedButRecoverable"))),
+        (400, "BadParameter", (400, ("BadParameter", None))),
+        (404, "SecretNotFound", (404, ("SecretNotFound", None))),
+        (401, "Unauthorized", (400, ("Unauthorized", None))),
+        (700, "Odd", (400, ("Odd", None))),
+    ],
+)
+async def test_key_vaults_own_refusal_is_handed_on(
+    stubbed: Stubbed, status: int, vault_code: str, told: tuple[int, tuple[str, str | None]]
+) -> None:
+    stubbed.service.error = errors.VaultRefusal("Key Vault refuses it.", status=status, vault_code=vault_code)
+    answer = await stubbed.client.request("DELETE", PATH)
+    assert (answer.status, answer.codes) == told
+    own = await stubbed.client.request("GET", "/v1/secrets/a1")
+    assert (own.status, own.problem["code"]) == (told[0], "rejected")

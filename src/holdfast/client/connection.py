@@ -176,6 +176,7 @@ _CLASSES: Final[Mapping[str, type[HoldfastError]]] = {
     if isinstance(kind, type)
     and issubclass(kind, HoldfastError)
     and kind not in (HoldfastError, errors.ConfigurationError)
+    and "code" in vars(kind)
 }
 
 

@@ -41,6 +41,9 @@ class Rendering:
     own_status: HTTPStatus | None = None
 
 
+REFUSALS: Final = frozenset({400, 403, 404, 405, 409, 412, 413, 415})
+"""Statuses of Key Vault's refusals that may be handed on: none that is about our own identity or pace."""
+
 _UNAVAILABLE: Final = Rendering(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "ServiceUnavailable",
@@ -54,6 +57,11 @@ _INTERNAL: Final = Rendering(
 _BAD: Final = Rendering(HTTPStatus.BAD_REQUEST, "BadParameter")
 _CONFLICT: Final = Rendering(HTTPStatus.CONFLICT, "Conflict")
 _NOT_FOUND: Final = Rendering(HTTPStatus.NOT_FOUND, "SecretNotFound")
+
+_OUTER_CODES: Final[Mapping[HTTPStatus, str]] = MappingProxyType(
+    {HTTPStatus.FORBIDDEN: "Forbidden", HTTPStatus.CONFLICT: "Conflict"}
+)
+"""The code that Key Vault writes around an inner one, by status."""
 
 RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxyType(
     {
@@ -82,16 +90,20 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
             text="A step of the rotation failed. Both credentials are kept, and the step is tried again.",
         ),
         errors.Rejected: _BAD,
+        errors.VaultRefusal: _BAD,
         errors.IntegrityFailure: _INTERNAL,
         errors.KeyUnavailable: _INTERNAL,
         errors.StartupError: _UNAVAILABLE,
         errors.BackendUnavailable: _UNAVAILABLE,
+        errors.NameUnavailable: _UNAVAILABLE,
+        errors.NameRefused: _UNAVAILABLE,
         errors.CircuitOpen: _UNAVAILABLE,
         errors.BackendRefused: _UNAVAILABLE,
         errors.Throttled: Rendering(
             HTTPStatus.TOO_MANY_REQUESTS, "Throttled", text="Too many requests at the moment; try again."
         ),
         errors.OutcomeUnknown: _UNAVAILABLE,
+        errors.NameOutcomeUnknown: _UNAVAILABLE,
         errors.AuditUnavailable: _UNAVAILABLE,
         errors.LeaseExpired: _UNAVAILABLE,
         errors.PurgeProtected: Rendering(HTTPStatus.FORBIDDEN, "Forbidden"),
@@ -112,7 +124,16 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
 
 def rendering_of(error: Exception) -> Rendering:
     """Return the rendering of an error's nearest class; what was never meant to be raised is an internal error."""
+    if isinstance(error, errors.VaultRefusal):
+        return _of_vault(error)
     return next((RENDERINGS[kind] for kind in type(error).__mro__ if kind in RENDERINGS), _INTERNAL)
+
+
+def _of_vault(error: errors.VaultRefusal) -> Rendering:
+    """Show Key Vault's own refusal, which is a 4xx; whatever else its status is becomes 400."""
+    status = HTTPStatus(error.status) if error.status in REFUSALS else HTTPStatus.BAD_REQUEST
+    outer = _OUTER_CODES.get(status, error.vault_code)
+    return Rendering(status, outer, error.vault_code if error.vault_code != outer else None)
 
 
 def refusal(error: Exception, request_id: str, challenge: str | None = None) -> Reply:
