@@ -1,5 +1,6 @@
 """Foreign changes: taken over, never overwritten silently, and never a reason to delete anything here."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -109,6 +110,15 @@ async def test_a_write_between_the_look_and_the_takeover_makes_us_look_again(wor
     await world.settle()
     assert await world.values() == ["one", "acknowledged", "theirs", "acknowledged"]
     assert world.vault_values() == ["one", "theirs", "acknowledged", "acknowledged"]
+
+
+async def test_many_who_adopt_the_same_secret_at_once_all_get_it(world: World) -> None:
+    for round_ in range(10):
+        name = SecretName(f"new-{round_}")
+        world.foreign_set("theirs", name)
+        heads = await asyncio.gather(*(world.adopter.refresh(name) for _ in range(4)))
+        assert {head.version for head in heads if head} == {1}
+        assert None not in heads
 
 
 async def test_a_marker_of_another_installation_is_foreign_and_not_shown(world: World) -> None:

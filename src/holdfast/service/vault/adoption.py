@@ -64,11 +64,14 @@ class Adopter:
             if findings is None:
                 break
             self._crashpoint("adopting")
-            async with self._ledger.transaction() as tx:
-                locked = await tx.lock(name)
-                if not is_unchanged(locked, findings.before):
-                    continue
-                head = await self._take_over(tx, name, locked, findings)
+            try:
+                async with self._ledger.transaction() as tx:
+                    locked = await tx.lock(name)
+                    if not is_unchanged(locked, findings.before):
+                        continue
+                    head = await self._take_over(tx, name, locked, findings)
+            except TransitionPending:
+                continue  # somebody else created it between our lock of nothing and our insert
             self._crashpoint("adopted")
             return await self._confirmed(head, findings)
         else:
