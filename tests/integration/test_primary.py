@@ -23,6 +23,7 @@ from holdfast.resilience.breaker import BreakerState
 from holdfast.resilience.clock import SystemClock
 from holdfast.resilience.quota import Quota, QuotaKind
 from holdfast.service.vault.primary import Primary
+from holdfast.service.vault.sighting import all_versions
 from tests.support.clock import VirtualClock
 from tests.support.memory_vault import MemoryVault
 from tests.support.scripted_vault import ScriptedVault
@@ -287,7 +288,7 @@ async def test_a_change_that_hangs_after_taking_effect_is_unknown(scripted: Scri
     scripted.fail("set", hang=True, applied="once")
     with pytest.raises(OutcomeUnknown):
         await primary.write(NAME, lambda vault: vault.set(NAME, SecretValue("n"), Attributes(), MARKER), creates=True)
-    assert [version.marker async for version in primary.versions(NAME) if version.marker] == [MARKER]
+    assert [version.marker for version in await all_versions(primary, NAME) if version.marker] == [MARKER]
     assert scripted.calls["set"] == 1
 
 

@@ -12,7 +12,7 @@ from holdfast.domain.intent import MARKER_TAG, Marker
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, State
 from holdfast.errors import BackendUnavailable, IntegrityFailure, Rejected, SecretDisabled, TransitionPending
-from holdfast.ports import VaultVersion
+from holdfast.ports import OddEntry, VaultVersion
 from holdfast.stores.postgres.sync_state import PostgresSyncState
 from tests.support.memory_vault import MemoryVault
 from tests.support.vault_model import Phase
@@ -92,7 +92,7 @@ class _Meddled(MemoryVault):
 
     meddle: Callable[[], Awaitable[object]] | None = None
 
-    async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion, None]:
+    async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         meddle, self.meddle = self.meddle, None
         async for version in super().versions(name):
             yield version

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from holdfast.domain.intent import MARKER_TAG, Marker
-from holdfast.domain.names import SecretName, canonical_name
+from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import BackendUnavailable, HoldfastError, OutcomeUnknown, SecretNotFound
-from holdfast.ports import Clock, VaultVersion
+from holdfast.ports import Clock, OddEntry, VaultVersion
 from holdfast.resilience.clock import SystemClock
 from tests.support.vault_model import ModelSecret, ModelVersion, Phase, VaultModel
 
@@ -109,7 +109,7 @@ class MemoryVault:
 
         return await self._do("is_deleted", deleted)
 
-    async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion, None]:
+    async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         def entries() -> list[VaultVersion]:
             secret = ModelSecret(name=name)
             return [_entry(secret, version) for version in self.model.versions(name)]
@@ -117,13 +117,13 @@ class MemoryVault:
         for entry in await self._do("versions", entries):
             yield entry
 
-    async def secrets(self) -> AsyncGenerator[VaultVersion, None]:
+    async def secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         for secret in await self._do("secrets", self.model.secrets):
             yield replace(_entry(secret, secret.newest), vault_version_id="")
 
-    async def deleted_secrets(self) -> AsyncGenerator[SecretName, None]:
+    async def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         for secret in await self._do("deleted_secrets", lambda: self.model.secrets(Phase.DELETED)):
-            yield canonical_name(secret.name)
+            yield replace(_entry(secret, secret.newest), vault_version_id="", deleted_at=secret.deleted_at)
 
     async def aclose(self) -> None:
         pass

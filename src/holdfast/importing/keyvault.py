@@ -11,7 +11,7 @@ from holdfast.domain.secret import Attributes
 from holdfast.errors import BackendUnavailable, SecretDisabled, SecretNotFound
 from holdfast.importing.items import Content, Item
 from holdfast.importing.patience import patiently
-from holdfast.ports import Vault, VaultVersion
+from holdfast.ports import OddEntry, Vault, VaultVersion
 from holdfast.resilience.clock import Timer
 from holdfast.stores.keyvault import open_key_vault
 
@@ -50,7 +50,10 @@ class KeyVaultSource:
             BackendUnavailable: the vault does not answer, or refuses our identity.
         """
         async for listed in self._vault.secrets():
-            yield await self._item(canonical_name(listed.name))
+            if isinstance(listed, OddEntry):
+                yield self._named(listed.name, fault=f"it cannot be read there: {listed.reason}")
+            else:
+                yield await self._item(canonical_name(listed.name))
 
     async def _item(self, name: SecretName) -> Item:
         try:
@@ -61,7 +64,10 @@ class KeyVaultSource:
             return self._named(name, left_out="it has just been deleted there")
         if not self._all_versions:
             return self._named(newest.name, versions=(_content(newest),))
-        listed = sorted([each async for each in self._vault.versions(name)], key=_age)
+        entries = [each async for each in self._vault.versions(name)]
+        if any(isinstance(each, OddEntry) for each in entries):
+            return self._named(newest.name, fault="one of its versions cannot be read there")
+        listed = sorted([each for each in entries if isinstance(each, VaultVersion)], key=_age)
         former = [each for each in listed if each.vault_version_id != newest.vault_version_id]
         readable = [await self._get(name, each.vault_version_id) for each in former if each.attributes.enabled]
         note = _note(former, disabled=len(former) - len(readable))

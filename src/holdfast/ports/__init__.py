@@ -71,7 +71,7 @@ from holdfast.ports.sealing import Sealer
 from holdfast.ports.telemetry import SILENCE, Reading, Silence, Telemetry
 from holdfast.ports.tracing import UNTRACED, Side, Span, Tracing, carried, rooted, traced
 from holdfast.ports.trail import AuditSearch, CheckpointStore, Outlet, Signing, StreamState, StreamStore
-from holdfast.ports.vault import Vault, VaultVersion
+from holdfast.ports.vault import OddEntry, Vault, VaultVersion
 
 __all__ = [
     "SILENCE",
@@ -119,6 +119,7 @@ __all__ = [
     "NodeStore",
     "NoticeStore",
     "Notifier",
+    "OddEntry",
     "OpenBackup",
     "Outlet",
     "Partition",

@@ -14,7 +14,8 @@ from holdfast.domain.secret import Attributes, SecretValue
 class VaultVersion:
     """One version as the vault tells it. ``tags`` are as stored there, our marker included.
 
-    ``name`` is in the vault's casing. ``value`` is None in listings.
+    ``name`` is in the vault's casing. ``value`` is None in listings. ``deleted_at`` and ``scheduled_purge_at``, in
+    UTC, are told of deleted secrets alone, and not by every vault.
     """
 
     name: str
@@ -23,11 +24,25 @@ class VaultVersion:
     created_at: datetime
     updated_at: datetime
     value: SecretValue | None = None
+    deleted_at: datetime | None = None
+    scheduled_purge_at: datetime | None = None
 
     @property
     def marker(self) -> Marker | None:
         """The marker of the Holdfast write that made this version, or None."""
         return Marker.of_tags(self.attributes.tags)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OddEntry:
+    """An entry of a listing that cannot be read, or not be kept here; the other entries say nothing of it.
+
+    ``name``: in the vault's casing where it is a secret's name; else what can be shown of it, printable and at most
+    127 characters long, "" where there is nothing. ``reason``: why, in our words, as the end of "it cannot be read: ".
+    """
+
+    name: str
+    reason: str
 
 
 class Vault(Protocol):
@@ -38,6 +53,8 @@ class Vault(Protocol):
     ``SecretNotFound`` (404), ``SecretDisabled`` (403 SecretDisabled), ``SecretDeleted`` (409, deleted but
     recoverable), ``TransitionPending`` (409, being deleted, recovered or purged), ``Rejected`` (any other 4xx).
     An answer that is not the asked-for secret, or no JSON, is ``BackendUnavailable``.
+
+    A listing yields an ``OddEntry`` for each entry that is not what it should be, and goes on.
     """
 
     async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
@@ -63,14 +80,14 @@ class Vault(Protocol):
     async def is_deleted(self, name: SecretName) -> bool:
         """Whether the vault confirms that the name is soft-deleted."""
 
-    def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion, None]:
+    def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """All versions of a secret in no particular order, without values; nothing for an unknown name."""
 
-    def secrets(self) -> AsyncGenerator[VaultVersion, None]:
+    def secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """The newest version of every secret, without values and with ``vault_version_id`` ""."""
 
-    def deleted_secrets(self) -> AsyncGenerator[SecretName, None]:
-        """The names of all soft-deleted secrets."""
+    def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
+        """The newest version of every soft-deleted secret, likewise."""
 
     async def aclose(self) -> None:
         """Close connections and credentials."""

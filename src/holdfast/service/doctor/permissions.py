@@ -11,7 +11,7 @@ from holdfast.domain.intent import Marker
 from holdfast.domain.names import PROBE_NAME
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import BackendRefused, BackendUnavailable, HoldfastError, Rejected, SecretDisabled, SecretNotFound
-from holdfast.ports import Clock, Vault
+from holdfast.ports import Clock, OddEntry, Vault, VaultVersion
 
 SETTLE_S: Final = 60.0
 """Seconds that Key Vault may take for a deletion, recovery or purge to show."""
@@ -126,7 +126,7 @@ class Trial:
             if await self._vault.is_deleted(PROBE_NAME):
                 await self._recover()
             async with aclosing(self._vault.versions(PROBE_NAME)) as versions:
-                foreign = any([_PROBE_TAG not in version.attributes.tags async for version in versions])
+                foreign = any([not _is_probe(version) async for version in versions])
         except HoldfastError as error:
             self.findings.append(_leftover(error))
             return True
@@ -172,6 +172,10 @@ class Trial:
                 fix=f"{mend}, or give the identity the missing permission and run `holdfast doctor --write` again.",
             )
         )
+
+
+def _is_probe(entry: VaultVersion | OddEntry) -> bool:
+    return isinstance(entry, VaultVersion) and _PROBE_TAG in entry.attributes.tags
 
 
 def _refused(name: str, permission: Permission, error: HoldfastError) -> Finding:

@@ -6,7 +6,7 @@ from typing import Final
 from holdfast.domain.diagnosis import Finding, ok, warning
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import State
-from holdfast.ports import Head, Ledger, Vault
+from holdfast.ports import Head, Ledger, Vault, VaultVersion
 
 SIZE: Final = 5
 _LETTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -36,7 +36,7 @@ async def _some(ledger: Ledger) -> list[SecretName]:
 
 
 async def _equal(head: Head, vault: Vault) -> bool:
-    versions = [version async for version in vault.versions(head.name)]
+    versions = [entry async for entry in vault.versions(head.name) if isinstance(entry, VaultVersion)]
     newest = max((version.created_at for version in versions), default=None)
     # Key Vault counts whole seconds: several may be the newest.
     return any(v.vault_version_id == head.vault_version_id for v in versions if v.created_at == newest)

@@ -27,7 +27,7 @@ from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.mirror import Mirrored, place_of
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.primary import Primary
-from holdfast.service.vault.sighting import in_order, newest_disclosed
+from holdfast.service.vault.sighting import all_versions, in_order, newest_disclosed
 
 T = TypeVar("T")
 
@@ -168,7 +168,7 @@ class Applier:
         return versions[-1] if versions else None
 
     async def _versions(self, name: SecretName) -> list[VaultVersion]:
-        return [version async for version in self._primary.versions(name)]
+        return await all_versions(self._primary, name)
 
     async def _is_former(self, attempt: Attempt, newest: VaultVersion) -> bool:
         """Whether nothing came after the version that the intent is to follow: no earlier attempt had an effect."""

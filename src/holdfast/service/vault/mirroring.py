@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.secret import State
-from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput
-from holdfast.ports import Clock, Head, Ledger, VaultVersion
+from holdfast.errors import BackendUnavailable, HoldfastError
+from holdfast.ports import Clock, Head, Ledger, OddEntry, VaultVersion
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.primary import Primary
 
@@ -82,19 +82,25 @@ class MirrorPass:
         self._count(seconds=self._clock.monotonic() - began)
         return self.report
 
-    async def _compare(self, entries: list[VaultVersion]) -> None:
+    async def _compare(self, entries: list[VaultVersion | OddEntry]) -> None:
         self._count(seen=len(entries))
-        listed = {name: entry for entry in entries if (name := _name_of(entry))}
+        listed = self._readable(entries)
         heads = await self._ledger.heads(list(listed))
         equal = [head for name, head in heads.items() if not _differs(head, listed[name])]
         await self._look_into(listed.keys() - {head.name for head in equal}, heads)
         await self._ledger.confirm(equal)
         await self._batch_done(len(entries))
 
-    async def _honour_deletions(self, names: list[SecretName]) -> None:
-        heads = await self._ledger.heads(names)
+    async def _honour_deletions(self, entries: list[VaultVersion | OddEntry]) -> None:
+        heads = await self._ledger.heads(list(self._readable(entries)))
         await self._look_into((name for name, head in heads.items() if head.state is State.ACTIVE), heads)
         await self._batch_done(0)
+
+    def _readable(self, entries: list[VaultVersion | OddEntry]) -> dict[SecretName, VaultVersion]:
+        for odd in [entry for entry in entries if isinstance(entry, OddEntry)]:
+            _log.error("%s cannot be mirrored: %s", odd.name or "a secret without a name", odd.reason)
+            self._count(failed=1)
+        return {canonical_name(entry.name): entry for entry in entries if isinstance(entry, VaultVersion)}
 
     async def _look_for_missing(self, started_at: datetime) -> None:
         after = None
@@ -148,14 +154,6 @@ def _differs(head: Head, entry: VaultVersion) -> bool:
     if head.state is State.DELETED or head.drift is not None or head.vault_updated_at != entry.updated_at:
         return True
     return entry.updated_at >= head.verified_at - RACY
-
-
-def _name_of(entry: VaultVersion) -> SecretName | None:
-    try:
-        return canonical_name(entry.name)
-    except InvalidInput:
-        _log.error("Key Vault lists a secret whose name breaks its own rules; it is left out")
-        return None
 
 
 async def _batched(entries: AsyncIterator[T]) -> AsyncIterator[list[T]]:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendRefused, BackendUnavailable, OutcomeUnknown, Throttled
-from holdfast.ports import Clock, Side, Vault, VaultVersion, traced
+from holdfast.ports import Clock, OddEntry, Side, Vault, VaultVersion, traced
 from holdfast.resilience.breaker import BreakerState, CircuitBreaker
 from holdfast.resilience.quota import Quota, QuotaKind
 from holdfast.resilience.retry import RetryPolicy, retry
@@ -154,15 +154,15 @@ class Primary:
         except _TimedOut as error:
             raise OutcomeUnknown(f"{error} The change may have taken effect.") from None
 
-    def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion, None]:
+    def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """``Vault.versions`` in the background, page by page."""
         return self.listing(self._vault.versions(name))
 
-    def secrets(self) -> AsyncGenerator[VaultVersion, None]:
+    def secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """``Vault.secrets`` in the background, page by page."""
         return self.listing(self._vault.secrets())
 
-    def deleted_secrets(self) -> AsyncGenerator[SecretName, None]:
+    def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """``Vault.deleted_secrets`` in the background, page by page."""
         return self.listing(self._vault.deleted_secrets())
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from holdfast.domain.intent import MARKER_TAG
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
-from holdfast.errors import SecretDisabled, SecretNotFound
-from holdfast.ports import VaultVersion
+from holdfast.errors import BackendUnavailable, SecretDisabled, SecretNotFound
+from holdfast.ports import OddEntry, VaultVersion
 from holdfast.service.vault.primary import Primary
 
 
@@ -34,7 +34,22 @@ async def sight(primary: Primary, name: SecretName, *, background: bool = True) 
     except SecretNotFound:
         gone = await primary.read(name, lambda vault: vault.is_deleted(name), background=background)
         return Sighting(deleted=gone)
-    return Sighting(in_order([version async for version in primary.versions(name)], newest))
+    return Sighting(in_order(await all_versions(primary, name), newest))
+
+
+async def all_versions(primary: Primary, name: SecretName) -> list[VaultVersion]:
+    """Return what Key Vault lists of a secret.
+
+    Raises:
+        BackendUnavailable: it cannot be seen now, or one of them cannot be read, so that nobody knows their order.
+    """
+    return [_readable(name, entry) async for entry in primary.versions(name)]
+
+
+def _readable(name: SecretName, entry: VaultVersion | OddEntry) -> VaultVersion:
+    if isinstance(entry, OddEntry):
+        raise BackendUnavailable(f"Key Vault lists a version of {name!r} that cannot be read: {entry.reason}.")
+    return entry
 
 
 async def newest_disclosed(primary: Primary, name: SecretName, *, background: bool) -> VaultVersion | None:

@@ -1,126 +1,151 @@
-"""What Key Vault answered, checked before it is believed."""
+"""What Key Vault answered, checked before it is believed: the bytes as they came, read without the SDK's models.
+
+The SDK makes texts of whatever comes, and refuses a whole page for one date.
+"""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
-
-from holdfast.domain.names import SecretName, canonical_name
+from holdfast.domain.names import canonical_name
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import InvalidInput
-from holdfast.ports import VaultVersion
+from holdfast.ports import OddEntry, VaultVersion
 from holdfast.stores.keyvault.errors import ImplausibleAnswer
+from holdfast.stores.keyvault.pages import parse, shown_name
 
-MAX_VALUE_BYTES: Final = 25_600
-"""Key Vault's limit on a secret's value: 25 KB (about-secrets documentation)."""
+MAX_VALUE_BYTES: Final = 2**20
+"""The longest value that is read, in UTF-8: 40 times what Key Vault takes (25 KB), for what other tools put there."""
 
-_MEMBERS: Final[dict[str, type]] = {"value": str, "id": str, "contentType": str, "attributes": dict, "tags": dict}
-_ATTRIBUTES: Final[dict[str, type]] = {"enabled": bool, "created": int, "updated": int, "nbf": int, "exp": int}
-_ALWAYS: Final = frozenset({"id", "attributes", "enabled", "created", "updated"})
-_VERSION: Final = re.compile(r"[0-9a-zA-Z]{1,64}", re.ASCII)
+MAX_FACTS_BYTES: Final = 2**16
+"""The same for content type and tags together; Key Vault's own limits come to 16 KB."""
 
-
-def check_types(body: Any) -> None:
-    """Check the JSON of a secret or a page of them before the SDK sees it, which makes texts of whatever comes.
-
-    Raises:
-        ImplausibleAnswer: a member of another type than Key Vault's, or one missing that is always there.
-    """
-    _expect(isinstance(body, dict), "no object")
-    for entry in [body] if "id" in body else body["value"]:
-        _check_members(entry, _MEMBERS)
-        _check_members(entry["attributes"], _ATTRIBUTES)
-        _expect(all(isinstance(text, str) for text in entry.get("tags", {}).values()), "tags that are no text")
+_ID: Final = re.compile(
+    r"(?i:https?)://[^/]+/+(?i:secrets|deletedsecrets)/([^/]+)(?:/([0-9a-zA-Z]{1,64}))?/?", re.ASCII
+)
 
 
-def _check_members(found: dict[str, Any], types: dict[str, type]) -> None:
-    for member, kind in types.items():
-        fits = type(found[member]) is kind if member in found else member not in _ALWAYS
-        _expect(fits, f"a {member} of the wrong type")
-
-
-def secret(answer: KeyVaultSecret, asked: str, vault_version_id: str | None = None) -> VaultVersion:
+def secret(raw: bytes, asked: str, vault_version_id: str | None = None) -> VaultVersion:
     """Return an answered secret.
 
     Raises:
         ImplausibleAnswer: it is another secret or version than the asked one, or not a secret at all.
     """
-    value = answer.value
-    _expect(isinstance(value, str) and len(value.encode()) <= MAX_VALUE_BYTES, "a value that is no text of 25 KB")
-    found = version(answer.properties, asked, value=SecretValue(str(value)))
+    body = parse(raw)
+    value = _text(body, "value")
+    if value is None:
+        raise ImplausibleAnswer("it holds no value")
+    _expect(len(value.encode()) <= MAX_VALUE_BYTES, f"a value beyond {MAX_VALUE_BYTES:,} bytes")
+    found = version(body, asked, value=SecretValue(value))
     same = vault_version_id is None or found.vault_version_id == vault_version_id.lower()
     _expect(same, "another version than the asked one")
     return found
 
 
-def version(properties: SecretProperties, asked: str, *, value: SecretValue | None = None) -> VaultVersion:
+def version(body: Mapping[str, Any], asked: str, *, value: SecretValue | None = None) -> VaultVersion:
     """Return one version of the asked secret; ``ImplausibleAnswer`` if it is not that."""
-    _expect(_name(properties).lower() == asked.lower(), "another secret than the asked one")
-    _expect(bool(_VERSION.fullmatch(_text(properties.version))), "a version id that is none")
-    return _entry(properties, _text(properties.version).lower(), value)
+    name, version_id = _identity(body)
+    _expect(name.lower() == asked.lower(), "another secret than the asked one")
+    _expect(bool(version_id), "a version id that is none")
+    return _entry(body, name, version_id.lower(), value)
 
 
-def listed(properties: SecretProperties) -> VaultVersion:
-    """Return one entry of the list of secrets; ``ImplausibleAnswer`` if it is none."""
-    return _entry(properties, "", None)
+def listed(raw: bytes) -> VaultVersion:
+    """Return one entry of the list of secrets, deleted ones or not; ``ImplausibleAnswer`` if it is none."""
+    body = parse(raw)
+    return _entry(body, _identity(body)[0], "", None)
 
 
-def name_of(raw: Any) -> SecretName:
-    """Return the canonical name of a listed secret; ``ImplausibleAnswer`` if it is none."""
-    try:
-        return canonical_name(raw.name)
-    except InvalidInput:
-        raise ImplausibleAnswer("a name that is none") from None
+def odd(raw: bytes, error: ImplausibleAnswer) -> OddEntry:
+    """Return an entry that cannot be read, as far as it can be told."""
+    return OddEntry(name=shown_name(raw), reason=str(error))
 
 
-def expect_id(body: Any, asked: str) -> None:
-    """Check that a raw answer speaks of the asked secret; ``ImplausibleAnswer`` if not."""
-    path = str(body["id"]).split("://", 1)[-1].split("/")
-    _expect(len(path) >= 3 and path[2].lower() == asked.lower(), "another secret than the asked one")
+def expect_id(raw: bytes, asked: str) -> None:
+    """Check that an answer speaks of the asked secret; ``ImplausibleAnswer`` if not."""
+    _expect(_identity(parse(raw))[0].lower() == asked.lower(), "another secret than the asked one")
 
 
-def _entry(properties: SecretProperties, vault_version_id: str, value: SecretValue | None) -> VaultVersion:
-    created, updated = _time(properties.created_on), _time(properties.updated_on)
+def _entry(body: Mapping[str, Any], name: str, vault_version_id: str, value: SecretValue | None) -> VaultVersion:
+    facts = body.get("attributes")
+    if not isinstance(facts, dict):
+        raise ImplausibleAnswer("it holds no attributes")
+    created, updated = _moment(facts, "created"), _moment(facts, "updated")
     if created is None or updated is None:
-        raise ImplausibleAnswer("a secret without times")
+        raise ImplausibleAnswer("it holds no times")
     return VaultVersion(
-        name=_name(properties),
+        name=name,
         vault_version_id=vault_version_id,
-        attributes=_attributes(properties),
+        attributes=_attributes(body, facts),
         created_at=created,
         updated_at=updated,
         value=value,
+        deleted_at=_moment(body, "deletedDate"),
+        scheduled_purge_at=_moment(body, "scheduledPurgeDate"),
     )
 
 
-def _attributes(properties: SecretProperties) -> Attributes:
+def _attributes(body: Mapping[str, Any], facts: Mapping[str, Any]) -> Attributes:
+    _expect(isinstance(facts.get("enabled"), bool), "no enabled that is true or false")
+    content_type, tags = _text(body, "contentType") or None, _tags(body.get("tags"))
+    size = sum(len(text.encode()) for text in [content_type or "", *tags, *tags.values()])
+    _expect(size <= MAX_FACTS_BYTES, f"content type and tags beyond {MAX_FACTS_BYTES:,} bytes")
+    _expect("\0" not in "".join([content_type or "", *tags, *tags.values()]), "NUL characters outside the value")
     return Attributes(
-        enabled=bool(properties.enabled),
-        not_before=_time(properties.not_before),
-        expires_at=_time(properties.expires_on),
-        content_type=properties.content_type or None,
-        tags=dict(properties.tags or {}),
+        enabled=facts["enabled"],
+        not_before=_moment(facts, "nbf"),
+        expires_at=_moment(facts, "exp"),
+        content_type=content_type,
+        tags=tags,
     )
 
 
-def _name(properties: SecretProperties) -> str:
-    name_of(properties)
-    return _text(properties.name)
+def _tags(found: object) -> dict[str, str]:
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ImplausibleAnswer("it holds tags that are none")
+    _expect(all(_is_unicode(key) for key in found), "a tag whose name is no Unicode text")
+    return {key: text for key in found if (text := _text(found, key, "tag")) is not None}
 
 
-def _time(raw: object) -> datetime | None:
-    if raw is None:
+def _identity(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Name, in the vault's casing, and version id, "" where none is told."""
+    found = _ID.fullmatch(_text(body, "id") or "")
+    if not found:
+        raise ImplausibleAnswer("it holds no id of a secret")
+    try:
+        canonical_name(found[1])
+    except InvalidInput:
+        raise ImplausibleAnswer("it holds a name that breaks Key Vault's own rules") from None
+    return found[1], found[2] or ""
+
+
+def _moment(facts: Mapping[str, Any], member: str) -> datetime | None:
+    seconds = facts.get(member)
+    if seconds is None:
         return None
-    if not isinstance(raw, datetime):  # the SDK hands on what it cannot read
-        raise ImplausibleAnswer("a time that is none")
-    return raw.astimezone(UTC)
+    if type(seconds) is not int:
+        raise ImplausibleAnswer(f"it holds {member}, which is no whole number of seconds")
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ImplausibleAnswer(f"it holds {member}, which is no time") from None
 
 
-def _text(raw: object) -> str:
-    if not isinstance(raw, str):
-        raise ImplausibleAnswer("a text that is none")
-    return raw
+def _text(body: Mapping[str, Any], member: str, shown: str = "") -> str | None:
+    found = body.get(member)
+    if found is None:
+        return None
+    if not isinstance(found, str) or not _is_unicode(found):
+        raise ImplausibleAnswer(f"it holds a {shown or member} that is no Unicode text")
+    return found
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it is free of lone surrogates, which no database and no other client takes."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _expect(plausible: bool, otherwise: str) -> None:

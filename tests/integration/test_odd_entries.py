@@ -1,0 +1,152 @@
+"""An entry of a listing that nobody can read says nothing of the others: they come out as they are, it by its name."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.domain.secret import Attributes
+from holdfast.ports import OddEntry, VaultVersion
+from holdfast.stores.keyvault import answers
+from holdfast.stores.keyvault.errors import ImplausibleAnswer
+from holdfast.stores.keyvault.pages import page
+from tests.support.scripted_vault import ScriptedVault
+
+URL = "https://vault.test/secrets"
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=-(10**40), max_value=10**40)
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["\ud800", "\0", "x" * 70_000, "2099-01-01", "1700000000", 1.7e9, 253402300800, -62135596800]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+MEMBERS = st.sampled_from(
+    ["id", "attributes", "tags", "contentType", "managed", "kid", "value", "recoveryId", "deletedDate", "novelty"]
+)
+ATTRIBUTES = st.sampled_from(["enabled", "created", "updated", "nbf", "exp", "recoveryLevel", "recoverableDays", "new"])
+JUNK = st.sampled_from(
+    [
+        b"",
+        b"null",
+        b"7",
+        b"[]",
+        b"{}",
+        b"[" * 50_000 + b"]" * 50_000,
+        b'{"id":"https://vault.test/secrets/odd","attributes":{"exp":' + b"9" * 5_000 + b"}}",
+        b'{"id":"https://vault.test/secrets/odd","id":"https://vault.test/secrets/odd"}',
+        b'{"id":"https://vault.test/secrets/odd\xff"}',
+        b'{"id":"https://vault.test/secrets/odd","attributes":{"enabled":NaN}}',
+        b'{"a":"\\u12"}',
+        b'{"a":"[,{"}',
+    ]
+)
+
+
+def entry(name: str, **members: Any) -> dict[str, Any]:
+    facts = {"enabled": True, "created": 1_700_000_000, "updated": 1_700_000_001}
+    return {"id": f"{URL}/{name}", "attributes": facts, "tags": {"t": "1"}, **members}
+
+
+@st.composite
+def odd_entries(draw: st.DrawFn) -> bytes:
+    if draw(st.booleans()):
+        return draw(JUNK)
+    if draw(st.booleans()):
+        return json.dumps(draw(ANYTHING)).encode()
+    whole = entry("odd")
+    if draw(st.booleans()):
+        whole[draw(MEMBERS)] = draw(ANYTHING)
+    else:
+        whole["attributes"] = {**whole["attributes"], draw(ATTRIBUTES): draw(ANYTHING)}
+    return json.dumps(whole).encode()
+
+
+def read(raw: bytes) -> list[VaultVersion | OddEntry]:
+    return [_read(each) for each in page(raw).entries]
+
+
+def _read(raw: bytes) -> VaultVersion | OddEntry:
+    try:
+        return answers.listed(raw)
+    except ImplausibleAnswer as error:
+        return answers.odd(raw, error)
+
+
+@given(odd_entries(), st.integers(0, 2))
+def test_whatever_one_entry_holds_the_others_come_out_unchanged(odd: bytes, position: int) -> None:
+    good = [json.dumps(entry(name)).encode() for name in ("before", "after")]
+    whole = [*good[:position], odd, *good[position:]]
+    found = read(b'{"value": [' + b", ".join(whole) + b'], "nextLink": null}')
+    alone = [_read(raw) for raw in good]
+    if not odd.strip():  # an empty place between two commas
+        assert [each for each in found if each in alone] == alone
+        return
+    assert len(found) == 3
+    assert [*found[:position], *found[position + 1 :]] == alone
+    one = found[position]
+    if isinstance(one, OddEntry):
+        assert one.reason
+        assert len(one.name) <= 127
+        assert one.name.isprintable()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"value":null}',
+        b'{"value":{}}',
+        b'{"value":[}',
+        b'{"value":[]',
+        b'{"value":[]}}',
+        b'{"value":[{]}',
+        b'{"value":[],"x"}',
+        b'{"value":[],"value":[]}',
+        b"{" * 100_000,
+        b'{"value":["' + b"x" * 100_000,
+    ],
+)
+def test_what_is_no_page_is_told(raw: bytes) -> None:
+    with pytest.raises(ImplausibleAnswer):
+        read(raw)
+
+
+def test_an_empty_page_has_no_entries() -> None:
+    assert page(b' {"value": [ ], "nextLink": "https://vault.test/secrets?x=1"} ').next_link
+    assert page(b'{"value":[]}').entries == ()
+    assert page(b'{"value":[],"nextLink":null}').next_link is None
+    with pytest.raises(ImplausibleAnswer):
+        _ = page(b'{"value":[],"nextLink":7}').next_link
+
+
+@pytest.mark.parametrize("name", ["a_b", "x" * 128, "ä", "", "a%20b"])
+def test_a_name_beyond_the_grammar_is_told(name: str) -> None:
+    (found,) = read(json.dumps({"value": [entry(name)]}).encode())
+    assert isinstance(found, OddEntry)
+    assert found.name == (name[:127] if name.isascii() else "")
+
+
+async def test_a_listing_goes_on_behind_an_odd_entry() -> None:
+    def spoil(answer: Any) -> Any:
+        answer["value"][1]["attributes"]["enabled"] = "yes"
+        return answer
+
+    async with ScriptedVault() as vault:
+        for number in range(30):
+            vault.model.set(f"app-{number:02d}", "v", Attributes())
+        store = vault.connect()
+        vault.fail("list", answer=spoil)
+        found = [each async for each in store.secrets()]
+        await store.aclose()
+    (odd,) = [each for each in found if isinstance(each, OddEntry)]
+    assert odd == OddEntry(name="app-01", reason="it holds no enabled that is true or false")
+    assert len(found) == 30
