@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from holdfast.domain.intent import MARKER_TAG
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
-from holdfast.errors import BackendUnavailable, SecretDisabled, SecretNotFound
+from holdfast.errors import NameUnavailable, SecretDisabled, SecretNotFound
 from holdfast.ports import OddEntry, VaultVersion
 from holdfast.service.vault.primary import Primary
 
@@ -41,14 +41,15 @@ async def all_versions(primary: Primary, name: SecretName) -> list[VaultVersion]
     """Return what Key Vault lists of a secret.
 
     Raises:
-        BackendUnavailable: it cannot be seen now, or one of them cannot be read, so that nobody knows their order.
+        NameUnavailable: one of them cannot be read, so that nobody knows their order.
+        BackendUnavailable: they cannot be seen now.
     """
     return [_readable(name, entry) async for entry in primary.versions(name)]
 
 
 def _readable(name: SecretName, entry: VaultVersion | OddEntry) -> VaultVersion:
     if isinstance(entry, OddEntry):
-        raise BackendUnavailable(f"Key Vault lists a version of {name!r} that cannot be read: {entry.reason}.")
+        raise NameUnavailable(f"Key Vault lists a version of {name!r} that cannot be read: {entry.reason}.")
     return entry
 
 
