@@ -53,6 +53,15 @@ def oracle(grants: list[Grant], permission: Permission, name: str) -> set[str]:
     }
 
 
+@given(st.lists(GRANTS, max_size=6), st.sampled_from(Permission))
+def test_a_permission_on_anything_at_all_is_one_that_some_grant_in_force_gives(
+    grants: list[Grant], permission: Permission
+) -> None:
+    in_force = [grant for grant in grants if grant.expires_at is None or grant.expires_at > NOW]
+    expected = any(permission in grant.permissions for grant in in_force)
+    assert GrantIndex(grants).gives(permission, lambda: NOW) == expected
+
+
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(GRANTS, max_size=12), st.sampled_from(Permission), NAMES)
 def test_a_decision_is_yes_exactly_when_some_grant_says_so(

@@ -1,7 +1,7 @@
 import pytest
 
 from holdfast.errors import InvalidInput
-from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath, Operation, Route, route
+from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath, Operation, Route, SecretsOnly, route
 from tests.support.vectors import vectors
 
 VECTORS = vectors("keyvault/routes.json")
@@ -25,6 +25,12 @@ def test_a_wrong_method_is_told_the_right_ones(method: str, path: str) -> None:
 @pytest.mark.parametrize(("method", "path"), VECTORS["no_such_path"])
 def test_other_paths_lead_nowhere(method: str, path: str) -> None:
     with pytest.raises(NoSuchPath):
+        route(method, path.encode())
+
+
+@pytest.mark.parametrize(("method", "path"), VECTORS["secrets_only"])
+def test_clients_of_keys_and_certificates_are_told_that_there_are_none(method: str, path: str) -> None:
+    with pytest.raises(SecretsOnly, match="secrets only"):
         route(method, path.encode())
 
 

@@ -243,6 +243,23 @@ async def test_listings_show_only_what_may_be_listed(service: SecretsService) ->
     assert [found.name for found in await service.list_deleted_secrets(context=BOB)] == ["b-1"]
 
 
+async def test_a_strict_listing_refuses_whoever_may_list_nothing(service: SecretsService) -> None:
+    await service.set_secret("k", "v")
+    await service.grant_access("*", "alice", ["get", "set"])
+    with pytest.raises(AccessDenied, match="may not list any secret"):
+        await service.list_secrets(strict=True, context=ALICE)
+    with pytest.raises(AccessDenied, match="may not list any secret"):
+        await service.list_deleted_secrets(strict=True, context=ALICE)
+    assert [found.name for found in await service.list_secrets(strict=True)] == ["k"]
+    await service.grant_access("none-there-*", "alice", ["list"], expires_at=datetime.now(UTC) + timedelta(hours=1))
+    assert await service.list_secrets(strict=True, context=ALICE) == []
+    await service.revoke_access("none-there-*", "alice")
+    await service.identities.add("alice")
+    await service.identities.set_groups("alice", ["listers"])
+    await service.grant_access("none-there-*", "group:listers", ["list"])
+    assert await service.list_secrets(strict=True, context=ALICE) == []
+
+
 async def test_i15_grants_die_with_the_purge_and_globs_stay(service: SecretsService, database_url: str) -> None:
     await service.set_secret("k", "first life")
     await service.grant_access("k", "alice", ["get"])

@@ -503,8 +503,10 @@ async def test_7_each_operation_needs_its_own_permission(vault: Client, installa
 
 
 async def test_88_other_paths_and_methods(vault: Client) -> None:
-    for path in ("/keys", "/certificates/a", "/", "/secrets/a/b/c", "/index.html"):
+    for path in ("/", "/secrets/a/b/c", "/index.html"):
         await refused(await vault.request("GET", path + V), 404, "NotFound")
+    for path in ("/keys", "/certificates/a"):
+        await refused(await vault.request("GET", path + V), 400, "SecretsOnly")
     for method in ("HEAD", "OPTIONS", "TRACE", "POST"):
         answer = await vault.request(method, f"/secrets/a{V}")
         assert answer.status == 405

@@ -44,6 +44,10 @@ class GrantIndex:
                         return grant
         return None
 
+    def gives(self, permission: Permission, now: Callable[[], datetime]) -> bool:
+        """Whether a grant in force gives ``permission`` on any names at all."""
+        return any(permission in grant.permissions and not grant.expired(now()) for grant in self.grants)
+
 
 def decide(
     indexes: Mapping[str, GrantIndex],

@@ -47,6 +47,12 @@ class NoSuchPath(HoldfastError):
     code = "no_such_path"
 
 
+class SecretsOnly(HoldfastError):
+    """The path is one of Key Vault's for keys, certificates or storage accounts, which are not served here."""
+
+    code = "secrets_only"
+
+
 class MethodNotAllowed(HoldfastError):
     """The path exists, the method does not. ``allowed``: those that do."""
 
@@ -71,12 +77,18 @@ _DELETED: Final[_Table] = MappingProxyType({"GET": Operation.LIST_DELETED})
 _DELETED_SECRET: Final[_Table] = MappingProxyType({"GET": Operation.GET_DELETED, "DELETE": Operation.PURGE})
 _RECOVER: Final[_Table] = MappingProxyType({"POST": Operation.RECOVER})
 
+_OTHER_KINDS: Final = frozenset(
+    {"keys", "deletedkeys", "certificates", "deletedcertificates", "storage", "deletedstorage", "rng"}
+)
+"""First segments of Key Vault's other paths. Not 404 there: clients take that for "no such key", and make one."""
+
 
 def route(method: str, raw_path: bytes) -> Route:
     """Return what ``method`` on a percent-encoded path asks for.
 
     Raises:
         NoSuchPath: the path is not one of this API's.
+        SecretsOnly: it is for what is no secret.
         MethodNotAllowed: the path is, the method is not.
         InvalidInput: the path holds an impossible secret name or version.
     """
@@ -86,6 +98,11 @@ def route(method: str, raw_path: bytes) -> Route:
         return _secrets(method, rest)
     if collection == "deletedsecrets" and len(rest) <= 2:
         return _deleted(method, rest)
+    if collection in _OTHER_KINDS:
+        raise SecretsOnly(
+            f"This vault holds secrets only: nothing is served at /{collection}. "
+            "Ask the Key Vault itself for keys and certificates."
+        )
     raise NoSuchPath(
         "There is nothing at this path; secrets are at /secrets and /deletedsecrets, our own API at /v1/docs."
     )

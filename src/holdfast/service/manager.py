@@ -237,12 +237,16 @@ class SecretsService:
         return versions
 
     async def list_secrets(
-        self, *, after: str | None = None, limit: int = 1000, context: Context = None
+        self, *, after: str | None = None, limit: int = 1000, strict: bool = False, context: Context = None
     ) -> list[SecretSummary]:
-        """Return up to ``limit`` secrets in name order, those after ``after``, that the caller may list."""
+        """Return up to ``limit`` secrets in name order, those after ``after``, that the caller may list.
+
+        Raises:
+            AccessDenied: ``strict`` is given, and the caller may list nothing at all; else they get an empty list.
+        """
         start = canonical_name(after) if after is not None else None
         size = valid_number("limit", limit, 1, 10_000)
-        return await self._use.lister.secrets(_caller(context), State.ACTIVE, start, size)
+        return await self._use.lister.secrets(_caller(context), State.ACTIVE, start, size, strict=strict)
 
     # --- changing ---
 
@@ -435,12 +439,16 @@ class SecretsService:
         return deleted
 
     async def list_deleted_secrets(
-        self, *, after: str | None = None, limit: int = 1000, context: Context = None
+        self, *, after: str | None = None, limit: int = 1000, strict: bool = False, context: Context = None
     ) -> list[DeletedSecret]:
-        """Return up to ``limit`` deleted secrets in name order that the caller may list."""
+        """Return up to ``limit`` deleted secrets in name order that the caller may list.
+
+        Raises:
+            AccessDenied: as ``list_secrets``.
+        """
         start = canonical_name(after) if after is not None else None
         size = valid_number("limit", limit, 1, 10_000)
-        found = await self._use.lister.secrets(_caller(context), State.DELETED, start, size)
+        found = await self._use.lister.secrets(_caller(context), State.DELETED, start, size, strict=strict)
         return [as_deleted(entry) for entry in found]
 
     async def backup_secret(self, name: str, *, context: Context = None) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final
 from holdfast import errors
 from holdfast.keyvault_wire.requests import MalformedBackup
 from holdfast.keyvault_wire.responses import error_body
-from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
+from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath, SecretsOnly
 from holdfast.web import limits
 from holdfast.web.exchange import RawHeaders, Reply
 
@@ -109,6 +109,7 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         errors.PurgeProtected: Rendering(HTTPStatus.FORBIDDEN, "Forbidden"),
         MalformedBackup: Rendering(HTTPStatus.BAD_REQUEST, "Malformed backup blob"),
         NoSuchPath: Rendering(HTTPStatus.NOT_FOUND, "NotFound"),
+        SecretsOnly: Rendering(HTTPStatus.BAD_REQUEST, "SecretsOnly"),
         MethodNotAllowed: Rendering(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed"),
         limits.PayloadTooLarge: Rendering(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", close=True),
         limits.UnsupportedEncoding: Rendering(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", close=True),
@@ -136,11 +137,14 @@ def _of_vault(error: errors.VaultRefusal) -> Rendering:
     return Rendering(status, outer, error.vault_code if error.vault_code != outer else None)
 
 
-def refusal(error: Exception, request_id: str, challenge: str | None = None) -> Reply:
-    """Return the answer that an error becomes. Only 429 and 503 invite a retry: the SDKs repeat whatever does."""
+def refusal(error: Exception, request_id: str, challenge: str | None = None, text: str | None = None) -> Reply:
+    """Return the answer that an error becomes. Only 429 and 503 invite a retry: the SDKs repeat whatever does.
+
+    ``text``: what to say instead of the error's own text, where that may be told.
+    """
     shown = rendering_of(error)
     log_internal(error, request_id)
-    body = error_body(shown.code, shown.text or str(error), shown.inner_code)
+    body = error_body(shown.code, shown.text or text or str(error), shown.inner_code)
     return Reply(shown.status, body, refusal_headers(error, challenge), close=shown.close)
 
 

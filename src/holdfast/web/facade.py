@@ -47,7 +47,7 @@ class Secrets(Protocol):
         """Change attributes of a version."""
 
     async def list_secrets(
-        self, *, after: str | None = None, limit: int = 1000, context: Caller
+        self, *, after: str | None = None, limit: int = 1000, strict: bool = False, context: Caller
     ) -> list[SecretSummary]:
         """Return secrets in name order."""
 
@@ -61,7 +61,7 @@ class Secrets(Protocol):
         """Return a deleted secret's facts."""
 
     async def list_deleted_secrets(
-        self, *, after: str | None = None, limit: int = 1000, context: Caller
+        self, *, after: str | None = None, limit: int = 1000, strict: bool = False, context: Caller
     ) -> list[DeletedSecret]:
         """Return deleted secrets in name order."""
 

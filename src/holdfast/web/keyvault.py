@@ -18,6 +18,7 @@ from holdfast.errors import (
 from holdfast.keyvault_wire import responses as wire
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.keyvault_wire.query import Query, parse_query
+from holdfast.keyvault_wire.refusals import refusal_text
 from holdfast.keyvault_wire.requests import MalformedBackup, parse_restore, parse_set, parse_update
 from holdfast.keyvault_wire.routes import Operation, Route, route
 from holdfast.web.admission import Admission
@@ -96,7 +97,8 @@ class KeyVaultApi:
     def refuse(self, error: Exception, exchange: Exchange) -> Reply:
         """Return the answer to a request that failed; the unauthenticated are told how to log in."""
         challenge = self._admission.challenge(exchange) if isinstance(error, Unauthenticated) else None
-        return refusal(error, exchange.request_id, challenge)
+        text = refusal_text(error, exchange.method, exchange.raw_path)
+        return refusal(error, exchange.request_id, challenge, text)
 
     def _vault(self, call: Call) -> wire.Vault:
         return self._vault_at(call.exchange.origin)
@@ -144,7 +146,7 @@ class KeyVaultApi:
     async def _list(self, call: Call) -> Reply:
         size = call.query.page_size
         found = await self._secrets.list_secrets(
-            after=self._position(call, "secrets"), limit=size + 1, context=call.caller
+            after=self._position(call, "secrets"), limit=size + 1, strict=True, context=call.caller
         )
         page = found[:size]
         link = self._next_link(call, "secrets", page[-1].name) if len(found) > size else None
@@ -153,7 +155,7 @@ class KeyVaultApi:
     async def _list_deleted(self, call: Call) -> Reply:
         size = call.query.page_size
         found = await self._secrets.list_deleted_secrets(
-            after=self._position(call, "deletedsecrets"), limit=size + 1, context=call.caller
+            after=self._position(call, "deletedsecrets"), limit=size + 1, strict=True, context=call.caller
         )
         page = found[:size]
         link = self._next_link(call, "deletedsecrets", page[-1].name) if len(found) > size else None

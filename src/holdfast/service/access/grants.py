@@ -153,6 +153,16 @@ class GrantBook:
         found = self.find(caller, permission, name)
         return found.rule if found is not None else None
 
+    def gives(self, caller: Caller, permission: Permission) -> bool:
+        """Whether the caller may do this now to any secrets at all, there or not.
+
+        Raises:
+            LeaseExpired: PostgreSQL has been out of reach for longer than the lease.
+        """
+        self.check_lease("*")
+        held = [self._indexes.get(subject) for subject in self._subjects(caller)] + [self._emergencies.get(caller.id)]
+        return caller.is_system or any(each.gives(permission, self._clock.now) for each in held if each is not None)
+
     def find(self, caller: Caller, permission: Permission, name: str) -> Grant | None:
         """Return the grant by which the caller may do this now, lease or not: their own first, then their groups'.
 

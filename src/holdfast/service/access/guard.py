@@ -74,13 +74,23 @@ class Guard:
         return _Passage(self._authorize, self._record_failure, (caller, (permission, *others), name, operation))
 
     @asynccontextmanager
-    async def listing(self, caller: Caller, operation: str) -> AsyncIterator[Authorized]:
-        """Let a listing run, in which every single entry is then asked of ``may``."""
+    async def listing(self, caller: Caller, operation: str, *, strict: bool = False) -> AsyncIterator[Authorized]:
+        """Let a listing run, in which every single entry is then asked of ``may``.
+
+        Raises:
+            AccessDenied: ``strict`` is given, and the caller may list nothing at all. That is on record.
+        """
         try:
+            if strict:
+                self._check_lists(caller)
             yield Authorized(caller, Permission.LIST, WHOLE_VAULT, operation, _MINT)
         except (Exception, asyncio.CancelledError) as error:
             await self._audit.append(self.failure(caller, operation, WHOLE_VAULT, error))
             raise
+
+    def _check_lists(self, caller: Caller) -> None:
+        if not self._grants.gives(caller, Permission.LIST):
+            raise AccessDenied(f"Permission denied: {caller.id!r} may not list any secret. Ask for a grant of 'list'.")
 
     @asynccontextmanager
     async def login(self, caller: Caller) -> AsyncIterator[None]:

@@ -28,10 +28,16 @@ class Lister:
     def __init__(self, ledger: Ledger, guard: Guard, discover: Callable[[SecretName], Awaitable[None]]) -> None:
         self._ledger, self._guard, self._discover = ledger, guard, discover
 
-    async def secrets(self, caller: Caller, state: State, after: SecretName | None, limit: int) -> list[SecretSummary]:
-        """Up to ``limit`` secrets in a state, in name order, that the caller may list; on record as one operation."""
+    async def secrets(
+        self, caller: Caller, state: State, after: SecretName | None, limit: int, *, strict: bool = False
+    ) -> list[SecretSummary]:
+        """Up to ``limit`` secrets in a state, in name order, that the caller may list; on record as one operation.
+
+        Raises:
+            AccessDenied: ``strict`` is given, and the caller may list nothing at all.
+        """
         operation = "list" if state is State.ACTIVE else "list_deleted"
-        async with self._guard.listing(caller, operation) as authorized:
+        async with self._guard.listing(caller, operation, strict=strict) as authorized:
             everything = self._guard.may(caller, Permission.LIST, WHOLE_VAULT)
             look = self._all if everything else self._some
             found = await look(caller, state, after, limit)
