@@ -1,6 +1,7 @@
 """The challenge, tokens, and what of a request is looked at before its caller is known."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -173,6 +174,39 @@ async def test_refusals_speak_oauth_and_echo_nothing(
     assert b"marked-guess" not in answer.body
     assert SECRET.encode() not in answer.body
     assert answer.header("retry-after") is None
+
+
+async def test_a_refusal_has_what_azures_clients_print(stubbed: Stubbed) -> None:
+    wrong, asked = form(stubbed, client_secret="marked-guess"), "11111111-2222-3333-4444-555555555555"
+    answer = await stubbed.anonymous.request("POST", TOKEN_PATH, wrong, {**FORM, "client-request-id": asked})
+    refusal = answer.json
+    assert refusal["error_codes"] == [7000215]
+    assert refusal["error_description"].startswith("AADSTS7000215: ")
+    assert refusal["correlation_id"] == asked
+    assert refusal["trace_id"] == answer.header("x-ms-request-id")
+    assert abs(datetime.strptime(refusal["timestamp"], "%Y-%m-%d %H:%M:%S%z") - datetime.now(UTC)) < timedelta(
+        minutes=1
+    )
+    forged = await stubbed.anonymous.request("POST", TOKEN_PATH, wrong, {**FORM, "client-request-id": "two words"})
+    assert forged.json["correlation_id"] == forged.json["trace_id"]
+
+
+@pytest.mark.parametrize(
+    ("tenant", "changes", "number"),
+    [
+        (TENANT, {"scope": "x"}, 70011),
+        (TENANT, {"grant_type": "password"}, 70003),
+        (TENANT, {"client_id": None}, 9002313),
+        ("common", {}, 90002),
+    ],
+)
+async def test_each_refusal_has_entras_number(
+    stubbed: Stubbed, tenant: str, changes: dict[str, str | None], number: int
+) -> None:
+    path = f"/{tenant}/oauth2/v2.0/token"
+    refusal = (await stubbed.anonymous.request("POST", path, form(stubbed, **changes), FORM)).json
+    assert refusal["error_codes"] == [number]
+    assert refusal["error_description"].startswith(f"AADSTS{number}: ")
 
 
 async def test_only_forms_are_read(stubbed: Stubbed) -> None:

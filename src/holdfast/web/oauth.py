@@ -2,9 +2,12 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -15,7 +18,7 @@ from holdfast.auth.limiter import GuessLimits, source_of
 from holdfast.domain.policy import MAX_IDENTITY_LENGTH
 from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Unauthenticated
 from holdfast.web.errors import refusal, retry_after
-from holdfast.web.exchange import Exchange, RawHeaders, Reply
+from holdfast.web.exchange import REQUEST_ID, Exchange, RawHeaders, Reply
 from holdfast.web.limits import MAX_TOKEN_REQUEST_BYTES
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -23,17 +26,37 @@ _DEFAULT_SCOPE: Final = "/.default"
 _OPENID_SCOPES: Final = frozenset({"openid", "profile", "offline_access"})
 _MAX_FIELDS: Final = 32
 
+_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "invalid_client": 7000215,
+        "invalid_request": 9002313,
+        "invalid_scope": 70011,
+        "unsupported_grant_type": 70003,
+        "temporarily_unavailable": 90033,
+    }
+)
+"""Entra's number for each error, as in its public list of AADSTS codes: its clients print them."""
+
+_NO_SUCH_TENANT: Final = 90002
+
 
 class OAuthError(HoldfastError):
-    """A refusal in OAuth2's own words. ``error`` is one of RFC 6749, 5.2."""
+    """A refusal in OAuth2's own words. ``error`` is one of RFC 6749, 5.2; ``number`` what Entra calls it."""
 
     code = "oauth"
 
     def __init__(
-        self, error: str, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST, headers: RawHeaders = ()
+        self,
+        error: str,
+        message: str,
+        status: HTTPStatus = HTTPStatus.BAD_REQUEST,
+        headers: RawHeaders = (),
+        *,
+        number: int | None = None,
     ) -> None:
         super().__init__(message)
         self.error = error
+        self.number = _NUMBERS[error] if number is None else number
         self.status = status
         self.headers = headers
 
@@ -115,7 +138,9 @@ class OAuthServer:
     def _check_tenant(self, exchange: Exchange) -> None:
         if exchange.scope["path_params"]["tenant"].lower() != self._tokens.tenant:
             raise OAuthError(
-                "invalid_request", f"There is no such tenant here; this server's is {self._tokens.tenant}."
+                "invalid_request",
+                f"There is no such tenant here; this server's is {self._tokens.tenant}.",
+                number=_NO_SUCH_TENANT,
             )
 
 
@@ -127,8 +152,20 @@ def refuse(error: Exception, exchange: Exchange) -> Reply:
         error = OAuthError("invalid_request", str(error))
     if not isinstance(error, OAuthError):
         return refusal(error, exchange.request_id)
-    body = _encode({"error": error.error, "error_description": str(error), "trace_id": exchange.request_id})
-    return Reply(error.status, body, error.headers)
+    body = {
+        "error": error.error,
+        "error_description": f"AADSTS{error.number}: {error}",
+        "error_codes": [error.number],
+        "timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}",
+        "trace_id": exchange.request_id,
+        "correlation_id": _correlation_id(exchange),
+    }
+    return Reply(error.status, _encode(body), error.headers)
+
+
+def _correlation_id(exchange: Exchange) -> str:
+    given = exchange.single(b"client-request-id") or ""
+    return given if REQUEST_ID.fullmatch(given) else exchange.request_id
 
 
 def _form(exchange: Exchange, body: bytes) -> dict[str, str]:
