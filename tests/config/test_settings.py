@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.cli.child import inherited
 from holdfast.config import Settings, Variable, variables
 from holdfast.errors import ConfigurationError
 
@@ -51,6 +52,10 @@ def test_every_variable_is_read() -> None:
             "HOLDFAST_TLS_HOSTS": "vault.example, 10.0.0.7",
             "HOLDFAST_RESOURCE": "https://Vault.example/",
             "HOLDFAST_KEYVAULT_CA": __file__,
+            "HOLDFAST_KEYVAULT_API_VERSION": "2025-07-01",
+            "HOLDFAST_KEYVAULT_PROXY": "http://proxy.example:3128/",
+            "HTTPS_PROXY": "http://other.example",
+            "NO_PROXY": "10.0.0.0/8",
             "HOLDFAST_DECRYPTION_KEYS": f"{KEY},{KEY}",
             "HOLDFAST_ENCRYPTION_KEY_FILE": "/etc/holdfast/keys",
             "HOLDFAST_UNWRAPPING_KEY_FILE": "/run/holdfast/local",
@@ -97,6 +102,10 @@ def test_every_variable_is_read() -> None:
         tls_hosts=("vault.example", "10.0.0.7"),
         resource="https://vault.example",
         keyvault_ca=Path(__file__),
+        keyvault_api_version="2025-07-01",
+        keyvault_proxy="http://proxy.example:3128",
+        https_proxy="http://other.example",
+        no_proxy="10.0.0.0/8",
         decryption_keys=(KEY, KEY),
         encryption_key_file=Path("/etc/holdfast/keys"),
         unwrapping_key_file=Path("/run/holdfast/local"),
@@ -191,6 +200,14 @@ def test_every_variable_is_read() -> None:
         ("HOLDFAST_DATA_DIR", __file__, "folder"),
         ("HOLDFAST_KEYVAULT_CA", "/nowhere/ca.pem", "readable file (No such file"),
         ("HOLDFAST_KEYVAULT_CA", "/", "readable file"),
+        ("HOLDFAST_KEYVAULT_API_VERSION", "v7", "7.4 or 2025-07-01"),
+        ("HOLDFAST_KEYVAULT_API_VERSION", "7.4&x=y", "7.4 or 2025-07-01"),
+        ("HOLDFAST_KEYVAULT_PROXY", "socks5://proxy.example", "SOCKS"),
+        ("HOLDFAST_KEYVAULT_PROXY", "http://proxy.example/path", "without a path"),
+        ("HOLDFAST_KEYVAULT_PROXY", "http://me:a/b@proxy.example", "without a path"),
+        ("HOLDFAST_KEYVAULT_PROXY", "http://proxy.example:0", "port"),
+        ("HOLDFAST_KEYVAULT_PROXY", "http://", "http://"),
+        ("HOLDFAST_KEYVAULT_PROXY", "", "is empty"),
         ("HOLDFAST_READ_PATIENCE_MS", "9", "10 to 30000"),
         ("HOLDFAST_RETENTION_DAYS", "6", "7 to 90"),
         ("HOLDFAST_RETENTION_DAYS", "91", "7 to 90"),
@@ -324,9 +341,43 @@ def test_a_wrong_token_for_metrics(token: str) -> None:
     assert "c4n4ry" not in fault
 
 
+@pytest.mark.parametrize(
+    ("environ", "proxy"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://a.example:3128"}, "http://a.example:3128"),
+        ({"https_proxy": "http://b.example", "HTTPS_PROXY": "http://a.example"}, "http://b.example"),
+        ({"https_proxy": "", "HTTPS_PROXY": "proxy.example:3128"}, "http://proxy.example:3128"),
+        ({"HTTPS_PROXY": ""}, None),
+        ({"HTTP_PROXY": "http://a.example"}, None),
+        ({"HTTPS_PROXY": "http://a.example", "HOLDFAST_KEYVAULT_PROXY": "none"}, None),
+        (
+            {"HTTPS_PROXY": "socks5://a.example", "HOLDFAST_KEYVAULT_PROXY": "https://me:pw@b.example"},
+            "https://me:pw@b.example",
+        ),
+    ],
+)
+def test_the_proxy_is_ours_or_the_environments(environ: dict[str, str], proxy: str | None) -> None:
+    assert Settings.from_environ(environ).proxy == proxy
+
+
+def test_a_proxy_of_the_environment_is_judged_only_where_it_is_used() -> None:
+    settings = Settings.from_environ({"HTTPS_PROXY": "socks5://me:c4n4ry@a.example"})
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY must be") as caught:
+        _ = settings.proxy
+    assert "c4n4ry" not in str(caught.value)
+
+
+def test_a_command_keeps_the_proxy_of_its_environment_and_not_ours() -> None:
+    environ = {"HTTPS_PROXY": "http://a.example", "HOLDFAST_KEYVAULT_PROXY": "http://b.example"}
+    assert inherited(environ) == {"HTTPS_PROXY": "http://a.example"}
+
+
 def test_repr_masks_every_secret() -> None:
     secrets = {
         "AZURE_CLIENT_SECRET": "c4n4ry",
+        "HOLDFAST_KEYVAULT_PROXY": "http://me:c4n4ry@proxy.example",
+        "HTTPS_PROXY": "http://me:c4n4ry@proxy.example",
         "REDIS_URL": "redis://:c4n4ry@cache",
         "HOLDFAST_DECRYPTION_KEYS": KEY,
         "HOLDFAST_AUDIT_STREAMS": "https://siem.example/c4n4ry",

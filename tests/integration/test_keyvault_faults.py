@@ -32,6 +32,7 @@ from holdfast.errors import (
 )
 from holdfast.ports import Vault, VaultVersion
 from holdfast.stores.keyvault import open_key_vault
+from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.errors import retry_after_s
 from tests.support.scripted_vault import CLIENT_SECRET, ScriptedVault
 
@@ -441,14 +442,14 @@ async def test_an_unusable_ca_file_stops_the_start(tmp_path: Path, content: byte
     if content is not None:
         ca_file.write_bytes(content)
     with pytest.raises(StartupError, match=r"ca\.pem"):
-        open_key_vault("https://127.0.0.1:1", ca_file=ca_file)
+        open_key_vault("https://127.0.0.1:1", Access(ca_file=ca_file))
 
 
 def test_without_the_extra_holdfast_imports_and_says_what_is_missing() -> None:
     script = (
         "import sys; sys.modules.update({'azure': None, 'aiohttp': None})\n"
         "import holdfast, holdfast.errors, holdfast.stores.keyvault as keyvault\n"
-        "try: keyvault.open_key_vault('https://v.vault.azure.net')\n"
+        "try: keyvault.open_key_vault('https://v.vault.azure.net', keyvault.Access())\n"
         "except holdfast.errors.StartupError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -460,7 +461,7 @@ async def test_a_managed_identity_works_and_its_outage_is_one(
 ) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{scripted.url}/managed-identity")
     monkeypatch.setenv("IDENTITY_HEADER", CLIENT_SECRET)
-    store = open_key_vault(scripted.url, ca_file=scripted.ca_file)
+    store = open_key_vault(scripted.url, Access(ca_file=scripted.ca_file))
     scripted.fail("token", status=503)
     with pytest.raises(BackendUnavailable) as caught:
         await store.get(NAME)

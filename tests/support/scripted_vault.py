@@ -30,6 +30,7 @@ from holdfast.errors import HoldfastError
 from holdfast.ports import Clock, Vault
 from holdfast.resilience.clock import SystemClock
 from holdfast.stores.keyvault import open_key_vault
+from holdfast.stores.keyvault.access import Access
 from tests.support.certificates import make_authority
 from tests.support.vault_model import VaultModel
 from tests.support.vault_wire import ERROR_STATUS, RESOURCE, error_body, operations
@@ -124,7 +125,8 @@ class ScriptedVault:
     def connect(self, **options: Any) -> Vault:
         """Return the real store on this vault; close it yourself."""
         identity = {"tenant_id": TENANT, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        return open_key_vault(self.url, **{**identity, "authority": self.url, "ca_file": self.ca_file, **options})
+        access = {**identity, "authority": self.url, "ca_file": self.ca_file, **options}
+        return open_key_vault(self.url, Access(**access))
 
     def fail(self, operation: str, *, times: int = 1, **fault: Any) -> None:
         """Let the next ``times`` requests of an operation go wrong; the arguments are those of ``Fault``."""

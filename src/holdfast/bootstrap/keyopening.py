@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from holdfast.bootstrap.vault import access_of
 from holdfast.config import Settings
 from holdfast.crypto.keyring import RingKey, parse_key
 from holdfast.crypto.wrapped import (
@@ -107,14 +108,7 @@ def _local_key(path: Path, settings: Settings) -> bytes:
 
 
 async def _ask(identifier: str, settings: Settings, operation: str, given: bytes) -> bytes:
-    async with open_vault_key(
-        identifier,
-        tenant_id=settings.tenant_id,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        authority=settings.authority_host,
-        ca_file=settings.keyvault_ca,
-    ) as key:
+    async with open_vault_key(identifier, access_of(settings)) as key:
         return await (key.wrap(given) if operation == "wrap" else key.unwrap(given))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from holdfast.bootstrap.vault import open_vault
 from holdfast.config import Settings
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, Journal, Ledger, Sealer, SyncState, Telemetry, Vault
@@ -19,7 +20,6 @@ from holdfast.service.vault.primary import Primary
 from holdfast.service.vault.reconciliation import Reconciler
 from holdfast.service.vault.replication import Replicator
 from holdfast.service.vault.sync import VaultSync
-from holdfast.stores.keyvault import open_key_vault
 
 _log: Final = logging.getLogger(__name__)
 
@@ -84,22 +84,6 @@ class Replica:
         """Finish what is being sent, then close connections and credentials."""
         await self.replicator.aclose()
         await self.vault.aclose()
-
-
-def open_vault(settings: Settings) -> Vault:
-    """Return the vault of the settings; nothing is sent yet.
-
-    Raises:
-        StartupError: the client is not installed, or the CA file not usable.
-    """
-    return open_key_vault(
-        settings.vault_url or "",
-        tenant_id=settings.tenant_id,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        authority=settings.authority_host,
-        ca_file=settings.keyvault_ca,
-    )
 
 
 def open_replica(

@@ -19,9 +19,8 @@ def inherited(environ: Mapping[str, str], kept: Sequence[str] = ()) -> dict[str,
 
     ``kept`` names variables that stay all the same.
     """
-    ours = {each.name for each in (*variables(), *client_variables(), *source_variables()) if each.secret} | own(
-        environ
-    ).keys()
+    known = (*variables(), *client_variables(), *source_variables())
+    ours = {each.name for each in known if each.secret and not each.shared} | own(environ).keys()
     return {name: value for name, value in environ.items() if name in kept or name not in ours}
 
 

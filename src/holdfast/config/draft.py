@@ -44,7 +44,7 @@ def read_draft(environ: Mapping[str, str] | None = None) -> Draft:
     faults += unknown(names, environ)
     settings = _Unchecked(**{"data_dir": default_data_dir(environ), **values})
     faults += _issuer_faults(settings)
-    unusable = {each.name for key, each in expected.items() if each.name in environ and key not in values}
+    unusable = {each.name for key, each in expected.items() if each.given_in(environ) is not None and key not in values}
     return Draft(
         settings=settings,
         faults=tuple(faults),

@@ -14,20 +14,37 @@ _KEYS: Final = {"FALLBACK_ENCRYPTION_KEY", "HOLDFAST_ENCRYPTION_KEY_FILE", "CRED
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """How a setting is given. ``default`` is text for people; ``secret`` ones are never shown."""
+    """How a setting is given. ``default`` is text for people; ``secret`` ones are never shown.
+
+    ``shared``: a variable that many programs read, such as HTTPS_PROXY. It may be written in lower case, which counts
+    first as with curl, and empty means unset.
+    """
 
     name: str
     meaning: str
     parse: Callable[[str], object]
     default: str
     secret: bool
+    shared: bool = False
+
+    def given_in(self, environ: Mapping[str, str]) -> str | None:
+        """Return its text in an environment, None if it is not set there."""
+        if not self.shared:
+            return environ.get(self.name)
+        return environ.get(self.name.lower()) or environ.get(self.name) or None
 
 
 def variable(
-    name: str, meaning: str, parse: Callable[[str], object], *, default: str = "", secret: bool = False
+    name: str,
+    meaning: str,
+    parse: Callable[[str], object],
+    *,
+    default: str = "",
+    secret: bool = False,
+    shared: bool = False,
 ) -> Mapping[str, Variable]:
     """Return the metadata of a settings field that is read from the variable ``name``."""
-    return {"variable": Variable(name, meaning, parse, default, secret)}
+    return {"variable": Variable(name, meaning, parse, default, secret, shared)}
 
 
 def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -63,7 +80,7 @@ def parse(expected: Mapping[str, Variable], environ: Mapping[str, str]) -> tuple
     values: dict[str, Any] = {}
     faults: list[str] = []
     for key, each in expected.items():
-        raw = environ.get(each.name)
+        raw = each.given_in(environ)
         if raw is None:
             continue
         try:

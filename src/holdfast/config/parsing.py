@@ -19,6 +19,9 @@ _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?:\*\.)?[0-9a-z_](?:[0-9a-z_-]*[0-9a-z])?(?:\.[0-9a-z_-]+)*", re.IGNORECASE | re.ASCII
 )
 _VAULT_NAME: Final = re.compile(r"(?=.{3,24}\Z)[a-z][0-9a-z]*(?:-[0-9a-z]+)*", re.IGNORECASE | re.ASCII)
+_API_VERSION: Final = re.compile(
+    r"(?:[0-9]{1,2}\.[0-9]{1,2}|[0-9]{4}-[0-9]{2}-[0-9]{2})(?:-preview(?:\.[0-9]+)?)?", re.ASCII
+)
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _PORT: Final = re.compile(r"(?:.*[^:\]]|.*\]):([^:\]]*)\Z", re.DOTALL)
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -207,6 +210,32 @@ def _target(raw: str) -> str:
 def authority(raw: str) -> str:
     """An origin; the scheme may be missing, as in the Azure SDK's own constants."""
     return origin(raw if "://" in raw else f"https://{raw}")
+
+
+def anything(raw: str) -> str:
+    """A variable that other programs read as well: it is judged only where Holdfast comes to use it."""
+    return raw
+
+
+def proxy(raw: str) -> str:
+    """``http://[user:password@]host[:port]``, ``https://…``, or ``none``; the scheme may be missing, as with curl."""
+    url = _split(raw if "://" in raw else f"http://{raw}")
+    if raw.lower() == "none":
+        return "none"
+    if url is None or url.scheme not in {"http", "https"} or not url.hostname:
+        raise ValueError("must be http://[user:password@]host[:port] or https://…, or none; SOCKS is not spoken.")
+    if url.path not in ("", "/") or url.query or url.fragment:
+        raise ValueError("must be http://host:port without a path; write / and @ in a password as %2F and %40.")
+    _check_ports(url.netloc.rpartition("@")[2])
+    host(url.hostname)
+    return url.geturl().removesuffix("/")
+
+
+def api_version(raw: str) -> str:
+    """A version of Key Vault's REST API: ``7.4``, or a date such as ``2025-07-01``."""
+    if not _API_VERSION.fullmatch(raw):
+        raise ValueError("must be a version of Key Vault's REST API, such as 7.4 or 2025-07-01.")
+    return raw
 
 
 def places(raw: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from holdfast.config.client import client_variables
 from holdfast.config.environment import Variable, contradictions, default_data_dir, parse, unknown
 from holdfast.config.notices import NoticeSettings
 from holdfast.config.observability import ObservabilitySettings
+from holdfast.config.proxy import ProxySettings
 from holdfast.config.rotation import RotationSettings
 from holdfast.config.server import ServerSettings
 from holdfast.config.source import source_variables
@@ -30,6 +31,7 @@ class Settings(  # dataclasses order the fields of the last base first
     ServerSettings,
     RotationSettings,
     StorageSettings,
+    ProxySettings,
     VaultSettings,
 ):
     """What a node runs with. ``Settings.from_environ()`` reads it; ``repr`` hides what is secret.

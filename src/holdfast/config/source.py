@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from holdfast.config import parsing
 from holdfast.config.environment import Variable, home, parse, variable
+from holdfast.config.proxy import ProxySettings
 from holdfast.errors import ConfigurationError
 
 _AZURE: Final = {
@@ -19,8 +20,8 @@ _AZURE: Final = {
 _TOKENS: Final = ("VAULT_TOKEN", "BAO_TOKEN")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SourceSettings:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SourceSettings(ProxySettings):
     """Proof of identity for the store that secrets are imported from."""
 
     tenant_id: str | None = field(

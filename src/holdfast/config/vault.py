@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from holdfast.config import parsing
 from holdfast.config.environment import variable
+
+DEFAULT_API_VERSION: Final = "7.4"
+"""Generally available since 2023 and served by every Azure cloud; nothing newer is made use of."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -30,6 +34,15 @@ class VaultSettings:
             "HOLDFAST_KEYVAULT_CA",
             "PEM file of further CAs to trust for the vault and its token endpoint.",
             parsing.file,
+        ),
+    )
+    keyvault_api_version: str = field(
+        default=DEFAULT_API_VERSION,
+        metadata=variable(
+            "HOLDFAST_KEYVAULT_API_VERSION",
+            "The version of Key Vault's REST API that is spoken to it: for clouds and emulators that lag behind.",
+            parsing.api_version,
+            default=DEFAULT_API_VERSION,
         ),
     )
     tenant_id: str | None = field(

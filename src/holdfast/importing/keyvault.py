@@ -14,6 +14,7 @@ from holdfast.importing.patience import patiently
 from holdfast.ports import OddEntry, Vault, VaultVersion
 from holdfast.resilience.clock import Timer
 from holdfast.stores.keyvault import open_key_vault
+from holdfast.stores.keyvault.access import Access
 
 
 @asynccontextmanager
@@ -23,14 +24,16 @@ async def open_source(address: str, source: SourceSettings) -> AsyncIterator[Vau
     Raises:
         StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
     """
-    vault = open_key_vault(
-        address,
+    access = Access(
         tenant_id=source.tenant_id,
         client_id=source.client_id,
         client_secret=source.client_secret,
         authority=source.authority_host,
         ca_file=source.ca_file,
+        proxy=source.proxy,
+        no_proxy=source.no_proxy,
     )
+    vault = open_key_vault(address, access)
     try:
         yield vault
     finally:

@@ -8,8 +8,8 @@ from typing import Final
 from holdfast.bootstrap.doctor.local import facts
 from holdfast.bootstrap.doctor.surroundings import VAULT_VARIABLES
 from holdfast.bootstrap.keysources import present_ring
-from holdfast.bootstrap.replica import open_vault
 from holdfast.bootstrap.storage import connected
+from holdfast.bootstrap.vault import open_vault
 from holdfast.config import Draft
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers

@@ -8,7 +8,7 @@ from typing import Final
 
 from holdfast.auth.fetching import fetch_json
 from holdfast.bootstrap.doctor.local import facts
-from holdfast.bootstrap.replica import open_vault
+from holdfast.bootstrap.vault import access_of, open_vault
 from holdfast.cache.inspection import look_at as look_at_redis
 from holdfast.config import Draft
 from holdfast.config.issuers import IssuerSettings, load_issuers
@@ -81,7 +81,7 @@ class Surroundings:
     async def _on_the_way_to(self, url: str, vault: Vault) -> Sequence[Finding]:
         from holdfast.stores.keyvault.inspection import look_at  # noqa: PLC0415 - the extra is optional
 
-        reach, der = await look_at(url, self._settings.keyvault_ca)
+        reach, der = await look_at(url, access_of(self._settings))
         found = reach_findings("keyvault", url, reach)
         if reach.kind:
             return found

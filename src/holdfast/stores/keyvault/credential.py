@@ -12,6 +12,7 @@ from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 
 from holdfast.errors import BackendRefused, BackendUnavailable, HoldfastError, Throttled
 from holdfast.resilience.singleflight import SingleFlight
+from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.errors import retry_after_s
 
 TOKEN_TIMEOUT_S: Final = 30.0
@@ -38,16 +39,16 @@ class Credential(Protocol):
         """Close connections."""
 
 
-def open_credential(
-    tenant_id: str | None, client_id: str | None, client_secret: str | None, authority: str | None, **pipeline: Any
-) -> Credential:
-    """Return the SDK's credential for what is given. ``pipeline``: its transport and further SDK options."""
-    if authority:
-        pipeline["authority"] = authority
-        pipeline["disable_instance_discovery"] = _host(authority) not in MICROSOFT_AUTHORITIES
-    if tenant_id and client_id and client_secret:
-        return ClientSecretCredential(tenant_id, client_id, client_secret, retry_total=0, **pipeline)
-    return DefaultAzureCredential(managed_identity_client_id=client_id, retry_total=0, **pipeline)
+def open_credential(access: Access, **pipeline: Any) -> Credential:
+    """Return the SDK's credential for an access. ``pipeline``: its transport and further SDK options."""
+    if access.authority:
+        pipeline["authority"] = access.authority
+        pipeline["disable_instance_discovery"] = _host(access.authority) not in MICROSOFT_AUTHORITIES
+    if access.tenant_id and access.client_id and access.client_secret:
+        return ClientSecretCredential(
+            access.tenant_id, access.client_id, access.client_secret, retry_total=0, **pipeline
+        )
+    return DefaultAzureCredential(managed_identity_client_id=access.client_id, retry_total=0, **pipeline)
 
 
 def _host(authority: str) -> str | None:

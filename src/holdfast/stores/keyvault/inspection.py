@@ -5,51 +5,48 @@ import email.utils
 import socket
 import ssl
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from holdfast.ports.inspection import ReachFacts
+from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.proxies import Proxies
 from holdfast.stores.keyvault.transport import open_session, tls_context
 
 _TIMEOUT_S: Final = 10.0
-_PATH: Final = "/secrets?api-version=7.4"
 
 
-async def look_at(url: str, ca_file: Path | None) -> tuple[ReachFacts, bytes | None]:
-    """Return what a vault shows anybody, and its certificate in DER.
+async def look_at(url: str, access: Access) -> tuple[ReachFacts, bytes | None]:
+    """Return what a vault shows anybody on the way of an access, and its certificate in DER.
 
     Raises:
         StartupError: the CA file is not usable.
     """
-    context = tls_context(ca_file)
+    connector = _Noting(ssl=tls_context(access.ca_file))
+    proxy = Proxies(access, url).options(url)
     try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            certificate = await _certificate(url, context)
-            return await _date(url, context), certificate
+        async with asyncio.timeout(_TIMEOUT_S), open_session(connector) as session:
+            asked_at = datetime.now(UTC)
+            address = f"{url}/secrets?api-version={access.api_version}"
+            async with session.get(address, allow_redirects=False, **proxy) as answer:
+                date, answered_at = _parsed(answer.headers.get("Date", "")), datetime.now(UTC)
     except Exception as error:  # whatever goes wrong between two machines, it is judged by its kind
         return _fault(error), None
+    return ReachFacts(date=date, asked_at=asked_at, answered_at=answered_at), connector.certificate
 
 
-async def _certificate(url: str, context: ssl.SSLContext) -> bytes | None:
-    parts = urlsplit(url)
-    _, writer = await asyncio.open_connection(parts.hostname, parts.port or 443, ssl=context)
-    try:
-        connection: Any = writer.get_extra_info("ssl_object")
-        certificate: bytes | None = connection.getpeercert(binary_form=True)
-        return certificate
-    finally:
-        writer.transport.abort()
+class _Noting(aiohttp.TCPConnector):
+    """Connections, of which the last one's certificate is kept."""
 
+    certificate: bytes | None = None
 
-async def _date(url: str, context: ssl.SSLContext) -> ReachFacts:
-    async with open_session(context) as session:
-        asked_at = datetime.now(UTC)
-        async with session.get(f"{url}{_PATH}", allow_redirects=False) as answer:
-            answered_at = datetime.now(UTC)
-            return ReachFacts(date=_parsed(answer.headers.get("Date", "")), asked_at=asked_at, answered_at=answered_at)
+    async def connect(self, *arguments: Any, **options: Any) -> Any:
+        """Return a connection."""
+        connection = await super().connect(*arguments, **options)
+        secured: Any = connection.transport.get_extra_info("ssl_object") if connection.transport else None
+        self.certificate = secured.getpeercert(binary_form=True) if secured else None
+        return connection
 
 
 def _parsed(text: str) -> datetime | None:

@@ -1,7 +1,6 @@
 """Key Vault behind ``holdfast.ports.Vault``: each call one attempt, each answer checked, each error typed."""
 
 from collections.abc import AsyncGenerator, Callable
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,10 +15,11 @@ from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import Rejected, SecretNotFound
 from holdfast.ports import OddEntry, VaultVersion, carried
 from holdfast.stores.keyvault import answers
+from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.credential import TokenSource, open_credential
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
 from holdfast.stores.keyvault.pages import page, parse
-from holdfast.stores.keyvault.transport import open_session, tls_context, transport
+from holdfast.stores.keyvault.transport import open_connector, open_session, transport
 
 _AZURE_DOMAINS: Final = (".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net")
 
@@ -30,27 +30,15 @@ _PAGE_SIZE: Final = 25
 class KeyVaultStore:
     """The vault at an address; see ``open_key_vault`` for the arguments and ``holdfast.ports.Vault`` for the calls."""
 
-    def __init__(
-        self,
-        vault_url: str,
-        *,
-        tenant_id: str | None = None,
-        client_id: str | None = None,
-        client_secret: str | None = None,
-        authority: str | None = None,
-        ca_file: Path | None = None,
-        connect_timeout_s: float = 3.0,
-        read_timeout_s: float = 10.0,
-    ) -> None:
+    def __init__(self, vault_url: str, access: Access) -> None:
         self._origin = _origin(vault_url)
-        self._session = open_session(tls_context(ca_file))
-        http = transport(self._session, connect_timeout_s, read_timeout_s)
-        self._tokens = TokenSource(
-            lambda: open_credential(tenant_id, client_id, client_secret, authority, transport=http)
-        )
+        self._session = open_session(open_connector(access))
+        http = transport(self._session, access, vault_url)
+        self._tokens = TokenSource(lambda: open_credential(access, transport=http))
         self._client = SecretClient(
             vault_url,
             self._tokens,
+            api_version=access.api_version,
             transport=http,
             retry_total=0,
             permit_redirects=False,

@@ -1,23 +1,47 @@
 """The HTTP connection below the SDK: TLS 1.3, one request per attempt, bounded answers, no detours."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
 import aiohttp
-from aiohttp import ClientConnectorError, ClientHandlerType, ClientOSError, ClientPayloadError, ServerDisconnectedError
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientHandlerType,
+    ClientHttpProxyError,
+    ClientOSError,
+    ClientPayloadError,
+    ServerDisconnectedError,
+)
 from aiohttp.client_exceptions import ClientConnectorCertificateError, ConnectionTimeoutError
+from azure.core.exceptions import ServiceResponseTimeoutError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from holdfast.errors import StartupError
+from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.proxies import Proxies
 
-MAX_ANSWER_BYTES: Final = 4 * 2**20
+MAX_ANSWER_BYTES: Final = 16 * 2**20
 """Larger than any page of 25 secrets with 15 full tags each; an answer beyond it is not Key Vault's."""
+
+ANSWER_TIMEOUT_S: Final = 60.0
+"""Seconds for one whole answer, from the connection to its last byte: one that drips is given up."""
 
 _CHUNK: Final = 64 * 1024
 
-NEVER_SENT: Final = (ClientConnectorError, ClientConnectorCertificateError, ConnectionTimeoutError)
+
+class ProxyRefused(ClientConnectionError):
+    """The proxy opens no way to where a request is to go. ``status``: its answer, 407 for lack of credentials."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the proxy answered {status}")
+        self.status = status
+
+
+NEVER_SENT: Final = (ClientConnectorError, ClientConnectorCertificateError, ConnectionTimeoutError, ProxyRefused)
 """What aiohttp raises when there was no connection to send a request on."""
 
 
@@ -41,13 +65,15 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def open_session(context: ssl.SSLContext) -> aiohttp.ClientSession:
-    """Return a session for vault and token endpoint. Proxies of the environment and compressed answers are not taken.
+def open_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    """Return a session for vault and token endpoint. Compressed answers are not taken.
+
+    aiohttp's own way to proxies of the environment reads passwords from ``.netrc`` as well, and stays closed.
 
     The token endpoint of a managed identity is plain HTTP on the host itself; everything else is TLS.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, limit=100),
+        connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": "identity"},
         auto_decompress=False,
@@ -56,14 +82,40 @@ def open_session(context: ssl.SSLContext) -> aiohttp.ClientSession:
     )
 
 
-def transport(session: aiohttp.ClientSession, connect_timeout_s: float, read_timeout_s: float) -> AioHttpTransport:
-    """Return a transport for an SDK client that leaves the session open when it closes."""
-    return AioHttpTransport(
+def open_connector(access: Access) -> aiohttp.TCPConnector:
+    """Return the connections for such a session.
+
+    Raises:
+        StartupError: the CA file is not usable.
+    """
+    return aiohttp.TCPConnector(ssl=tls_context(access.ca_file), limit=100)
+
+
+def transport(session: aiohttp.ClientSession, access: Access, address: str) -> AioHttpTransport:
+    """Return a transport for an SDK client of what is at ``address``. It leaves the session open when it closes."""
+    return _ProxiedTransport(
+        Proxies(access, address, access.authority),
         session=session,
         session_owner=False,
-        connection_timeout=connect_timeout_s,
-        read_timeout=read_timeout_s,
+        connection_timeout=access.connect_timeout_s,
+        read_timeout=access.read_timeout_s,
     )
+
+
+class _ProxiedTransport(AioHttpTransport):  # type: ignore[misc]  # the SDK tells no type
+    """Sends what is to go through a proxy through it, whichever of the SDK's clients asks."""
+
+    def __init__(self, proxies: Proxies, **options: Any) -> None:
+        super().__init__(**options)
+        self._proxies = proxies
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """Send a request once, and take its whole answer."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await super().send(request, **options, **self._proxies.options(request.url))
+        except TimeoutError as error:
+            raise ServiceResponseTimeoutError("the answer takes too long", error=error) from error
 
 
 async def _one_attempt(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
@@ -75,6 +127,8 @@ async def _one_attempt(request: aiohttp.ClientRequest, handler: ClientHandlerTyp
         return await handler(request)
     except NEVER_SENT:
         raise
+    except ClientHttpProxyError as error:
+        raise ProxyRefused(error.status) from None
     except (ClientOSError, ServerDisconnectedError) as error:
         raise ClientPayloadError("the connection broke before the answer was complete") from error
 

@@ -1,17 +1,18 @@
 """A key in Key Vault that wraps ring keys, through the official SDK. Nothing but the ring key is ever sent to it."""
 
 import asyncio
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from azure.keyvault.keys.crypto import KeyWrapAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient
 
 from holdfast.errors import BackendUnavailable
+from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.credential import TokenSource, open_credential
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
 from holdfast.stores.keyvault.store import is_azure
-from holdfast.stores.keyvault.transport import open_session, tls_context, transport
+from holdfast.stores.keyvault.transport import open_connector, open_session, transport
 
 PATIENCE_S: Final = 15.0
 """Seconds for logging in and one operation: a start waits for no longer."""
@@ -20,27 +21,17 @@ _ALGORITHM: Final = KeyWrapAlgorithm.rsa_oaep_256
 
 
 class VaultKey:
-    """The key of an identifier; see ``open_key_vault`` for the further arguments. Open it with ``async with``."""
+    """The key of an identifier, for whom ``access`` says. Open it with ``async with``."""
 
-    def __init__(
-        self,
-        identifier: str,
-        *,
-        tenant_id: str | None,
-        client_id: str | None,
-        client_secret: str | None,
-        authority: str | None,
-        ca_file: Any,
-    ) -> None:
-        self._session = open_session(tls_context(ca_file))
-        http = transport(self._session, 3.0, 10.0)
-        self._tokens = TokenSource(
-            lambda: open_credential(tenant_id, client_id, client_secret, authority, transport=http)
-        )
+    def __init__(self, identifier: str, access: Access) -> None:
+        self._session = open_session(open_connector(access))
+        http = transport(self._session, access, identifier)
+        self._tokens = TokenSource(lambda: open_credential(access, transport=http))
         self._name = urlsplit(identifier).path.split("/")[2]
         self._client = CryptographyClient(
             identifier,
             self._tokens,
+            api_version=access.api_version,
             transport=http,
             retry_total=0,
             permit_redirects=False,

@@ -1,0 +1,30 @@
+"""As whom one goes to a key vault, and on which way."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from holdfast.config.vault import DEFAULT_API_VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """As whom one goes to a key vault, and on which way.
+
+    With tenant, client and secret it is that service principal; else a managed identity or whatever else
+    ``DefaultAzureCredential`` finds, ``client_id`` naming a user-assigned identity. ``authority``: the host of the
+    token endpoint. ``ca_file``: trusted besides the system's certificate authorities. ``proxy``: the address of an
+    HTTP proxy with its credentials; ``no_proxy``: what is reached without it. ``api_version``: of Key Vault's REST
+    API. The time-outs are seconds per connection and per silence of the server: the last resort behind the caller's
+    own.
+    """
+
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    authority: str | None = None
+    ca_file: Path | None = None
+    proxy: str | None = field(default=None, repr=False)
+    no_proxy: str = ""
+    api_version: str = DEFAULT_API_VERSION
+    connect_timeout_s: float = 3.0
+    read_timeout_s: float = 10.0
