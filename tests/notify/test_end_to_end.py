@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from holdfast.domain.notices import NoticeState, Topic
+from holdfast.resilience.supervision import Supervisor
 from holdfast.service.notices.delivery import Lane
 from tests.notify.world import ADA, BOB, World, deliver, happened
 from tests.support.node import rows
@@ -116,7 +117,8 @@ async def test_a_running_node_looks_and_tells_by_itself(world: World) -> None:
     async with world.node() as inside:
         await inside.service.set_secret("api-key", "v", expires_at=datetime.now(UTC), notify_on_expiry=[ADA])
         running = [
-            asyncio.create_task(work) for work in inside.parts.notices.background(inside.parts.watched()).values()
+            asyncio.create_task(Supervisor().run(name, work))
+            for name, work in inside.parts.notices.background(inside.parts.watched()).items()
         ]
         async with asyncio.timeout(60):
             while len(world.told) < 2:

@@ -3,8 +3,7 @@ import logging
 
 import pytest
 
-from holdfast.errors import BackendUnavailable
-from holdfast.resilience.tasks import pause, stopped, surviving
+from holdfast.resilience.tasks import pause, stopped
 
 LOG = logging.getLogger("holdfast.rounds")
 
@@ -73,29 +72,6 @@ async def test_what_a_task_failed_with_is_not_lost() -> None:
     await asyncio.sleep(0)
     with pytest.raises(ValueError, match="broken"):
         await stopped(task)
-
-
-@pytest.mark.parametrize(
-    ("error", "level", "told"),
-    [
-        (BackendUnavailable("PostgreSQL is away."), logging.INFO, "The round waits: PostgreSQL is away."),
-        (KeyError("nobody foresaw it"), logging.ERROR, "The round failed"),
-    ],
-    ids=["ours", "any"],
-)
-def test_a_round_that_fails_is_told_of_and_not_the_last(
-    caplog: pytest.LogCaptureFixture, error: Exception, level: int, told: str
-) -> None:
-    with caplog.at_level(logging.INFO, LOG.name), surviving(LOG, "The round"):
-        raise error
-    (record,) = caplog.records
-    assert (record.levelno, record.getMessage()) == (level, told)
-    assert bool(record.exc_info) == (level == logging.ERROR)
-
-
-def test_a_round_that_is_cancelled_is_the_last() -> None:
-    with pytest.raises(asyncio.CancelledError), surviving(LOG, "The round"):
-        raise asyncio.CancelledError
 
 
 async def test_a_pause_ends_when_it_is_over_or_when_woken() -> None:

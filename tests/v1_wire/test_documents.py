@@ -27,6 +27,7 @@ from holdfast.domain.secret import (
 )
 from holdfast.errors import InvalidInput
 from holdfast.ports import BackendHealth, ClientRecord
+from holdfast.resilience.supervision import FailingWork
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport
 from holdfast.service.vault.mirroring import SyncReport
 from holdfast.v1_wire.access import AuditDocument, ClientDocument, GrantDocument
@@ -194,6 +195,7 @@ def test_answers_and_reports_arrive_as_they_were() -> None:
         dead_notices=10,
         encryption_key="0123456789abcdef",
         backends=[backend],
+        failing_work=[FailingWork(work="mirroring", since=now, failures=2, reason="KeyError")],
         recommendations=["x"],
     )
     assert sent(HealthDocument.of(health)).to(HealthReport) == health

@@ -1,12 +1,12 @@
 """The audit trail of a node: sequencer, sinks, search."""
 
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
 from holdfast.ports import Clock, Sealer, StreamState, Telemetry
+from holdfast.resilience.supervision import Work
 from holdfast.service.access.guard import Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
 from holdfast.service.audit.control import Audit
@@ -60,12 +60,12 @@ class AuditParts:
         """Those that checkpoints of this installation may be signed with."""
         return await self._key.public_keys()
 
-    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+    def background(self) -> dict[str, Work]:
         """What has to go on beside serving."""
         return {
-            "checkpoints": self.checkpointer.run(),
-            "retention": self.checkpointer.run_retention(),
-            "streams": self.streamer.run(),
+            "checkpoints": self.checkpointer.run,
+            **({"retention": self.checkpointer.run_retention} if self.checkpointer.retention else {}),
+            **({"streams": self.streamer.run} if self.streamer.streams else {}),
         }
 
     async def close(self) -> None:

@@ -1,11 +1,10 @@
 """What goes on beside serving, on every node."""
 
-from collections.abc import Coroutine
 from importlib.metadata import version
-from typing import Any
 
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.telemetry import Gauging
+from holdfast.resilience.supervision import Work
 from holdfast.service.installation.housekeeping import Housekeeping
 from holdfast.service.installation.presence import Presence
 from holdfast.stores.postgres.migrations import schema_version
@@ -24,7 +23,7 @@ def presence_of(parts: Parts) -> Presence:
     )
 
 
-def background(parts: Parts, presence: Presence) -> dict[str, Coroutine[Any, Any, None]]:
+def background(parts: Parts, presence: Presence) -> dict[str, Work]:
     """What has to go on beside serving."""
     housekeeping = Housekeeping(
         ledger=parts.ledger,
@@ -37,10 +36,10 @@ def background(parts: Parts, presence: Presence) -> dict[str, Coroutine[Any, Any
         take_in=parts.trail.take_in,
     )
     return {
-        "housekeeping": housekeeping.run(),
-        "presence": presence.run(),
-        "gauges": gauging(parts).run(),
-        "token uses": parts.identities.tokens.note_uses(),
+        "housekeeping": housekeeping.run,
+        "presence": presence.run,
+        "gauges": gauging(parts).run,
+        "token uses": parts.identities.tokens.note_uses,
         **parts.notices.background(parts.watched()),
         **parts.rotation.background(),
         **parts.break_glass.background(),

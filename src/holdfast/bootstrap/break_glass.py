@@ -1,11 +1,11 @@
 """Emergency access on a node: the rows, the use cases, and what notes that it has ended."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from holdfast.domain.break_glass import EmergencyPolicies
 from holdfast.ports import BreakGlassStore, Clock, Notifier, Sealer
+from holdfast.resilience.supervision import Work
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
@@ -28,9 +28,9 @@ class BreakGlassParts:
     control: BreakGlass
     ends: EmergencyEnds
 
-    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+    def background(self) -> dict[str, Work]:
         """What has to go on beside serving."""
-        return {"break-glass": self.ends.run()}
+        return {"break-glass": self.ends.run}
 
 
 def open_break_glass(

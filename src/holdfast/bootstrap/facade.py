@@ -100,6 +100,7 @@ def _reporter(parts: Parts) -> Reporter:
         laggards=parts.rotation.adoption.all_laggards,
         sealing_key=lambda: parts.sealing.ring.sealing,
         emergencies=parts.break_glass.store.totals,
+        failing_work=parts.supervisor.failing,
     )
 
 

@@ -56,7 +56,7 @@ class Node:
         parts.sealing.check_start()
         if self._background:
             for name, work in background(parts, presence).items():
-                _run(stack, name, work)
+                _run(stack, name, parts.supervisor.run(name, work))
         return use_cases(parts)
 
 

@@ -1,13 +1,13 @@
 """Notices on a node: what people are told, and what takes it to them."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from holdfast.bootstrap.channels import Channels, open_channels
 from holdfast.config import Settings
 from holdfast.ports import Clock, NoticeStore
+from holdfast.resilience.supervision import Work
 from holdfast.service.access.guard import Guard
 from holdfast.service.notices.announcing import Announcer
 from holdfast.service.notices.control import Notices
@@ -28,12 +28,12 @@ class NoticeParts:
     lanes: Mapping[str, Lane]
     clock: Clock
 
-    def background(self, watched: Watched) -> dict[str, Coroutine[Any, Any, None]]:
+    def background(self, watched: Watched) -> dict[str, Work]:
         """What has to go on beside serving: nothing where nobody can be reached."""
         if not self.lanes:
             return {}
-        sending = {f"notices: {name}": lane.run() for name, lane in self.lanes.items()}
-        return {"notices": self.watch(watched).run(), **sending}
+        sending = {f"notices: {name}": lane.run for name, lane in self.lanes.items()}
+        return {"notices": self.watch(watched).run, **sending}
 
     def use_cases(self, guard: Guard, watched: Watched) -> Notices:
         """Return what the facade calls."""

@@ -23,6 +23,7 @@ from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
 from holdfast.ports import BackendHealth
 from holdfast.resilience.singleflight import SingleFlight
+from holdfast.resilience.supervision import Supervisor
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
 from holdfast.service.access.rules import Rules
@@ -66,7 +67,8 @@ class Parts:
         self.settings, self.installation, self.database = settings, installation, database
         self.recorder = recorder or Recorder(Cells.alone())
         self.own_database = settings.database_url is None and database.owned
-        self.feed = PostgresFeed(database)
+        self.supervisor = Supervisor()
+        self.feed = PostgresFeed(database, self.supervisor)
         self.clock = DatabaseClock(self.feed)
         self.sealer = Envelope(ring)
         self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from holdfast.bootstrap.vault import open_vault
 from holdfast.config import Settings
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, Journal, Ledger, Sealer, SyncState, Telemetry, Vault
+from holdfast.resilience.supervision import Work, surviving
 from holdfast.service.secrets.coherence import Unsettled
 from holdfast.service.secrets.reading import Upstream
 from holdfast.service.vault.adoption import Adopter
@@ -45,17 +45,15 @@ class Replica:
         """What reads need of it."""
         return Upstream(self.primary, self.adopter.refresh)
 
-    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+    def background(self) -> dict[str, Work]:
         """What has to go on to keep it equal."""
-        return {"replay": self.replicator.run(), "mirroring": self.sync.run(), "unsettled": self._look()}
+        return {"replay": self.replicator.run, "mirroring": self.sync.run, "unsettled": self._look}
 
     async def _look(self) -> None:
         while True:
-            look = self.unsettled.begin_look()
-            try:
+            with surviving(_log, "Looking for what Key Vault waits for"):
+                look = self.unsettled.begin_look()
                 self.unsettled.end_look(look, await self.journal.waiting())
-            except BackendUnavailable as error:
-                _log.info("Nobody knows now what Key Vault waits for: %s", error)
             await asyncio.sleep(_LOOK_INTERVAL_S)
 
     def health(self) -> BackendHealth:

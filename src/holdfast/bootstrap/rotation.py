@@ -1,12 +1,12 @@
 """Rotation on a node: the built-in handlers, the rows, and what drives them."""
 
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from holdfast.config import Settings
 from holdfast.ports import Clock, Ledger, RotationHandler, RotationStore, Sealer, Telemetry
+from holdfast.resilience.supervision import Work
 from holdfast.rotators.options import ReadSecret
 from holdfast.rotators.postgresql import PostgresRole, PostgresRolePair
 from holdfast.rotators.rabbitmq import RabbitMqUserPair
@@ -39,9 +39,9 @@ class RotationParts:
     rollbacks: Rollbacks
     work: RotationWork
 
-    def background(self) -> dict[str, Coroutine[Any, Any, None]]:
+    def background(self) -> dict[str, Work]:
         """What has to go on beside serving."""
-        return {"rotation": self.work.run()}
+        return {"rotation": self.work.run}
 
 
 def open_rotations(

@@ -18,6 +18,7 @@ from holdfast.ports import (
     RotationStore,
     SyncState,
 )
+from holdfast.resilience.supervision import surviving
 from holdfast.telemetry.recorder import Recorder
 from holdfast.telemetry.table import BREAKER_STATES
 
@@ -51,7 +52,8 @@ class Gauging:
     async def run(self) -> None:
         """Look for ever. While PostgreSQL is away, what only it knows is not shown."""
         while True:
-            await self.look()
+            with surviving(_log, "Looking at the gauges"):
+                await self.look()
             await asyncio.sleep(LOOK_INTERVAL_S)
 
     async def look(self) -> None:

@@ -1,12 +1,9 @@
 """Tasks that run beside others."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
-
-from holdfast.errors import HoldfastError
 
 T = TypeVar("T")
 
@@ -37,20 +34,6 @@ async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
         if number % SLICE == 0:
             await asyncio.sleep(0)
-
-
-@contextmanager
-def surviving(log: logging.Logger, what: str) -> Iterator[None]:
-    """One round of ``what`` is done again and again: a round that fails is logged, and is not the last.
-
-    An error of ours says on one line what is waited for; any other comes with its traceback.
-    """
-    try:
-        yield
-    except HoldfastError as error:
-        log.info("%s waits: %s", what, error)
-    except Exception:
-        log.exception("%s failed", what)
 
 
 async def pause(seconds: float, woken: asyncio.Event) -> None:

@@ -38,6 +38,15 @@ class LaggardDocument(Document):
     retire_by: Moment | None
 
 
+class FailingWorkDocument(Document):
+    """Background work of the answering node that fails; ``since``: of the first failure in a row."""
+
+    work: str
+    since: Moment
+    failures: int
+    reason: str
+
+
 class HealthDocument(Document):
     """Totals, backends, what waits for Key Vault, and what to do about it.
 
@@ -64,6 +73,7 @@ class HealthDocument(Document):
     dead_notices: int
     encryption_key: str
     backends: list[BackendDocument]
+    failing_work: list[FailingWorkDocument]
     recommendations: list[str]
 
 

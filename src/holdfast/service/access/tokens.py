@@ -22,6 +22,7 @@ from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
 from holdfast.domain.validation import valid_number
 from holdfast.errors import BackendUnavailable, Conflict, InvalidInput, TokenNotFound
 from holdfast.ports import Clock, TokenRecord, TokenStore
+from holdfast.resilience.supervision import surviving
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.access.minting import Minting
@@ -191,7 +192,8 @@ class Tokens:
         """Keep writing down when tokens were last used, until cancelled."""
         while True:
             await self._clock.sleep(LAST_USE_INTERVAL_S)
-            await self.flush_uses()
+            with surviving(_log, "Noting when tokens were last used"):
+                await self.flush_uses()
 
     async def flush_uses(self) -> None:
         """Write down when tokens were last used; what cannot be written is lost, for it decides nothing."""

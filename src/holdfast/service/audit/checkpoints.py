@@ -20,7 +20,7 @@ from holdfast.domain.checkpoint import (
 from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, KeyUnavailable
 from holdfast.ports import CheckpointStore, Clock, Sealer, Signing
 from holdfast.ports.places import AUDIT_KEY
-from holdfast.resilience.tasks import surviving
+from holdfast.resilience.supervision import surviving
 
 _log: Final = logging.getLogger(__name__)
 
@@ -86,29 +86,28 @@ class Checkpointer:
     def __init__(
         self, store: CheckpointStore, key: SigningKey, clock: Clock, retention: timedelta | None = None
     ) -> None:
-        self._store, self._key, self._clock, self._retention = store, key, clock, retention
+        self._store, self._key, self._clock, self.retention = store, key, clock, retention
 
     async def run(self) -> None:
         """Make checkpoints until cancelled."""
         said = ""
         while True:
-            try:
-                await self.make()
-            except BackendUnavailable as error:
-                _log.info("The next checkpoint waits: %s", error)
-            except HoldfastError as error:  # a person has to mend it, and need not be told every two seconds
-                if str(error) != said:
-                    _log.error("There are no checkpoints of the audit trail any more: %s", error)
-                said = str(error)
-            except Exception:
-                _log.exception("A checkpoint failed")
+            with surviving(_log, "The next checkpoint"):
+                try:
+                    await self.make()
+                except BackendUnavailable:
+                    raise
+                except HoldfastError as error:  # a person has to mend it, and need not be told every two seconds
+                    if str(error) != said:
+                        _log.error("There are no checkpoints of the audit trail any more: %s", error)
+                    said = str(error)
             await self._clock.sleep(INTERVAL_S)
 
     async def run_retention(self) -> None:
-        """Drop what need not be kept any longer, until cancelled."""
-        while self._retention is not None:
+        """Drop what need not be kept any longer, until cancelled; there is a ``retention``."""
+        while True:
             with surviving(_log, "Dropping old audit records"):
-                while await self.prune(self._retention):
+                while self.retention is not None and await self.prune(self.retention):
                     pass
             await self._clock.sleep(RETENTION_INTERVAL_S)
 

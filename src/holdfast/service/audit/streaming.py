@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from holdfast.errors import HoldfastError
 from holdfast.ports import Clock, Outlet, StreamStore
+from holdfast.resilience.supervision import surviving
 
 _log: Final = logging.getLogger(__name__)
 
@@ -55,20 +56,21 @@ class Streamer:
                 group.create_task(self._run(stream), name=stream.name)
 
     async def _run(self, stream: Stream) -> None:
-        pause = INTERVAL_S
+        pause_s = INTERVAL_S
         while True:
-            try:
-                if await self._store.lead(stream.name, self._holder, LEASE) and await self.deliver(stream):
-                    pause = 0.0
-                else:
-                    pause = INTERVAL_S
-            except HoldfastError as error:
-                pause = min(max(pause, INTERVAL_S) * 2, MAX_PAUSE_S)
-                await self._note(stream, error)
-            except Exception:
-                pause = MAX_PAUSE_S
-                _log.exception("A stream of the audit trail failed: %s", stream.name)
-            await self._clock.sleep(pause)
+            before_s, pause_s = pause_s, MAX_PAUSE_S
+            with surviving(_log, f"Streaming the audit trail: {stream.name}"):
+                pause_s = await self._round(stream, before_s)
+            await self._clock.sleep(pause_s)
+
+    async def _round(self, stream: Stream, paused_s: float) -> float:
+        """Deliver what is next, if anything is; returns how long to pause after that."""
+        try:
+            leads = await self._store.lead(stream.name, self._holder, LEASE)
+            return 0.0 if leads and await self.deliver(stream) else INTERVAL_S
+        except HoldfastError as error:
+            await self._note(stream, error)
+            return min(max(paused_s, INTERVAL_S) * 2, MAX_PAUSE_S)
 
     async def deliver(self, stream: Stream) -> bool:
         """Deliver what is next, if anything is; returns whether it was.

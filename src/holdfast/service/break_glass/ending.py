@@ -12,7 +12,7 @@ from holdfast.domain.audit import record_of
 from holdfast.domain.break_glass import RequestState
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
 from holdfast.ports import BreakGlassStore, Clock
-from holdfast.resilience.tasks import surviving
+from holdfast.resilience.supervision import surviving
 from holdfast.service.break_glass.announcing import EmergencyAnnouncer
 from holdfast.service.break_glass.granting import Granting, summary
 

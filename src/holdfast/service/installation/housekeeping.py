@@ -14,7 +14,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission
 from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import Clock, Ledger
-from holdfast.resilience.tasks import surviving
+from holdfast.resilience.supervision import surviving
 from holdfast.service.access.guard import Guard
 from holdfast.service.secrets.writing import Writer
 
@@ -98,7 +98,7 @@ class Housekeeping:
         """Keep house until cancelled."""
         while True:
             for step in self._steps:
-                with surviving(_log, "Housekeeping"):  # a step that fails must not end the others for good
+                with surviving(_log, f"Housekeeping: {step.__name__.strip('_').replace('_', ' ')}"):
                     await step()
             await self._clock.sleep(INTERVAL_S)
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, NodeRecord, NodeStore
+from holdfast.resilience.supervision import surviving
 
 _log: Final = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class Presence:
         """Report until cancelled, then say goodbye."""
         try:
             while True:
-                await self.report()
+                with surviving(_log, "Reporting this node to the others"):
+                    await self.report()
                 await self._clock.sleep(INTERVAL_S)
         finally:
             with suppress(BackendUnavailable):

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from holdfast.domain.audit import AuditQuery, AuditRecord
 from holdfast.domain.break_glass import EmergencyTotals
@@ -16,17 +15,17 @@ from holdfast.ports import (
     BackendHealth,
     Clock,
     Journal,
-    JournalStatus,
     Ledger,
     NodeRecord,
     NodeStore,
     NoticeStore,
     Reports,
-    RotationSchedule,
     RotationStore,
     SyncState,
 )
+from holdfast.resilience.supervision import FailingWork
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.installation.judgement import Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,8 @@ class HealthReport:
     ``expiring_soon`` counts those that expire within 30 days. ``healthy``: every configured backend works, and nothing
     waits for a person. ``laggards``: who still uses a credential that a rotation replaced, of secrets that the caller
     may list; ``late_consumers`` counts those of all secrets. No other names of secrets are in it.
-    ``encryption_key``: the id of the key that the answering node seals with.
+    ``encryption_key``: the id of the key that the answering node seals with. ``failing_work``: what that node does in
+    the background and fails at.
     """
 
     healthy: bool
@@ -73,10 +73,8 @@ class HealthReport:
     dead_notices: int
     encryption_key: str
     backends: Sequence[BackendHealth]
+    failing_work: Sequence[FailingWork]
     recommendations: Sequence[str]
-
-
-_NAMED_IN_ADVICE: Final = 3
 
 
 class Reporter:
@@ -89,6 +87,7 @@ class Reporter:
         laggards: finds the consumers that rotations wait for.
         sealing_key: the id of the key that this node seals with.
         emergencies: tells how much break-glass there is.
+        failing_work: what this node fails at in the background.
     """
 
     def __init__(
@@ -110,13 +109,14 @@ class Reporter:
         laggards: Callable[[], Awaitable[Sequence[Laggard]]],
         sealing_key: Callable[[], str],
         emergencies: Callable[[], Awaitable[EmergencyTotals]],
+        failing_work: Callable[[], Sequence[FailingWork]],
     ) -> None:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
         self._notices = notices
         self._ignored_rules, self._laggards, self._sealing_key = ignored_rules, laggards, sealing_key
-        self._emergencies = emergencies
+        self._emergencies, self._failing_work = emergencies, failing_work
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
@@ -158,42 +158,26 @@ class Reporter:
         async with self._guard.operation(
             caller, Permission.OPERATE, WHOLE_VAULT, "health", Permission.LIST, Permission.AUDIT
         ) as authorized:
-            totals, emergencies = await self._reports.totals(), await self._emergencies()
-            journal, sync = await self._journal.status(), await self._sync.status()
-            overdue, checked = await self._rotations.overdue(), await self._rotations.last_checked()
-            (late, named), notices = await self._late(caller), await self._notices.counts()
-            backends, ignored = await self._looked_at(probe=probe), self._ignored_rules()
+            facts = await self._facts(caller, probe=probe)
             await self._guard.record(authorized)
-        advice = [
-            *_advice_on_secrets(totals.expired, totals.expiring_soon, totals.without_rotation_policy),
-            *_advice_on_replication(journal, totals.drifting),
-            *_advice_on_rotations(overdue),
-            *_advice_on_laggards(late, named),
-            *_advice_on_installation(notices[NoticeState.DEAD], backends, ignored, emergencies),
-        ]
-        well = all(backend.healthy for backend in backends if backend.configured)
-        return HealthReport(
-            healthy=well and not (journal.parked or totals.drifting or ignored or notices[NoticeState.DEAD]),
-            total_secrets=totals.total,
-            expiring_soon=totals.expiring_soon,
-            expired=totals.expired,
-            without_rotation_policy=totals.without_rotation_policy,
-            deleted=totals.deleted,
-            drifting=totals.drifting,
-            last_rotation_check=checked,
-            overdue_rotations=len(overdue),
-            failing_rotations=sum(each.failures > 0 for each in overdue),
-            late_consumers=len(late),
-            laggards=named,
-            last_sync=sync.last_finished_at,
-            open_intents=journal.open,
-            parked_intents=journal.parked,
-            oldest_intent_at=journal.oldest_open_at,
+        return _report(facts, self._sealing_key())
+
+    async def _facts(self, caller: Caller, *, probe: bool) -> Facts:
+        (late, named), notices = await self._late(caller), await self._notices.counts()
+        return Facts(
+            totals=await self._reports.totals(),
+            emergencies=await self._emergencies(),
+            journal=await self._journal.status(),
+            sync=await self._sync.status(),
+            overdue=await self._rotations.overdue(),
+            checked_at=await self._rotations.last_checked(),
+            late=late,
+            named=named,
             waiting_notices=notices[NoticeState.WAITING],
             dead_notices=notices[NoticeState.DEAD],
-            encryption_key=self._sealing_key(),
-            backends=backends,
-            recommendations=advice,
+            backends=await self._looked_at(probe=probe),
+            ignored_rules=self._ignored_rules(),
+            failing_work=self._failing_work(),
         )
 
     async def _late(self, caller: Caller) -> tuple[Sequence[Laggard], Sequence[Laggard]]:
@@ -210,90 +194,29 @@ def _with_fault(backend: BackendHealth, fault: str | None) -> BackendHealth:
     return backend if fault is None else replace(backend, healthy=False, detail=fault)
 
 
-def _advice_on_secrets(expired: int, expiring: int, without_policy: int) -> list[str]:
-    advice = []
-    if expired:
-        advice.append(f"{expired} secret(s) have expired: set new versions, or delete what nobody needs.")
-    if expiring:
-        advice.append(f"{expiring} secret(s) expire within 30 days: `holdfast expiring` names them.")
-    if without_policy:
-        advice.append(f"{without_policy} secret(s) have no rotation policy: give them one with set or update.")
-    return advice
-
-
-def _advice_on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:
-    advice = []
-    failing = sum(each.failures > 0 for each in overdue)
-    asking = sum(each.requested_at is not None and each.approved_by is None for each in overdue)
-    if failing:
-        advice.append(f"{failing} rotation(s) that are due fail: `holdfast rotation list` says why.")
-    if asking:
-        advice.append(f"{asking} rotation(s) that are due ask for approval: `holdfast rotation list` names them.")
-    return advice
-
-
-def _advice_on_laggards(late: Sequence[Laggard], named: Sequence[Laggard]) -> list[str]:
-    if not late:
-        return []
-    first = [f"{each.user_id} of {each.secret_name}" for each in named[:_NAMED_IN_ADVICE]]
-    more = f" ({', '.join(first)}{', …' if len(late) > len(first) else ''})" if first else ""
-    mend = "have them fetch anew, or revoke it with `holdfast rotation retire`"
-    return [f"{len(late)} consumer(s) still use a credential that a rotation replaced{more}: {mend}."]
-
-
-def _advice_on_installation(
-    dead_notices: int, backends: Sequence[BackendHealth], ignored_rules: int, emergencies: EmergencyTotals
-) -> list[str]:
-    return [
-        *_advice_on_notices(dead_notices),
-        *_advice_on_backends(backends),
-        *_advice_on_rules(ignored_rules),
-        *_advice_on_emergencies(emergencies),
-    ]
-
-
-def _advice_on_notices(dead: int) -> list[str]:
-    mend = "`holdfast notices list --state dead` says why, `notices retry` sends them, `notices discard` gives them up"
-    return [f"{dead} notice(s) reached nobody: {mend}."] if dead else []
-
-
-def _advice_on_replication(journal: JournalStatus, drifting: int) -> list[str]:
-    advice = []
-    if journal.parked:
-        advice.append(f"{journal.parked} change(s) are parked: `holdfast reconcile` says why and what can be done.")
-    if drifting:
-        advice.append(f"{drifting} secret(s) differ from Key Vault: `holdfast reconcile` names them.")
-    return advice
-
-
-_WHILE_DOWN: Final = {
-    "postgresql": "changes are refused, and reads end with the lease on the grants. Bring it back first.",
-    "audit": "records are kept in the local log and shipped later. Bring PostgreSQL back, and keep the data folder.",
-    "redis": "only speed suffers. Check REDIS_URL and the server if it lasts.",
-    "keyvault": "the mirror answers, and changes are replayed when it is back. If it lasts, check the network, "
-    "the credential and its role on the vault.",
-}
-
-
-def _advice_on_rules(ignored: int) -> list[str]:
-    mend = "the log names them; find out who wrote them, and delete them"
-    return [f"{ignored} rule(s) were not made by Holdfast and are ignored: {mend}."] if ignored else []
-
-
-def _advice_on_emergencies(emergencies: EmergencyTotals) -> list[str]:
-    advice = []
-    if emergencies.open_requests or emergencies.live_grants:
-        advice.append(
-            f"{emergencies.open_requests} request(s) for emergency access wait, {emergencies.live_grants} are granted: "
-            "`holdfast break-glass list --open` shows them."
-        )
-    if emergencies.unrotated:
-        advice.append(
-            f"{emergencies.unrotated} secret(s) were read by break-glass and are not rotated by themselves: "
-            "`holdfast break-glass show` names them; rotate them."
-        )
-    return advice
-
-
-def _advice_on_backends(backends: Sequence[BackendHealth]) -> list[str]:
-    return [f"{b.name} is down: {_WHILE_DOWN[b.name]}" for b in backends if b.configured and not b.healthy]
+def _report(facts: Facts, encryption_key: str) -> HealthReport:
+    totals, journal, overdue = facts.totals, facts.journal, facts.overdue
+    return HealthReport(
+        healthy=facts.well,
+        total_secrets=totals.total,
+        expiring_soon=totals.expiring_soon,
+        expired=totals.expired,
+        without_rotation_policy=totals.without_rotation_policy,
+        deleted=totals.deleted,
+        drifting=totals.drifting,
+        last_rotation_check=facts.checked_at,
+        overdue_rotations=len(overdue),
+        failing_rotations=sum(each.failures > 0 for each in overdue),
+        late_consumers=len(facts.late),
+        laggards=facts.named,
+        last_sync=facts.sync.last_finished_at,
+        open_intents=journal.open,
+        parked_intents=journal.parked,
+        oldest_intent_at=journal.oldest_open_at,
+        waiting_notices=facts.waiting_notices,
+        dead_notices=facts.dead_notices,
+        encryption_key=encryption_key,
+        backends=facts.backends,
+        failing_work=facts.failing_work,
+        recommendations=facts.advice(),
+    )

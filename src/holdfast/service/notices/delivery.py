@@ -11,7 +11,7 @@ from typing import Final
 from holdfast.domain.notices import Notice
 from holdfast.errors import HoldfastError, Rejected
 from holdfast.ports import Channel, Clock, NoticeStore
-from holdfast.resilience.tasks import surviving
+from holdfast.resilience.supervision import surviving
 from holdfast.service.crashpoints import Crashpoint, no_crash
 
 _log: Final = logging.getLogger(__name__)

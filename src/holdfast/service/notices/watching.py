@@ -24,7 +24,7 @@ from holdfast.ports import (
     StoredRule,
     StreamState,
 )
-from holdfast.resilience.tasks import surviving
+from holdfast.resilience.supervision import surviving
 from holdfast.service.notices.events import (
     GRANT_NOTICE,
     on_ending_rule,

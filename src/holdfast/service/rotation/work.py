@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from holdfast.ports import Clock
-from holdfast.resilience.tasks import surviving
+from holdfast.resilience.supervision import surviving
 from holdfast.service.rotation.rotations import Rotations
 
 _log: Final = logging.getLogger(__name__)

@@ -20,6 +20,7 @@ from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable, HoldfastError, Throttled, TransitionPending
 from holdfast.ports import Clock, Journal, Tracing, rooted, traced
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.supervision import surviving
 from holdfast.resilience.tasks import pause
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.vault.adoption import Adopter
@@ -121,10 +122,8 @@ class Replicator:
         """Replay until cancelled."""
         while True:
             self._woken.clear()
-            try:
+            with surviving(_log, "The replay"):
                 await self.drain()
-            except BackendUnavailable as error:
-                _log.info("The replay waits: %s", error)
             await pause(self._interval_s, self._woken)
 
     async def drain(self) -> int:

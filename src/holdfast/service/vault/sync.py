@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
-from holdfast.errors import BackendUnavailable, HoldfastError, TransitionPending
+from holdfast.errors import BackendUnavailable, TransitionPending
 from holdfast.ports import Clock, Ledger, SyncLease, SyncState
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.supervision import surviving
 from holdfast.resilience.tasks import pause
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.mirroring import MirrorPass, Progress, SyncReport
@@ -72,11 +73,8 @@ class VaultSync:
         while True:
             self._woken.clear()
             correlate(f"sync:{uuid4()}")
-            try:
+            with surviving(_log, "Mirroring the vault"):
                 report = await self.sync()
-            except HoldfastError as error:
-                _log.info("The vault was not mirrored, next in %.0f s: %s", self._interval_s, error)
-            else:
                 _log.info("The vault was mirrored: %s", report)
             await pause(self._interval_s, self._woken)
 

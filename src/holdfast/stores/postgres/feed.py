@@ -13,6 +13,7 @@ from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import FeedListener
 from holdfast.resilience.clock import SystemClock
+from holdfast.resilience.supervision import Supervisor, note_failure, note_success
 from holdfast.resilience.tasks import stopped
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.queries import load
@@ -21,6 +22,7 @@ _log: Final = logging.getLogger(__name__)
 
 CHANNEL: Final = "holdfast"
 _KEY: Final = "key:"
+_FOLLOWING: Final = "Following PostgreSQL"
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 HEARTBEAT_S: Final = 0.5
@@ -39,8 +41,8 @@ SILENT_AFTER_S: Final = 2.0
 class PostgresFeed:
     """Implements ``ports.Feed`` on one connection that listens all the time, and ``now()`` by the database's clock."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, supervisor: Supervisor | None = None) -> None:
+        self._database, self._supervisor = database, supervisor or Supervisor()
         self._contact = self._beaten_at = float("-inf")
         self._listening = self._unanswered = False
         self._told: tuple[datetime, float] | None = None
@@ -72,7 +74,8 @@ class PostgresFeed:
         """Listen from now on; returns once the first resynchronisation is through."""
         self._database.answering = self.answering
         started = asyncio.Event()
-        self._task = asyncio.create_task(self._run(listener, started), name="feed")
+        feed = self._supervisor.run("feed", lambda: self._run(listener, started))
+        self._task = asyncio.create_task(feed, name="feed")
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_CONTACT_S):
                 await started.wait()
@@ -91,8 +94,8 @@ class PostgresFeed:
                 _log.warning("The feed lost PostgreSQL: %s", error)
                 self._unanswered = True
                 await self._database.renew()
-            except Exception:  # whoever may write to the database may also send us nonsense: begin anew
-                _log.exception("The feed failed")
+            except Exception as error:  # whoever may write to the database may also send us nonsense: begin anew
+                note_failure(_FOLLOWING, error)
             finally:
                 self._listening = False
             await asyncio.sleep(HEARTBEAT_S)
@@ -151,6 +154,7 @@ class PostgresFeed:
         if row["sealing"] is not None:
             await listener.key_activated(row["activation"], row["sealing"])
         self._contact = self._beaten_at = asked_at
+        note_success(_FOLLOWING)
 
 
 async def _deliver(payload: str, listener: FeedListener) -> None:

@@ -1,0 +1,140 @@
+"""What is found about an installation, judged: is it well, and what is to be done?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from holdfast.domain.break_glass import EmergencyTotals
+from holdfast.domain.rotation import Laggard
+from holdfast.ports import BackendHealth, JournalStatus, RotationSchedule, SyncStatus, VaultTotals
+from holdfast.resilience.supervision import FailingWork
+
+_NAMED_IN_ADVICE: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was found.
+
+    ``late``: all who still use a replaced credential; ``named``: those of secrets that the caller may know of.
+    ``ignored_rules``: how many rules Holdfast did not make. ``failing_work``: of the node that looks.
+    """
+
+    totals: VaultTotals
+    emergencies: EmergencyTotals
+    journal: JournalStatus
+    sync: SyncStatus
+    overdue: Sequence[RotationSchedule]
+    checked_at: datetime | None
+    late: Sequence[Laggard]
+    named: Sequence[Laggard]
+    waiting_notices: int
+    dead_notices: int
+    backends: Sequence[BackendHealth]
+    ignored_rules: int
+    failing_work: Sequence[FailingWork]
+
+    @property
+    def well(self) -> bool:
+        """Whether every configured backend works, and nothing waits for a person."""
+        waits = (self.journal.parked, self.totals.drifting, self.ignored_rules, self.dead_notices, self.failing_work)
+        return all(backend.healthy for backend in self.backends if backend.configured) and not any(waits)
+
+    def advice(self) -> list[str]:
+        """What to do, each in a sentence."""
+        return [
+            *_on_secrets(self.totals),
+            *_on_replication(self.journal, self.totals.drifting),
+            *_on_rotations(self.overdue),
+            *_on_laggards(self.late, self.named),
+            *_on_notices(self.dead_notices),
+            *_on_backends(self.backends),
+            *_on_rules(self.ignored_rules),
+            *_on_emergencies(self.emergencies),
+            *_on_work(self.failing_work),
+        ]
+
+
+def _on_secrets(totals: VaultTotals) -> list[str]:
+    expired, expiring, without_policy = totals.expired, totals.expiring_soon, totals.without_rotation_policy
+    advice = []
+    if expired:
+        advice.append(f"{expired} secret(s) have expired: set new versions, or delete what nobody needs.")
+    if expiring:
+        advice.append(f"{expiring} secret(s) expire within 30 days: `holdfast expiring` names them.")
+    if without_policy:
+        advice.append(f"{without_policy} secret(s) have no rotation policy: give them one with set or update.")
+    return advice
+
+
+def _on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:
+    advice = []
+    failing = sum(each.failures > 0 for each in overdue)
+    asking = sum(each.requested_at is not None and each.approved_by is None for each in overdue)
+    if failing:
+        advice.append(f"{failing} rotation(s) that are due fail: `holdfast rotation list` says why.")
+    if asking:
+        advice.append(f"{asking} rotation(s) that are due ask for approval: `holdfast rotation list` names them.")
+    return advice
+
+
+def _on_laggards(late: Sequence[Laggard], named: Sequence[Laggard]) -> list[str]:
+    if not late:
+        return []
+    first = [f"{each.user_id} of {each.secret_name}" for each in named[:_NAMED_IN_ADVICE]]
+    more = f" ({', '.join(first)}{', …' if len(late) > len(first) else ''})" if first else ""
+    mend = "have them fetch anew, or revoke it with `holdfast rotation retire`"
+    return [f"{len(late)} consumer(s) still use a credential that a rotation replaced{more}: {mend}."]
+
+
+def _on_work(failing: Sequence[FailingWork]) -> list[str]:
+    mend = "it is tried again by itself; the log of the node has the whole of it"
+    return [f"{each.work} fails since {each.since:%Y-%m-%d %H:%M} UTC ({each.reason}): {mend}." for each in failing]
+
+
+def _on_notices(dead: int) -> list[str]:
+    mend = "`holdfast notices list --state dead` says why, `notices retry` sends them, `notices discard` gives them up"
+    return [f"{dead} notice(s) reached nobody: {mend}."] if dead else []
+
+
+def _on_replication(journal: JournalStatus, drifting: int) -> list[str]:
+    advice = []
+    if journal.parked:
+        advice.append(f"{journal.parked} change(s) are parked: `holdfast reconcile` says why and what can be done.")
+    if drifting:
+        advice.append(f"{drifting} secret(s) differ from Key Vault: `holdfast reconcile` names them.")
+    return advice
+
+
+_WHILE_DOWN: Final = {
+    "postgresql": "changes are refused, and reads end with the lease on the grants. Bring it back first.",
+    "audit": "records are kept in the local log and shipped later. Bring PostgreSQL back, and keep the data folder.",
+    "redis": "only speed suffers. Check REDIS_URL and the server if it lasts.",
+    "keyvault": "the mirror answers, and changes are replayed when it is back. If it lasts, check the network, "
+    "the credential and its role on the vault.",
+}
+
+
+def _on_rules(ignored: int) -> list[str]:
+    mend = "the log names them; find out who wrote them, and delete them"
+    return [f"{ignored} rule(s) were not made by Holdfast and are ignored: {mend}."] if ignored else []
+
+
+def _on_emergencies(emergencies: EmergencyTotals) -> list[str]:
+    advice = []
+    if emergencies.open_requests or emergencies.live_grants:
+        advice.append(
+            f"{emergencies.open_requests} request(s) for emergency access wait, {emergencies.live_grants} are granted: "
+            "`holdfast break-glass list --open` shows them."
+        )
+    if emergencies.unrotated:
+        advice.append(
+            f"{emergencies.unrotated} secret(s) were read by break-glass and are not rotated by themselves: "
+            "`holdfast break-glass show` names them; rotate them."
+        )
+    return advice
+
+
+def _on_backends(backends: Sequence[BackendHealth]) -> list[str]:
+    return [f"{b.name} is down: {_WHILE_DOWN[b.name]}" for b in backends if b.configured and not b.healthy]
