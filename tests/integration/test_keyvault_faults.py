@@ -322,20 +322,6 @@ async def test_a_foreign_edit_has_no_marker(scripted: ScriptedVault, vault: Vaul
     assert {version.marker for version in await listed(vault)} == {None, MARKER}
 
 
-async def test_a_listing_does_not_follow_a_link_to_another_host(scripted: ScriptedVault, tmp_path: Path) -> None:
-    async with ScriptedVault() as elsewhere:
-        both = tmp_path / "both.pem"
-        both.write_bytes(scripted.ca_file.read_bytes() + elsewhere.ca_file.read_bytes())
-        vault = scripted.connect(ca_file=both)
-        scripted.fail("list", **change("nextLink", f"{elsewhere.url}/secrets?api-version=7.4"))
-        entries = vault.secrets()
-        assert (await anext(entries)).name == NAME
-        with pytest.raises(BackendUnavailable):
-            await anext(entries)
-        await vault.aclose()
-        assert not elsewhere.calls
-
-
 @pytest.mark.parametrize("fault", [{"status": 500}, {"hang": True}, change("value", None), html()], ids=named)
 async def test_a_broken_page_is_unavailable(scripted: ScriptedVault, vault: Vault, fault: dict[str, Any]) -> None:
     scripted.fail("versions", **fault)

@@ -9,6 +9,9 @@ from holdfast.errors import InvalidInput
 from holdfast.keyvault_wire.strict_json import parse_object
 from holdfast.stores.keyvault.errors import ImplausibleAnswer
 
+MAX_ENTRIES: Final = 1000
+"""Entries of one page. Key Vault sends 25 at most (its REST API, ``maxresults``); some emulators send all they have."""
+
 _TEXT: Final = rb'"(?:[^"\\]|\\.)*+"'  # possessive: one pass over any bytes, however hostile
 _TOKEN: Final = re.compile(_TEXT + rb"|[\[\]{},]", re.DOTALL)
 _MEMBER: Final = re.compile(rb"\s*(" + _TEXT + rb")\s*:(.*)", re.DOTALL)
@@ -65,6 +68,8 @@ def _parts(raw: bytes, brackets: bytes) -> list[bytes]:
         if depth == 0 or (depth == 1 and mark == b","):
             parts.append(text[start : token.start()])
             start = token.end()
+            if len(parts) > MAX_ENTRIES:
+                raise ImplausibleAnswer(f"a page of more than {MAX_ENTRIES} entries")
         if depth == 0:
             break
     if depth or start != len(text) or text[:1] + text[-1:] != brackets:

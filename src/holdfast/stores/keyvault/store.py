@@ -1,10 +1,11 @@
 """Key Vault behind ``holdfast.ports.Vault``: each call one attempt, each answer checked, each error typed."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import HttpResponseError, ServiceRequestError
+from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.keyvault.secrets.aio import SecretClient
@@ -12,12 +13,13 @@ from azure.keyvault.secrets.aio import SecretClient
 from holdfast.domain.intent import MARKER_TAG, Marker
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
-from holdfast.errors import Rejected, SecretNotFound
+from holdfast.errors import NameUnavailable, Rejected, SecretNotFound
 from holdfast.ports import OddEntry, VaultVersion, carried
 from holdfast.stores.keyvault import answers
 from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.credential import TokenSource, open_credential
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
+from holdfast.stores.keyvault.links import Course, ListingEnds
 from holdfast.stores.keyvault.pages import page, parse
 from holdfast.stores.keyvault.transport import open_connector, open_session, transport
 
@@ -31,7 +33,7 @@ class KeyVaultStore:
     """The vault at an address; see ``open_key_vault`` for the arguments and ``holdfast.ports.Vault`` for the calls."""
 
     def __init__(self, vault_url: str, access: Access) -> None:
-        self._origin = _origin(vault_url)
+        self._host = urlsplit(vault_url).netloc
         self._session = open_session(open_connector(access))
         http = transport(self._session, access, vault_url)
         self._tokens = TokenSource(lambda: open_credential(access, transport=http))
@@ -43,7 +45,7 @@ class KeyVaultStore:
             retry_total=0,
             permit_redirects=False,
             verify_challenge_resource=is_azure(vault_url),
-            raw_request_hook=self._stay,
+            raw_request_hook=self._trace,
             raw_response_hook=self._look,
         )
 
@@ -124,14 +126,15 @@ class KeyVaultStore:
     async def _listing(
         self, operation: str, name: str, path: str, read: Callable[[bytes], VaultVersion]
     ) -> AsyncGenerator[VaultVersion | OddEntry, None]:
+        course = Course(path, self._host)
         link: str | None = f"{path}?maxresults={_PAGE_SIZE}"
         while link:
             with translated(operation, name, writing=False):
                 found = page(await self._send(HttpRequest("GET", link)))
             for entry in found.entries:
                 yield _read(entry, read)
-            with translated(operation, name, writing=False):
-                link = found.next_link
+            with translated(operation, name, writing=False), _named(operation, name):
+                link = course.after(found)
 
     async def _send(self, request: HttpRequest) -> bytes:
         """Send a request and return what was answered, for ``answers`` to read.
@@ -156,10 +159,8 @@ class KeyVaultStore:
                 "again instead of updating it."
             )
 
-    def _stay(self, request: PipelineRequest[HttpRequest]) -> None:
-        """Refuse to follow a link to another host, where the SDK would take our token."""
-        if _origin(request.http_request.url) != self._origin:
-            raise ServiceRequestError("a link of the answer leads to another host")
+    def _trace(self, request: PipelineRequest[HttpRequest]) -> None:
+        """Let a request carry the trace that it belongs to."""
         request.http_request.headers.update(carried())
 
     def _look(self, response: PipelineResponse[HttpRequest, AsyncHttpResponse]) -> None:
@@ -201,9 +202,14 @@ def _leftover(found: Attributes, wanted: Attributes) -> dict[str, Any]:
     return {"attributes": dates, **content_type} if dates or content_type else {}
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url.strip())
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else None)
+@contextmanager
+def _named(operation: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except ListingEnds as error:
+        raise NameUnavailable(
+            f"The {operation} of {name!r} at Key Vault is incomplete: {error}. What came before it counts."
+        ) from None
 
 
 def is_azure(vault_url: str) -> bool:
