@@ -1,7 +1,7 @@
 """Our identity at Key Vault: one credential per process, whose failures are backend failures."""
 
 import asyncio
-from collections.abc import Callable
+import json
 from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -13,7 +13,10 @@ from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 from holdfast.errors import BackendRefused, BackendUnavailable, HoldfastError, Throttled
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.entra import PASSING, TokenError, code_in, other_tenant, token_error
 from holdfast.stores.keyvault.errors import retry_after_s
+
+_FAILED: Final = "The token endpoint gave no token"
 
 TOKEN_TIMEOUT_S: Final = 30.0
 """Seconds for one token. Much longer than a read waits: a slow endpoint still serves the reads that come after."""
@@ -62,9 +65,10 @@ class TokenSource:
     not mistaken for a lost answer of the vault. Concurrent calls share one request, which outlives their patience.
     """
 
-    def __init__(self, make: Callable[[], Credential]) -> None:
-        self._make = make
-        self._credential = make()
+    def __init__(self, access: Access, **pipeline: Any) -> None:
+        self._access = access
+        self._pipeline = pipeline
+        self._credential = open_credential(access, **pipeline)
         self._newest = ""
         self._distrusted = False
         self._flights: SingleFlight[object, AccessTokenInfo] = SingleFlight()
@@ -104,29 +108,56 @@ class TokenSource:
         if self._distrusted:
             self._distrusted = False
             await self._credential.close()
-            self._credential = self._make()
+            self._credential = open_credential(self._access, **self._pipeline)
         try:
             async with asyncio.timeout(TOKEN_TIMEOUT_S):
                 token = await self._credential.get_token_info(*scopes, options=options)
         except Exception as error:
-            raise _token_failure(error) from None
+            raise _token_failure(error, self._access, (options or {}).get("tenant_id")) from None
         self._newest = token.token
         return token
 
 
-def _token_failure(error: Exception) -> HoldfastError:
+def _token_failure(error: Exception, access: Access, asked_tenant: object) -> HoldfastError:
     """Judge a failure to get a token. The SDK's text may quote the endpoint's, and is left out."""
     if isinstance(error, CredentialUnavailableError):
         return BackendUnavailable(
             "No credential for Key Vault is available here: give AZURE_TENANT_ID, AZURE_CLIENT_ID and "
             "AZURE_CLIENT_SECRET, or a managed identity."
         )
-    response: Any = error.response if isinstance(error, ClientAuthenticationError) else None
-    status = int(response.status_code) if response is not None else 0
+    if not isinstance(error, ClientAuthenticationError):
+        return BackendUnavailable(f"{_FAILED}: {type(error.__cause__ or error).__name__}.")
+    if error.response is None:
+        return _never_asked(error, access, asked_tenant)
+    return _of_answer(error.response)
+
+
+def _never_asked(error: ClientAuthenticationError, access: Access, asked_tenant: object) -> HoldfastError:
+    """Judge what the SDK decided by itself, or after it had tried several credentials."""
+    if code := code_in(str(error)):
+        return _refused(TokenError(code))
+    if foreign := other_tenant(access, asked_tenant):
+        return BackendRefused(f"No token for Key Vault was asked for: {foreign}.")
+    return BackendUnavailable(f"{_FAILED}: its answer holds none, or no credential that was tried works.")
+
+
+def _of_answer(response: Any) -> HoldfastError:
+    status = int(response.status_code)
     if status == 429:
-        return Throttled(
-            "The token endpoint throttles us.", retry_after_s=retry_after_s(response.headers.get("Retry-After"))
-        )
+        pause_s = retry_after_s(response.headers.get("Retry-After"))
+        return Throttled("The token endpoint throttles us.", retry_after_s=pause_s)
     if 400 <= status < 500:
-        return BackendRefused(f"The token endpoint answered {status}: it does not accept our credential for Key Vault.")
-    return BackendUnavailable(f"The token endpoint gave no token: {status or type(error.__cause__ or error).__name__}.")
+        return _refused(token_error(_body(response)))
+    return BackendUnavailable(f"{_FAILED}: it answered {status}.")
+
+
+def _refused(told: TokenError) -> HoldfastError:
+    text = f"{_FAILED} for Key Vault: {told.reason}"
+    return BackendUnavailable(text) if told.code in PASSING else BackendRefused(text)
+
+
+def _body(response: Any) -> Any:
+    try:
+        return json.loads(response.body())
+    except (ValueError, RecursionError, AttributeError):  # whatever it is, it tells no code
+        return None

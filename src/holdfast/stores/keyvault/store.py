@@ -17,7 +17,7 @@ from holdfast.errors import NameUnavailable, Rejected, SecretNotFound
 from holdfast.ports import OddEntry, VaultVersion, carried
 from holdfast.stores.keyvault import answers
 from holdfast.stores.keyvault.access import Access
-from holdfast.stores.keyvault.credential import TokenSource, open_credential
+from holdfast.stores.keyvault.credential import TokenSource
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
 from holdfast.stores.keyvault.links import Course, ListingEnds
 from holdfast.stores.keyvault.pages import page, parse
@@ -36,7 +36,7 @@ class KeyVaultStore:
         self._host = urlsplit(vault_url).netloc
         self._session = open_session(open_connector(access))
         http = transport(self._session, access, vault_url)
-        self._tokens = TokenSource(lambda: open_credential(access, transport=http))
+        self._tokens = TokenSource(access, transport=http)
         self._client = SecretClient(
             vault_url,
             self._tokens,

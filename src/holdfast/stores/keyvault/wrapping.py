@@ -9,7 +9,7 @@ from azure.keyvault.keys.crypto.aio import CryptographyClient
 
 from holdfast.errors import BackendUnavailable
 from holdfast.stores.keyvault.access import Access
-from holdfast.stores.keyvault.credential import TokenSource, open_credential
+from holdfast.stores.keyvault.credential import TokenSource
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
 from holdfast.stores.keyvault.store import is_azure
 from holdfast.stores.keyvault.transport import open_connector, open_session, transport
@@ -26,7 +26,7 @@ class VaultKey:
     def __init__(self, identifier: str, access: Access) -> None:
         self._session = open_session(open_connector(access))
         http = transport(self._session, access, identifier)
-        self._tokens = TokenSource(lambda: open_credential(access, transport=http))
+        self._tokens = TokenSource(access, transport=http)
         self._name = urlsplit(identifier).path.split("/")[2]
         self._client = CryptographyClient(
             identifier,
