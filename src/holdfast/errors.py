@@ -228,10 +228,19 @@ class StartupError(HoldfastError):
 
 
 class BackendUnavailable(HoldfastError):
-    """A backend did not answer, or not properly; the same call may succeed later."""
+    """A backend did not answer, or not properly; the same call may succeed later.
+
+    ``certain``: no second question is needed to know that it is the whole backend, since nothing connects, or since
+    it says so itself.
+    """
 
     code = "backend_unavailable"
     retryable = True
+    certain: bool = False
+
+    def __init__(self, message: str, *, certain: bool = False) -> None:
+        super().__init__(message)
+        self.certain = certain
 
 
 class NameUnavailable(BackendUnavailable):
@@ -253,14 +262,18 @@ class CircuitOpen(BackendUnavailable):
 
 
 class BackendRefused(BackendUnavailable):
-    """The backend refuses our own credential (401, 403): its outage from the caller's point of view."""
+    """The backend refuses our own credential (401, 403): its outage from the caller's point of view.
+
+    ``forbidden``: it knows us (403), and this very operation is not permitted; else it does not know us at all.
+    ``vault_code``: Key Vault's inner code, or else its code; "" where there is none.
+    """
 
     code = "backend_refused"
 
-    def __init__(self, message: str, *, forbidden: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, forbidden: bool = False, vault_code: str = "") -> None:
+        super().__init__(message, certain=not forbidden)
         self.forbidden = forbidden
-        """It knows us (403), and this very operation is not permitted; else it does not know us at all."""
+        self.vault_code = vault_code
 
 
 class Throttled(BackendUnavailable):
@@ -269,7 +282,7 @@ class Throttled(BackendUnavailable):
     code = "throttled"
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, certain=True)
         self.retry_after_s = retry_after_s
 
 

@@ -21,14 +21,15 @@ from holdfast.errors import (
     BackendRefused,
     BackendUnavailable,
     HoldfastError,
+    NameRefused,
     OutcomeUnknown,
-    Rejected,
     SecretDeleted,
     SecretDisabled,
     SecretNotFound,
     StartupError,
     Throttled,
     TransitionPending,
+    VaultRefusal,
 )
 from holdfast.ports import Vault, VaultVersion
 from holdfast.stores.keyvault import open_key_vault
@@ -110,10 +111,13 @@ STATUSES = [
     ({"status": 409, "code": "Conflict", "inner": "ObjectIsBeingDeleted"}, TransitionPending, TransitionPending),
     ({"status": 409, "code": "Conflict", "inner": "ObjectIsBeingRecovered"}, TransitionPending, TransitionPending),
     ({"status": 409, "code": "Conflict"}, TransitionPending, TransitionPending),
-    ({"status": 409, "code": "Conflict", "inner": "Novelty"}, Rejected, Rejected),
-    ({"status": 400, "code": "BadParameter"}, Rejected, Rejected),
+    ({"status": 409, "code": "Conflict", "inner": "ObjectIsBeingPurged"}, TransitionPending, TransitionPending),
+    ({"status": 409, "code": "Conflict", "inner": "Novelty"}, NameRefused, VaultRefusal),
+    ({"status": 400, "code": "BadParameter"}, BackendUnavailable, VaultRefusal),
     (html(400), BackendUnavailable, BackendUnavailable),
-    ({"status": 405, "code": "MethodNotAllowed"}, Rejected, Rejected),
+    ({"status": 405, "code": "MethodNotAllowed"}, BackendUnavailable, VaultRefusal),
+    ({"status": 403, "code": "Forbidden", "inner": "SecretManagedByKeyVault"}, NameRefused, VaultRefusal),
+    ({"status": 403, "code": "Forbidden", "inner": "ForbiddenByFirewall"}, BackendUnavailable, BackendUnavailable),
     ({"status": 429, "code": "Throttled"}, Throttled, Throttled),
     ({"status": 500}, BackendUnavailable, OutcomeUnknown),
     ({"status": 503, "headers": {"Retry-After": "1"}}, BackendUnavailable, OutcomeUnknown),
@@ -300,7 +304,7 @@ async def test_read_only_failover_answers_reads_and_fails_writes(scripted: Scrip
 async def test_purge_protection_is_no_outage(scripted: ScriptedVault, vault: Vault) -> None:
     scripted.model.purge_protection = True
     await vault.delete(NAME)
-    with pytest.raises(Rejected, match="protected"):
+    with pytest.raises(VaultRefusal, match="protected"):
         await vault.purge(NAME)
 
 
@@ -406,7 +410,7 @@ async def test_a_revoked_token_is_replaced_at_once(scripted: ScriptedVault, vaul
 
 async def test_an_unknown_authority_is_not_trusted(scripted: ScriptedVault, tmp_path: Path) -> None:
     store = scripted.connect(ca_file=None)
-    with pytest.raises(BackendUnavailable, match="Certificate") as caught:
+    with pytest.raises(BackendUnavailable, match="certificate is not trusted") as caught:
         await store.get(NAME)
     await store.aclose()
     exactly(caught, BackendUnavailable)

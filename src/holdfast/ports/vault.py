@@ -48,11 +48,11 @@ class OddEntry:
 class Vault(Protocol):
     """The primary store. Each call is one attempt: no retries inside, no waiting for a transition to settle.
 
-    Raises, besides ``BackendUnavailable`` and its kinds (``BackendRefused`` on 401/403 to our credential,
-    ``Throttled`` on 429, ``OutcomeUnknown`` when a change was sent and its answer lost):
-    ``SecretNotFound`` (404), ``SecretDisabled`` (403 SecretDisabled), ``SecretDeleted`` (409, deleted but
-    recoverable), ``TransitionPending`` (409, being deleted, recovered or purged), ``Rejected`` (any other 4xx).
-    An answer that is not the asked-for secret, or no JSON, is ``BackendUnavailable``.
+    Raises answers about the secret: ``SecretNotFound``, ``SecretDisabled``, ``SecretDeleted`` (deleted but
+    recoverable), ``TransitionPending`` (being deleted, recovered or purged), ``VaultRefusal`` of a change,
+    ``NameRefused`` and ``NameUnavailable``. Or ``BackendUnavailable`` and its kinds: ``BackendRefused`` (401 and 403
+    to our identity), ``Throttled``, ``OutcomeUnknown`` (a change was sent, and its answer lost). Those are about the
+    vault where they are ``certain``; else they may as well be about the one secret, which one attempt cannot tell.
 
     A listing yields an ``OddEntry`` for each entry that is not what it should be, and goes on.
     """

@@ -38,7 +38,9 @@ class SingleFlight(Generic[K, T]):
         except asyncio.CancelledError:
             caller = asyncio.current_task()
             if flight.cancelled() and caller is not None and not caller.cancelling():
-                raise BackendUnavailable("This node is closing; ask another one, or again once it is back.") from None
+                raise BackendUnavailable(
+                    "This node is closing; ask another one, or again once it is back.", certain=True
+                ) from None
             raise
 
     def forget(self, key: K) -> None:

@@ -8,6 +8,7 @@ from holdfast.ports.inspection import ReachFacts
 _FIXES: Final = {
     "name": "Check the name in AZURE_KEYVAULT_NAME or AZURE_KEYVAULT_URL, and this machine's DNS.",
     "refused": "Check the address, and whether a firewall or the vault's network rules let this machine in.",
+    "proxy": "Check the proxy's address and credentials, and whether it lets this machine through to the vault.",
     "silent": "Check whether a firewall drops packets, and the vault's network rules (private endpoint, allowed IPs).",
     "untrusted": "Give the CA that issued it with HOLDFAST_KEYVAULT_CA; docs/troubleshooting.md, "
     "'The certificate is not trusted'.",

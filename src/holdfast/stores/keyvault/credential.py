@@ -10,11 +10,13 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError
 from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 
-from holdfast.errors import BackendRefused, BackendUnavailable, HoldfastError, Throttled
+from holdfast.errors import BackendRefused, BackendUnavailable, Throttled
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.entra import PASSING, TokenError, code_in, other_tenant, token_error
 from holdfast.stores.keyvault.errors import retry_after_s
+from holdfast.stores.keyvault.faults import connection_fault
+from holdfast.stores.keyvault.transport import NEVER_SENT
 
 _FAILED: Final = "The token endpoint gave no token"
 
@@ -113,12 +115,14 @@ class TokenSource:
             async with asyncio.timeout(TOKEN_TIMEOUT_S):
                 token = await self._credential.get_token_info(*scopes, options=options)
         except Exception as error:
-            raise _token_failure(error, self._access, (options or {}).get("tenant_id")) from None
+            failure = _token_failure(error, self._access, (options or {}).get("tenant_id"))
+            failure.certain = True  # without a token nothing of the vault can be asked
+            raise failure from None
         self._newest = token.token
         return token
 
 
-def _token_failure(error: Exception, access: Access, asked_tenant: object) -> HoldfastError:
+def _token_failure(error: Exception, access: Access, asked_tenant: object) -> BackendUnavailable:
     """Judge a failure to get a token. The SDK's text may quote the endpoint's, and is left out."""
     if isinstance(error, CredentialUnavailableError):
         return BackendUnavailable(
@@ -126,13 +130,13 @@ def _token_failure(error: Exception, access: Access, asked_tenant: object) -> Ho
             "AZURE_CLIENT_SECRET, or a managed identity."
         )
     if not isinstance(error, ClientAuthenticationError):
-        return BackendUnavailable(f"{_FAILED}: {type(error.__cause__ or error).__name__}.")
+        return BackendUnavailable(f"{_FAILED}: {_no_answer(error)}.")
     if error.response is None:
         return _never_asked(error, access, asked_tenant)
     return _of_answer(error.response)
 
 
-def _never_asked(error: ClientAuthenticationError, access: Access, asked_tenant: object) -> HoldfastError:
+def _never_asked(error: ClientAuthenticationError, access: Access, asked_tenant: object) -> BackendUnavailable:
     """Judge what the SDK decided by itself, or after it had tried several credentials."""
     if code := code_in(str(error)):
         return _refused(TokenError(code))
@@ -141,7 +145,7 @@ def _never_asked(error: ClientAuthenticationError, access: Access, asked_tenant:
     return BackendUnavailable(f"{_FAILED}: its answer holds none, or no credential that was tried works.")
 
 
-def _of_answer(response: Any) -> HoldfastError:
+def _of_answer(response: Any) -> BackendUnavailable:
     status = int(response.status_code)
     if status == 429:
         pause_s = retry_after_s(response.headers.get("Retry-After"))
@@ -151,7 +155,7 @@ def _of_answer(response: Any) -> HoldfastError:
     return BackendUnavailable(f"{_FAILED}: it answered {status}.")
 
 
-def _refused(told: TokenError) -> HoldfastError:
+def _refused(told: TokenError) -> BackendUnavailable:
     text = f"{_FAILED} for Key Vault: {told.reason}"
     return BackendUnavailable(text) if told.code in PASSING else BackendRefused(text)
 
@@ -161,3 +165,9 @@ def _body(response: Any) -> Any:
         return json.loads(response.body())
     except (ValueError, RecursionError, AttributeError):  # whatever it is, it tells no code
         return None
+
+
+def _no_answer(error: Exception) -> str:
+    if isinstance(error.__cause__, NEVER_SENT):
+        return connection_fault(error).text
+    return f"no usable answer ({type(error.__cause__ or error).__name__})"

@@ -3,7 +3,7 @@
 import contextlib
 import email.utils
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,22 +13,24 @@ from holdfast.errors import (
     BackendRefused,
     BackendUnavailable,
     HoldfastError,
+    NameRefused,
     OutcomeUnknown,
-    Rejected,
     SecretDeleted,
     SecretDisabled,
     SecretNotFound,
     Throttled,
     TransitionPending,
+    VaultRefusal,
 )
 from holdfast.resilience.retry import sane_pause_s
+from holdfast.stores.keyvault.faults import connection_fault
 from holdfast.stores.keyvault.transport import NEVER_SENT
+from holdfast.stores.keyvault.verdicts import Judgement, Kind, Verdict, judge, no_answer, no_connection
 
 MAX_RETRY_AFTER_S: Final = 60.0
 """Seconds; a longer wish of a throttling vault is cut to this. Key Vault counts per 10 s."""
 
 _CODE: Final = re.compile(r"[A-Za-z ]{1,64}", re.ASCII)
-_SETTLING: Final = frozenset({"ObjectIsBeingDeleted", "ObjectIsBeingRecovered", "", "Conflict"})
 
 
 class ImplausibleAnswer(Exception):
@@ -41,21 +43,23 @@ def translated(operation: str, name: str, *, writing: bool) -> Iterator[None]:
 
     The SDK's own error, which may quote the server, is left out of the chain.
     """
+    kind = Kind.PURGE if operation == "purge" else Kind.WRITE if writing else Kind.READ
     try:
         yield
     except HoldfastError:
         raise
     except Exception as error:
-        raise _translate(error, f"{operation} of {name!r}", writing=writing) from None
+        raise _translate(error, f"{operation} of {name!r}", kind) from None
 
 
-def _translate(error: Exception, what: str, *, writing: bool) -> HoldfastError:
+def _translate(error: Exception, what: str, kind: Kind) -> HoldfastError:
     if isinstance(error, HttpResponseError) and error.response is not None and (error.status_code or 0) >= 300:
-        return _of_status(error.response, what, writing=writing)
+        return _of_status(error.response, what, kind)
     if isinstance(error, ServiceRequestError) and _never_sent(error):
-        return BackendUnavailable(f"Key Vault is out of reach for {what}: {type(error.__cause__ or error).__name__}.")
+        fault = connection_fault(error).text if error.__cause__ else str(error)
+        return _error(no_connection(), f"Key Vault is out of reach for {what}: {fault}", kind)
     why = str(error) if isinstance(error, ImplausibleAnswer) else type(error).__name__
-    return _lost(f"Key Vault gave no usable answer to {what}: {why}.", writing=writing)
+    return _error(no_answer(), f"Key Vault gave no usable answer to {what}: {why}", kind)
 
 
 def _never_sent(error: ServiceRequestError) -> bool:
@@ -63,53 +67,45 @@ def _never_sent(error: ServiceRequestError) -> bool:
     return error.__cause__ is None or isinstance(error.__cause__, NEVER_SENT)
 
 
-def _lost(text: str, *, writing: bool) -> BackendUnavailable:
-    return OutcomeUnknown(f"{text} The change may have taken effect.") if writing else BackendUnavailable(text)
-
-
-def _of_status(response: Any, what: str, *, writing: bool) -> HoldfastError:
-    """Judge an answer that is not a success by its status and its codes."""
+def _of_status(response: Any, what: str, kind: Kind) -> HoldfastError:
+    """Return the error for an answer that is not a success."""
     status = int(response.status_code)
     code, inner = error_codes(response)
+    judgement = judge(kind, status, code, inner)
     said = f"Key Vault answered {status} {inner or code or '(no code)'} to {what}"
-    if status == 429:
+    if judgement.verdict is Verdict.THROTTLED:
         return Throttled(f"{said}.", retry_after_s=retry_after_s(response.headers.get("Retry-After")))
-    if status == 401:
-        return BackendRefused(f"{said}: it does not accept our identity.")
-    if status == 403:
-        return _of_forbidden(inner, what, said)
-    if status == 408 or status >= 500:
-        return _lost(f"{said}.", writing=writing)
-    return _of_substance(status, code, inner, what, said)
+    if judgement.verdict is Verdict.REFUSED:
+        return _refusal(judgement, said, kind, status, inner or code)
+    return _error(judgement, said, kind, taken=status == 408 or status >= 500)
 
 
-def _of_substance(status: int, code: str, inner: str, what: str, said: str) -> HoldfastError:
-    """Judge a 3xx or 4xx about the request itself."""
-    if status < 400 or not code:  # a redirect, or somebody else's page: not Key Vault's word
-        return BackendUnavailable(f"{said}.")
-    if status == 404 and code == "SecretNotFound":
-        return SecretNotFound(f"Secret not found: {what}.")
-    if status == 404:
-        return BackendUnavailable(f"{said}: is the vault's address right?")
-    if status == 409:
-        return _of_conflict(inner, said)
-    return Rejected(f"{said}.")
+def _refusal(judgement: Judgement, said: str, kind: Kind, status: int, vault_code: str) -> HoldfastError:
+    if not judgement.certain:
+        return BackendRefused(f"{said}: our identity may not do this.", forbidden=True, vault_code=vault_code)
+    if kind is Kind.READ:
+        return NameRefused(f"{said}.")
+    why = ": the vault is protected against purging" if kind is Kind.PURGE and status == 403 else ""
+    return VaultRefusal(f"{said}{why}.", status=status, vault_code=vault_code)
 
 
-def _of_forbidden(inner: str, what: str, said: str) -> HoldfastError:
-    if inner == "SecretDisabled":
-        return SecretDisabled(f"Secret is disabled in Key Vault: {what}.")
-    if what.startswith("purge") and not inner:  # a vault with purge protection; missing rights have an inner code
-        return Rejected(f"{said}: the vault is protected against purging.")
-    return BackendRefused(f"{said}: our identity may not do this.", forbidden=True)
+_ANSWERS: Final[Mapping[Verdict, tuple[type[HoldfastError], str]]] = {
+    Verdict.ABSENT: (SecretNotFound, "there is none"),
+    Verdict.DISABLED: (SecretDisabled, "the secret is disabled there"),
+    Verdict.DELETED: (SecretDeleted, "the name belongs to a deleted secret; recover or purge it"),
+    Verdict.SETTLING: (TransitionPending, "a deletion, recovery or purge is still settling"),
+    Verdict.UNKNOWN_TO_IT: (BackendRefused, "it does not accept our identity"),
+}
 
 
-def _of_conflict(inner: str, said: str) -> HoldfastError:
-    if inner == "ObjectIsDeletedButRecoverable":
-        return SecretDeleted(f"{said}: the name belongs to a deleted secret; recover or purge it.")
-    if inner in _SETTLING:
-        return TransitionPending(f"{said}: a deletion, recovery or purge is still settling.")
-    return Rejected(f"{said}.")
+def _error(judgement: Judgement, said: str, kind: Kind, *, taken: bool = True) -> HoldfastError:
+    """Return the error of a verdict. ``taken``: a change may have taken effect, as far as the answer tells."""
+    if judgement.verdict in _ANSWERS:
+        error, meaning = _ANSWERS[judgement.verdict]
+        return error(f"{said}: {meaning}.")
+    if kind is not Kind.READ and taken and not judgement.certain:
+        return OutcomeUnknown(f"{said}. The change may have taken effect.")
+    return BackendUnavailable(f"{said}.", certain=judgement.certain)
 
 
 def error_codes(response: Any) -> tuple[str, str]:

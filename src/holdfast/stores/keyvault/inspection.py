@@ -2,8 +2,6 @@
 
 import asyncio
 import email.utils
-import socket
-import ssl
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +9,7 @@ import aiohttp
 
 from holdfast.ports.inspection import ReachFacts
 from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.faults import connection_fault
 from holdfast.stores.keyvault.proxies import Proxies
 from holdfast.stores.keyvault.transport import open_session, tls_context
 
@@ -32,7 +31,8 @@ async def look_at(url: str, access: Access) -> tuple[ReachFacts, bytes | None]:
             async with session.get(address, allow_redirects=False, **proxy) as answer:
                 date, answered_at = _parsed(answer.headers.get("Date", "")), datetime.now(UTC)
     except Exception as error:  # whatever goes wrong between two machines, it is judged by its kind
-        return _fault(error), None
+        fault = connection_fault(error)
+        return ReachFacts(kind=fault.kind, fault=fault.text), None
     return ReachFacts(date=date, asked_at=asked_at, answered_at=answered_at), connector.certificate
 
 
@@ -55,20 +55,3 @@ def _parsed(text: str) -> datetime | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _fault(error: Exception) -> ReachFacts:
-    cause: BaseException = error
-    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error:
-        cause = error.os_error
-    match cause:
-        case ssl.SSLCertVerificationError():
-            return ReachFacts(kind="untrusted", fault=f"its certificate is not trusted ({cause.verify_message})")
-        case ssl.SSLError():
-            return ReachFacts(kind="tls", fault=f"TLS fails ({cause.reason})")
-        case socket.gaierror():
-            return ReachFacts(kind="name", fault="its name is not known to DNS")
-        case TimeoutError():
-            return ReachFacts(kind="silent", fault=f"no answer within {_TIMEOUT_S:.0f} s")
-        case _:
-            return ReachFacts(kind="refused", fault=f"the connection fails ({type(cause).__name__})")
