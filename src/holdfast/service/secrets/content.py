@@ -18,7 +18,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A readable version of a secret.
 
     ``checked_at``: when it was last compared with its source. ``as_of``: when it was last known to be current.
-    ``settled``: False while Key Vault has yet to learn of it, which makes the mirror the truth.
+    ``vault_version_id`` and ``vault_updated_at``: its id and time of change in Key Vault, where known.
+    ``told``: Key Vault alone told it, while PostgreSQL could not be asked, so nobody could confirm it.
     """
 
     display_name: str
@@ -29,7 +30,9 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: datetime
     checked_at: datetime
     as_of: datetime
-    settled: bool = True
+    vault_version_id: str | None = None
+    vault_updated_at: datetime | None = None
+    told: bool = False
     not_before: datetime | None = None
     expires_at: datetime | None = None
     content_type: str | None = None
@@ -64,7 +67,8 @@ def content_of(head: Head, version: SecretVersion, value: SecretValue, now: date
         updated_at=version.updated_at,
         checked_at=now,
         as_of=as_of,
-        settled=head.open_intents == 0,
+        vault_version_id=head.vault_version_id,
+        vault_updated_at=head.vault_updated_at,
         not_before=attributes.not_before,
         expires_at=attributes.expires_at,
         content_type=attributes.content_type,
