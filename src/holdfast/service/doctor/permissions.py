@@ -235,8 +235,7 @@ def _rejected(name: str, permission: Permission, error: HoldfastError) -> Findin
             _CHECK,
             f"{name}: {error}",
             why=f"Holdfast needs it for {permission.needed_for}.",
-            fix="See whether a policy on the vault refuses it, and whether the vault serves the version of the REST "
-            "API that HOLDFAST_KEYVAULT_API_VERSION names.",
+            fix="See whether a policy on the vault refuses it.",
         )
     return warning(
         _CHECK,

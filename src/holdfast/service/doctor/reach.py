@@ -8,7 +8,6 @@ from holdfast.ports.inspection import ReachFacts
 _FIXES: Final = {
     "name": "Check the name in AZURE_KEYVAULT_NAME or AZURE_KEYVAULT_URL, and this machine's DNS.",
     "refused": "Check the address, and whether a firewall or the vault's network rules let this machine in.",
-    "proxy": "Check the proxy's address and credentials, and whether it lets this machine through to the vault.",
     "silent": "Check whether a firewall drops packets, and the vault's network rules (private endpoint, allowed IPs).",
     "proxy": "Check HOLDFAST_KEYVAULT_PROXY or HTTPS_PROXY, its credentials, and that it lets this host through; "
     "what is reached without it stands in NO_PROXY.",
