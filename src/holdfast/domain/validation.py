@@ -130,6 +130,7 @@ def valid_attributes(
         expires_at=valid_moment("expires_at", expires_at),
         content_type=valid_content_type(content_type),
         tags=valid_tags(tags, for_vault=for_vault),
+        empty_tags=tags == {},
     )
     check_validity(attributes.not_before, attributes.expires_at)
     return attributes

@@ -1,10 +1,11 @@
 """What the caches hold: everything an answer needs, sealed for one name and one revision."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from holdfast.domain.attributes import carried, with_carried
 from holdfast.domain.lifecycle import check_disclosable
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, Secret, SecretValue, SecretVersion, Source
@@ -37,6 +38,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime | None = None
     content_type: str | None = None
     tags: dict[str, str] = {}
+    carried: str = "{}"
     description: str | None = None
     refuse_outside_validity: bool | None = None
 
@@ -46,9 +48,10 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def attributes(self) -> Attributes:
         """The attributes; only enabled versions are ever kept."""
-        return Attributes(
+        plain = Attributes(
             not_before=self.not_before, expires_at=self.expires_at, content_type=self.content_type, tags=self.tags
         )
+        return with_carried(plain, self.carried)
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -57,7 +60,6 @@ _decoder: Final = msgspec.msgpack.Decoder(Content)
 
 def content_of(head: Head, version: SecretVersion, value: SecretValue, now: datetime, as_of: datetime) -> Content:
     """Gather the content of a version."""
-    attributes = version.attributes
     return Content(
         display_name=head.display_name,
         version=version.version,
@@ -69,13 +71,21 @@ def content_of(head: Head, version: SecretVersion, value: SecretValue, now: date
         as_of=as_of,
         vault_version_id=head.vault_version_id,
         vault_updated_at=head.vault_updated_at,
-        not_before=attributes.not_before,
-        expires_at=attributes.expires_at,
-        content_type=attributes.content_type,
-        tags=dict(attributes.tags),
+        **described(version.attributes),
         description=head.settings.description,
         refuse_outside_validity=head.settings.refuse_outside_validity,
     )
+
+
+def described(attributes: Attributes) -> dict[str, Any]:
+    """Return the members of a content that hold the attributes."""
+    return {
+        "not_before": attributes.not_before,
+        "expires_at": attributes.expires_at,
+        "content_type": attributes.content_type,
+        "tags": dict(attributes.tags),
+        "carried": carried(attributes),
+    }
 
 
 def seal(sealer: Sealer, name: SecretName, revision: int, content: Content) -> CacheEntry:

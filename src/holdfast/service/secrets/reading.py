@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from holdfast.domain.intent import MARKER_TAG
+from holdfast.domain.intent import unmarked
 from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Secret, Source
@@ -28,7 +28,7 @@ from holdfast.errors import (
 from holdfast.ports import Clock, Feed, Head, Ledger, VaultVersion
 from holdfast.service.access.guard import Authorized
 from holdfast.service.secrets.coherence import Absences, Flights, Unsettled
-from holdfast.service.secrets.content import Content, answer, content_of
+from holdfast.service.secrets.content import Content, answer, content_of, described
 from holdfast.service.secrets.marks import is_ahead, is_older
 from holdfast.service.secrets.mirror import Mirror, Mirrored
 from holdfast.service.secrets.tiers import Tiers
@@ -306,7 +306,6 @@ class Reader:
         number = seen.marker.version if seen.marker else known.version if known and adopted else 0
         same = known is not None and known.version == number
         now = self._clock.now()
-        attributes = seen.attributes
         return Content(
             display_name=seen.name,
             version=number,
@@ -319,10 +318,7 @@ class Reader:
             vault_version_id=seen.vault_version_id,
             vault_updated_at=seen.updated_at,
             told=True,
-            not_before=attributes.not_before,
-            expires_at=attributes.expires_at,
-            content_type=attributes.content_type,
-            tags={key: value for key, value in attributes.tags.items() if key != MARKER_TAG},
+            **described(unmarked(seen.attributes)),
             description=known.description if known else None,
             refuse_outside_validity=known.refuse_outside_validity if known else True,  # it may be what was asked for
         )

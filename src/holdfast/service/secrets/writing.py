@@ -128,7 +128,7 @@ class Writer:
         new = NewVersion(
             display_name=head.display_name,
             value=self._mirror.value(head, stored),
-            attributes=Attributes(content_type=former.content_type, tags=former.tags),
+            attributes=former.inherited,
             settings=SecretSettings(),
             expected_generation=expected_generation,
             idempotency_key=idempotency_key,
