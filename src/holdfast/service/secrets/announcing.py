@@ -6,7 +6,7 @@ from uuid import UUID
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretVersion
-from holdfast.domain.validation import valid_tags
+from holdfast.domain.validation import check_room
 from holdfast.ports import Head, LedgerTransaction
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.content import Content
@@ -44,7 +44,7 @@ class Announcer:
         """
         if self._pusher is not None:
             if kind is IntentKind.SET and version is not None:
-                valid_tags(version.attributes.tags, for_vault=True)
+                check_room(version.attributes.tags)
             await tx.add_intent(intent_id, head, kind, version)
 
     async def announce(
