@@ -30,6 +30,9 @@ class Fault:
 class MemoryVault:
     """``model`` is what the vault holds; ``calls`` counts by operation; ``down`` makes every call fail.
 
+    ``failing``: what any question about a name ends with, by canonical name; ``calls`` counts those as "failing" too.
+    ``odd``: what the list of secrets shows in place of a name's entry.
+
     Operations: get, set, update, delete, recover, purge, is_deleted, versions, secrets, deleted_secrets.
     """
 
@@ -38,6 +41,8 @@ class MemoryVault:
         self.model = VaultModel(self._clock, settle_s=settle_s)
         self.calls: Counter[str] = Counter()
         self.down = False
+        self.failing: dict[str, Exception] = {}
+        self.odd: dict[str, OddEntry] = {}
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._late: list[Callable[[], object]] = []
 
@@ -77,7 +82,7 @@ class MemoryVault:
         return len(late)
 
     async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
-        return await self._do("get", lambda: _entry(*self.model.get(name, vault_version_id), with_value=True))
+        return await self._do("get", lambda: _entry(*self.model.get(name, vault_version_id), with_value=True), name)
 
     async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
         marked = replace(attributes, tags={**attributes.tags, MARKER_TAG: str(marker)})
@@ -107,19 +112,19 @@ class MemoryVault:
             except SecretNotFound:
                 return False
 
-        return await self._do("is_deleted", deleted)
+        return await self._do("is_deleted", deleted, name)
 
     async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         def entries() -> list[VaultVersion]:
             secret = ModelSecret(name=name)
             return [_entry(secret, version) for version in self.model.versions(name)]
 
-        for entry in await self._do("versions", entries):
+        for entry in await self._do("versions", entries, name):
             yield entry
 
     async def secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         for secret in await self._do("secrets", self.model.secrets):
-            yield replace(_entry(secret, secret.newest), vault_version_id="")
+            yield self.odd.get(secret.name.lower()) or replace(_entry(secret, secret.newest), vault_version_id="")
 
     async def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         for secret in await self._do("deleted_secrets", lambda: self.model.secrets(Phase.DELETED)):
@@ -128,10 +133,13 @@ class MemoryVault:
     async def aclose(self) -> None:
         pass
 
-    async def _do(self, operation: str, work: Callable[[], T]) -> T:
+    async def _do(self, operation: str, work: Callable[[], T], name: str = "") -> T:
         self.calls[operation] += 1
         if self.down:
             raise BackendUnavailable("the vault is down")
+        if name in self.failing:
+            self.calls["failing"] += 1
+            raise self.failing[name]
         fault = self._faults[operation].popleft() if self._faults[operation] else None
         if fault is None:
             return work()

@@ -22,7 +22,6 @@ from holdfast.service.access.guard import Guard
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.mirror import Mirror
-from holdfast.service.secrets.tiers import Tiers
 from holdfast.service.secrets.writing import NewVersion, Revision, Writer
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier
@@ -34,6 +33,7 @@ from holdfast.service.vault.sync import VaultSync
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.identities import PostgresIdentities
 from holdfast.stores.postgres.journal import PostgresJournal
+from holdfast.stores.postgres.kept_out import PostgresKeptOut
 from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.sync_state import PostgresSyncState
 from tests.support.clock import VirtualClock
@@ -108,10 +108,15 @@ class World:
             primary=self.primary,
             adopter=self.adopter,
             state=PostgresSyncState(self.database),
+            kept_out=PostgresKeptOut(self.database),
             clock=self.clock,
         )
         self.reconciler = Reconciler(
-            ledger=self.ledger, journal=self.journal, adopter=self.adopter, replicator=self.replicator
+            ledger=self.ledger,
+            journal=self.journal,
+            adopter=self.adopter,
+            replicator=self.replicator,
+            kept_out=PostgresKeptOut(self.database),
         )
         self.writer = self._writer()
 
@@ -123,8 +128,7 @@ class World:
 
     def _writer(self) -> Writer:
         grants = GrantBook(RulesInMemory(), self.sealer, QuietFeed(), self.clock, Leases(timedelta(days=1)))
-        minute = timedelta(minutes=1)
-        tiers = Tiers(MemoryCache(max_ttl=minute), None, self.sealer, self.clock, ttl=minute, lease=minute)
+        cache = MemoryCache(max_ttl=timedelta(minutes=1))
         self.guard = Guard(grants, QuietTrail(), self.clock)
         return Writer(
             ledger=self.ledger,
@@ -134,7 +138,8 @@ class World:
             guard=self.guard,
             announcer=Announcer(
                 Coherence(
-                    tiers,
+                    cache,
+                    None,
                     SingleFlight(),
                     grants,
                     Directory(PostgresIdentities(self.database, self.sealer), self.sealer, self.clock),

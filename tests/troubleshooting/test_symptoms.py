@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,7 +20,6 @@ from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_remote import serving
 from tests.support.cable import cable_to
-from tests.support.connect_proxy import ConnectProxy
 from tests.support.node import ALICE, Inside, opened, rows, service_on, within
 from tests.support.postgres import execute
 from tests.support.reference import ROOT
@@ -28,8 +28,6 @@ from tests.support.world import KEY
 from tests.troubleshooting.page import produced, sections, seen, symptom
 
 BREAKER = symptom("Circuit breaker is OPEN")
-NO_TOKEN, OTHER_TENANT = (symptom("There is no token for Key Vault", line) for line in range(2))
-PROXY = symptom("Key Vault is behind a proxy")
 SLOW = symptom("Slow secret retrieval")
 UNAPPROVED, FAILING, UNKNOWN_HANDLER = (symptom("Secrets do not rotate", line) for line in range(3))
 WRONG_KEY = symptom("The key is wrong")
@@ -37,6 +35,8 @@ NO_DATABASE, LEASE_OVER = symptom("PostgreSQL is away"), symptom("PostgreSQL is 
 FORBIDDEN = symptom("An application gets 403")
 STALE = symptom("Answers are stale")
 PARKED = symptom("Changes are parked")
+KEPT_OUT = symptom("Names are kept out of the mirror")
+NEVER_COMPARED, COMPARED_LONG_AGO = symptom("The mirror is not compared"), symptom("The mirror is not compared", 1)
 UNTRUSTED_VAULT = symptom("The certificate is not trusted")
 UNTRUSTED_SERVER = symptom("The certificate is not trusted", 1)
 VAULT_CLOCK, OWN_CLOCK = symptom("Clocks differ"), symptom("Clocks differ", 1)
@@ -115,27 +115,6 @@ async def test_circuit_breaker_is_open(
 def _let_a_minute_pass(node: Inside) -> None:
     assert node.parts.replica is not None
     node.parts.replica.primary._lines["read"].breaker._monotonic = lambda: time.monotonic() + 61
-
-
-async def test_there_is_no_token_for_key_vault(environ: dict[str, str], vault: ScriptedVault) -> None:
-    behind = {**environ, **vault.environ()}
-    body = b'{"error":"invalid_client","error_codes":[7000215],"error_description":"AADSTS7000215: c4n4ry"}'
-    vault.fail("token", times=99, status=401, body=body)
-    assert NO_TOKEN.is_in((await command(behind, "health")).stdout)
-    assert NO_TOKEN.is_in((await command(behind, "doctor")).stdout)
-    vault.heal()
-    assert not NO_TOKEN.is_in((await command(behind, "doctor")).stdout)
-    assert OTHER_TENANT.is_in((await command({**behind, "AZURE_TENANT_ID": "contoso.example"}, "health")).stdout)
-    assert not OTHER_TENANT.is_in((await command(behind, "health")).stdout)
-
-
-async def test_key_vault_is_behind_a_proxy(environ: dict[str, str], vault: ScriptedVault) -> None:
-    async with ConnectProxy(password=True) as proxy:
-        behind = {**environ, **vault.environ()}
-        wrong = {**behind, "HTTPS_PROXY": proxy.url.replace("proxy-user", "other")}
-        assert PROXY.is_in((await command(wrong, "doctor")).stdout)
-        for mended in ({"HTTPS_PROXY": proxy.url}, {"NO_PROXY": "127.0.0.1"}, {"HOLDFAST_KEYVAULT_PROXY": "none"}):
-            assert not PROXY.is_in((await command({**wrong, **mended}, "doctor")).stdout)
 
 
 async def test_slow_secret_retrieval(
@@ -242,6 +221,38 @@ async def test_changes_are_parked(environ: dict[str, str], vault: ScriptedVault)
     assert (await command(behind, "reconcile", "--retry")).code == 0
     assert not PARKED.is_in((await command(behind, "health")).stdout)
     assert vault.model.get("db")[1].value == "v"
+
+
+async def test_names_are_kept_out_of_the_mirror(environ: dict[str, str], vault: ScriptedVault) -> None:
+    def with_an_odd_one(body: dict[str, Any]) -> dict[str, Any]:
+        (entry,) = body["value"]
+        return {"value": [entry, {**entry, "id": f"{vault.url}/secrets/not_a_name"}]}
+
+    behind = {**environ, **vault.environ()}
+    vault.model.set("db", "v", Attributes())
+    vault.fail("list", answer=with_an_odd_one)
+    assert (await command(behind, "sync")).code == 0
+    assert KEPT_OUT.is_in((await command(behind, "health")).stdout)
+    assert "not_a_name" in (await command(behind, "reconcile")).stdout
+    assert (await command(behind, "sync")).code == 0
+    assert not KEPT_OUT.is_in((await command(behind, "health")).stdout)
+    assert (await command(behind, "get", "db")).stdout == "v"
+
+
+async def test_the_mirror_is_not_compared(environ: dict[str, str], vault: ScriptedVault, database_url: str) -> None:
+    behind = {**environ, **vault.environ(), "HOLDFAST_SYNC_INTERVAL": "60"}
+    vault.fail("list", status=403, code="Forbidden", inner="ForbiddenByRbac", times=50)
+    assert (await command(behind, "sync")).code in (4, 7)
+    health = await command(behind, "health")
+    assert NEVER_COMPARED.is_in(health.stdout)
+    assert health.code == 7
+    vault.heal()
+    assert (await command(behind, "sync")).code == 0
+    assert not NEVER_COMPARED.is_in((await command(behind, "health")).stdout)
+    await rows(database_url, "UPDATE sync_state SET last_finished_at = last_finished_at - interval '1 hour'")
+    assert COMPARED_LONG_AGO.is_in((await command(behind, "health")).stdout)
+    assert (await command(behind, "sync")).code == 0
+    assert not COMPARED_LONG_AGO.is_in((await command(behind, "health")).stdout)
 
 
 async def test_the_certificate_of_key_vault_is_not_trusted(

@@ -1,6 +1,5 @@
 """Documents say everything and show nothing."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.domain.attributes import VaultFacts, dated
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Grant, Permission
@@ -28,7 +26,7 @@ from holdfast.domain.secret import (
     WriteResult,
 )
 from holdfast.errors import InvalidInput
-from holdfast.ports import BackendHealth, ClientRecord
+from holdfast.ports import BackendHealth, ClientRecord, KeptOut
 from holdfast.resilience.supervision import FailingWork
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport
 from holdfast.service.vault.mirroring import SyncReport
@@ -59,21 +57,6 @@ attributes = st.builds(
     expires_at=st.none() | moments,
     content_type=st.none() | texts,
     tags=st.dictionaries(texts, texts, max_size=3),
-)
-beyond = st.integers(-(10**30), -62_135_596_801) | st.integers(253_402_300_800, 10**30)
-facts = st.builds(
-    VaultFacts,
-    managed=st.none() | st.booleans(),
-    kid=st.none() | texts,
-    recovery_level=st.none() | texts,
-    recoverable_days=st.none() | st.integers(0, 90),
-)
-attributes = attributes | st.builds(
-    lambda plain, vault, nbf, exp: dated(replace(plain, vault=vault), nbf=nbf, exp=exp),
-    attributes,
-    facts,
-    st.none() | beyond,
-    st.none() | beyond,
 )
 versions = st.builds(
     SecretVersion,
@@ -205,6 +188,11 @@ def test_answers_and_reports_arrive_as_they_were() -> None:
             )
         ],
         last_sync=now,
+        mirror_fault="never",
+        kept_out=1,
+        kept_out_names=[
+            KeptOut(name="a", reason="name_refused", detail="403", since=now, attempts=2, next_attempt_at=now)
+        ],
         open_intents=7,
         parked_intents=8,
         oldest_intent_at=now - timedelta(days=1),

@@ -61,5 +61,8 @@ def gauging(parts: Parts) -> Gauging:
         clock=parts.clock,
         rules=parts.grants,
         known_changes=lambda: parts.book.epoch,
-        for_vault=parts.replica is not None,
+        kept_out=parts.kept_out,
+        failing_work=parts.supervisor.failing,
+        sync_interval=parts.settings.sync_interval if parts.replica else None,
+        started_at=parts.clock.now(),
     )

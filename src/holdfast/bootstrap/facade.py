@@ -101,6 +101,8 @@ def _reporter(parts: Parts) -> Reporter:
         sealing_key=lambda: parts.sealing.ring.sealing,
         emergencies=parts.break_glass.store.totals,
         failing_work=parts.supervisor.failing,
+        kept_out=parts.kept_out,
+        sync_interval=parts.settings.sync_interval if parts.replica else None,
     )
 
 
@@ -133,5 +135,6 @@ def _cache_control(parts: Parts) -> CacheControl:
         reader=parts.reader,
         ledger=parts.ledger,
         coherence=parts.coherence,
-        tiers=parts.tiers,
+        local=parts.local,
+        shared=parts.shared,
     )

@@ -34,14 +34,14 @@ from holdfast.service.notices.watching import Watched
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.mirror import Mirror
-from holdfast.service.secrets.reading import Reader
-from holdfast.service.secrets.tiers import Tiers
+from holdfast.service.secrets.reading import Reader, ReadPolicy
 from holdfast.service.secrets.writing import Writer
 from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
 from holdfast.stores.postgres.grants import PostgresGrants, PostgresRequests
 from holdfast.stores.postgres.journal import PostgresJournal
+from holdfast.stores.postgres.kept_out import PostgresKeptOut
 from holdfast.stores.postgres.keys import PostgresKeys
 from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.nodes import PostgresNodes
@@ -73,7 +73,8 @@ class Parts:
         self.clock = DatabaseClock(self.feed)
         self.sealer = Envelope(ring)
         self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
-        self.sync_state, self.reports = PostgresSyncState(database), PostgresReports(database)
+        self.sync_state, self.kept_out = PostgresSyncState(database), PostgresKeptOut(database)
+        self.reports = PostgresReports(database)
         self.nodes, self.scrubber = PostgresNodes(database), PostgresScrubber(database)
         self.audit = AuditParts(settings, database, self.sealer, self.clock, self.recorder)
         self.trail = self.audit.trail
@@ -86,11 +87,12 @@ class Parts:
         self._lease = timedelta(seconds=leases.longest)
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
         self.shared = self._shared()
-        self.tiers = Tiers(self.local, self.shared, self.sealer, self.clock, ttl=settings.cache_ttl, lease=self._lease)
         self._flights: SingleFlight[Any, Any] = SingleFlight()
         self.key_store = PostgresKeys(database, self.sealer)
         self.sealing = SealingKey(ring, self.key_store)
-        self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, self.sealing.follow)
+        self.coherence = Coherence(
+            self.local, self.shared, self._flights, self.book, self.directory, self.sealing.follow
+        )
         self.keys = self._keys(ring)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.replica = self._replica()
@@ -132,6 +134,7 @@ class Parts:
             ledger=self.ledger,
             journal=self.journal,
             sync_state=self.sync_state,
+            kept_out=self.kept_out,
             sealer=self.sealer,
             clock=self.clock,
             unsettled=self.coherence.unsettled,
@@ -167,14 +170,20 @@ class Parts:
         return Reader(
             ledger=self.ledger,
             mirror=self.mirror,
+            sealer=self.sealer,
             clock=self.clock,
             feed=self.feed,
-            tiers=self.tiers,
+            local=self.local,
+            shared=self.shared,
             flights=self._flights,
             unsettled=self.coherence.unsettled,
             absences=self.coherence.absences,
             upstream=self.replica.upstream if self.replica else None,
-            refuse_outside_validity=self.settings.refuse_outside_validity,
+            policy=ReadPolicy(
+                cache_ttl=self.settings.cache_ttl,
+                lease=self._lease,
+                refuse_outside_validity=self.settings.refuse_outside_validity,
+            ),
         )
 
     def _writer(self) -> Writer:
@@ -215,6 +224,7 @@ class Parts:
             keys=self.key_store,
             streams=self.audit.stream_states,
             ignored_rules=self.book.ignored,
+            kept_out=self.kept_out,
         )
 
     def _look(self) -> Sequence[BackendHealth]:

@@ -10,7 +10,7 @@ from typing import Final
 from holdfast.bootstrap.vault import open_vault
 from holdfast.config import Settings
 from holdfast.errors import BackendUnavailable
-from holdfast.ports import BackendHealth, Clock, Journal, Ledger, Sealer, SyncState, Telemetry, Vault
+from holdfast.ports import BackendHealth, Clock, Journal, KeptOutStore, Ledger, Sealer, SyncState, Telemetry, Vault
 from holdfast.resilience.supervision import Work, surviving
 from holdfast.service.secrets.coherence import Unsettled
 from holdfast.service.secrets.reading import Upstream
@@ -90,6 +90,7 @@ def open_replica(
     ledger: Ledger,
     journal: Journal,
     sync_state: SyncState,
+    kept_out: KeptOutStore,
     sealer: Sealer,
     clock: Clock,
     unsettled: Unsettled,
@@ -119,10 +120,13 @@ def open_replica(
             primary=primary,
             adopter=adopter,
             state=sync_state,
+            kept_out=kept_out,
             clock=clock,
             interval_s=settings.sync_interval.total_seconds(),
         ),
-        reconciler=Reconciler(ledger=ledger, journal=journal, adopter=adopter, replicator=replicator),
+        reconciler=Reconciler(
+            ledger=ledger, journal=journal, adopter=adopter, replicator=replicator, kept_out=kept_out
+        ),
         journal=journal,
         unsettled=unsettled,
     )

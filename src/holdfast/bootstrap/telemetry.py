@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.errors import BackendUnavailable
@@ -14,11 +14,12 @@ from holdfast.ports import (
     Clock,
     GrantStore,
     Journal,
+    KeptOutStore,
     NoticeStore,
     RotationStore,
     SyncState,
 )
-from holdfast.resilience.supervision import surviving
+from holdfast.resilience.supervision import FailingWork, surviving
 from holdfast.telemetry.recorder import Recorder
 from holdfast.telemetry.table import BREAKER_STATES
 
@@ -32,9 +33,10 @@ Gauges = Mapping[tuple[str, str], float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauging:
-    """Looks at a node and its database. ``for_vault``: a Key Vault stands behind it.
+    """Looks at a node, which began at ``started_at``, and its database.
 
-    ``known_changes``: how many changes of ``rules`` this node has heard of.
+    ``known_changes``: how many changes of ``rules`` this node has heard of. ``failing_work``: what it fails at beside
+    serving. ``sync_interval``: what lies between two passes over Key Vault; None: there is none.
     """
 
     recorder: Recorder
@@ -47,7 +49,10 @@ class Gauging:
     clock: Clock
     rules: GrantStore
     known_changes: Callable[[], int]
-    for_vault: bool
+    kept_out: KeptOutStore
+    failing_work: Callable[[], Sequence[FailingWork]]
+    sync_interval: timedelta | None
+    started_at: datetime
 
     async def run(self) -> None:
         """Look for ever. While PostgreSQL is away, what only it knows is not shown."""
@@ -75,11 +80,12 @@ class Gauging:
             ("secrets_redis_connected", ""): up.get("redis"),
             ("holdfast_postgresql_connected", ""): up.get("postgresql"),
             ("holdfast_audit_degraded", ""): 1.0 - up.get("audit", 1.0),
+            ("holdfast_work_failing", ""): float(len(self.failing_work())),
             **{("holdfast_breaker_state", kind): BREAKER_STATES[state] for kind, state in breakers.items()},
         }
 
     async def _stored(self) -> Gauges:
-        waiting, synced = await self.journal.status(), await self.sync.status()
+        waiting = await self.journal.status()
         emergencies = await self.break_glass.totals()
         notices = await self.notices.counts()
         changes = await self.rules.changes()
@@ -89,11 +95,23 @@ class Gauging:
             ("holdfast_intents", "parked"): float(waiting.parked),
             **{("holdfast_notices", state): float(number) for state, number in notices.items()},
             ("holdfast_sync_lag_seconds", ""): self._age(waiting.oldest_open_at) or 0.0,
-            ("holdfast_mirror_age_seconds", ""): self._age(synced.last_started_at) if self.for_vault else None,
+            **await self._mirrored(),
             ("holdfast_rotations_open", ""): float(len(await self.rotations.runs(open_only=True, limit=_MANY))),
             ("holdfast_rotations_overdue", ""): float(len(await self.rotations.overdue(limit=_MANY))),
             ("holdfast_break_glass", "requested"): float(emergencies.open_requests),
             ("holdfast_break_glass", "granted"): float(emergencies.live_grants),
+        }
+
+    async def _mirrored(self) -> Gauges:
+        """How well Key Vault is mirrored, if there is one."""
+        if self.sync_interval is None:
+            return {}
+        status, now = await self.sync.status(), self.clock.now()
+        since = status.last_started_at or status.first_tried_at or self.started_at
+        return {
+            ("holdfast_mirror_age_seconds", ""): self._age(since),
+            ("holdfast_mirror_late", ""): float(status.fault(self.sync_interval, now) is not None),
+            ("holdfast_mirror_kept_out", ""): float(await self.kept_out.count()),
         }
 
     def _age(self, since: datetime | None) -> float | None:

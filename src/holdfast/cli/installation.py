@@ -9,12 +9,15 @@ if TYPE_CHECKING:  # the service takes long to import
 
     from holdfast.domain.intent import Intent
     from holdfast.domain.rotation import Laggard
-    from holdfast.ports import BackendHealth, Head, NodeRecord
+    from holdfast.ports import BackendHealth, Head, KeptOut, NodeRecord
+    from holdfast.resilience.supervision import FailingWork
     from holdfast.service.installation.reports import HealthReport
     from holdfast.service.vault.reconciliation import ReconcileReport
 
 BACKEND_COLUMNS: Final = ("BACKEND", "STATE", "SINCE", "READS", "WRITES", "DETAIL")
 NODE_COLUMNS: Final = ("NODE", "RELEASE", "SCHEMA", "UP SINCE", "HEARD OF", "TROUBLE")
+KEPT_OUT_COLUMNS: Final = ("NOT MIRRORED", "REASON", "SINCE", "ATTEMPTS", "NEXT", "WHY")
+WORK_COLUMNS: Final = ("WORK THAT FAILS", "SINCE", "FAILURES", "REASON")
 LAGGARD_COLUMNS: Final = ("SECRET", "CONSUMER", "HAS", "CURRENT", "LAST SEEN", "OLD ONE ENDS")
 PARKED_COLUMNS: Final = ("NAME", "CHANGE", "VERSION", "SINCE", "ATTEMPTS", "REASON")
 DRIFTING_COLUMNS: Final = ("NAME", "DIFFERENCE", "VERSION", "LAST EQUAL")
@@ -26,6 +29,10 @@ _PARKED_ADVICE: Final = (
 _DRIFTING_ADVICE: Final = (
     "Differences: the mirror goes on serving. Set a secret anew to bring it back to Key Vault, or delete it here."
 )
+_KEPT_OUT_ADVICE: Final = (
+    "Names that cannot be mirrored: what the mirror has of them is served on. Mend them in Key Vault, or give our "
+    "identity the right to read them; they are tried again by themselves, and by `holdfast sync` at once."
+)
 
 
 def health_lines(report: "HealthReport") -> list[str]:
@@ -34,7 +41,10 @@ def health_lines(report: "HealthReport") -> list[str]:
     waiting = f"changes waiting for it: {report.open_intents}"
     if report.oldest_intent_at:
         waiting += f", the oldest since {output.moment(report.oldest_intent_at)}"
-    vault = f"{compared}; {waiting}; parked: {report.parked_intents}; secrets that differ: {report.drifting}"
+    vault = (
+        f"{compared}; {waiting}; parked: {report.parked_intents}; secrets that differ: {report.drifting}; "
+        f"kept out of the mirror: {report.kept_out}"
+    )
     standing_alone = not any(each.name == "keyvault" and each.configured for each in report.backends)
     totals = (
         f"{report.total_secrets}: {report.expired} expired, {report.expiring_soon} expire within 30 days, "
@@ -47,9 +57,27 @@ def health_lines(report: "HealthReport") -> list[str]:
         f"Key Vault  {'none: this installation stands alone' if standing_alone else vault}",
         "",
         *output.aligned(BACKEND_COLUMNS, map(_backend_row, report.backends)),
+        *kept_out_lines(report.kept_out_names),
+        *work_lines(report.failing_work),
         *(["", "What to do:"] if report.recommendations else []),
         *(f"  {advice}" for advice in report.recommendations),
     ]
+
+
+def kept_out_lines(kept_out: "Sequence[KeptOut]") -> list[str]:
+    """The names in Key Vault that cannot be mirrored, with the reason of each."""
+    return ["", *output.aligned(KEPT_OUT_COLUMNS, map(_kept_out_row, kept_out))] if kept_out else []
+
+
+def work_lines(failing: "Sequence[FailingWork]") -> list[str]:
+    """What the node fails at beside serving."""
+    rows = [(each.work, each.since, each.failures, each.reason) for each in failing]
+    return ["", *output.aligned(WORK_COLUMNS, rows)] if rows else []
+
+
+def _kept_out_row(kept: "KeptOut") -> tuple[object, ...]:
+    name = kept.name or "(no name)"
+    return name, kept.reason, kept.since, kept.attempts, kept.next_attempt_at, kept.detail
 
 
 def _backend_row(backend: "BackendHealth") -> tuple[object, ...]:
@@ -91,6 +119,7 @@ def reconcile_lines(report: "ReconcileReport") -> list[str]:
     advice = [
         *([_PARKED_ADVICE] if report.parked else []),
         *([_DRIFTING_ADVICE] if report.drifting else []),
+        *([_KEPT_OUT_ADVICE] if report.kept_out else []),
     ]
     return [
         *([f"Given up: {report.discarded}"] if report.discarded else []),
@@ -100,6 +129,8 @@ def reconcile_lines(report: "ReconcileReport") -> list[str]:
         *_table(PARKED_COLUMNS, [_parked_row(each) for each in report.parked]),
         f"Secrets that differ from Key Vault: {len(report.drifting)}",
         *_table(DRIFTING_COLUMNS, [_drifting_row(each) for each in report.drifting]),
+        f"Names in Key Vault that cannot be mirrored: {len(report.kept_out)}",
+        *_table(KEPT_OUT_COLUMNS, [_kept_out_row(each) for each in report.kept_out]),
         *(["", "What to do:"] if advice else []),
         *(f"  {each}" for each in advice),
     ]
@@ -129,6 +160,7 @@ def reconcile_document(report: "ReconcileReport") -> dict[str, Any]:
             }
             for each in report.drifting
         ],
+        "kept_out": list(report.kept_out),
         "conflicts": report.conflicts,
         "retried": report.retried,
         "discarded": report.discarded,

@@ -2,15 +2,18 @@
 
 import click
 
-from holdfast.cli import installation, output
+from holdfast.cli import exits, installation, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.progress import line
 from holdfast.cli.session import with_service
 
 
 @click.command(cls=Command)
-def sync() -> None:
-    """Compare the whole vault with the mirror now, and fetch what changed."""
+def sync() -> int:
+    """Compare the whole vault with the mirror now, and fetch what changed.
+
+    Exit code 0 when all of the vault was seen, 7 when not. Names that are kept out are tried again, too.
+    """
     with line("Asking Key Vault for its secrets") as show:
 
         def progress(compared: int, _seen: int, taken_over: int) -> None:  # how many there are, nobody knows yet
@@ -18,6 +21,7 @@ def sync() -> None:
 
         report = with_service(lambda service, caller: service.sync(progress=progress, context=caller))
     output.write_report(report)
+    return exits.DEGRADED if report.incomplete else exits.OK
 
 
 @click.command(cls=Command)

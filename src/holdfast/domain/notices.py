@@ -39,6 +39,7 @@ class Topic(enum.StrEnum):
     GRANT_EXPIRING = "grant.expiring"
     BREAK_GLASS = "break_glass"
     INTENT_PARKED = "intent.parked"
+    KEPT_OUT = "mirror.kept_out"
     BACKEND_DOWN = "backend.down"
     AUDIT_DEGRADED = "audit.degraded"
     AUDIT_ALARM = "audit.alarm"

@@ -54,9 +54,10 @@ from holdfast.ports.identities import (
     TotpOutcome,
     TotpStore,
 )
-from holdfast.ports.journal import Journal, JournalStatus, SyncLease, SyncState, SyncStatus
+from holdfast.ports.journal import Journal, JournalStatus
 from holdfast.ports.keys import Batch, Damaged, KeyRegistry, KeyStore, NodeRing, Ring
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
+from holdfast.ports.mirroring import MISSED_PASSES, KeptOut, KeptOutStore, SyncLease, SyncState, SyncStatus
 from holdfast.ports.nodes import NodeRecord, NodeStore, Presences
 from holdfast.ports.notices import Channel, NoticeStore, Notifier
 from holdfast.ports.rotation import (
@@ -74,6 +75,7 @@ from holdfast.ports.trail import AuditSearch, CheckpointStore, Outlet, Signing, 
 from holdfast.ports.vault import OddEntry, Vault, VaultVersion
 
 __all__ = [
+    "MISSED_PASSES",
     "SILENCE",
     "UNTRACED",
     "AuditArchive",
@@ -110,6 +112,8 @@ __all__ = [
     "IdentityStore",
     "Journal",
     "JournalStatus",
+    "KeptOut",
+    "KeptOutStore",
     "KeyRegistry",
     "KeyStore",
     "Ledger",

@@ -71,36 +71,3 @@ class Journal(Protocol):
 
     async def parked(self) -> list[Intent]:
         """All parked intents, oldest first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncLease:
-    """The lead of one pass over the vault, which began at ``started_at`` by the database's clock."""
-
-    fence: int
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncStatus:
-    """The last pass that went through, and why the one after it did not."""
-
-    last_started_at: datetime | None
-    last_finished_at: datetime | None
-    last_error: str | None
-
-
-class SyncState(Protocol):
-    """Who mirrors the vault. One node leads at a time, under a lease with a fence, by the database's clock."""
-
-    async def lead(self, node: UUID, lease: timedelta) -> SyncLease | None:
-        """Begin a pass; None while another node leads."""
-
-    async def renew(self, held: SyncLease, lease: timedelta) -> bool:
-        """Hold the lead for longer; False if it was lost."""
-
-    async def finish(self, held: SyncLease, *, error: str | None = None) -> bool:
-        """End a pass, gone through or not, and give up the lead; False if it was lost."""
-
-    async def status(self) -> SyncStatus:
-        """What to report about the mirroring."""

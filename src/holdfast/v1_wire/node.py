@@ -47,10 +47,26 @@ class FailingWorkDocument(Document):
     reason: str
 
 
+class KeptOutDocument(Document):
+    """A name in Key Vault that cannot be mirrored now, and when it is tried again.
+
+    ``name``: canonical where it is a secret's name; else what can be shown of it.
+    """
+
+    name: str
+    reason: str
+    detail: str
+    since: Moment
+    attempts: int
+    next_attempt_at: Moment
+    vault_updated_at: Moment | None
+
+
 class HealthDocument(Document):
     """Totals, backends, what waits for Key Vault, and what to do about it.
 
-    ``laggards`` are those of secrets that the caller may list; ``late_consumers`` counts those of all.
+    ``laggards`` are those of secrets that the caller may list; ``late_consumers`` counts those of all. ``kept_out``
+    counts names in Key Vault that cannot be mirrored; ``kept_out_names`` are those that the caller may list.
     """
 
     healthy: bool
@@ -66,6 +82,9 @@ class HealthDocument(Document):
     late_consumers: int
     laggards: list[LaggardDocument]
     last_sync: Moment | None
+    mirror_fault: str | None
+    kept_out: int
+    kept_out_names: list[KeptOutDocument]
     open_intents: int
     parked_intents: int
     oldest_intent_at: Moment | None
@@ -127,7 +146,11 @@ class InvalidateCache(Request):
 
 
 class SyncDocument(Document):
-    """What one pass over Key Vault found and took over."""
+    """What one pass over Key Vault found and took over.
+
+    ``failed``: names that are kept out. ``incomplete``: why it did not see all of the vault; null: it did.
+    ``lacking``: what it could not see of the deleted secrets.
+    """
 
     seen: int
     adopted: int
@@ -136,6 +159,8 @@ class SyncDocument(Document):
     missing: int
     failed: int
     seconds: float
+    incomplete: str | None = None
+    lacking: str | None = None
 
 
 class DriftDocument(Document):
@@ -167,6 +192,7 @@ class IntentsDocument(Document):
     conflicts: int
     retried: int
     discarded: int
+    kept_out: list[KeptOutDocument]
 
 
 class DiscardIntents(Request):

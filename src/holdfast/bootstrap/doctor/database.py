@@ -25,13 +25,14 @@ from holdfast.service.doctor.database import schema_findings, server_findings
 from holdfast.service.doctor.examination import Check
 from holdfast.service.doctor.keys import key_findings
 from holdfast.service.doctor.local import not_looked_at
-from holdfast.service.doctor.mirror import mirror_findings, rotation_findings
+from holdfast.service.doctor.mirror import NAMED, kept_out_findings, mirror_findings, rotation_findings
 from holdfast.service.doctor.nodes import node_findings, quota_findings
 from holdfast.service.doctor.sample import sample_findings
 from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.inspection import PostgresInspector, why_unreachable
 from holdfast.stores.postgres.journal import PostgresJournal
+from holdfast.stores.postgres.kept_out import PostgresKeptOut
 from holdfast.stores.postgres.keys import PostgresKeyRegistry
 from holdfast.stores.postgres.ledger import PostgresLedger
 from holdfast.stores.postgres.nodes import PostgresNodes
@@ -44,11 +45,6 @@ CONNECT_S: Final = 90.0
 _VARIABLES: Final = ("DATABASE_URL",)
 _AWAY_WHY: Final = "Without PostgreSQL nothing can be changed, and reads end with the lease on the grants."
 _START_FIX: Final = "Follow that text; docs/troubleshooting.md, 'PostgreSQL is away'."
-_NO_SAMPLE: Final = (
-    skipped(
-        "mirror", "No secret was compared with Key Vault now: the mirror was never completed, so equal says nothing."
-    ),
-)
 
 
 class Connecting:
@@ -155,8 +151,10 @@ class DatabaseLooks:
         journal = await PostgresJournal(self._database).status()
         sync = await PostgresSyncState(self._database).status()
         interval, now = self._settings.sync_interval, await self._now()
+        kept_out = PostgresKeptOut(self._database)
         found = mirror_findings(journal, sync, totals.drifting, interval, now)
-        return [*found, *(await self._sample() if sync.last_finished_at is not None else _NO_SAMPLE)]
+        found += kept_out_findings(await kept_out.names(limit=NAMED), await kept_out.count())
+        return [*found, *await self._sample()]
 
     async def _sample(self) -> Sequence[Finding]:
         if self._draft.unusable.intersection(VAULT_VARIABLES):

@@ -15,7 +15,7 @@ from holdfast.domain.break_glass import EMERGENCY, RULE_PREFIX
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.policy import Caller, Grant, Permission
 from holdfast.domain.secret import RotationPolicy
-from holdfast.errors import AccessDenied, HoldfastError
+from holdfast.errors import AccessDenied, HoldfastError, InvalidInput
 from holdfast.ports import AuditLog, Clock, Head
 from holdfast.resilience.correlation import correlated, correlation_id
 from holdfast.service.access.delivery import pass_on
@@ -141,6 +141,13 @@ class Guard:
             LeaseExpired: the grants known here are too old to act on.
         """
         self._grants.check_lease(WHOLE_VAULT)
+
+    def may_know(self, caller: Caller, name: str) -> bool:
+        """Whether a caller may know of a name in Key Vault; one that is no secret's name is for those who list all."""
+        try:
+            return self.may(caller, Permission.LIST, canonical_name(name))
+        except InvalidInput:
+            return self.may(caller, Permission.LIST, WHOLE_VAULT)
 
     def may(self, caller: Caller, permission: Permission, name: SecretName) -> bool:
         """Whether a listing may show this entry to the caller; the listing itself is what is recorded."""

@@ -5,12 +5,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.domain.diagnosis import Finding, failure, ok, warning
-from holdfast.ports import JournalStatus, RotationSchedule, SyncStatus
+from holdfast.ports import JournalStatus, KeptOut, RotationSchedule, SyncStatus
 
 OLD_INTENT: Final = timedelta(minutes=5)
-MISSED_PASSES: Final = 3
 
 _CHECK: Final = "mirror"
+NAMED: Final = 5
+"""Names shown of those that are kept out."""
+
+_LACKING_WHY: Final = "Secrets deleted in Key Vault are not shown here, and their names look free."
+_LACKING_FIX: Final = "Give our identity the right to list secrets, as the role Key Vault Secrets Officer has it."
 
 
 def mirror_findings(
@@ -51,15 +55,31 @@ def _intents(journal: JournalStatus, now: datetime) -> Iterator[Finding]:
 
 
 def _sync(sync: SyncStatus, interval: timedelta, now: datetime) -> Iterator[Finding]:
-    if sync.last_finished_at is not None and now - sync.last_finished_at <= MISSED_PASSES * interval:
-        return
-    why = "What others changed in Key Vault since then is not in the mirror, and an outage would show it."
-    reason = f" ({sync.last_error})" if sync.last_error else ""
-    since = f"for {MISSED_PASSES} intervals" if sync.last_finished_at else "yet"
-    text = f"The mirror was not compared with Key Vault {since}{reason}."
-    yield warning(
-        _CHECK, text, why=why, fix="A running node compares by itself: start one, or run `holdfast sync` now."
-    )
+    fault = sync.fault(interval, now)
+    if fault is not None or sync.last_finished_at is None:
+        yield warning(
+            _CHECK,
+            fault or "The mirror was not compared with Key Vault yet.",
+            why="What others changed in Key Vault since then is not in the mirror, and an outage would show it.",
+            fix="A running node compares by itself: start one, or run `holdfast sync` now.",
+        )
+    if sync.lacking:
+        yield warning(_CHECK, f"{sync.lacking}.", why=_LACKING_WHY, fix=_LACKING_FIX)
+
+
+def kept_out_findings(kept_out: Sequence[KeptOut], number: int) -> list[Finding]:
+    """Name secrets that cannot be mirrored; ``number`` of all, of which some are given."""
+    if not number:
+        return []
+    named = ", ".join(f"{each.name} ({each.reason})" for each in kept_out[:NAMED])
+    return [
+        warning(
+            _CHECK,
+            f"{number} name(s) in Key Vault cannot be mirrored: {named}{', …' if number > NAMED else ''}.",
+            why="In an outage they are served as they were last seen, or not at all.",
+            fix="`holdfast reconcile` says why; docs/troubleshooting.md, 'Names are kept out of the mirror'.",
+        )
+    ]
 
 
 def rotation_findings(overdue: Sequence[RotationSchedule], checked: datetime | None) -> list[Finding]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from holdfast.domain.break_glass import EmergencyTotals
 from holdfast.domain.rotation import Laggard
-from holdfast.ports import BackendHealth, JournalStatus, RotationSchedule, SyncStatus, VaultTotals
+from holdfast.ports import BackendHealth, JournalStatus, KeptOut, RotationSchedule, SyncStatus, VaultTotals
 from holdfast.resilience.supervision import FailingWork
 
 _NAMED_IN_ADVICE: Final = 3
@@ -18,13 +18,17 @@ class Facts:
     """What was found.
 
     ``late``: all who still use a replaced credential; ``named``: those of secrets that the caller may know of.
-    ``ignored_rules``: how many rules Holdfast did not make. ``failing_work``: of the node that looks.
+    ``kept_out_names``: those of all that are kept out that the caller may know of. ``ignored_rules``: how many rules
+    Holdfast did not make. ``failing_work``: of the node that looks.
     """
 
     totals: VaultTotals
     emergencies: EmergencyTotals
     journal: JournalStatus
     sync: SyncStatus
+    mirror_fault: str | None
+    kept_out: int
+    kept_out_names: Sequence[KeptOut]
     overdue: Sequence[RotationSchedule]
     checked_at: datetime | None
     late: Sequence[Laggard]
@@ -38,14 +42,17 @@ class Facts:
     @property
     def well(self) -> bool:
         """Whether every configured backend works, and nothing waits for a person."""
-        waits = (self.journal.parked, self.totals.drifting, self.ignored_rules, self.dead_notices, self.failing_work)
-        return all(backend.healthy for backend in self.backends if backend.configured) and not any(waits)
+        waits = (self.journal.parked, self.totals.drifting, self.ignored_rules, self.dead_notices)
+        faults = (self.mirror_fault, self.kept_out, self.failing_work)
+        return all(backend.healthy for backend in self.backends if backend.configured) and not any((*waits, *faults))
 
     def advice(self) -> list[str]:
         """What to do, each in a sentence."""
         return [
             *_on_secrets(self.totals),
             *_on_replication(self.journal, self.totals.drifting),
+            *_on_mirror(self.mirror_fault, self.sync.lacking),
+            *_on_kept_out(self.kept_out, self.kept_out_names),
             *_on_rotations(self.overdue),
             *_on_laggards(self.late, self.named),
             *_on_notices(self.dead_notices),
@@ -66,6 +73,23 @@ def _on_secrets(totals: VaultTotals) -> list[str]:
     if without_policy:
         advice.append(f"{without_policy} secret(s) have no rotation policy: give them one with set or update.")
     return advice
+
+
+def _on_mirror(fault: str | None, lacking: str | None) -> list[str]:
+    mend = "`holdfast doctor` says what it takes, `holdfast sync` tries again"
+    advice = [f"{fault.rstrip('.')}: in an outage it answers only what it holds; {mend}."] if fault else []
+    if lacking:
+        advice.append(f"{lacking}: what was deleted there is not shown here. Give our identity the right to list.")
+    return advice
+
+
+def _on_kept_out(number: int, named: Sequence[KeptOut]) -> list[str]:
+    if not number:
+        return []
+    first = [f"{each.name} ({each.reason})" for each in named[:_NAMED_IN_ADVICE]]
+    more = f" ({', '.join(first)}{', …' if number > len(first) else ''})" if first else ""
+    mend = "`holdfast reconcile` says why; what the mirror has of them is served on, and they are tried again"
+    return [f"{number} name(s) in Key Vault cannot be mirrored{more}: {mend}."]
 
 
 def _on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:

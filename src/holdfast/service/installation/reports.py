@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from holdfast.domain.audit import AuditQuery, AuditRecord
 from holdfast.domain.break_glass import EmergencyTotals
@@ -15,6 +16,8 @@ from holdfast.ports import (
     BackendHealth,
     Clock,
     Journal,
+    KeptOut,
+    KeptOutStore,
     Ledger,
     NodeRecord,
     NodeStore,
@@ -22,6 +25,7 @@ from holdfast.ports import (
     Reports,
     RotationStore,
     SyncState,
+    SyncStatus,
 )
 from holdfast.resilience.supervision import FailingWork
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
@@ -50,7 +54,8 @@ class HealthReport:
     waits for a person. ``laggards``: who still uses a credential that a rotation replaced, of secrets that the caller
     may list; ``late_consumers`` counts those of all secrets. No other names of secrets are in it.
     ``encryption_key``: the id of the key that the answering node seals with. ``failing_work``: what that node does in
-    the background and fails at.
+    the background and fails at. ``kept_out``: how many names in Key Vault cannot be mirrored; ``kept_out_names`` are
+    those that the caller may list, up to a hundred. ``mirror_fault``: what is wrong with the mirroring as a whole.
     """
 
     healthy: bool
@@ -66,6 +71,9 @@ class HealthReport:
     late_consumers: int
     laggards: Sequence[Laggard]
     last_sync: datetime | None
+    mirror_fault: str | None
+    kept_out: int
+    kept_out_names: Sequence[KeptOut]
     open_intents: int
     parked_intents: int
     oldest_intent_at: datetime | None
@@ -75,6 +83,10 @@ class HealthReport:
     backends: Sequence[BackendHealth]
     failing_work: Sequence[FailingWork]
     recommendations: Sequence[str]
+
+
+_NAMED_AT_MOST: Final = 100
+_LOOKED_THROUGH: Final = 1000
 
 
 class Reporter:
@@ -88,6 +100,7 @@ class Reporter:
         sealing_key: the id of the key that this node seals with.
         emergencies: tells how much break-glass there is.
         failing_work: what this node fails at in the background.
+        sync_interval: what lies between two passes over Key Vault; None: there is none.
     """
 
     def __init__(
@@ -110,6 +123,8 @@ class Reporter:
         sealing_key: Callable[[], str],
         emergencies: Callable[[], Awaitable[EmergencyTotals]],
         failing_work: Callable[[], Sequence[FailingWork]],
+        kept_out: KeptOutStore,
+        sync_interval: timedelta | None,
     ) -> None:
         self._guard, self._ledger, self._reports, self._audit = guard, ledger, reports, audit
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
@@ -117,6 +132,7 @@ class Reporter:
         self._notices = notices
         self._ignored_rules, self._laggards, self._sealing_key = ignored_rules, laggards, sealing_key
         self._emergencies, self._failing_work = emergencies, failing_work
+        self._kept_out, self._sync_interval = kept_out, sync_interval
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
@@ -164,11 +180,15 @@ class Reporter:
 
     async def _facts(self, caller: Caller, *, probe: bool) -> Facts:
         (late, named), notices = await self._late(caller), await self._notices.counts()
+        sync, kept_out = await self._sync.status(), await self._kept_out.names(limit=_LOOKED_THROUGH)
         return Facts(
             totals=await self._reports.totals(),
             emergencies=await self._emergencies(),
             journal=await self._journal.status(),
-            sync=await self._sync.status(),
+            sync=sync,
+            mirror_fault=self._mirror_fault(sync),
+            kept_out=await self._kept_out.count(),
+            kept_out_names=[each for each in kept_out if self._guard.may_know(caller, each.name)][:_NAMED_AT_MOST],
             overdue=await self._rotations.overdue(),
             checked_at=await self._rotations.last_checked(),
             late=late,
@@ -184,6 +204,9 @@ class Reporter:
         """All laggards, and those whose secret the caller may know of."""
         late = await self._laggards()
         return late, [each for each in late if self._guard.may(caller, Permission.LIST, each.secret_name)]
+
+    def _mirror_fault(self, sync: SyncStatus) -> str | None:
+        return sync.fault(self._sync_interval, self._clock.now()) if self._sync_interval else None
 
     async def _looked_at(self, *, probe: bool) -> list[BackendHealth]:
         faults = await self._probe() if probe else {}
@@ -210,6 +233,9 @@ def _report(facts: Facts, encryption_key: str) -> HealthReport:
         late_consumers=len(facts.late),
         laggards=facts.named,
         last_sync=facts.sync.last_finished_at,
+        mirror_fault=facts.mirror_fault,
+        kept_out=facts.kept_out,
+        kept_out_names=facts.kept_out_names,
         open_intents=journal.open,
         parked_intents=journal.parked,
         oldest_intent_at=journal.oldest_open_at,

@@ -13,13 +13,13 @@ from holdfast.domain.keys import SEAL_ALARM, KeyState, KeyStatus
 from holdfast.domain.notices import Event, Topic, nagging
 from holdfast.domain.rotation import Consumer, RotationRun
 from holdfast.errors import IntegrityFailure
-from holdfast.ports import NodeRecord, NodeRing, RotationSchedule, StoredRule, StreamState
+from holdfast.ports import KeptOut, NodeRecord, NodeRing, RotationSchedule, StoredRule, StreamState
 
 GRANT_NOTICE: Final = timedelta(days=7)
 """How long before its end people are told of a rule that was made for four times as long or longer."""
 
 STUCK_FOR: Final = timedelta(minutes=15)
-"""How long a stream of the audit trail has failed before people are told."""
+"""How long a stream of the audit trail has failed, or a name was kept out of the mirror, before people are told."""
 
 DOWN_FOR: Final = timedelta(minutes=5)
 """How long a backend is down before people are told."""
@@ -63,6 +63,16 @@ def on_parked(intent: Intent) -> Event:
     """A change that Key Vault refuses. Parked again after another attempt, it is another event."""
     facts = {"change": intent.kind.value, "attempts": str(intent.attempts)}
     return _event(Topic.INTENT_PARKED, intent.display_name, f"{intent.id}:{intent.attempts}", facts)
+
+
+def on_kept_out(kept_out: Iterable[KeptOut], now: datetime) -> list[Event]:
+    """Names in Key Vault that cannot be mirrored for long: one event for the same names, however often it is seen."""
+    lasting = sorted(f"{each.name}@{each.since.isoformat()}" for each in kept_out if now - each.since >= STUCK_FOR)
+    if not lasting:
+        return []
+    key = hashlib.sha256("\n".join(lasting).encode()).hexdigest()[:32]
+    named = ", ".join(each.rpartition("@")[0] for each in lasting[:_NAMED_AT_MOST])
+    return [_event(Topic.KEPT_OUT, "keyvault", key, {"number": str(len(lasting)), "names": named})]
 
 
 def on_outages(nodes: Iterable[NodeRecord], now: datetime) -> list[Event]:

@@ -15,6 +15,7 @@ from holdfast.errors import IntegrityFailure
 from holdfast.ports import (
     Clock,
     Journal,
+    KeptOutStore,
     KeyStore,
     Ledger,
     NodeStore,
@@ -30,6 +31,7 @@ from holdfast.service.notices.events import (
     on_ending_rule,
     on_ignored_rules,
     on_integrity,
+    on_kept_out,
     on_keys,
     on_outages,
     on_parked,
@@ -76,6 +78,7 @@ class Watched:
     keys: KeyStore
     streams: Callable[[], Awaitable[Sequence[StreamState]]]
     ignored_rules: Callable[[], int]
+    kept_out: KeptOutStore
 
 
 class Watch:
@@ -86,6 +89,7 @@ class Watch:
         self._ledger, self._rotations, self._laggards = watched.ledger, watched.rotations, watched.laggards
         self._journal, self._nodes, self._ignored_rules = watched.journal, watched.nodes, watched.ignored_rules
         self._rules, self._keys, self._streams = watched.rules, watched.keys, watched.streams
+        self._kept_out = watched.kept_out
         self._told: set[tuple[str, tuple[str, ...]]] = set()
         self._telling: set[tuple[str, tuple[str, ...]]] = set()
         self._tidy_at = clock.monotonic() + _TIDY_EVERY_S
@@ -132,6 +136,7 @@ class Watch:
 
     async def _look_at_installation(self, now: datetime) -> None:
         found = [*map(on_parked, await self._journal.parked()), *on_outages(await self._nodes.present(), now)]
+        found += on_kept_out(await self._kept_out.names(limit=_MANY), now)
         for event in [*found, *on_ignored_rules(self._ignored_rules())]:
             await self._announce(event)
 

@@ -1,5 +1,7 @@
 """What a person can do about Key Vault behind the mirror: compare now, and settle what awaits a decision."""
 
+from dataclasses import replace
+
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.errors import InvalidInput
@@ -44,7 +46,8 @@ class VaultControl:
                 raise _no_vault()
             report = await self._reconciler.reconcile(retry=retry, discard=discard)
             await self._guard.record(authorized)
-        return report
+        known = [kept for kept in report.kept_out if self._guard.may_know(caller, kept.name)]
+        return replace(report, kept_out=known)
 
 
 def _no_vault() -> InvalidInput:

@@ -3,31 +3,33 @@
 The listing streams: a batch is compared with the ledger, what differs is looked into, what is equal is confirmed, and
 the batch is forgotten. What the listing did not confirm is looked into by name, so that a deletion, or a secret that
 is simply gone, is noticed. Nothing is ever deleted here because Key Vault lacks it.
+
+What is wrong with one entry keeps that name out, and nothing else. Only what is wrong with the vault as a whole, with
+the database or with the disk ends a pass.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.secret import State
-from holdfast.errors import BackendUnavailable, HoldfastError
+from holdfast.errors import InvalidInput
 from holdfast.ports import Clock, Head, Ledger, OddEntry, VaultVersion
 from holdfast.service.vault.adoption import Adopter
+from holdfast.service.vault.keeping import KeptOutNames, is_about_one
+from holdfast.service.vault.listing import BATCH, Entry, Listing
 from holdfast.service.vault.primary import Primary
-
-T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 
 RACY: Final = timedelta(seconds=5)
 """A change this close before our last look may have come after it: Key Vault counts whole seconds on its own clock."""
 
-_BATCH: Final = 250
-"""Secrets in memory at a time: ten pages of Key Vault's."""
+_ODD: Final = "odd_entry"
 
 Progress = Callable[[int, int, int], None]
 """Told (secrets compared, secrets seen in the listing so far, changes taken over)."""
@@ -39,7 +41,8 @@ class SyncReport:
 
     ``seen``: secrets in Key Vault. ``adopted``: new here. ``changed``: known ones with versions, attributes or a state
     to take over. ``deleted``: deleted there. ``missing``: Key Vault lacks them and does not list them as deleted; they
-    are kept. ``failed``: could not be compared, see the log.
+    are kept. ``failed``: kept out of the mirror, which names them. ``incomplete``: why the pass did not see all of the
+    vault; None: it did. ``lacking``: what it could not see of the deleted secrets.
     """
 
     seen: int = 0
@@ -49,6 +52,8 @@ class SyncReport:
     missing: int = 0
     failed: int = 0
     seconds: float = 0.0
+    incomplete: str | None = None
+    lacking: str | None = None
 
 
 class MirrorPass:
@@ -62,70 +67,124 @@ class MirrorPass:
         adopter: Adopter,
         clock: Clock,
         concurrency: int,
+        kept_out: KeptOutNames,
         keep_lead: Callable[[], Awaitable[None]],
         progress: Progress | None = None,
     ) -> None:
         self._ledger, self._primary, self._adopter, self._clock = ledger, primary, adopter, clock
         self._slots = asyncio.Semaphore(concurrency)
-        self._keep_lead, self._progress = keep_lead, progress
+        self._kept_out, self._keep_lead, self._progress = kept_out, keep_lead, progress
         self._compared = 0
+        self._over: Exception | None = None
         self.report = SyncReport()
 
     async def run(self, started_at: datetime) -> SyncReport:
-        """Go over everything; ``started_at`` is the database's time."""
+        """Go over everything; ``started_at`` is the database's time.
+
+        Raises:
+            BackendUnavailable: the vault as a whole, the database or the disk is away, or an outcome is unknown.
+        """
         began = self._clock.monotonic()
-        async for live in _batched(self._primary.secrets()):
-            await self._compare(live)
-        async for deleted in _batched(self._primary.deleted_secrets()):
-            await self._honour_deletions(deleted)
+        await self._kept_out.load()
+        live = Listing(self._primary.secrets(), "secrets")
+        async for batch in live.batches():
+            await self._compare(batch)
+        deleted = Listing(self._primary.deleted_secrets(), "deleted secrets")
+        async for batch in deleted.batches():
+            await self._honour_deletions(batch)
         await self._look_for_missing(started_at)
-        self._count(seconds=self._clock.monotonic() - began)
+        if live.fault is None:
+            await self._kept_out.end()
+        return self._ended(live.fault, deleted.fault, self._clock.monotonic() - began)
+
+    def _ended(self, incomplete: str | None, lacking: str | None, seconds: float) -> SyncReport:
+        self._count(seconds=seconds, failed=len(self._kept_out))
+        self.report = replace(self.report, incomplete=incomplete, lacking=lacking)
         return self.report
 
-    async def _compare(self, entries: list[VaultVersion | OddEntry]) -> None:
+    async def _compare(self, entries: Collection[Entry]) -> None:
         self._count(seen=len(entries))
-        listed = self._readable(entries)
-        heads = await self._ledger.heads(list(listed))
+        listed = await self._named(entries)
+        heads = await self._heads(listed)
         equal = [head for name, head in heads.items() if not _differs(head, listed[name])]
-        await self._look_into(listed.keys() - {head.name for head in equal}, heads)
+        await self._look_into(listed.keys() - {head.name for head in equal}, heads, listed)
         await self._ledger.confirm(equal)
+        await self._kept_out.admit(head.name for head in equal)
         await self._batch_done(len(entries))
 
-    async def _honour_deletions(self, entries: list[VaultVersion | OddEntry]) -> None:
-        heads = await self._ledger.heads(list(self._readable(entries)))
-        await self._look_into((name for name, head in heads.items() if head.state is State.ACTIVE), heads)
-        await self._batch_done(0)
+    async def _named(self, entries: Iterable[Entry]) -> dict[SecretName, Entry]:
+        """The entries by canonical name; one without such a name is kept out."""
+        named: dict[SecretName, Entry] = {}
+        for entry in entries:
+            try:
+                named[canonical_name(entry.name)] = entry
+            except InvalidInput:
+                reason = entry.reason if isinstance(entry, OddEntry) else "its name is none of Key Vault's"
+                await self._kept_out.add(entry.name, _ODD, reason, None)
+        return named
 
-    def _readable(self, entries: list[VaultVersion | OddEntry]) -> dict[SecretName, VaultVersion]:
-        for odd in [entry for entry in entries if isinstance(entry, OddEntry)]:
-            _log.error("%s cannot be mirrored: %s", odd.name or "a secret without a name", odd.reason)
-            self._count(failed=1)
-        return {canonical_name(entry.name): entry for entry in entries if isinstance(entry, VaultVersion)}
+    async def _honour_deletions(self, entries: Collection[Entry]) -> None:
+        named = await self._named(entries)
+        heads = await self._heads(named)
+        live = [name for name, head in heads.items() if head.state is State.ACTIVE]
+        await self._look_into(live, heads, named)
+        await self._batch_done(0)
 
     async def _look_for_missing(self, started_at: datetime) -> None:
         after = None
-        while names := await self._ledger.unconfirmed(started_at, after=after, limit=_BATCH):
+        while names := await self._ledger.unconfirmed(started_at, after=after, limit=BATCH):
             after = names[-1]
-            await self._look_into(names, await self._ledger.heads(names))
+            await self._look_into([name for name in names if name not in self._kept_out], await self._heads(names), {})
             await self._batch_done(0)
 
-    async def _look_into(self, names: Iterable[SecretName], heads: Mapping[SecretName, Head]) -> None:
-        looks = [self._look_at(name, heads.get(name)) for name in names]
+    async def _heads(self, names: Collection[SecretName]) -> Mapping[SecretName, Head]:
+        """The heads of these names, without those that cannot be read: a look at such a name says why."""
+        try:
+            return await self._ledger.heads(list(names))
+        except Exception as error:
+            if not is_about_one(error):
+                raise
+        heads: dict[SecretName, Head] = {}
+        for name in names:
+            try:
+                heads |= await self._ledger.heads([name])
+            except Exception as error:
+                if not is_about_one(error):
+                    raise
+        return heads
+
+    async def _look_into(
+        self, names: Iterable[SecretName], heads: Mapping[SecretName, Head], entries: Mapping[SecretName, Entry]
+    ) -> None:
+        looks = [self._look_at(name, heads.get(name), entries.get(name)) for name in names]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if isinstance(failure, BaseException):
                 raise failure
 
-    async def _look_at(self, name: SecretName, before: Head | None) -> None:
+    async def _look_at(self, name: SecretName, before: Head | None, entry: Entry | None) -> None:
+        updated_at = entry.updated_at if isinstance(entry, VaultVersion) else None
+        if not self._kept_out.is_due(name, updated_at):
+            return
         async with self._slots:
+            if self._over is not None:
+                return
             try:
                 after = await self._adopter.refresh(name)
-            except BackendUnavailable:
-                raise
-            except HoldfastError as error:
-                _log.error("%s cannot be compared with Key Vault: %s", name, error)
-                self._count(failed=1)
+            except Exception as error:
+                await self._failed(name, error, updated_at)
                 return
+        if after is None and isinstance(entry, OddEntry):
+            await self._kept_out.add(name, _ODD, entry.reason, None)
+            return
+        await self._kept_out.admit([name])
         self._judge(before, after)
+
+    async def _failed(self, name: SecretName, error: Exception, updated_at: datetime | None) -> None:
+        """Keep the name out; what is not about it ends the pass, for the looks that still wait as well."""
+        if not is_about_one(error):
+            self._over = error
+            raise error
+        await self._kept_out.add_failed(name, error, updated_at)
 
     def _judge(self, before: Head | None, after: Head | None) -> None:
         if after is None:
@@ -149,19 +208,10 @@ class MirrorPass:
         self.report = replace(self.report, **{key: getattr(self.report, key) + count for key, count in more.items()})
 
 
-def _differs(head: Head, entry: VaultVersion) -> bool:
+def _differs(head: Head, entry: Entry) -> bool:
     """Whether a known secret is to be looked into. Any change of the newest version moves its ``updated``."""
+    if isinstance(entry, OddEntry):
+        return True
     if head.state is State.DELETED or head.drift is not None or head.vault_updated_at != entry.updated_at:
         return True
     return entry.updated_at >= head.verified_at - RACY
-
-
-async def _batched(entries: AsyncIterator[T]) -> AsyncIterator[list[T]]:
-    batch: list[T] = []
-    async for entry in entries:
-        batch.append(entry)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -1,12 +1,16 @@
 """What awaits a person: differences from Key Vault that nothing here may settle by itself, and how to settle them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from holdfast.domain.intent import Intent
 from holdfast.domain.names import SecretName
-from holdfast.ports import Head, Journal, Ledger
+from holdfast.ports import Head, Journal, KeptOut, KeptOutStore, Ledger
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.replication import Replicator
+
+_KEPT_OUT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +19,8 @@ class ReconcileReport:
 
     ``drifting``: heads with a ``drift``. ``parked``: intents that no retry could mend, with ``last_error`` saying the
     mend. ``conflicts``: acknowledged writes that met foreign ones since this node started. ``retried`` and
-    ``discarded`` count the parked intents that this call reopened or gave up.
+    ``discarded`` count the parked intents that this call reopened or gave up. ``kept_out``: names that cannot be
+    mirrored, up to a thousand.
     """
 
     drifting: list[Head]
@@ -24,13 +29,17 @@ class ReconcileReport:
     conflicts: int
     retried: int = 0
     discarded: int = 0
+    kept_out: Sequence[KeptOut] = ()
 
 
 class Reconciler:
     """Reports differences, and carries out what a person decided about them."""
 
-    def __init__(self, *, ledger: Ledger, journal: Journal, adopter: Adopter, replicator: Replicator) -> None:
+    def __init__(
+        self, *, ledger: Ledger, journal: Journal, adopter: Adopter, replicator: Replicator, kept_out: KeptOutStore
+    ) -> None:
         self._ledger, self._journal, self._adopter, self._replicator = ledger, journal, adopter, replicator
+        self._kept_out = kept_out
 
     async def reconcile(self, *, retry: bool = False, discard: SecretName | None = None) -> ReconcileReport:
         """Report what awaits a person.
@@ -52,6 +61,7 @@ class Reconciler:
             conflicts=self._adopter.conflicts,
             retried=retried,
             discarded=discarded,
+            kept_out=await self._kept_out.names(limit=_KEPT_OUT),
         )
 
     async def _discard(self, name: SecretName) -> int:

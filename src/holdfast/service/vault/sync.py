@@ -7,12 +7,14 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
-from holdfast.errors import BackendUnavailable, TransitionPending
-from holdfast.ports import Clock, Ledger, SyncLease, SyncState
+from holdfast.domain.audit import printable
+from holdfast.errors import BackendUnavailable, HoldfastError, TransitionPending
+from holdfast.ports import Clock, KeptOutStore, Ledger, SyncLease, SyncState
 from holdfast.resilience.correlation import correlate
 from holdfast.resilience.supervision import surviving
 from holdfast.resilience.tasks import pause
 from holdfast.service.vault.adoption import Adopter
+from holdfast.service.vault.keeping import KeptOutNames
 from holdfast.service.vault.mirroring import MirrorPass, Progress, SyncReport
 from holdfast.service.vault.primary import Primary
 
@@ -20,6 +22,8 @@ _log: Final = logging.getLogger(__name__)
 
 LEASE: Final = timedelta(minutes=2)
 """How long a leader that is silent keeps the lead; it reports after each batch."""
+
+_MAX_ERROR: Final = 1000
 
 
 class VaultSync:
@@ -32,18 +36,20 @@ class VaultSync:
         primary: Primary,
         adopter: Adopter,
         state: SyncState,
+        kept_out: KeptOutStore,
         clock: Clock,
         interval_s: float = 300.0,
         concurrency: int = 8,
     ) -> None:
         self._ledger, self._primary, self._adopter, self._state = ledger, primary, adopter, state
-        self._clock, self._interval_s, self._concurrency = clock, interval_s, concurrency
+        self._kept_out, self._clock = kept_out, clock
+        self._interval_s, self._concurrency = interval_s, concurrency
         self._node = uuid4()
         self._one_at_a_time = asyncio.Lock()
         self._woken = asyncio.Event()
 
-    async def sync(self, progress: Progress | None = None) -> SyncReport:
-        """Go over the whole vault once.
+    async def sync(self, progress: Progress | None = None, *, all_due: bool = True) -> SyncReport:
+        """Go over the whole vault once. ``all_due``: try the names that are kept out as well, all of them.
 
         Raises:
             TransitionPending: another node is at it.
@@ -56,12 +62,12 @@ class VaultSync:
                     "Another node is mirroring the vault at this moment, for all nodes: wait for it."
                 )
             try:
-                report = await self._pass(lead, progress).run(lead.started_at)
+                report = await self._pass(lead, progress, all_due=all_due).run(lead.started_at)
             except BaseException as error:
                 with suppress(BackendUnavailable):
-                    await self._state.finish(lead, error=type(error).__name__)
+                    await self._state.finish(lead, error=_told(error))
                 raise
-            await self._state.finish(lead)
+            await self._state.finish(lead, error=report.incomplete, lacking=report.lacking)
             return report
 
     def wake(self) -> None:
@@ -74,21 +80,28 @@ class VaultSync:
             self._woken.clear()
             correlate(f"sync:{uuid4()}")
             with surviving(_log, "Mirroring the vault"):
-                report = await self.sync()
+                report = await self.sync(all_due=False)
                 _log.info("The vault was mirrored: %s", report)
             await pause(self._interval_s, self._woken)
 
-    def _pass(self, lead: SyncLease, progress: Progress | None) -> MirrorPass:
+    def _pass(self, lead: SyncLease, progress: Progress | None, *, all_due: bool) -> MirrorPass:
         async def keep_lead() -> None:
             if not await self._state.renew(lead, LEASE):
                 raise TransitionPending("The lead of the mirroring was lost to another node")
 
+        pause = timedelta(seconds=self._interval_s)
         return MirrorPass(
             ledger=self._ledger,
             primary=self._primary,
             adopter=self._adopter,
             clock=self._clock,
             concurrency=self._concurrency,
+            kept_out=KeptOutNames(self._kept_out, lead.started_at, pause, all_due=all_due),
             keep_lead=keep_lead,
             progress=progress,
         )
+
+
+def _told(error: BaseException) -> str:
+    """Why a pass did not go through. The text of an unknown error may hold anything, so only its kind is told."""
+    return printable(str(error), _MAX_ERROR) or "" if isinstance(error, HoldfastError) else type(error).__name__

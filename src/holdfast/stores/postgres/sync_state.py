@@ -26,10 +26,10 @@ class PostgresSyncState:
         async with self._database.connection() as connection:
             return bool(await connection.fetchval(self._sql["renew"], held.fence, lease))
 
-    async def finish(self, held: SyncLease, *, error: str | None = None) -> bool:
+    async def finish(self, held: SyncLease, *, error: str | None = None, lacking: str | None = None) -> bool:
         """See the port."""
         async with self._database.connection() as connection:
-            return bool(await connection.fetchval(self._sql["finish"], held.fence, held.started_at, error))
+            return bool(await connection.fetchval(self._sql["finish"], held.fence, held.started_at, error, lacking))
 
     async def status(self) -> SyncStatus:
         """See the port."""

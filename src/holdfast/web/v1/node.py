@@ -17,6 +17,7 @@ from holdfast.v1_wire.node import (
     IntentDocument,
     IntentsDocument,
     InvalidateCache,
+    KeptOutDocument,
     NodeDocument,
     NodesDocument,
     SyncDocument,
@@ -108,6 +109,7 @@ def _intents(report: ReconcileReport) -> Answer:
             conflicts=report.conflicts,
             retried=report.retried,
             discarded=report.discarded,
+            kept_out=[KeptOutDocument.of(kept) for kept in report.kept_out],
         )
     )
 

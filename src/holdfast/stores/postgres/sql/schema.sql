@@ -26,7 +26,6 @@ CREATE TABLE secrets_vault (
     enabled            BOOLEAN NOT NULL DEFAULT true,
     not_before         TIMESTAMPTZ,
     expires_at         TIMESTAMPTZ,
-    carried            JSONB NOT NULL DEFAULT '{}',
     created_at         TIMESTAMPTZ NOT NULL DEFAULT now(),
     updated_at         TIMESTAMPTZ NOT NULL DEFAULT now(),
     created_by         VARCHAR(255),
@@ -56,7 +55,6 @@ CREATE TABLE secret_versions (
     enabled          BOOLEAN NOT NULL,
     not_before       TIMESTAMPTZ,
     expires_at       TIMESTAMPTZ,
-    carried          JSONB NOT NULL DEFAULT '{}',
     created_at       TIMESTAMPTZ NOT NULL,
     updated_at       TIMESTAMPTZ NOT NULL,
     created_by       VARCHAR(255),
@@ -488,9 +486,22 @@ CREATE TABLE sync_state (
     fence            BIGINT NOT NULL DEFAULT 0,
     last_started_at  TIMESTAMPTZ,
     last_finished_at TIMESTAMPTZ,
-    last_error       TEXT
+    last_error       TEXT,
+    first_tried_at   TIMESTAMPTZ,
+    lacking          TEXT
 );
 INSERT INTO sync_state DEFAULT VALUES;
+
+-- Names in Key Vault that cannot be mirrored now, and when they are tried again.
+CREATE TABLE kept_out (
+    name             TEXT PRIMARY KEY,
+    reason           TEXT NOT NULL,
+    detail           TEXT NOT NULL,
+    since            TIMESTAMPTZ NOT NULL,
+    attempts         INTEGER NOT NULL,
+    next_attempt_at  TIMESTAMPTZ NOT NULL,
+    vault_updated_at TIMESTAMPTZ
+);
 
 -- Nodes that run, as they report every few seconds; backends is what each sees of its own.
 CREATE TABLE nodes (
