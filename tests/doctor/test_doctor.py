@@ -29,6 +29,7 @@ from holdfast.service.doctor.permissions import Trial
 from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.support.cable import Cable, cable_to
+from tests.support.connect_proxy import PASSWORD, ConnectProxy
 from tests.support.folders import mode
 from tests.support.issuer import local_issuer
 from tests.support.node import service_on
@@ -357,7 +358,7 @@ async def test_a_vault_is_only_read_unless_writing_is_asked_for(environ: dict[st
     async with ScriptedVault() as vault:
         told = await examined({**environ, **vault.environ()})
         assert told.of("keyvault", "failure", "warning") == []
-        assert told.of("keyvault", "ok")[1:] == ["list: permitted.", "get: permitted."]
+        assert told.of("keyvault", "ok")[1:] == [f"{name}: permitted." for name in ("list", "list deleted", "get")]
         assert [each for each in told.of("certificates", "ok", "warning") if vault.url in each]
         assert set(vault.calls) <= {"challenge", "token", "list", "list_deleted", "get"}
         assert CLIENT_SECRET not in told.raw
@@ -367,7 +368,8 @@ async def test_every_operation_is_tried_and_nothing_is_left(environ: dict[str, s
     async with ScriptedVault() as vault:
         told = await examined({**environ, **vault.environ()}, "--write")
         assert told.of("keyvault", "ok")[1:] == [
-            f"{name}: permitted." for name in ("list", "get", "set", "update", "delete", "recover", "purge")
+            f"{name}: permitted."
+            for name in ("list", "list deleted", "get", "set", "update", "delete", "recover", "purge")
         ]
         assert told.failures == []
         assert vault.model.phase("holdfast-doctor-probe") is None
@@ -432,7 +434,9 @@ async def test_what_was_changed_in_the_vault_since_shows_in_a_sample(environ: di
                 await service.set_secret(f"s-{number}", "v")
             await service.sync()
         told = await examined({**environ, **vault.environ()})
-        assert "3 secret(s) compared with Key Vault now: equal." in told.of("mirror", "ok")
+        assert "3 secret(s) compared with Key Vault now: each is at its newest version there." in told.of(
+            "mirror", "ok"
+        )
         await asyncio.sleep(1)  # Key Vault counts whole seconds
         vault.model.set("s-1", "by others", Attributes())
         told = await examined({**environ, **vault.environ()})
@@ -442,6 +446,83 @@ async def test_what_was_changed_in_the_vault_since_shows_in_a_sample(environ: di
         async with vault.refusing():
             told = await examined({**environ, **vault.environ()})
             assert told.of("mirror", "skipped") == ["No secret was compared with Key Vault now: see keyvault."]
+
+
+async def test_nothing_is_called_equal_that_was_not_compared(environ: dict[str, str], tmp_path: Path) -> None:
+    async with ScriptedVault() as vault:
+        with_vault = {**environ, **vault.environ()}
+        async with service_on(environ["DATABASE_URL"], tmp_path, vault) as service:
+            await service.set_secret("never-compared", "v")
+        (skipped,) = (await examined(with_vault)).of("mirror", "skipped")
+        assert skipped.startswith("No secret was compared with Key Vault now: the mirror was never completed")
+        async with service_on(environ["DATABASE_URL"], tmp_path, vault) as service:
+            await service.sync()
+        vault.fail("versions", times=9, status=403, code="Forbidden", inner="ForbiddenByRbac")
+        (skipped,) = (await examined(with_vault)).of("mirror", "skipped")
+        assert skipped == "No secret was compared with Key Vault now: it gives none of those that were drawn."
+        vault.heal()
+        async with service_on(environ["DATABASE_URL"], tmp_path, vault) as service:
+            await service.delete_secret("never-compared")
+        told = await examined(with_vault)
+        assert told.of("mirror", "skipped") == ["No secret was compared with Key Vault now: the mirror holds none."]
+        assert "newest version" not in told.raw
+
+
+async def test_an_identity_that_may_only_get_is_told_what_that_means(environ: dict[str, str]) -> None:
+    async with ScriptedVault() as vault:
+        for listing in ("list", "list_deleted"):
+            vault.fail(listing, times=9, status=403, code="Forbidden", inner="AccessDenied")
+        told = await examined({**environ, **vault.environ()})
+        list_, deleted = (each for each in told.findings if each["check"] == "keyvault" and each["level"] == "failure")
+        assert list_["found"].startswith("list: refused. ")
+        assert "the mirror holds only what was read here" in list_["why"]
+        assert "'List'" in list_["fix"]
+        assert deleted["found"].startswith("list deleted: refused. ")
+        assert "get: permitted." in told.of("keyvault", "ok")
+
+
+async def test_a_vault_that_does_not_serve_the_api_version(environ: dict[str, str]) -> None:
+    async with ScriptedVault() as vault:
+        vault.fail("list", times=9, status=400, code="BadParameter")
+        told = await examined({**environ, **vault.environ()})
+        (found,) = told.of("keyvault", "failure")
+        assert found.startswith("list: Key Vault answered 400 ")
+        assert "HOLDFAST_KEYVAULT_API_VERSION" in found
+
+
+async def test_why_there_is_no_token_is_told(environ: dict[str, str]) -> None:
+    async with ScriptedVault() as vault:
+        body = b'{"error":"invalid_client","error_codes":[7000222],"error_description":"AADSTS7000222: c4n4ry"}'
+        vault.fail("token", times=9, status=401, body=body)
+        told = await examined({**environ, **vault.environ()})
+        (found,) = told.of("keyvault", "failure")
+        assert "the client secret has expired (AADSTS7000222)." in found
+        vault.heal()
+        told = await examined({**environ, **vault.environ(), "AZURE_TENANT_ID": "contoso.example"})
+        (found,) = told.of("keyvault", "failure")
+        assert "AZURE_TENANT_ID is the tenant contoso.example." in found
+        assert "c4n4ry" not in told.raw
+
+
+async def test_a_vault_behind_a_proxy(environ: dict[str, str]) -> None:
+    async with ScriptedVault() as vault, ConnectProxy(password=True) as proxy:
+        behind = {**environ, **vault.environ(), "HTTPS_PROXY": proxy.url}
+        told = await examined(behind)
+        assert told.of("keyvault", "failure") == []
+        address = proxy.url.replace(proxy.url.partition("//")[2].rpartition("@")[0] + "@", "")
+        assert f"{vault.url} answers over TLS through the proxy {address}." in told.of("keyvault", "ok")
+        assert told.of("keyvault", "ok")[-1] == "get: permitted."
+        for named in ("HTTPS_PROXY", "HOLDFAST_KEYVAULT_PROXY"):
+            told = await examined({**behind, named: proxy.url.replace(PASSWORD[:6], "wr0ng-c4n4ry")})
+            (found,) = told.of("keyvault", "failure")
+            assert found.startswith(f"{vault.url} cannot be reached through the proxy {address}: ")
+            assert "407" in found
+            assert "HOLDFAST_KEYVAULT_PROXY" in told.fix(found)
+            assert "c4n4ry" not in told.raw
+        told = await examined({**environ, **vault.environ(), "HTTPS_PROXY": "socks5://me:c4n4ry@proxy.example"})
+        (found,) = told.of("keyvault", "failure")
+        assert "HTTPS_PROXY must be http://" in found
+        assert "c4n4ry" not in told.raw
 
 
 async def test_the_probe_is_never_mirrored(environ: dict[str, str], tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ RECORD = record_of(Caller("alice"), "get", "k", datetime.now(UTC), version=1, so
 async def test_every_outcome_is_on_record(service: SecretsService, database_url: str) -> None:
     await service.grant_access("k", "alice", ["get"])
     await service.set_secret("k", "v")
+    await service.invalidate_cache()
     await service.get_secret("k", context=ALICE)
     await service.get_secret("k", context=ALICE)
     with pytest.raises(AccessDenied):

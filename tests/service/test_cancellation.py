@@ -110,6 +110,7 @@ async def test_a_node_that_closes_lets_its_readers_go(
     """With an error that they may retry elsewhere, not with a cancellation that nobody asked for."""
     async with opened(database_url, tmp_path, scripted, read_patience=timedelta(seconds=5)) as node:
         await node.service.set_secret("k", "v")
+        await node.service.invalidate_cache()
         scripted.calls.clear()
         scripted.fail("get", times=9, hang=True)
         readers = [asyncio.create_task(node.service.get_secret("k")) for _ in range(3)]

@@ -188,6 +188,7 @@ async def test_i7_every_tier_gives_the_same_answer(
                 await inside.service.delete_secret(f"k{number}")
             refused = refuse_all and ("expires_at" in given or "not_before" in given) and wanted == "v"
             expected[state] = SecretOutsideValidity if refused else wanted
+        await inside.service.invalidate_cache()
         asked = [f"k{number}" for number in range(len(STATES))]
 
         async def all_of(node: Inside) -> dict[str, object]:

@@ -195,6 +195,7 @@ async def test_i12_reads_ask_no_more_of_a_sick_vault_than_of_a_healthy_one(
     async with opened(database_url, tmp_path, scripted, read_patience=timedelta(milliseconds=100)) as node:
         for number in range(10):
             await node.service.set_secret(f"k{number}", f"v{number}")
+        await node.service.invalidate_cache()
         scripted.calls.clear()
         await load(node)
         healthy = scripted.calls.total()

@@ -11,7 +11,6 @@ import pytest
 from holdfast.domain.secret import Attributes, Source
 from holdfast.errors import BackendUnavailable, InvalidInput, SecretDisabled, SecretNotFound
 from holdfast.ports import CacheEntry
-from holdfast.service.secrets.reading import ReadPolicy
 from tests.support.node import Inside, audit, opened, within
 from tests.support.scripted_vault import ScriptedVault
 
@@ -45,6 +44,7 @@ async def node(database_url: str, tmp_path: Path, scripted: ScriptedVault) -> As
 async def test_in_health_key_vault_answers_once_per_ttl(node: Inside, scripted: ScriptedVault) -> None:
     made = await node.service.set_secret("k", "v", tags={"a": "b"}, content_type="c")
     assert made.replicated
+    await node.service.invalidate_cache()
     scripted.calls.clear()
     readers = await asyncio.gather(*(node.service.get_secret("k") for _ in range(100)))
     assert {(secret.value, secret.version, secret.stale) for secret in readers} == {("v", 1, False)}
@@ -80,6 +80,7 @@ async def test_i11_a_dead_vault_costs_five_attempts_and_then_none(node: Inside, 
     names = [f"k{number}" for number in range(8)]
     for name in names:
         await node.service.set_secret(name, f"value of {name}")
+    await node.service.invalidate_cache()
     async with scripted.refusing():
         for name in names:
             secret = await node.service.get_secret(name)
@@ -108,6 +109,7 @@ async def test_an_answer_from_the_mirror_is_asked_again_within_the_ttl(
 ) -> None:
     async with opened(database_url, tmp_path, scripted, cache_ttl=timedelta(seconds=1)) as node:
         await node.service.set_secret("k", "v")
+        await node.service.invalidate_cache()
         scripted.fail("get", status=500)
         assert (await node.service.get_secret("k")).source is Source.MIRROR
 
@@ -157,6 +159,7 @@ async def test_i7_what_is_disabled_in_key_vault_is_refused(
 
 async def test_i5_what_is_soft_deleted_in_key_vault_is_gone(node: Inside, scripted: ScriptedVault) -> None:
     await node.service.set_secret("k", "v")
+    await node.service.invalidate_cache()
     scripted.model.delete("k")
     with pytest.raises(SecretNotFound):
         await node.service.get_secret("k")
@@ -169,7 +172,7 @@ async def test_i5_what_is_soft_deleted_in_key_vault_is_gone_while_postgresql_is_
     await node.service.set_secret("k", "v")
     await node.service.get_secret("k")
     await node.look()
-    node.parts.reader._policy = ReadPolicy(cache_ttl=timedelta(0), lease=timedelta(minutes=1))
+    node.parts.tiers.ttl = timedelta(0)
     node.parts.reader._mirror = Away()  # type: ignore[assignment]  # all that a read asks of it
     assert (await node.service.get_secret("k")).value == "v"
     scripted.model.delete("k")
@@ -197,9 +200,10 @@ async def test_a_secret_that_key_vault_waits_for_is_never_read_there(node: Insid
     assert (made.version, made.replicated) == (2, False)
     scripted.calls.clear()
     secret = await node.service.get_secret("k")
-    assert (secret.value, secret.source, secret.stale) == ("new", Source.MIRROR, False)
+    assert (secret.value, secret.source, secret.stale) == ("new", Source.CACHE, False)
     await node.service.invalidate_cache()
-    assert (await node.service.get_secret("k")).value == "new"
+    secret = await node.service.get_secret("k")
+    assert (secret.value, secret.source, secret.stale) == ("new", Source.MIRROR, False)
     assert scripted.calls["get"] == 0
     health = await node.service.get_secret_health()
     assert (health.open_intents, health.parked_intents) == (1, 0)
@@ -291,7 +295,7 @@ async def test_redis_that_lies_changes_nothing(database_url: str, tmp_path: Path
             CacheEntry(revision=head.revision + 9, sealed=stolen.sealed),
         ):
             await node.service.invalidate_cache()
-            node.parts.reader._shared = Lying(entry)
+            node.parts.tiers._shared = Lying(entry)
             assert (await node.service.get_secret("k")).value == "v"
 
 
@@ -301,6 +305,7 @@ async def test_redis_that_is_not_there_changes_nothing(
     absent = f"unix://{tmp_path}/no.sock"
     async with opened(database_url, tmp_path, scripted, redis_url=absent) as node:
         await node.service.set_secret("k", "v")
+        await node.service.invalidate_cache()
         assert (await node.service.get_secret("k")).source is Source.KEYVAULT
         await node.service.set_secret("k", "w")
         assert (await node.service.get_secret("k")).value == "w"
@@ -344,5 +349,5 @@ class Lying:
 class Away:
     """A mirror whose database does not answer."""
 
-    async def current(self, name: object) -> object:
+    async def current(self, name: object, *, at_least: int) -> object:
         raise BackendUnavailable("PostgreSQL did not answer")

@@ -14,6 +14,7 @@ from holdfast.config import client_variables, source_variables, variables
 from holdfast.domain.policy import Permission
 from holdfast.domain.roles import ROLES, Role
 from holdfast.keyvault_wire import requests, routes
+from holdfast.stores.keyvault.entra import REASONS
 from holdfast.web import limits
 from holdfast.web.errors import rendering_of
 from holdfast.web.v1.problems import code_of, status_of
@@ -88,6 +89,12 @@ def request_errors() -> str:
     return _table(("code", "status", "again?", "what it says"), rows)
 
 
+def token_errors() -> str:
+    """Every code of Entra that is told with its meaning."""
+    rows = [(f"`AADSTS{code}`", what, mend) for code, (what, mend) in REASONS.items()]
+    return _table(("code", "what it means", "what to do"), rows)
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "most-used-settings": lambda: settings(MOST_USED),
@@ -97,6 +104,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "error-codes": error_codes,
     "roles": roles,
     "request-errors": request_errors,
+    "token-errors": token_errors,
 }
 
 

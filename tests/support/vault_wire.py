@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from holdfast.domain.secret import Attributes
+from holdfast.domain.attributes import Attributes, dated
 from holdfast.errors import (
     BackendUnavailable,
     HoldfastError,
@@ -18,7 +18,8 @@ from holdfast.errors import (
 from tests.support.vault_model import ModelSecret, ModelVersion, Phase, VaultModel
 
 RESOURCE = "https://vault.scripted.test"
-RETENTION_S = 90 * 86_400
+RETENTION_DAYS = 90
+RETENTION_S = RETENTION_DAYS * 86_400
 
 ERROR_STATUS: Mapping[type[HoldfastError], tuple[int, str, str | None]] = {
     SecretNotFound: (404, "SecretNotFound", None),
@@ -108,8 +109,8 @@ def _deleted(url: str, secret: ModelSecret, *, item: bool = False) -> dict[str, 
 def _bundle(url: str, name: str, version: ModelVersion) -> dict[str, Any]:
     of = version.attributes
     times = {
-        "nbf": _seconds(of.not_before),
-        "exp": _seconds(of.expires_at),
+        "nbf": of.nbf,
+        "exp": of.exp,
         "created": _seconds(version.created_at),
         "updated": _seconds(version.updated_at),
     }
@@ -119,24 +120,26 @@ def _bundle(url: str, name: str, version: ModelVersion) -> dict[str, Any]:
         "attributes": {
             "enabled": of.enabled,
             **{key: value for key, value in times.items() if value is not None},
-            "recoveryLevel": "Recoverable+Purgeable",
-            "recoverableDays": 90,
+            "recoveryLevel": of.vault.recovery_level or "Recoverable+Purgeable",
+            "recoverableDays": RETENTION_DAYS if of.vault.recoverable_days is None else of.vault.recoverable_days,
         },
-        "tags": dict(of.tags) or None,
+        "tags": dict(of.tags) if of.tags or of.empty_tags else None,
+        "managed": of.vault.managed,
+        "kid": of.vault.kid,
     }
     return {key: value for key, value in bundle.items() if value is not None}
 
 
 def _attributes(body: Mapping[str, Any], old: Attributes) -> Attributes:
     given = body.get("attributes") or {}
-    return replace(
+    changed = replace(
         old,
         enabled=given.get("enabled", old.enabled),
-        not_before=_moment(given["nbf"]) if "nbf" in given else old.not_before,
-        expires_at=_moment(given["exp"]) if "exp" in given else old.expires_at,
         content_type=(body["contentType"] or None) if "contentType" in body else old.content_type,
         tags=dict(body["tags"]) if body.get("tags") is not None else old.tags,
+        empty_tags=body["tags"] == {} if body.get("tags") is not None else old.empty_tags,
     )
+    return dated(changed, nbf=given.get("nbf", old.nbf), exp=given.get("exp", old.exp))
 
 
 def _page(url: str, path: str, query: Mapping[str, str], entries: Sequence[dict[str, Any]]) -> Outcome:
@@ -149,7 +152,3 @@ def _page(url: str, path: str, query: Mapping[str, str], entries: Sequence[dict[
 
 def _seconds(moment: datetime | None) -> int | None:
     return int(moment.timestamp()) if moment else None
-
-
-def _moment(seconds: int | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None

@@ -22,6 +22,7 @@ from holdfast.service.access.guard import Guard
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.mirror import Mirror
+from holdfast.service.secrets.tiers import Tiers
 from holdfast.service.secrets.writing import NewVersion, Revision, Writer
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier
@@ -128,7 +129,8 @@ class World:
 
     def _writer(self) -> Writer:
         grants = GrantBook(RulesInMemory(), self.sealer, QuietFeed(), self.clock, Leases(timedelta(days=1)))
-        cache = MemoryCache(max_ttl=timedelta(minutes=1))
+        minute = timedelta(minutes=1)
+        tiers = Tiers(MemoryCache(max_ttl=minute), None, self.sealer, self.clock, ttl=minute, lease=minute)
         self.guard = Guard(grants, QuietTrail(), self.clock)
         return Writer(
             ledger=self.ledger,
@@ -138,8 +140,7 @@ class World:
             guard=self.guard,
             announcer=Announcer(
                 Coherence(
-                    cache,
-                    None,
+                    tiers,
                     SingleFlight(),
                     grants,
                     Directory(PostgresIdentities(self.database, self.sealer), self.sealer, self.clock),

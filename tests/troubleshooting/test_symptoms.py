@@ -20,6 +20,7 @@ from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_remote import serving
 from tests.support.cable import cable_to
+from tests.support.connect_proxy import ConnectProxy
 from tests.support.node import ALICE, Inside, opened, rows, service_on, within
 from tests.support.postgres import execute
 from tests.support.reference import ROOT
@@ -28,6 +29,8 @@ from tests.support.world import KEY
 from tests.troubleshooting.page import produced, sections, seen, symptom
 
 BREAKER = symptom("Circuit breaker is OPEN")
+NO_TOKEN, OTHER_TENANT = (symptom("There is no token for Key Vault", line) for line in range(2))
+PROXY = symptom("Key Vault is behind a proxy")
 SLOW = symptom("Slow secret retrieval")
 UNAPPROVED, FAILING, UNKNOWN_HANDLER = (symptom("Secrets do not rotate", line) for line in range(3))
 WRONG_KEY = symptom("The key is wrong")
@@ -115,6 +118,27 @@ async def test_circuit_breaker_is_open(
 def _let_a_minute_pass(node: Inside) -> None:
     assert node.parts.replica is not None
     node.parts.replica.primary._lines["read"].breaker._monotonic = lambda: time.monotonic() + 61
+
+
+async def test_there_is_no_token_for_key_vault(environ: dict[str, str], vault: ScriptedVault) -> None:
+    behind = {**environ, **vault.environ()}
+    body = b'{"error":"invalid_client","error_codes":[7000215],"error_description":"AADSTS7000215: c4n4ry"}'
+    vault.fail("token", times=99, status=401, body=body)
+    assert NO_TOKEN.is_in((await command(behind, "health")).stdout)
+    assert NO_TOKEN.is_in((await command(behind, "doctor")).stdout)
+    vault.heal()
+    assert not NO_TOKEN.is_in((await command(behind, "doctor")).stdout)
+    assert OTHER_TENANT.is_in((await command({**behind, "AZURE_TENANT_ID": "contoso.example"}, "health")).stdout)
+    assert not OTHER_TENANT.is_in((await command(behind, "health")).stdout)
+
+
+async def test_key_vault_is_behind_a_proxy(environ: dict[str, str], vault: ScriptedVault) -> None:
+    async with ConnectProxy(password=True) as proxy:
+        behind = {**environ, **vault.environ()}
+        wrong = {**behind, "HTTPS_PROXY": proxy.url.replace("proxy-user", "other")}
+        assert PROXY.is_in((await command(wrong, "doctor")).stdout)
+        for mended in ({"HTTPS_PROXY": proxy.url}, {"NO_PROXY": "127.0.0.1"}, {"HOLDFAST_KEYVAULT_PROXY": "none"}):
+            assert not PROXY.is_in((await command({**wrong, **mended}, "doctor")).stdout)
 
 
 async def test_slow_secret_retrieval(

@@ -1,5 +1,6 @@
 """Documents say everything and show nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.domain.attributes import VaultFacts, dated
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Grant, Permission
@@ -57,6 +59,21 @@ attributes = st.builds(
     expires_at=st.none() | moments,
     content_type=st.none() | texts,
     tags=st.dictionaries(texts, texts, max_size=3),
+)
+beyond = st.integers(-(10**30), -62_135_596_801) | st.integers(253_402_300_800, 10**30)
+facts = st.builds(
+    VaultFacts,
+    managed=st.none() | st.booleans(),
+    kid=st.none() | texts,
+    recovery_level=st.none() | texts,
+    recoverable_days=st.none() | st.integers(0, 90),
+)
+attributes = attributes | st.builds(
+    lambda plain, vault, nbf, exp: dated(replace(plain, vault=vault), nbf=nbf, exp=exp),
+    attributes,
+    facts,
+    st.none() | beyond,
+    st.none() | beyond,
 )
 versions = st.builds(
     SecretVersion,

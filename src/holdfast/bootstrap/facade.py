@@ -135,6 +135,5 @@ def _cache_control(parts: Parts) -> CacheControl:
         reader=parts.reader,
         ledger=parts.ledger,
         coherence=parts.coherence,
-        local=parts.local,
-        shared=parts.shared,
+        tiers=parts.tiers,
     )

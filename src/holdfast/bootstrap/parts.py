@@ -34,7 +34,8 @@ from holdfast.service.notices.watching import Watched
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.mirror import Mirror
-from holdfast.service.secrets.reading import Reader, ReadPolicy
+from holdfast.service.secrets.reading import Reader
+from holdfast.service.secrets.tiers import Tiers
 from holdfast.service.secrets.writing import Writer
 from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database, Installation
@@ -87,12 +88,11 @@ class Parts:
         self._lease = timedelta(seconds=leases.longest)
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
         self.shared = self._shared()
+        self.tiers = Tiers(self.local, self.shared, self.sealer, self.clock, ttl=settings.cache_ttl, lease=self._lease)
         self._flights: SingleFlight[Any, Any] = SingleFlight()
         self.key_store = PostgresKeys(database, self.sealer)
         self.sealing = SealingKey(ring, self.key_store)
-        self.coherence = Coherence(
-            self.local, self.shared, self._flights, self.book, self.directory, self.sealing.follow
-        )
+        self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, self.sealing.follow)
         self.keys = self._keys(ring)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.replica = self._replica()
@@ -170,20 +170,14 @@ class Parts:
         return Reader(
             ledger=self.ledger,
             mirror=self.mirror,
-            sealer=self.sealer,
             clock=self.clock,
             feed=self.feed,
-            local=self.local,
-            shared=self.shared,
+            tiers=self.tiers,
             flights=self._flights,
             unsettled=self.coherence.unsettled,
             absences=self.coherence.absences,
             upstream=self.replica.upstream if self.replica else None,
-            policy=ReadPolicy(
-                cache_ttl=self.settings.cache_ttl,
-                lease=self._lease,
-                refuse_outside_validity=self.settings.refuse_outside_validity,
-            ),
+            refuse_outside_validity=self.settings.refuse_outside_validity,
         )
 
     def _writer(self) -> Writer:

@@ -126,4 +126,7 @@ def _attributes(attributes: Attributes) -> dict[str, Any]:
         "expires_at": attributes.expires_at,
         "content_type": attributes.content_type,
         "tags": attributes.tags,
+        "not_before_seconds": attributes.not_before_seconds,
+        "expires_at_seconds": attributes.expires_at_seconds,
+        "vault": attributes.vault,
     }

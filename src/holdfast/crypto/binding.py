@@ -39,13 +39,18 @@ def bind_place(place: Place) -> bytes:
 def _attributes(attributes: Attributes) -> tuple[bytes | None, ...]:
     return (
         b"enabled" if attributes.enabled else b"disabled",
-        _microseconds(attributes.not_before),
-        _microseconds(attributes.expires_at),
+        _microseconds(attributes.not_before, attributes.not_before_seconds),
+        _microseconds(attributes.expires_at, attributes.expires_at_seconds),
         None if attributes.content_type is None else attributes.content_type.encode(),
         frame(*(text.encode() for text in chain.from_iterable(sorted(attributes.tags.items())))),
     )
 
 
-def _microseconds(moment: datetime | None) -> bytes | None:
-    """A moment in whole microseconds since 1970, as PostgreSQL keeps it; one moment is one text in every zone."""
+def _microseconds(moment: datetime | None, seconds: int | None) -> bytes | None:
+    """A moment in whole microseconds since 1970, as PostgreSQL keeps it; one moment is one text in every zone.
+
+    ``seconds``: the moment itself, where ``moment`` is only the nearest date to it.
+    """
+    if seconds is not None:
+        return b"%d" % (seconds * 1_000_000)
     return None if moment is None else b"%d" % ((moment - _EPOCH) // timedelta(microseconds=1))

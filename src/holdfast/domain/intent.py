@@ -3,7 +3,7 @@
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -82,3 +82,8 @@ class Intent:
     def marker(self) -> Marker | None:
         """The marker to write with a set."""
         return Marker(self.version, self.id) if self.version is not None else None
+
+
+def unmarked(attributes: Attributes) -> Attributes:
+    """Return attributes without our marker: what users see, and what can be compared."""
+    return replace(attributes, tags={key: text for key, text in attributes.tags.items() if key != MARKER_TAG})

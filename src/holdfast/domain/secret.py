@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NoReturn, final
 
+from holdfast.domain.attributes import Attributes as Attributes  # noqa: PLC0414 - they are a part of what a secret is
 from holdfast.domain.names import SecretName
 
 MASK: Final = "*****"
@@ -78,17 +79,6 @@ class RotationPolicy:
         if before is not None and (before.handler, before.options) == (self.handler, self.options):
             return ()
         return tuple(self.options[each] for each in _NAMING_SECRETS if each in self.options)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
-    """Everything of a version that can be changed without making a new version. Times are UTC."""
-
-    enabled: bool = True
-    not_before: datetime | None = None
-    expires_at: datetime | None = None
-    content_type: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

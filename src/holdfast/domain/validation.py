@@ -55,15 +55,26 @@ def valid_tags(raw: object, *, for_vault: bool) -> dict[str, str]:
         return {}
     if not isinstance(raw, Mapping):
         raise _wrong("tags", f"must map text to text, not be {type(raw).__name__}")
-    limit = MAX_TAGS - 1 if for_vault else MAX_TAGS
-    if len(raw) > limit:
-        raise _wrong("tags", f"has {len(raw)} entries and the limit is {limit}; remove some")
+    if for_vault:
+        check_room(raw)
+    if len(raw) > MAX_TAGS:
+        raise _too_many(raw, MAX_TAGS)
     for key, value in raw.items():
         _check_text("tags", key, 1, MAX_TAG_LENGTH, "has a key that is not")
         _check_text("tags", value, 0, MAX_TAG_LENGTH, "has a value that is not")
         if for_vault and key.lower() == MARKER_TAG:
             raise _wrong("tags", f"must not have the key {MARKER_TAG!r}: Holdfast marks its writes with it; rename it")
     return dict(raw)
+
+
+def check_room(tags: Mapping[str, str]) -> None:
+    """See that one more tag, ours, can be added to what is there already, whatever that is."""
+    if len(tags) >= MAX_TAGS:
+        raise _too_many(tags, MAX_TAGS - 1)
+
+
+def _too_many(tags: Mapping[str, str], limit: int) -> InvalidInput:
+    return _wrong("tags", f"has {len(tags)} entries and the limit is {limit}; remove some")
 
 
 def valid_content_type(raw: object) -> str | None:
@@ -130,6 +141,7 @@ def valid_attributes(
         expires_at=valid_moment("expires_at", expires_at),
         content_type=valid_content_type(content_type),
         tags=valid_tags(tags, for_vault=for_vault),
+        empty_tags=tags == {},
     )
     check_validity(attributes.not_before, attributes.expires_at)
     return attributes

@@ -176,6 +176,18 @@ def _moment(attributes: dict[str, Any], member: str) -> datetime | None:
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_UNIX_TIME:
         return datetime.fromtimestamp(found, UTC)
     raise InvalidInput(
-        f"attributes.{member} must be a whole number of seconds since 1970, from 0 to {MAX_UNIX_TIME}.",
+        f"attributes.{member} must be a whole number of seconds since 1970, from 0 to {MAX_UNIX_TIME}"
+        f"{_cut_off(found)}.",
         field=f"attributes.{member}",
+    )
+
+
+def _cut_off(found: object) -> str:
+    """What to say of a number that a client cut to 32 bits: some do with every date from 2038 on."""
+    if not isinstance(found, int) or not -(2**31) <= found < 0:
+        return ""
+    meant = datetime.fromtimestamp(found + 2**32, UTC)
+    return (
+        f": {found} is what is left of {meant:%Y-%m-%d} in 32 bits. Releases of @azure/keyvault-secrets cut dates like "
+        "that from 2038 on; give an earlier date, or send the request without that client"
     )

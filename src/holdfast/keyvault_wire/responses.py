@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from holdfast.domain.attributes import seconds_of
 from holdfast.domain.secret import Attributes, DeletedSecret, Secret, SecretSummary, SecretVersion
 from holdfast.keyvault_wire.requests import SetRequest
 
@@ -60,6 +61,7 @@ def new_secret_bundle(vault: Vault, name: str, version_id: str, created_at: date
         expires_at=request.expires_at,
         content_type=request.content_type,
         tags=request.tags or {},
+        empty_tags=request.tags == {},
     )
     bundle = _bundle(vault, vault.secret_id(name, version_id), attributes, (created_at, created_at))
     return _encode({"value": request.value, **bundle})
@@ -112,7 +114,7 @@ def error_body(code: str, message: str, inner_code: str | None = None) -> bytes:
 
 def unix_seconds(moment: datetime) -> int:
     """Whole seconds since 1970, rounded down."""
-    return int(moment.timestamp() // 1)
+    return seconds_of(moment)
 
 
 def _page(items: list[dict[str, Any]], next_link: str | None) -> bytes:
@@ -131,22 +133,24 @@ def _bundle(
         bundle["contentType"] = attributes.content_type
     bundle["id"] = secret_id
     bundle["attributes"] = _attributes(vault, attributes, created_updated)
-    if attributes.tags:
+    if attributes.tags or attributes.empty_tags:
         bundle["tags"] = dict(attributes.tags)
-    return bundle
+    told = {"kid": attributes.vault.kid, "managed": attributes.vault.managed}
+    return bundle | {member: fact for member, fact in told.items() if fact is not None}
 
 
 def _attributes(
     vault: Vault, attributes: Attributes, created_updated: tuple[datetime, datetime]
 ) -> dict[str, bool | int | str]:
     shown: dict[str, bool | int | str] = {"enabled": attributes.enabled}
-    if attributes.not_before is not None:
-        shown["nbf"] = unix_seconds(attributes.not_before)
-    if attributes.expires_at is not None:
-        shown["exp"] = unix_seconds(attributes.expires_at)
+    if attributes.nbf is not None:
+        shown["nbf"] = attributes.nbf
+    if attributes.exp is not None:
+        shown["exp"] = attributes.exp
     shown["created"], shown["updated"] = map(unix_seconds, created_updated)
-    shown["recoveryLevel"] = vault.recovery_level
-    shown["recoverableDays"] = vault.retention_days
+    told = attributes.vault
+    shown["recoveryLevel"] = told.recovery_level or vault.recovery_level
+    shown["recoverableDays"] = vault.retention_days if told.recoverable_days is None else told.recoverable_days
     return shown
 
 

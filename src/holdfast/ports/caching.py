@@ -9,10 +9,14 @@ from holdfast.domain.names import SecretName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
-    """A sealed answer. ``revision`` orders all states a name was ever in, across versions and incarnations."""
+    """A sealed answer. ``revision`` orders all states a name was ever in, across versions and incarnations.
+
+    ``era``: for whoever keeps entries in memory, when it was last compared; a shared cache does not keep it.
+    """
 
     revision: int
     sealed: bytes
+    era: int = 0
 
 
 class Cache(Protocol):

@@ -129,12 +129,13 @@ class RedisFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReachFacts:
     """A TLS server as anybody sees it, before any login. ``date``: its own clock, read between ``asked_at`` and
-    ``answered_at`` of ours, to the second. ``fault``: why there was no answer; ``kind`` of fault is one of the table
-    that judges it."""
+    ``answered_at`` of ours, to the second. ``through``: the proxy on the way, without its credentials. ``fault``:
+    why there was no answer; ``kind`` of fault is one of the table that judges it."""
 
     certificate: CertificateFacts | None = None
     date: datetime | None = None
     asked_at: datetime | None = None
     answered_at: datetime | None = None
+    through: str = ""
     kind: str = ""
     fault: str = ""

@@ -47,6 +47,10 @@ class SingleFlight(Generic[K, T]):
         """Let the next caller begin anew: what is under way may have seen too old a state."""
         self._flights.pop(key, None)
 
+    def forget_all(self) -> None:
+        """Likewise for every key."""
+        self._flights.clear()
+
     async def aclose(self) -> None:
         """Cancel what is under way and wait for its end."""
         flights = list(self._flights.values())

@@ -113,12 +113,15 @@ class UpdateRequest:
             changed["enabled"] = valid_flag("enabled", self.enabled)
         if self.expires_at is not KEEP:
             changed["expires_at"] = valid_moment("expires_at", self.expires_at)
+            changed["expires_at_seconds"] = None
         if self.not_before is not KEEP:
             changed["not_before"] = valid_moment("not_before", self.not_before)
+            changed["not_before_seconds"] = None
         if self.content_type is not KEEP:
             changed["content_type"] = valid_content_type(self.content_type) or None
         if self.tags is not KEEP:
             changed["tags"] = valid_tags(self.tags, for_vault=for_vault)
+            changed["empty_tags"] = self.tags == {}
         return changed
 
     def _settings(self) -> dict[str, Any]:

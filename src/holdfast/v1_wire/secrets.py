@@ -1,6 +1,7 @@
 """Secrets and their versions: what clients send, and what they get."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Final, Self
 
 import msgspec
@@ -146,21 +147,40 @@ class BatchGet(Request):
     items: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_BATCH)]
 
 
-class _Attributed(Document):
-    """The attributes of a version among the members of a document."""
+class VaultFactsDocument(Document):
+    """What Key Vault alone decides of a version, as it told it; null where it told nothing.
+
+    ``managed``: it backs a certificate, and changes with that only. ``kid``: the id of that certificate's key.
+    """
+
+    managed: bool | None = None
+    kid: str | None = None
+    recovery_level: str | None = None
+    recoverable_days: int | None = None
+
+
+class _Attributed(Document, kw_only=True):
+    """The attributes of a version among the members of a document.
+
+    ``not_before_seconds``, ``expires_at_seconds``: since 1970, what Key Vault holds where no date can; the date is only
+    the nearest one then. They are null as a rule.
+    """
 
     enabled: bool
     not_before: Moment | None
     expires_at: Moment | None
     content_type: str | None
     tags: dict[str, str]
+    not_before_seconds: int | None = None
+    expires_at_seconds: int | None = None
+    vault: VaultFactsDocument = msgspec.field(default_factory=VaultFactsDocument)
 
     def attributes(self) -> Attributes:
         """Return the attributes."""
         return msgspec.convert(self, Attributes, from_attributes=True)
 
 
-class SecretDocument(_Attributed):
+class SecretDocument(_Attributed, kw_only=True):
     """A secret with its value. ``source`` is the tier that answered."""
 
     name: str
@@ -197,7 +217,7 @@ class SecretDocument(_Attributed):
         )
 
 
-class _Versioned(_Attributed):
+class _Versioned(_Attributed, kw_only=True):
     """The facts of a version among the members of a document."""
 
     name: str
@@ -227,7 +247,7 @@ class VersionDocument(_Versioned):
         return cls(**_version_members(version))
 
 
-class SummaryDocument(_Versioned):
+class SummaryDocument(_Versioned, kw_only=True):
     """A secret as a listing shows it: its current version's facts and its own, no value."""
 
     state: State
@@ -358,6 +378,9 @@ def _attributes(attributes: Attributes) -> Mapping[str, Any]:
         "expires_at": attributes.expires_at,
         "content_type": attributes.content_type,
         "tags": dict(attributes.tags),
+        "not_before_seconds": attributes.not_before_seconds,
+        "expires_at_seconds": attributes.expires_at_seconds,
+        "vault": VaultFactsDocument(**asdict(attributes.vault)),
     }
 
 

@@ -45,6 +45,11 @@ CONNECT_S: Final = 90.0
 _VARIABLES: Final = ("DATABASE_URL",)
 _AWAY_WHY: Final = "Without PostgreSQL nothing can be changed, and reads end with the lease on the grants."
 _START_FIX: Final = "Follow that text; docs/troubleshooting.md, 'PostgreSQL is away'."
+_NO_SAMPLE: Final = (
+    skipped(
+        "mirror", "No secret was compared with Key Vault now: the mirror was never completed, so equal says nothing."
+    ),
+)
 
 
 class Connecting:
@@ -154,7 +159,7 @@ class DatabaseLooks:
         kept_out = PostgresKeptOut(self._database)
         found = mirror_findings(journal, sync, totals.drifting, interval, now)
         found += kept_out_findings(await kept_out.names(limit=NAMED), await kept_out.count())
-        return [*found, *await self._sample()]
+        return [*found, *(await self._sample() if sync.last_finished_at is not None else _NO_SAMPLE)]
 
     async def _sample(self) -> Sequence[Finding]:
         if self._draft.unusable.intersection(VAULT_VARIABLES):

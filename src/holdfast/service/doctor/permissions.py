@@ -10,7 +10,15 @@ from holdfast.domain.diagnosis import Finding, failure, ok, warning
 from holdfast.domain.intent import Marker
 from holdfast.domain.names import PROBE_NAME
 from holdfast.domain.secret import Attributes, SecretValue
-from holdfast.errors import BackendRefused, BackendUnavailable, HoldfastError, Rejected, SecretDisabled, SecretNotFound
+from holdfast.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    HoldfastError,
+    NameRefused,
+    Rejected,
+    SecretDisabled,
+    SecretNotFound,
+)
 from holdfast.ports import Clock, OddEntry, Vault, VaultVersion
 
 SETTLE_S: Final = 60.0
@@ -42,7 +50,15 @@ _READ: Final = "Key Vault Secrets User"
 _ALL: Final = "Key Vault Secrets Officer"
 
 PERMISSIONS: Final = {
-    "list": Permission("List", "readMetadata/action", _READ, "mirroring the vault, and noticing what others changed"),
+    "list": Permission(
+        "List",
+        "readMetadata/action",
+        _READ,
+        "mirroring the vault: with get alone the mirror holds only what was read here, as it was then",
+    ),
+    "list deleted": Permission(
+        "List", "readMetadata/action", _READ, "showing and recovering what was deleted in Key Vault directly"
+    ),
     "get": Permission("Get", "getSecret/action", _READ, "reading a secret that the mirror does not hold yet"),
     "set": Permission("Set", "setSecret/action", _ALL, "bringing changes and rotations to Key Vault"),
     "update": Permission("Set", "update/action", _ALL, "bringing changed attributes to Key Vault"),
@@ -62,9 +78,10 @@ class Trial:
 
     async def read(self) -> None:
         """List, and get a secret that is not there: no value of anybody is read."""
-        await self._attempt("list", self._list)
-        if self.reached:
-            await self._attempt("get", self._get_nothing)
+        attempts = {"list": self._list, "list deleted": self._list_deleted, "get": self._get_nothing}
+        for name, operation in attempts.items():
+            if self.reached:
+                await self._attempt(name, operation)
 
     async def write(self) -> None:
         """Set, update, delete, recover and purge the probe, and say what is left of it."""
@@ -95,12 +112,15 @@ class Trial:
         permission = PERMISSIONS[name]
         try:
             await operation(*arguments)
+        except NameRefused as error:
+            self.findings.append(_refused(name, permission, error))
+            return False
         except BackendRefused as error:
             self.reached = error.forbidden
             self.findings.append(_refused(name, permission, error) if error.forbidden else _unknown_identity(error))
             return False
         except Rejected as error:
-            self.findings.append(_protected(name, permission, error))
+            self.findings.append(_rejected(name, permission, error))
             return False
         except BackendUnavailable as error:
             self.reached = False
@@ -110,9 +130,12 @@ class Trial:
         return True
 
     async def _list(self) -> None:
-        for listing in (self._vault.secrets(), self._vault.deleted_secrets()):
-            async with aclosing(listing) as entries:
-                await anext(entries, None)
+        async with aclosing(self._vault.secrets()) as entries:
+            await anext(entries, None)
+
+    async def _list_deleted(self) -> None:
+        async with aclosing(self._vault.deleted_secrets()) as entries:
+            await anext(entries, None)
 
     async def _get_nothing(self) -> None:
         try:
@@ -201,12 +224,19 @@ def _unknown_identity(error: HoldfastError) -> Finding:
         _CHECK,
         str(error),
         why="For Key Vault nobody is there: the mirror answers reads, and changes wait, for as long as this lasts.",
-        fix="Check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; secrets in Entra ID expire "
-        "(az ad app credential list --id …).",
+        fix="Follow that text. It is about AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or the managed "
+        "identity; docs/troubleshooting.md, 'There is no token for Key Vault'.",
     )
 
 
-def _protected(name: str, permission: Permission, error: HoldfastError) -> Finding:
+def _rejected(name: str, permission: Permission, error: HoldfastError) -> Finding:
+    if name != "purge":
+        return failure(
+            _CHECK,
+            f"{name}: {error}",
+            why=f"Holdfast needs it for {permission.needed_for}.",
+            fix="See whether a policy on the vault refuses it.",
+        )
     return warning(
         _CHECK,
         f"{name}: {error}",
@@ -220,8 +250,7 @@ def _unavailable(name: str, error: HoldfastError) -> Finding:
         _CHECK,
         f"{name}: {error}",
         why="The mirror answers reads, and changes wait, for as long as this lasts.",
-        fix="Check tenant, client id and secret, or the managed identity; docs/troubleshooting.md, "
-        "'Circuit breaker is OPEN'.",
+        fix="Follow that text; docs/troubleshooting.md, 'Circuit breaker is OPEN'.",
     )
 
 

@@ -8,8 +8,9 @@ from holdfast.ports.inspection import ReachFacts
 _FIXES: Final = {
     "name": "Check the name in AZURE_KEYVAULT_NAME or AZURE_KEYVAULT_URL, and this machine's DNS.",
     "refused": "Check the address, and whether a firewall or the vault's network rules let this machine in.",
-    "proxy": "Check the proxy's address and credentials, and whether it lets this machine through to the vault.",
     "silent": "Check whether a firewall drops packets, and the vault's network rules (private endpoint, allowed IPs).",
+    "proxy": "Check HOLDFAST_KEYVAULT_PROXY or HTTPS_PROXY, its credentials, and that it lets this host through; "
+    "what is reached without it stands in NO_PROXY.",
     "untrusted": "Give the CA that issued it with HOLDFAST_KEYVAULT_CA; docs/troubleshooting.md, "
     "'The certificate is not trusted'.",
     "tls": "Holdfast speaks TLS 1.3 only: see what sits between (a proxy that breaks TLS open?).",
@@ -18,12 +19,13 @@ _FIXES: Final = {
 
 def reach_findings(check: str, whose: str, reach: ReachFacts) -> list[Finding]:
     """Judge it. ``whose``: the server's address."""
+    through = f" through the proxy {reach.through}" if reach.through else ""
     if not reach.kind:
-        return [ok(check, f"{whose} answers over TLS.")]
+        return [ok(check, f"{whose} answers over TLS{through}.")]
     return [
         failure(
             check,
-            f"{whose} cannot be reached: {reach.fault}.",
+            f"{whose} cannot be reached{through}: {reach.fault}.",
             why="The mirror answers reads, and changes wait, for as long as this lasts.",
             fix=_FIXES[reach.kind],
         )

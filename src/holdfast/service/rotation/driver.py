@@ -19,7 +19,7 @@ from holdfast.domain.lifecycle import not_found
 from holdfast.domain.masking import masked
 from holdfast.domain.policy import AuthMethod, Caller, Permission
 from holdfast.domain.rotation import FORWARD, Phase, RotationRun, Step, Trigger, advance
-from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion
+from holdfast.domain.secret import SecretSettings, SecretValue, SecretVersion
 from holdfast.domain.validation import valid_value
 from holdfast.errors import HoldfastError, IntegrityFailure, InvalidInput, RotationFailed
 from holdfast.ports import (
@@ -290,7 +290,7 @@ class RotationDriver:
         return NewVersion(
             display_name=work.head.display_name,
             value=work.rotation.candidate_value,
-            attributes=Attributes(content_type=current.content_type, tags=current.tags),
+            attributes=current.inherited,
             settings=SecretSettings(),
         )
 

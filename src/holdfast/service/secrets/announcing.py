@@ -6,9 +6,10 @@ from uuid import UUID
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretVersion
-from holdfast.domain.validation import valid_tags
+from holdfast.domain.validation import check_room
 from holdfast.ports import Head, LedgerTransaction
 from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.content import Content
 
 
 class Pusher(Protocol):
@@ -43,16 +44,25 @@ class Announcer:
         """
         if self._pusher is not None:
             if kind is IntentKind.SET and version is not None:
-                valid_tags(version.attributes.tags, for_vault=True)
+                check_room(version.attributes.tags)
             await tx.add_intent(intent_id, head, kind, version)
 
-    async def announce(self, name: SecretName, revision: int, intent_id: UUID | None) -> bool:
+    async def announce(
+        self, name: SecretName, revision: int, intent_id: UUID | None, standing: Content | None = None
+    ) -> bool:
         """After the commit: caches forget what it outdated, Key Vault is told, of what was journalled at least.
+
+        ``standing``: what readers get from now on, which the caches hold at once; None: nothing.
 
         Returns whether Key Vault has it.
         """
-        await self._coherence.committed(name, revision)
-        return intent_id is None or await self.replicated(name, intent_id)
+        await self._coherence.committed(name, revision, standing)
+        if intent_id is None:
+            return True
+        replicated = await self.replicated(name, intent_id)
+        if replicated:
+            self._coherence.unsettled.settled(name, revision)
+        return replicated
 
     async def announce_purge(self, name: SecretName, revision: int, intent_id: UUID | None) -> None:
         """The same after a purge, with which the rules for that one secret ended."""

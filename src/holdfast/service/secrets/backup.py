@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import msgspec
 
+from holdfast.domain.attributes import carried, with_carried
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName
@@ -31,6 +32,7 @@ class _Version(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime | None = None
     content_type: str | None = None
     tags: dict[str, str] = {}
+    carried: str = "{}"
     created_by: str | None = None
 
     def __repr__(self) -> str:
@@ -152,6 +154,7 @@ class Backup:
             expires_at=attributes.expires_at,
             content_type=attributes.content_type,
             tags=dict(attributes.tags),
+            carried=carried(attributes),
             created_by=version.created_by,
         )
 
@@ -182,13 +185,7 @@ class Backup:
             name=head.name,
             version=packed.version,
             version_id=packed.version_id,
-            attributes=Attributes(
-                enabled=packed.enabled,
-                not_before=packed.not_before,
-                expires_at=packed.expires_at,
-                content_type=packed.content_type,
-                tags=packed.tags,
-            ),
+            attributes=_attributes(packed),
             created_at=packed.created_at,
             updated_at=packed.updated_at,
             created_by=packed.created_by,
@@ -198,3 +195,14 @@ class Backup:
             return StoredVersion(version=version, sealed=None)
         sealed = self._sealer.seal(place_of(head, version), SecretValue(packed.value))
         return StoredVersion(version=version, sealed=sealed)
+
+
+def _attributes(packed: _Version) -> Attributes:
+    plain = Attributes(
+        enabled=packed.enabled,
+        not_before=packed.not_before,
+        expires_at=packed.expires_at,
+        content_type=packed.content_type,
+        tags=packed.tags,
+    )
+    return with_carried(plain, packed.carried)

@@ -8,10 +8,11 @@ from typing import Final
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.errors import HoldfastError
-from holdfast.ports import Cache, Ledger
+from holdfast.ports import Ledger
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.reading import Reader
+from holdfast.service.secrets.tiers import Tiers
 
 _log: Final = logging.getLogger(__name__)
 
@@ -29,11 +30,10 @@ class CacheControl:
         reader: Reader,
         ledger: Ledger,
         coherence: Coherence,
-        local: Cache,
-        shared: Cache | None,
+        tiers: Tiers,
     ) -> None:
         self._guard, self._reader, self._ledger, self._coherence = guard, reader, ledger, coherence
-        self._local, self._shared = local, shared
+        self._tiers = tiers
 
     async def warm(self, caller: Caller, names: Sequence[SecretName]) -> int:
         """Read secrets into the caches; returns how many. The others are refused, absent or unreadable: see the log."""
@@ -69,7 +69,5 @@ class CacheControl:
     async def clear(self, caller: Caller) -> None:
         """Empty this node's cache and the shared one."""
         async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "invalidate") as authorized:
-            await self._local.clear()
-            if self._shared is not None:
-                await self._shared.clear()
+            await self._tiers.clear()
             await self._guard.record(authorized)

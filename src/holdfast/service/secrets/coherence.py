@@ -7,10 +7,11 @@ from typing import Final
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Secret
-from holdfast.ports import Cache
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import GrantBook
+from holdfast.service.secrets.content import Content
+from holdfast.service.secrets.tiers import Tiers
 
 Flights = SingleFlight[SecretName, Secret]
 """Loads under way, by name."""
@@ -20,6 +21,9 @@ ABSENT_S: Final = 1.0
 
 MAX_ABSENT: Final = 10_000
 
+LOOK_HOLDS_S: Final = 2.0
+"""Seconds for which a look at the journal speaks for names that it did not find waiting: two intervals of looking."""
+
 MAX_UNSETTLED: Final = 100_000
 """Names remembered as waiting for Key Vault; beyond it every name counts as waiting."""
 
@@ -27,33 +31,57 @@ MAX_UNSETTLED: Final = 100_000
 class Unsettled:
     """The names for which Key Vault may be behind: those must not be read from it without asking PostgreSQL.
 
-    Announced changes add to it; only a look at the journal that began after them takes them out again.
+    Announced changes add to it. A look at the journal that began after them takes them out again, and so does this
+    node where it has seen Key Vault take the change.
     """
 
-    def __init__(self) -> None:
-        self._from_journal: frozenset[SecretName] | None = None
-        self._announced: dict[SecretName, int] = {}
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._from_journal: set[SecretName] | None = None
+        self._announced: dict[SecretName, tuple[int, int]] = {}  # by which look, and the revision
+        self._settled: dict[SecretName, tuple[int, int]] = {}  # likewise: its announcement may still come
         self._looks = 0
+        self._began = self._looked_at = float("-inf")
 
     def __contains__(self, name: SecretName) -> bool:
         return self._from_journal is None or name in self._announced or name in self._from_journal
 
-    def announce(self, name: SecretName) -> None:
-        """A change of this secret was committed."""
+    @property
+    def is_current(self) -> bool:
+        """Whether the last look is young enough to say that nothing waits for a name that is not in here."""
+        return self._monotonic() - self._looked_at < LOOK_HOLDS_S
+
+    def announce(self, name: SecretName, revision: int) -> None:
+        """A change of this secret was committed, or found to wait."""
+        if revision <= self._settled.get(name, (0, 0))[1]:
+            return
         if len(self._announced) >= MAX_UNSETTLED:
             self._from_journal = None
             self._announced.clear()
-        self._announced[name] = self._looks
+        known = self._announced.get(name, (0, 0))[1]
+        self._announced[name] = self._looks, max(known, revision)
+
+    def settled(self, name: SecretName, revision: int) -> None:
+        """Key Vault has everything up to this revision."""
+        if self._announced.get(name, (0, 0))[1] > revision:
+            return
+        self._announced.pop(name, None)
+        if self._from_journal is not None:
+            self._from_journal.discard(name)
+        if len(self._settled) < MAX_UNSETTLED:
+            self._settled[name] = self._looks, revision
 
     def begin_look(self) -> int:
         """The journal is about to be read; give what this returns to ``end_look``."""
         self._looks += 1
+        self._began = self._monotonic()
         return self._looks
 
     def end_look(self, look: int, waiting: Iterable[SecretName]) -> None:
         """The journal was read: these names had open or parked intents."""
-        self._from_journal = frozenset(waiting)
-        self._announced = {name: seen for name, seen in self._announced.items() if seen >= look}
+        self._from_journal, self._looked_at = set(waiting), self._began
+        self._announced = {name: (seen, at) for name, (seen, at) in self._announced.items() if seen >= look}
+        self._settled = {name: (seen, at) for name, (seen, at) in self._settled.items() if seen >= look - 1}
 
 
 class Absences:
@@ -79,43 +107,45 @@ class Absences:
 
 
 class Coherence:
-    """Implements ``ports.FeedListener`` over the caches, the loads under way, the grants and the identities.
+    """Implements ``ports.FeedListener`` over the tiers, the loads under way, the grants and the identities.
 
     ``seal_with`` is told which key seals.
     """
 
     def __init__(
         self,
-        local: Cache,
-        shared: Cache | None,
+        tiers: Tiers,
         flights: Flights,
         grants: GrantBook,
         directory: Directory,
         seal_with: Callable[[int, str], None] = lambda _activation, _key_id: None,
     ) -> None:
-        self._local, self._shared, self._flights = local, shared, flights
+        self._tiers, self._flights = tiers, flights
         self._grants, self._directory, self._seal_with = grants, directory, seal_with
         self.unsettled = Unsettled()
         self.absences = Absences(time.monotonic)
 
     async def resynchronise(self) -> None:
         """See the port."""
-        await self._local.clear()
+        self._tiers.distrust()
+        self._flights.forget_all()
         await self._grants.load()
         await self._directory.load()
 
     async def secret_changed(self, name: SecretName, revision: int) -> None:
         """See the port."""
         self._flights.forget(name)
-        self.unsettled.announce(name)
+        self.unsettled.announce(name, revision)
         self.absences.discard(name)
-        await self._local.invalidate(name, revision)
+        await self._tiers.changed(name, revision)
 
-    async def committed(self, name: SecretName, revision: int) -> None:
-        """This node committed a change: nobody is told of it before no cache can contradict it."""
+    async def committed(self, name: SecretName, revision: int, content: Content | None = None) -> None:
+        """This node committed a change: nobody is told of it before no cache can contradict it.
+
+        ``content``: what readers get from now on; it stands in the caches at once. None: they get nothing.
+        """
         await self.secret_changed(name, revision)
-        if self._shared is not None:
-            await self._shared.invalidate(name, revision)
+        await self._tiers.committed(name, revision, content)
 
     async def purged(self, name: SecretName, revision: int) -> None:
         """This node purged a secret: beside the caches, the rules for it alone are void."""

@@ -1,10 +1,11 @@
 """What the caches hold: everything an answer needs, sealed for one name and one revision."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from holdfast.domain.attributes import carried, with_carried
 from holdfast.domain.lifecycle import check_disclosable
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, Secret, SecretValue, SecretVersion, Source
@@ -18,7 +19,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A readable version of a secret.
 
     ``checked_at``: when it was last compared with its source. ``as_of``: when it was last known to be current.
-    ``settled``: False while Key Vault has yet to learn of it, which makes the mirror the truth.
+    ``vault_version_id`` and ``vault_updated_at``: its id and time of change in Key Vault, where known.
+    ``told``: Key Vault alone told it, while PostgreSQL could not be asked, so nobody could confirm it.
     """
 
     display_name: str
@@ -29,11 +31,14 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: datetime
     checked_at: datetime
     as_of: datetime
-    settled: bool = True
+    vault_version_id: str | None = None
+    vault_updated_at: datetime | None = None
+    told: bool = False
     not_before: datetime | None = None
     expires_at: datetime | None = None
     content_type: str | None = None
     tags: dict[str, str] = {}
+    carried: str = "{}"
     description: str | None = None
     refuse_outside_validity: bool | None = None
 
@@ -43,9 +48,10 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def attributes(self) -> Attributes:
         """The attributes; only enabled versions are ever kept."""
-        return Attributes(
+        plain = Attributes(
             not_before=self.not_before, expires_at=self.expires_at, content_type=self.content_type, tags=self.tags
         )
+        return with_carried(plain, self.carried)
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -54,7 +60,6 @@ _decoder: Final = msgspec.msgpack.Decoder(Content)
 
 def content_of(head: Head, version: SecretVersion, value: SecretValue, now: datetime, as_of: datetime) -> Content:
     """Gather the content of a version."""
-    attributes = version.attributes
     return Content(
         display_name=head.display_name,
         version=version.version,
@@ -64,14 +69,23 @@ def content_of(head: Head, version: SecretVersion, value: SecretValue, now: date
         updated_at=version.updated_at,
         checked_at=now,
         as_of=as_of,
-        settled=head.open_intents == 0,
-        not_before=attributes.not_before,
-        expires_at=attributes.expires_at,
-        content_type=attributes.content_type,
-        tags=dict(attributes.tags),
+        vault_version_id=head.vault_version_id,
+        vault_updated_at=head.vault_updated_at,
+        **described(version.attributes),
         description=head.settings.description,
         refuse_outside_validity=head.settings.refuse_outside_validity,
     )
+
+
+def described(attributes: Attributes) -> dict[str, Any]:
+    """Return the members of a content that hold the attributes."""
+    return {
+        "not_before": attributes.not_before,
+        "expires_at": attributes.expires_at,
+        "content_type": attributes.content_type,
+        "tags": dict(attributes.tags),
+        "carried": carried(attributes),
+    }
 
 
 def seal(sealer: Sealer, name: SecretName, revision: int, content: Content) -> CacheEntry:

@@ -26,8 +26,10 @@ class Mirror:
     def __init__(self, ledger: Ledger, sealer: Sealer, clock: Clock) -> None:
         self._ledger, self._sealer, self._clock = ledger, sealer, clock
 
-    async def current(self, name: SecretName) -> Mirrored | None:
+    async def current(self, name: SecretName, *, at_least: int = 0) -> Mirrored | None:
         """Return a secret's current version if it may be disclosed; None for a name the mirror does not know.
+
+        ``at_least``: the revision that the name is known to have reached.
 
         Raises:
             SecretNotFound: deleted.
@@ -37,6 +39,8 @@ class Mirror:
         found = await self._ledger.current(name)
         if found is None:
             return None
+        if found[0].revision < at_least:
+            raise IntegrityFailure(f"PostgreSQL tells an older state of {name!r} than it told before.")
         self.check_living(found[0])
         self.check_enabled(*found)
         return found
@@ -74,6 +78,13 @@ class Mirror:
         """Open a version into what caches hold."""
         checked_at = checked_at or self._clock.now()
         return content_of(head, stored.version, self.value(head, stored), checked_at, as_of)
+
+    def standing(self, head: Head, stored: StoredVersion) -> Content | None:
+        """What readers get after a change that left this head and version; None if nothing, or not this version."""
+        disclosed = head.state is State.ACTIVE and stored.version.enabled and stored.sealed is not None
+        if not disclosed or stored.version.version != head.version:
+            return None
+        return self.content(head, stored, as_of=self._clock.now())
 
     def compare(self, head: Head, stored: StoredVersion, told: SecretValue) -> None:
         """Raise the alarm if the mirror could not stand in for Key Vault; asked whenever Key Vault answers a read."""

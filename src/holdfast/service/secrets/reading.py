@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from holdfast.domain.intent import MARKER_TAG
+from holdfast.domain.intent import unmarked
 from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Secret, Source
@@ -25,16 +25,22 @@ from holdfast.errors import (
     TransitionPending,
     VersionNotFound,
 )
-from holdfast.ports import Cache, Clock, Feed, Head, Ledger, Sealer, VaultVersion
+from holdfast.ports import Clock, Feed, Head, Ledger, VaultVersion
 from holdfast.service.access.guard import Authorized
 from holdfast.service.secrets.coherence import Absences, Flights, Unsettled
-from holdfast.service.secrets.content import Content, answer, content_of, seal, unseal
+from holdfast.service.secrets.content import Content, answer, content_of, described
+from holdfast.service.secrets.marks import is_ahead, is_older
 from holdfast.service.secrets.mirror import Mirror, Mirrored
+from holdfast.service.secrets.tiers import Tiers
 
 _log: Final = logging.getLogger(__name__)
 
 OUTAGE_TTL: Final = timedelta(seconds=5)
 """How long an answer from the mirror is fresh while Key Vault is away, so that its return is noticed soon."""
+
+
+_OVERTAKEN_AT_MOST: Final = 5
+"""How often a read begins anew because the secret was changed meanwhile."""
 
 
 class VaultReader(Protocol):
@@ -58,22 +64,12 @@ class Upstream:
     refresh: Callable[[SecretName], Awaitable[Head | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadPolicy:
-    """``cache_ttl``: how long an answer counts as fresh. ``lease``: the longest that this node may serve any
-    secret without PostgreSQL.
-    ``refuse_outside_validity``: the global setting for expired and not-yet-valid secrets."""
-
-    cache_ttl: timedelta
-    lease: timedelta
-    refuse_outside_validity: bool = False
-
-
 class Reader:
     """Answers reads that the guard has authorised.
 
     Args:
         upstream: None when this installation stands alone.
+        refuse_outside_validity: the global setting for expired and not-yet-valid secrets.
     """
 
     def __init__(
@@ -81,20 +77,18 @@ class Reader:
         *,
         ledger: Ledger,
         mirror: Mirror,
-        sealer: Sealer,
         clock: Clock,
         feed: Feed,
-        local: Cache,
-        shared: Cache | None,
+        tiers: Tiers,
         flights: Flights,
         unsettled: Unsettled,
         absences: Absences,
         upstream: Upstream | None,
-        policy: ReadPolicy,
+        refuse_outside_validity: bool = False,
     ) -> None:
-        self._ledger, self._mirror, self._sealer, self._clock, self._feed = ledger, mirror, sealer, clock, feed
-        self._local, self._shared, self._flights, self._unsettled = local, shared, flights, unsettled
-        self._absences, self._upstream, self._policy = absences, upstream, policy
+        self._ledger, self._mirror, self._clock, self._feed = ledger, mirror, clock, feed
+        self._tiers, self._flights, self._unsettled = tiers, flights, unsettled
+        self._absences, self._upstream, self._refuse = absences, upstream, refuse_outside_validity
 
     async def get(self, authorized: Authorized) -> Secret:
         """Return the current version.
@@ -107,9 +101,9 @@ class Reader:
         """
         name = authorized.name
         if self._feed.live():
-            content = await self._remembered(self._local, name)
+            content = await self._tiers.trusted(name)
             now = self._clock.now()
-            if content is not None and now - content.checked_at < self._policy.cache_ttl:
+            if content is not None and self._tiers.is_fresh(content, now):
                 return self._answer(name, content, Source.CACHE, now)
         return await self._flights.do(name, lambda: self._load(name))
 
@@ -136,50 +130,63 @@ class Reader:
     # --- the tiers, in order ---
 
     async def _load(self, name: SecretName) -> Secret:
+        for _ in range(_OVERTAKEN_AT_MOST):
+            try:
+                return await self._load_once(name, self._tiers.era)
+            except _Overtaken:
+                continue
+        raise BackendUnavailable(f"{name!r} is being changed all the time; try again.")
+
+    async def _load_once(self, name: SecretName, era: int) -> Secret:
         try:
-            found = await self._mirror.current(name)
+            found = await self._current(name)
             if found is None:
                 await self.discover(name)
-                found = await self._mirror.current(name)
+                found = await self._current(name)
         except (BackendUnavailable, IntegrityFailure) as error:
             return await self._without_ledger(name, error)
         if found is None:
             raise not_found(name)
-        return await self._from_caches(found[0]) or await self._from_backends(found)
+        return await self._from_caches(found, era) or await self._from_backends(found, era)
 
-    async def _from_caches(self, head: Head) -> Secret | None:
-        """An entry of this very revision: in L1 after the feed was interrupted, or in Redis."""
-        for cache, source in ((self._local, Source.CACHE), (self._shared, Source.REDIS)):
-            content = await self._remembered(cache, head.name, head.revision)
-            if content is not None and self._fresh(content):
-                if cache is self._shared:
-                    await self._local.put(head.name, seal(self._sealer, head.name, head.revision, content), self._keep)
-                return self._answer(head.name, content, source)
-        return None
+    async def _current(self, name: SecretName) -> Mirrored | None:
+        """What the mirror has, which is nothing older than this node has answered or heard of before it asked."""
+        found = await self._mirror.current(name, at_least=self._tiers.marks.of(name).floor)
+        if found is not None and found[0].open_intents:
+            self._unsettled.announce(name, found[0].revision)
+        return found
 
-    async def _from_backends(self, found: Mirrored) -> Secret:
+    async def _from_caches(self, found: Mirrored, era: int) -> Secret | None:
+        """An entry of this very state: in L1 after the feed was interrupted, or in Redis."""
+        name = found[0].name
+        if is_ahead(self._tiers.marks.of(name), *found):
+            return None
+        kept = await self._tiers.matching(found, era)
+        return self._answer(name, *kept) if kept is not None else None
+
+    async def _from_backends(self, found: Mirrored, era: int) -> Secret:
         head, stored = found
         if self._upstream is None or head.open_intents:
-            return await self._from_mirror(found, as_of=self._clock.now())
+            return await self._from_mirror(found, era, as_of=self._clock.now())
         try:
             seen = await self._upstream.vault.read_once(head.name)
         except (SecretNotFound, SecretDisabled) as answered:
-            return await self._after_refresh(self._upstream, head.name, answered)
+            return await self._after_refresh(self._upstream, head.name, era, answered)
         except HoldfastError as error:
             _log.info("The mirror answers for Key Vault: %s", error)
-            return await self._from_mirror(found, as_of=head.verified_at, outage=True)
+            return await self._from_mirror(found, era, as_of=head.verified_at, outage=True)
         if seen.value is None or (seen.vault_version_id, seen.updated_at) != (
             head.vault_version_id,
             head.vault_updated_at,
         ):
-            return await self._after_refresh(self._upstream, head.name)
+            return await self._after_refresh(self._upstream, head.name, era)
         self._mirror.compare(head, stored, seen.value)
         now = self._clock.now()
         content = content_of(head, stored.version, seen.value, now, now)
-        return await self._keep_and_answer(head, content, Source.KEYVAULT)
+        return await self._keep_and_answer(head, content, Source.KEYVAULT, era)
 
     async def _after_refresh(
-        self, upstream: Upstream, name: SecretName, answered: HoldfastError | None = None
+        self, upstream: Upstream, name: SecretName, era: int, answered: HoldfastError | None = None
     ) -> Secret:
         """Key Vault told something new: take it over, then answer with what is true now.
 
@@ -193,20 +200,29 @@ class Reader:
             if isinstance(answered, SecretDisabled):
                 raise answered from None
             taken_over = False
-        found = await self._mirror.current(name)
+        found = await self._current(name)
         if found is None:
             raise not_found(name)
         if taken_over and found[0].drift is None:
-            return await self._from_mirror(found, as_of=self._clock.now(), source=Source.KEYVAULT)
-        return await self._from_mirror(found, as_of=found[0].verified_at, outage=True)
+            return await self._from_mirror(found, era, as_of=self._clock.now(), source=Source.KEYVAULT)
+        return await self._from_mirror(found, era, as_of=found[0].verified_at, outage=True)
 
     async def _from_mirror(
-        self, found: Mirrored, *, as_of: datetime, outage: bool = False, source: Source = Source.MIRROR
+        self, found: Mirrored, era: int, *, as_of: datetime, outage: bool = False, source: Source = Source.MIRROR
     ) -> Secret:
+        if is_ahead(self._tiers.marks.of(found[0].name), *found):
+            return await self._told_before(found[0].name)
         now = self._clock.now()
-        checked_at = now - max(self._policy.cache_ttl - OUTAGE_TTL, timedelta()) if outage else now
+        checked_at = now - max(self._tiers.ttl - OUTAGE_TTL, timedelta()) if outage else now
         content = self._mirror.content(*found, as_of=as_of, checked_at=checked_at)
-        return await self._keep_and_answer(found[0], content, source)
+        return await self._keep_and_answer(found[0], content, source, era)
+
+    async def _told_before(self, name: SecretName) -> Secret:
+        """Key Vault told a newer version while PostgreSQL was away, and it cannot be adopted yet: no older one goes."""
+        content = await self._tiers.remembered(name)
+        if content is None:
+            raise BackendUnavailable(f"Key Vault has a newer version of {name!r} than the mirror, and does not answer.")
+        return self._answer(name, content, Source.CACHE)
 
     async def discover(self, name: SecretName) -> None:
         """Ask Key Vault, with all patience, for a name that nothing here knows, and adopt what it has.
@@ -228,16 +244,26 @@ class Reader:
 
     async def _without_ledger(self, name: SecretName, cause: HoldfastError) -> Secret:
         """PostgreSQL is away, or what it says is not credible: what we remember, or Key Vault, under the lease."""
-        content = await self._remembered(self._local, name)
-        if content is not None and self._fresh(content):
+        content = await self._tiers.remembered(name)
+        if content is not None and self._tiers.is_fresh(content):
             return self._answer(name, content, Source.CACHE)
         if self._upstream is not None and name not in self._unsettled:
             seen = await self._told_by_vault(self._upstream.vault, name)
-            if seen is not None:
-                return self._answer(name, self._unlisted(seen, content), Source.KEYVAULT)
+            if seen is not None and self._is_credible(name, seen):
+                told = self._unlisted(seen, content)
+                await self._tiers.keep_told(name, told)
+                return self._answer(name, told, Source.KEYVAULT)
         if content is None:
             raise cause
         return self._answer(name, content, Source.CACHE)
+
+    def _is_credible(self, name: SecretName, seen: VaultVersion) -> bool:
+        """Whether Key Vault's word may stand alone: it is not older than what was answered here.
+
+        While the journal is known, what cannot be ordered passes; later, only what is provably not older.
+        """
+        older = is_older(seen, self._tiers.marks.of(name))
+        return not older if self._unsettled.is_current else older is False
 
     @staticmethod
     async def _told_by_vault(vault: VaultReader, name: SecretName) -> VaultVersion | None:
@@ -258,33 +284,17 @@ class Reader:
             _log.info("Neither PostgreSQL nor Key Vault tells about %s: %s", name, error)
         return None
 
-    # --- what is remembered ---
+    # --- answers ---
 
-    @property
-    def _keep(self) -> timedelta:
-        return max(self._policy.cache_ttl, self._policy.lease)
-
-    async def _remembered(self, cache: Cache | None, name: SecretName, revision: int | None = None) -> Content | None:
-        entry = await cache.get(name) if cache is not None else None
-        if entry is None or revision not in (None, entry.revision):
-            return None
-        return unseal(self._sealer, name, entry)
-
-    async def _keep_and_answer(self, head: Head, content: Content, source: Source) -> Secret:
-        entry = seal(self._sealer, head.name, head.revision, content)
-        await self._local.put(head.name, entry, self._keep)
-        if self._shared is not None:
-            await self._shared.put(head.name, entry, self._policy.cache_ttl)
+    async def _keep_and_answer(self, head: Head, content: Content, source: Source, era: int) -> Secret:
+        if not await self._tiers.keep(head.name, head.revision, content, era):
+            raise _Overtaken
         return self._answer(head.name, content, source)
-
-    def _fresh(self, content: Content) -> bool:
-        return self._clock.now() - content.checked_at < self._policy.cache_ttl
 
     def _answer(self, name: SecretName, content: Content, source: Source, now: datetime | None = None) -> Secret:
         now = now or self._clock.now()
-        stale = content.settled and now - content.as_of > self._policy.cache_ttl
-        refuse = self._policy.refuse_outside_validity
-        return answer(name, content, source, now, stale=stale, refuse_outside_validity=refuse)
+        stale = content.told or now - content.as_of > self._tiers.ttl
+        return answer(name, content, source, now, stale=stale, refuse_outside_validity=self._refuse)
 
     def _unlisted(self, seen: VaultVersion, known: Content | None) -> Content:
         """What Key Vault says, when PostgreSQL cannot tell its version number: the marker's, or 0 for unknown.
@@ -296,7 +306,6 @@ class Reader:
         number = seen.marker.version if seen.marker else known.version if known and adopted else 0
         same = known is not None and known.version == number
         now = self._clock.now()
-        attributes = seen.attributes
         return Content(
             display_name=seen.name,
             version=number,
@@ -305,14 +314,18 @@ class Reader:
             created_at=seen.created_at,
             updated_at=seen.updated_at,
             checked_at=now,
-            as_of=now,
-            not_before=attributes.not_before,
-            expires_at=attributes.expires_at,
-            content_type=attributes.content_type,
-            tags={key: value for key, value in attributes.tags.items() if key != MARKER_TAG},
+            as_of=now - timedelta(seconds=self._feed.seconds_since_contact()),
+            vault_version_id=seen.vault_version_id,
+            vault_updated_at=seen.updated_at,
+            told=True,
+            **described(unmarked(seen.attributes)),
             description=known.description if known else None,
             refuse_outside_validity=known.refuse_outside_validity if known else True,  # it may be what was asked for
         )
+
+
+class _Overtaken(Exception):
+    """While this was being answered, the node answered or heard of a newer state."""
 
 
 async def _is_confirmed(vault: VaultReader, name: SecretName) -> bool:

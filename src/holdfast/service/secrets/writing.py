@@ -128,7 +128,7 @@ class Writer:
         new = NewVersion(
             display_name=head.display_name,
             value=self._mirror.value(head, stored),
-            attributes=Attributes(content_type=former.content_type, tags=former.tags),
+            attributes=former.inherited,
             settings=SecretSettings(),
             expected_generation=expected_generation,
             idempotency_key=idempotency_key,
@@ -157,7 +157,7 @@ class Writer:
             await tx.put_schedule(head.name, settings.rotation_policy)
             await self._announcer.journal(tx, intent_id, head, IntentKind.UPDATE, revised.version)
             await tx.record(self._guard.success(authorized, version=revised.version.version))
-        await self._announcer.announce(head.name, head.revision, intent_id)
+        await self._announcer.announce(head.name, head.revision, intent_id, self._mirror.standing(head, revised))
         return revised.version
 
     async def reschedule(self, authorized: Authorized, interval_days: int, *, auto_rotate: bool) -> RotationPolicy:
@@ -247,7 +247,8 @@ class Writer:
                 await remember(tx, self._sealer, authorized, key, _request(new), made)
         if answered is not None:
             return await self._repeat(authorized.name, answered)
-        replicated = await self._announcer.announce(head.name, head.revision, intent_id)
+        standing = self._mirror.standing(head, stored)
+        replicated = await self._announcer.announce(head.name, head.revision, intent_id, standing)
         return _result(head.name, stored.version, replicated=replicated)
 
     async def _transit(
@@ -262,7 +263,8 @@ class Writer:
             head = await tx.put_head(head)
             await self._announcer.journal(tx, intent_id, head, IntentKind(event.value))
             await tx.record(self._guard.success(authorized, version=head.version))
-        replicated = await self._announcer.announce(head.name, head.revision, intent_id)
+        standing = self._mirror.standing(head, current)
+        replicated = await self._announcer.announce(head.name, head.revision, intent_id, standing)
         return head, current.version, replicated
 
     async def _locked(self, tx: LedgerTransaction, name: SecretName, event: Event) -> Head:

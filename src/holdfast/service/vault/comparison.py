@@ -82,9 +82,14 @@ def differing(known: Knowledge, seen: Sighting) -> list[Pair]:
 
 
 def _differ(known: Knowledge, mine: SecretVersion, theirs: VaultVersion) -> bool:
-    if own_attributes(mine.attributes) != own_attributes(theirs.attributes):
+    if is_edited(mine, theirs) or mine.attributes.vault != theirs.attributes.vault:
         return True
     return mine.version in known.undisclosed and theirs.attributes.enabled
+
+
+def is_edited(mine: SecretVersion, theirs: VaultVersion) -> bool:
+    """Whether somebody changed there what users can change of a version."""
+    return own_attributes(mine.attributes) != own_attributes(theirs.attributes)
 
 
 def decide(known: Knowledge, seen: Sighting, now: datetime) -> Plan:
@@ -125,6 +130,8 @@ def _about_attributes(known: Knowledge, seen: Sighting, plan: Plan) -> Plan:
 def _is_late(known: Knowledge, mine: SecretVersion, theirs: VaultVersion) -> bool:
     """Whether an earlier write of ours, arriving late, undid a later one of ours."""
     marker = theirs.marker
+    if not is_edited(mine, theirs):
+        return False
     if marker is None or marker.version != mine.version or marker.intent_id not in known.intents:
         return False
     return known.last_written.get(mine.version) not in (None, marker.intent_id)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from holdfast.domain.intent import MARKER_TAG
+from holdfast.domain.intent import unmarked
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import NameUnavailable, SecretDisabled, SecretNotFound
@@ -93,9 +93,8 @@ def in_order(listed: list[VaultVersion], newest: VaultVersion | None) -> tuple[V
 def own_attributes(attributes: Attributes) -> Attributes:
     """Attributes without our marker, at Key Vault's resolution: what can be compared, and what users see."""
     return replace(
-        attributes,
+        unmarked(attributes),
         not_before=attributes.not_before and attributes.not_before.replace(microsecond=0),
         expires_at=attributes.expires_at and attributes.expires_at.replace(microsecond=0),
         content_type=attributes.content_type or None,
-        tags={key: value for key, value in attributes.tags.items() if key != MARKER_TAG},
     )

@@ -11,11 +11,11 @@ from holdfast.domain.audit import record_of
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName, new_version_id
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
-from holdfast.domain.secret import SecretSettings, SecretValue, SecretVersion, Source, State
+from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion, Source, State
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import Head, LedgerTransaction, Sealer, StoredVersion, VaultVersion
 from holdfast.service.secrets.mirror import CREATED_THERE, place_of
-from holdfast.service.vault.comparison import Plan
+from holdfast.service.vault.comparison import Plan, is_edited
 from holdfast.service.vault.sighting import own_attributes
 
 _log: Final = logging.getLogger(__name__)
@@ -190,8 +190,10 @@ class Takeover:
     async def _take_attributes(self, mine: SecretVersion, theirs: VaultVersion, told: SecretValue | None) -> None:
         stored = await self._stored(mine.version)
         value = told if stored.sealed is None else self._value(stored)
-        version = replace(stored.version, attributes=own_attributes(theirs.attributes), updated_at=theirs.updated_at)
+        version = replace(stored.version, attributes=_taken(mine, theirs), updated_at=theirs.updated_at)
         self.head = await self._tx.rewrite(self.head, self._sealed(version, value), by=CREATED_THERE)
+        if not is_edited(mine, theirs):
+            return  # what Key Vault alone says of it is nobody's change
         await self._record("adopt", mine.version)
         _log.warning("Attributes edited in Key Vault taken over: %s version %d", self.head.name, mine.version)
 
@@ -223,3 +225,9 @@ class Takeover:
         await self._tx.record(
             record_of(SYSTEM, operation, self.head.name, self._now, version=version or self.head.version, source=source)
         )
+
+
+def _taken(mine: SecretVersion, theirs: VaultVersion) -> Attributes:
+    """Their attributes. With our marker among the tags nobody can tell there whether there were empty ones."""
+    taken = own_attributes(theirs.attributes)
+    return replace(taken, empty_tags=mine.attributes.empty_tags) if theirs.marker else taken

@@ -5,11 +5,12 @@ The SDK makes texts of whatever comes, and refuses a whole page for one date.
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
+from holdfast.domain.attributes import Attributes, VaultFacts, dated, nearest_date
 from holdfast.domain.names import canonical_name
-from holdfast.domain.secret import Attributes, SecretValue
+from holdfast.domain.secret import SecretValue
 from holdfast.errors import InvalidInput
 from holdfast.ports import OddEntry, VaultVersion
 from holdfast.stores.keyvault.errors import ImplausibleAnswer
@@ -20,6 +21,9 @@ MAX_VALUE_BYTES: Final = 2**20
 
 MAX_FACTS_BYTES: Final = 2**16
 """The same for content type and tags together; Key Vault's own limits come to 16 KB."""
+
+_MAX_NUMBER: Final = 10**100
+"""Key Vault counts with 64 bits; whatever is told in fewer than a hundred digits is carried."""
 
 _ID: Final = re.compile(
     r"(?i:https?)://[^/]+/+(?i:secrets|deletedsecrets)/([^/]+)(?:/([0-9a-zA-Z]{1,64}))?/?", re.ASCII
@@ -73,7 +77,7 @@ def _entry(body: Mapping[str, Any], name: str, vault_version_id: str, value: Sec
         raise ImplausibleAnswer("it holds no attributes")
     created, updated = _moment(facts, "created"), _moment(facts, "updated")
     if created is None or updated is None:
-        raise ImplausibleAnswer("it holds no times")
+        raise ImplausibleAnswer("it does not say when it was created and updated")
     return VaultVersion(
         name=name,
         vault_version_id=vault_version_id,
@@ -88,16 +92,30 @@ def _entry(body: Mapping[str, Any], name: str, vault_version_id: str, value: Sec
 
 def _attributes(body: Mapping[str, Any], facts: Mapping[str, Any]) -> Attributes:
     _expect(isinstance(facts.get("enabled"), bool), "no enabled that is true or false")
-    content_type, tags = _text(body, "contentType") or None, _tags(body.get("tags"))
-    size = sum(len(text.encode()) for text in [content_type or "", *tags, *tags.values()])
-    _expect(size <= MAX_FACTS_BYTES, f"content type and tags beyond {MAX_FACTS_BYTES:,} bytes")
-    _expect("\0" not in "".join([content_type or "", *tags, *tags.values()]), "NUL characters outside the value")
-    return Attributes(
+    content_type, tags, vault = _text(body, "contentType") or None, _tags(body.get("tags")), _vault_facts(body, facts)
+    texts = [content_type or "", vault.kid or "", vault.recovery_level or "", *tags, *tags.values()]
+    _expect(
+        sum(len(text.encode()) for text in texts) <= MAX_FACTS_BYTES, f"more than {MAX_FACTS_BYTES:,} bytes of tags"
+    )
+    _expect("\0" not in "".join(texts), "NUL characters outside the value")
+    plain = Attributes(
         enabled=facts["enabled"],
-        not_before=_moment(facts, "nbf"),
-        expires_at=_moment(facts, "exp"),
         content_type=content_type,
         tags=tags,
+        empty_tags=body.get("tags") == {},
+        vault=vault,
+    )
+    return dated(plain, nbf=_seconds(facts, "nbf"), exp=_seconds(facts, "exp"))
+
+
+def _vault_facts(body: Mapping[str, Any], facts: Mapping[str, Any]) -> VaultFacts:
+    managed = body.get("managed")
+    _expect(managed is None or isinstance(managed, bool), "managed, which is neither true nor false")
+    return VaultFacts(
+        managed=managed,
+        kid=_text(body, "kid"),
+        recovery_level=_text(facts, "recoveryLevel"),
+        recoverable_days=_seconds(facts, "recoverableDays"),
     )
 
 
@@ -123,15 +141,18 @@ def _identity(body: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _moment(facts: Mapping[str, Any], member: str) -> datetime | None:
-    seconds = facts.get(member)
-    if seconds is None:
+    """A moment that decides nothing but an order: the nearest date will do."""
+    seconds = _seconds(facts, member)
+    return None if seconds is None else nearest_date(seconds)
+
+
+def _seconds(facts: Mapping[str, Any], member: str) -> int | None:
+    found = facts.get(member)
+    if found is None:
         return None
-    if type(seconds) is not int:
-        raise ImplausibleAnswer(f"it holds {member}, which is no whole number of seconds")
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise ImplausibleAnswer(f"it holds {member}, which is no time") from None
+    if type(found) is not int or abs(found) >= _MAX_NUMBER:
+        raise ImplausibleAnswer(f"it holds {member}, which is no whole number")
+    return found
 
 
 def _text(body: Mapping[str, Any], member: str, shown: str = "") -> str | None:

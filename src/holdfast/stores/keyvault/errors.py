@@ -73,6 +73,8 @@ def _of_status(response: Any, what: str, kind: Kind) -> HoldfastError:
     code, inner = error_codes(response)
     judgement = judge(kind, status, code, inner)
     said = f"Key Vault answered {status} {inner or code or '(no code)'} to {what}"
+    if status == 400 and kind is Kind.READ:
+        said += ": it may not serve the api-version of HOLDFAST_KEYVAULT_API_VERSION"
     if judgement.verdict is Verdict.THROTTLED:
         return Throttled(f"{said}.", retry_after_s=retry_after_s(response.headers.get("Retry-After")))
     if judgement.verdict is Verdict.REFUSED:

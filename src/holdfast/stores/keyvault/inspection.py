@@ -24,6 +24,7 @@ async def look_at(url: str, access: Access) -> tuple[ReachFacts, bytes | None]:
     """
     connector = _Noting(ssl=tls_context(access.ca_file))
     proxy = Proxies(access, url).options(url)
+    through = proxy.get("proxy", "")
     try:
         async with asyncio.timeout(_TIMEOUT_S), open_session(connector) as session:
             asked_at = datetime.now(UTC)
@@ -32,8 +33,8 @@ async def look_at(url: str, access: Access) -> tuple[ReachFacts, bytes | None]:
                 date, answered_at = _parsed(answer.headers.get("Date", "")), datetime.now(UTC)
     except Exception as error:  # whatever goes wrong between two machines, it is judged by its kind
         fault = connection_fault(error)
-        return ReachFacts(kind=fault.kind, fault=fault.text), None
-    return ReachFacts(date=date, asked_at=asked_at, answered_at=answered_at), connector.certificate
+        return ReachFacts(through=through, kind=fault.kind, fault=fault.text), None
+    return ReachFacts(through=through, date=date, asked_at=asked_at, answered_at=answered_at), connector.certificate
 
 
 class _Noting(aiohttp.TCPConnector):

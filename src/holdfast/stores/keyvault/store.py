@@ -152,7 +152,9 @@ class KeyVaultStore:
         """Ask for the removal of attributes in the one form that removes them: null."""
         request = HttpRequest("PATCH", f"/secrets/{name}/{vault_version_id}", json=leftover)
         body = parse(await self._send(request))
-        kept = [key for key in ("nbf", "exp") if key in leftover["attributes"] and body["attributes"].get(key)]
+        kept = [
+            key for key in ("nbf", "exp") if key in leftover["attributes"] and body["attributes"].get(key) is not None
+        ]
         if kept or (leftover.get("contentType") == "" and body.get("contentType")):
             raise Rejected(
                 f"Key Vault keeps the dates or the content type of {name!r}, which were to be cleared: set the secret "
@@ -178,8 +180,8 @@ def _read(entry: bytes, read: Callable[[bytes], VaultVersion]) -> VaultVersion |
 
 def _body(attributes: Attributes, marked: dict[str, str]) -> dict[str, Any]:
     """The members of a request that say everything but the value; what is not set is left out."""
-    dates = {"nbf": attributes.not_before, "exp": attributes.expires_at}
-    told = {member: int(moment.timestamp()) for member, moment in dates.items() if moment is not None}
+    dates = {"nbf": attributes.nbf, "exp": attributes.exp}
+    told = {member: seconds for member, seconds in dates.items() if seconds is not None}
     content_type = {"contentType": attributes.content_type} if attributes.content_type is not None else {}
     return {
         **content_type,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from holdfast.domain.attributes import carried, with_carried
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import (
     Attributes,
@@ -58,19 +59,27 @@ def version_of(row: Mapping[str, Any], name: str, *, current: bool) -> SecretVer
         name=SecretName(name),
         version=row["version"],
         version_id=row["version_id"],
-        attributes=Attributes(
-            enabled=row["enabled"],
-            not_before=_moment(row, name, "not_before"),
-            expires_at=_moment(row, name, "expires_at"),
-            content_type=row["content_type"],
-            tags=_tags(row["tags"], name),
-        ),
+        attributes=_attributes(row, name),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         created_by=row["created_by"],
         vault_version_id=row["vault_version_id"],
         current=current,
     )
+
+
+def _attributes(row: Mapping[str, Any], name: str) -> Attributes:
+    plain = Attributes(
+        enabled=row["enabled"],
+        not_before=_moment(row, name, "not_before"),
+        expires_at=_moment(row, name, "expires_at"),
+        content_type=row["content_type"],
+        tags=_tags(row["tags"], name),
+    )
+    try:
+        return with_carried(plain, row["carried"])
+    except ValueError:
+        raise _edited(name, "carried") from None
 
 
 def stored_of(row: Mapping[str, Any], name: str, *, current: bool) -> StoredVersion:
@@ -118,13 +127,14 @@ def sealed_columns(sealed: SealedValue | None) -> tuple[str | None, ...]:
 
 
 def attribute_columns(attributes: Attributes) -> tuple[Any, ...]:
-    """content_type, tags, enabled, not_before, expires_at."""
+    """content_type, tags, enabled, not_before, expires_at, carried."""
     return (
         attributes.content_type,
         json.dumps(dict(attributes.tags)),
         attributes.enabled,
         attributes.not_before,
         attributes.expires_at,
+        carried(attributes),
     )
 
 
@@ -195,10 +205,17 @@ def attributes_object(attributes: Attributes) -> JSONObject:
         "expires_at": attributes.expires_at.isoformat() if attributes.expires_at else None,
         "content_type": attributes.content_type,
         "tags": dict(attributes.tags),
+        "carried": carried(attributes),
     }
 
 
 def attributes_of(data: JSONObject) -> Attributes:
     """Attributes from that JSON."""
-    times = {key: datetime.fromisoformat(data[key]) if data[key] else None for key in ("not_before", "expires_at")}
-    return Attributes(enabled=data["enabled"], content_type=data["content_type"], tags=data["tags"], **times)
+    plain = Attributes(
+        enabled=data["enabled"],
+        not_before=datetime.fromisoformat(data["not_before"]) if data["not_before"] else None,
+        expires_at=datetime.fromisoformat(data["expires_at"]) if data["expires_at"] else None,
+        content_type=data["content_type"],
+        tags=data["tags"],
+    )
+    return with_carried(plain, data.get("carried", "{}"))

@@ -32,8 +32,8 @@ SELECT * FROM secret_versions WHERE incarnation = $1 AND version = $2
 SELECT * FROM secret_versions WHERE incarnation = $1 AND version_id = $2
 
 -- name: history
-SELECT version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
-       vault_version_id
+SELECT version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
+       created_by, vault_version_id
 FROM secret_versions WHERE incarnation = $1 ORDER BY version
 
 -- name: undisclosed
@@ -49,27 +49,27 @@ SELECT secret_name FROM secrets_vault WHERE state = $1 AND secret_name > $2 ORDE
 
 -- name: summaries
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
-       version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
-       vault_version_id
+       version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
+       created_by, vault_version_id
 FROM secrets_vault WHERE state = $1 AND secret_name > $2 ORDER BY secret_name LIMIT $3
 
 -- name: summaries_of
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
-       version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
-       vault_version_id
+       version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
+       created_by, vault_version_id
 FROM secrets_vault WHERE state = $1 AND secret_name = ANY($2::text[]) ORDER BY secret_name
 
 -- name: expiring
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
-       version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
-       vault_version_id
+       version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
+       created_by, vault_version_id
 FROM secrets_vault
 WHERE state = 'active' AND expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at, secret_name
 
 -- name: reminding
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
-       version, version_id, content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by,
-       vault_version_id
+       version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
+       created_by, vault_version_id
 FROM secrets_vault
 WHERE state = 'active' AND expires_at > $1::timestamptz - $3::interval
   AND expires_at <= $1 + make_interval(
@@ -81,9 +81,9 @@ INSERT INTO secrets_vault (
     secret_name, display_name, incarnation, state, revision, attestation, metadata, version, version_id,
     vault_version_id, vault_updated_at, verified_at, deleted_at, scheduled_purge_at, drift,
     encrypted_value, iv, auth_tag, key_id, wrapped_key, content_type, tags, enabled, not_before, expires_at,
-    created_at, updated_at, created_by, updated_by)
+    carried, created_at, updated_at, created_by, updated_by)
 VALUES ($1, $2, $3, $4, nextval('secret_revisions'), $5, $6::text::jsonb, $7, $8, $9, $10, $11, $12, $13, $14,
-        $15, $16, $17, $18, $19, $20, $21::text::jsonb, $22, $23, $24, $25, $26, $27, $27)
+        $15, $16, $17, $18, $19, $20, $21::text::jsonb, $22, $23, $24, $25::text::jsonb, $26, $27, $28, $28)
 ON CONFLICT (secret_name) DO NOTHING
 RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || revision)
 
@@ -91,9 +91,11 @@ RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || rev
 WITH former AS (
     INSERT INTO secret_versions (
         incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
-        content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by, vault_version_id)
+        content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by,
+        vault_version_id)
     SELECT incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
-           content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by, vault_version_id
+           content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by,
+           vault_version_id
     FROM secrets_vault WHERE incarnation = $2
 )
 UPDATE secrets_vault SET
@@ -102,28 +104,28 @@ UPDATE secrets_vault SET
     verified_at = $10, deleted_at = $11, scheduled_purge_at = $12, drift = $13,
     encrypted_value = $14, iv = $15, auth_tag = $16, key_id = $17, wrapped_key = $18,
     content_type = $19, tags = $20::text::jsonb, enabled = $21, not_before = $22, expires_at = $23,
-    created_at = $24, updated_at = $25, created_by = $26, updated_by = $26
+    carried = $24::text::jsonb, created_at = $25, updated_at = $26, created_by = $27, updated_by = $27
 WHERE incarnation = $2
 RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || revision)
 
 -- name: add_history
 INSERT INTO secret_versions (
     incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
-    content_type, tags, enabled, not_before, expires_at, created_at, updated_at, created_by, vault_version_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14, $15, $16, $17)
+    content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by, vault_version_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14::text::jsonb, $15, $16, $17, $18)
 
 -- name: rewrite_history
 UPDATE secret_versions SET
     encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7,
-    content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12, updated_at = $13,
-    vault_version_id = $14
+    content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12,
+    carried = $13::text::jsonb, updated_at = $14, vault_version_id = $15
 WHERE incarnation = $1 AND version = $2
 
 -- name: rewrite_current
 UPDATE secrets_vault SET
     encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7,
-    content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12, updated_at = $13,
-    vault_version_id = $14, updated_by = coalesce($15, updated_by)
+    content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12,
+    carried = $13::text::jsonb, updated_at = $14, vault_version_id = $15, updated_by = coalesce($16, updated_by)
 WHERE incarnation = $1 AND version = $2
 
 -- name: put_head

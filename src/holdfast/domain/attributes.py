@@ -1,0 +1,158 @@
+"""What can be changed of a version without making a new one, and what Key Vault says of it besides.
+
+Key Vault's dates are whole seconds of any size; a ``datetime`` ends with the year 9999. So a date that none can hold
+is kept as Key Vault's own number, beside the nearest date there is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
+"""The first date that is shown: the day before it is another year in some time zones, and infinite to PostgreSQL's
+client."""
+
+LATEST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""The last date that is shown, and the last that clients may set."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def seconds_of(moment: datetime) -> int:
+    """Return a moment in whole seconds since 1970, rounded down."""
+    return (moment - _EPOCH) // timedelta(seconds=1)
+
+
+def nearest_date(seconds: int) -> datetime:
+    """Return the moment of that many seconds since 1970, or the nearest that is shown."""
+    return _EPOCH + timedelta(seconds=min(max(seconds, seconds_of(EARLIEST)), seconds_of(LATEST)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultFacts:
+    """What Key Vault alone decides of a version, carried as it is told; None where it tells nothing.
+
+    ``managed``: it backs a certificate, and changes with that only. ``kid``: the id of that certificate's key.
+    ``recovery_level``, ``recoverable_days``: whether, and for how many days, it can be recovered after a deletion.
+    """
+
+    managed: bool | None = None
+    kid: str | None = None
+    recovery_level: str | None = None
+    recoverable_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributes:
+    """Everything of a version that can be changed without making a new version. Times are UTC.
+
+    ``not_before_seconds``, ``expires_at_seconds``: since 1970, Key Vault's own number where no date can hold it, else
+    None; the date beside it is the nearest one then. Another date in its place makes the number void.
+    ``empty_tags``: a client or Key Vault gave an empty object of tags, which is told apart from none.
+    ``vault``: what Key Vault adds. These two are carried, and make no two attributes different.
+    """
+
+    enabled: bool = True
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    content_type: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    not_before_seconds: int | None = None
+    expires_at_seconds: int | None = None
+    empty_tags: bool = field(default=False, compare=False)
+    vault: VaultFacts = field(default=VaultFacts(), compare=False)
+
+    def __post_init__(self) -> None:
+        for date, number in (("not_before", "not_before_seconds"), ("expires_at", "expires_at_seconds")):
+            seconds = getattr(self, number)
+            if seconds is not None and (not is_beyond(seconds) or getattr(self, date) != nearest_date(seconds)):
+                object.__setattr__(self, number, None)
+        if self.tags:
+            object.__setattr__(self, "empty_tags", False)
+
+    @property
+    def nbf(self) -> int | None:
+        """``not_before`` in seconds since 1970, as Key Vault tells it."""
+        return _told(self.not_before, self.not_before_seconds)
+
+    @property
+    def exp(self) -> int | None:
+        """``expires_at`` in seconds since 1970, as Key Vault tells it."""
+        return _told(self.expires_at, self.expires_at_seconds)
+
+    @property
+    def clamped(self) -> tuple[str, ...]:
+        """Which of ``not_before`` and ``expires_at`` are only the nearest dates to what Key Vault holds."""
+        numbers = {"not_before": self.not_before_seconds, "expires_at": self.expires_at_seconds}
+        return tuple(name for name, seconds in numbers.items() if seconds is not None)
+
+    @property
+    def inherited(self) -> "Attributes":
+        """What a new value of the same secret inherits. Dates are of the old value, and so is what Key Vault says."""
+        return Attributes(content_type=self.content_type, tags=self.tags, empty_tags=self.empty_tags)
+
+
+def is_beyond(seconds: int) -> bool:
+    """Whether no date that is shown can hold this many seconds since 1970."""
+    return not seconds_of(EARLIEST) <= seconds <= seconds_of(LATEST)
+
+
+def dated(attributes: Attributes, *, nbf: int | None, exp: int | None) -> Attributes:
+    """Return attributes with dates in seconds since 1970, of any size."""
+    return replace(
+        attributes,
+        not_before=None if nbf is None else nearest_date(nbf),
+        expires_at=None if exp is None else nearest_date(exp),
+        not_before_seconds=nbf,
+        expires_at_seconds=exp,
+    )
+
+
+class _Carried(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The members that have no column of their own, and no member in formats that are older than they."""
+
+    not_before_seconds: int | None = None
+    expires_at_seconds: int | None = None
+    empty_tags: bool = False
+    vault: VaultFacts | None = None
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(_Carried).decode
+
+
+def carried(attributes: Attributes) -> str:
+    """Return what is carried beside enabled, dates, content type and tags, as JSON; ``{}`` if that is nothing."""
+    vault = None if attributes.vault == VaultFacts() else attributes.vault
+    found = _Carried(attributes.not_before_seconds, attributes.expires_at_seconds, attributes.empty_tags, vault)
+    return _encode(found).decode()
+
+
+def with_carried(attributes: Attributes, text: str) -> Attributes:
+    """Return attributes with that again.
+
+    Raises:
+        ValueError: it is not what ``carried`` writes.
+    """
+    if text == "{}":
+        return attributes
+    try:
+        found = _decode(text)
+    except msgspec.MsgspecError:
+        raise ValueError("no carried attributes") from None
+    return replace(
+        attributes,
+        not_before_seconds=found.not_before_seconds,
+        expires_at_seconds=found.expires_at_seconds,
+        empty_tags=found.empty_tags,
+        vault=found.vault or VaultFacts(),
+    )
+
+
+def _told(moment: datetime | None, seconds: int | None) -> int | None:
+    if seconds is not None:
+        return seconds
+    return None if moment is None else seconds_of(moment)

@@ -1,0 +1,116 @@
+"""How far this node has answered, by name, so that it never answers older than that."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from holdfast.domain.names import SecretName
+from holdfast.ports import Head, StoredVersion, VaultVersion
+from holdfast.service.secrets.content import Content
+
+MAX_MARKS: Final = 50_000
+"""Names remembered, those last read or announced: about 20 MB at most."""
+
+
+class Mark(NamedTuple):
+    """The newest state of a name that was answered or announced here.
+
+    ``floor``: the highest revision heard of; ``revision``: the highest answered, 0 for none. The rest is about the
+    version that was answered: its number (0: unknown), when it was made, and its id and time of change in Key Vault
+    where known. ``told``: Key Vault alone told it, while PostgreSQL could not be asked.
+    """
+
+    floor: int
+    revision: int = 0
+    version: int = 0
+    created_at: datetime | None = None
+    vault_id: str | None = None
+    vault_updated_at: datetime | None = None
+    told: bool = False
+
+
+NONE: Final = Mark(0)
+
+
+class Marks:
+    """The marks of the names last read or announced. Reconnecting does not clear them."""
+
+    def __init__(self, limit: int = MAX_MARKS) -> None:
+        self._limit = limit
+        self._marks: OrderedDict[SecretName, Mark] = OrderedDict()  # least recently used first
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def __iter__(self) -> Iterator[SecretName]:
+        return iter(list(self._marks))
+
+    def of(self, name: SecretName) -> Mark:
+        """The mark of a name; ``NONE`` if nothing is remembered."""
+        return self._marks.get(name, NONE)
+
+    def announced(self, name: SecretName, revision: int) -> None:
+        """The name has reached this revision."""
+        mark = self.of(name)
+        if revision > mark.floor:
+            self._put(name, mark._replace(floor=revision))
+
+    def answered(self, name: SecretName, revision: int, content: Content) -> bool:
+        """This is about to be answered, or kept for it; False if newer has been answered or announced meanwhile."""
+        floor = self.of(name).floor
+        if revision < floor:
+            return False
+        self._put(name, _mark(max(revision, floor), revision, content))
+        return True
+
+    def told(self, name: SecretName, content: Content) -> None:
+        """This is about to be answered on the word of Key Vault alone."""
+        mark = self.of(name)
+        self._put(name, _mark(mark.floor, mark.revision, content)._replace(told=True))
+
+    def lower(self, name: SecretName, revision: int) -> None:
+        """The database has lost what was after this revision: its state counts from now on."""
+        self._put(name, Mark(revision, revision))
+
+    def _put(self, name: SecretName, mark: Mark) -> None:
+        self._marks[name] = mark
+        self._marks.move_to_end(name)
+        if len(self._marks) > self._limit:
+            self._marks.popitem(last=False)
+
+
+def is_ahead(mark: Mark, head: Head, stored: StoredVersion) -> bool:
+    """Whether Key Vault alone told a newer version than the ledger has, so that it is yet to be adopted."""
+    if not mark.told or (mark.vault_id is not None and mark.vault_id == head.vault_version_id):
+        return False
+    if mark.version:
+        return mark.version > head.version
+    return mark.created_at is not None and mark.created_at > stored.version.created_at
+
+
+def is_older(seen: VaultVersion, mark: Mark) -> bool | None:
+    """Whether Key Vault tells an older state than the mark's; None if that cannot be told.
+
+    Two clocks are at work, Key Vault's and ours, and Key Vault counts whole seconds: times decide last.
+    """
+    if mark.created_at is None:
+        return None if mark.floor else False
+    if seen.vault_version_id == mark.vault_id:
+        return mark.vault_updated_at is not None and seen.updated_at < mark.vault_updated_at
+    if seen.marker is not None and mark.version:
+        return seen.marker.version < mark.version
+    if seen.created_at == mark.created_at:
+        return None
+    return seen.created_at < mark.created_at
+
+
+def _mark(floor: int, revision: int, content: Content) -> Mark:
+    return Mark(
+        floor=floor,
+        revision=revision,
+        version=content.version,
+        created_at=content.created_at,
+        vault_id=content.vault_version_id,
+        vault_updated_at=content.vault_updated_at,
+    )

@@ -1,0 +1,130 @@
+"""What this node keeps of secrets: its memory (L1), the Redis it shares with others, and how far it has answered."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import Source
+from holdfast.ports import Cache, CacheEntry, Clock, Sealer
+from holdfast.service.secrets.content import Content, seal, unseal
+from holdfast.service.secrets.marks import Marks
+from holdfast.service.secrets.mirror import Mirrored
+
+_TO_COMPARE: Final = 0
+"""The era of entries that are answered only once PostgreSQL has confirmed their revision, or while it is away."""
+
+
+class Tiers:
+    """L1, Redis and the marks. Both caches hold sealed bytes.
+
+    An entry of L1 carries the era it was compared with PostgreSQL in. Each loss of the feed ends an era: nothing is
+    forgotten then, and everything is to be compared.
+
+    Args:
+        ttl: how long an entry is fresh. lease: the longest that one may serve without PostgreSQL.
+    """
+
+    def __init__(
+        self, local: Cache, shared: Cache | None, sealer: Sealer, clock: Clock, *, ttl: timedelta, lease: timedelta
+    ) -> None:
+        self._local, self._shared, self._sealer, self._clock = local, shared, sealer, clock
+        self.ttl, self._life = ttl, max(ttl, lease)
+        self.marks = Marks()
+        self.era = 1
+
+    def distrust(self) -> None:
+        """Changes may have been missed: whatever is kept is to be compared before it is answered again."""
+        self.era += 1
+
+    async def trusted(self, name: SecretName) -> Content | None:
+        """What L1 has and was compared in this era, while the feed lives: the hot path of a read."""
+        entry = await self._local.get(name)
+        if entry is None or entry.era != self.era:
+            return None
+        return unseal(self._sealer, name, entry)
+
+    async def matching(self, found: Mirrored, era: int) -> tuple[Content, Source] | None:
+        """A fresh entry of L1 or Redis that is of exactly this state."""
+        head = found[0]
+        for cache, source in ((self._local, Source.CACHE), (self._shared, Source.REDIS)):
+            entry = await cache.get(head.name) if cache is not None else None
+            if entry is None or entry.revision != head.revision:
+                continue
+            content = unseal(self._sealer, head.name, entry)
+            if content is not None and self.is_fresh(content) and _is_of(content, found):
+                if not self.marks.answered(head.name, head.revision, content):
+                    return None
+                await self._local.put(head.name, _of_era(entry, era), self._life)
+                return content, source
+        return None
+
+    async def remembered(self, name: SecretName) -> Content | None:
+        """What may be answered though PostgreSQL cannot be asked: nothing older than was answered or announced here.
+
+        Of Redis only what is fresh: nobody says how long something has been there.
+        """
+        mark = self.marks.of(name)
+        for cache in (self._local, self._shared):
+            entry = await cache.get(name) if cache is not None else None
+            if entry is None or entry.revision < mark.floor:
+                continue
+            content = unseal(self._sealer, name, entry)
+            if content is None or content.told < mark.told or (cache is self._shared and not self.is_fresh(content)):
+                continue
+            return content
+        return None
+
+    async def keep(self, name: SecretName, revision: int, content: Content, era: int = _TO_COMPARE) -> bool:
+        """Keep what is answered, or will be; False if this node has answered or heard of newer meanwhile.
+
+        ``era``: the one in which PostgreSQL was asked.
+        """
+        if not self.marks.answered(name, revision, content):
+            return False
+        entry = seal(self._sealer, name, revision, content)
+        await self._local.put(name, _of_era(entry, era), self._life)
+        if self._shared is not None:
+            await self._shared.put(name, entry, self.ttl)
+        return True
+
+    async def keep_told(self, name: SecretName, content: Content) -> None:
+        """Keep what Key Vault alone told, until PostgreSQL can be asked."""
+        self.marks.told(name, content)
+        entry = seal(self._sealer, name, self.marks.of(name).floor, content)
+        await self._local.put(name, entry, self._life)
+
+    async def changed(self, name: SecretName, revision: int) -> None:
+        """A change was announced: forget what is older."""
+        self.marks.announced(name, revision)
+        await self._local.invalidate(name, revision)
+
+    async def committed(self, name: SecretName, revision: int, content: Content | None) -> None:
+        """This node made an announced change, after which readers get ``content``; None: nothing."""
+        if self._shared is not None:
+            await self._shared.invalidate(name, revision)
+        if content is not None:
+            await self.keep(name, revision, content)
+
+    async def clear(self) -> None:
+        """Empty both caches. The marks stay."""
+        await self._local.clear()
+        if self._shared is not None:
+            await self._shared.clear()
+
+    def is_fresh(self, content: Content, now: datetime | None = None) -> bool:
+        """Whether it was compared with its source within the TTL, and confirmed."""
+        return not content.told and (now or self._clock.now()) - content.checked_at < self.ttl
+
+
+def _of_era(entry: CacheEntry, era: int) -> CacheEntry:
+    return entry if entry.era == era else CacheEntry(revision=entry.revision, sealed=entry.sealed, era=era)
+
+
+def _is_of(content: Content, found: Mirrored) -> bool:
+    """Whether an entry is of this very state: a database that was set back may give out a revision once more."""
+    version = found[1].version
+    return (content.version, content.created_at, content.updated_at) == (
+        version.version,
+        version.created_at,
+        version.updated_at,
+    )
