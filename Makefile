@@ -30,6 +30,10 @@ test: $(DEVELOPMENT) ## Run all tests, against a real PostgreSQL and a real Redi
 services: ## Install the MariaDB, RabbitMQ and Prometheus that some tests start (as root, on Debian)
 	@.ci/services
 
+.PHONY: conformance
+conformance: $(DEVELOPMENT) ## Try Azure's own clients against a server: JavaScript, Go, Java (with Maven) and az
+	@$(BIN)/python -m tests.conformance $(CLIENTS) $(if $(WITHIN),--within $(WITHIN))
+
 .PHONY: check
 check: $(DEVELOPMENT) ## Check format, lint, types and import rules
 	@$(BIN)/ruff format --check .
@@ -55,8 +59,9 @@ docs: $(DEVELOPMENT) ## Write the tables of the documents anew, from the tables 
 	@$(BIN)/python -m tests.support.reference
 
 # One resolution for Python 3.11 to 3.13 on all platforms. No index is named here or in the result.
-COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml --all-extras
+COMPILE_ALONE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+COMPILE = $(COMPILE_ALONE) pyproject.toml --all-extras
 
 .PHONY: lock
 lock: $(DEVELOPMENT) ## Resolve the dependencies anew and write requirements/
@@ -64,6 +69,8 @@ lock: $(DEVELOPMENT) ## Resolve the dependencies anew and write requirements/
 	@$(COMPILE) --upgrade --group build --output-file requirements/runtime.txt
 	@$(COMPILE) --upgrade --group build --group dev --constraints requirements/runtime.txt \
 		--output-file requirements/dev.txt
+	@$(COMPILE_ALONE) --upgrade tests/conformance/azure-cli/requirements.in \
+		--output-file tests/conformance/azure-cli/requirements.txt
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; data folders stay

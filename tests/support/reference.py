@@ -18,6 +18,7 @@ from holdfast.stores.keyvault.entra import REASONS
 from holdfast.web import limits
 from holdfast.web.errors import rendering_of
 from holdfast.web.v1.problems import code_of, status_of
+from tests.conformance import table
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -105,6 +106,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "roles": roles,
     "request-errors": request_errors,
     "token-errors": token_errors,
+    "clients": lambda: _table(table.COLUMNS, list(table.rows())),
 }
 
 

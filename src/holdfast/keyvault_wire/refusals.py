@@ -38,7 +38,11 @@ _DISABLED: Final = _Wording("Operation {operation} is not allowed on a disabled 
 _WORDINGS: Final[Mapping[tuple[type[HoldfastError], Operation | None], _Wording]] = MappingProxyType(
     {
         (SecretNotFound, None): _Wording(_NOT_FOUND, "If it was deleted, it can be recovered."),
-        (SecretNotFound, Operation.GET_DELETED): _Wording("Deleted Secret not found: {name}."),
+        (SecretNotFound, Operation.GET_DELETED): _Wording(
+            "Deleted Secret not found: {name}.", "It was never deleted, or it is purged."
+        ),
+        (SecretNotFound, Operation.RECOVER): _Wording(_NOT_FOUND, "It is not among the deleted secrets."),
+        (SecretNotFound, Operation.PURGE): _Wording(_NOT_FOUND, "It is not among the deleted secrets."),
         (VersionNotFound, None): _Wording(_NOT_FOUND),
         (SecretDeleted, None): _Wording(
             "Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused; "
