@@ -165,10 +165,10 @@ async def test_pauses_are_doubled_up_to_an_hour(world: World) -> None:
 
 async def test_entries_that_cannot_be_read_are_named_and_those_that_can_by_name_are_mirrored(world: World) -> None:
     await fill(world)
-    world.vault.odd[BAD] = OddEntry(name="Good-7-Bad", reason="a time that is none")
-    world.vault.odd[GOOD[3]] = OddEntry(name="x" * 127, reason="a time that is none")
-    world.vault.odd[GOOD[4]] = OddEntry(name="", reason="no object")
-    world.vault.odd[GOOD[5]] = OddEntry(name="naïve", reason="its name is none of Key Vault's")
+    world.vault.odd_entries[BAD] = OddEntry(name="Good-7-Bad", reason="a time that is none")
+    world.vault.odd_entries[GOOD[3]] = OddEntry(name="x" * 127, reason="a time that is none")
+    world.vault.odd_entries[GOOD[4]] = OddEntry(name="", reason="no object")
+    world.vault.odd_entries[GOOD[5]] = OddEntry(name="naïve", reason="its name is none of Key Vault's")
     report = await world.synced()
     assert (report.adopted, report.failed) == (18, 3)
     assert await world.values(BAD) == [f"value of {BAD}"]

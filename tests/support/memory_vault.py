@@ -30,8 +30,8 @@ class Fault:
 class MemoryVault:
     """``model`` is what the vault holds; ``calls`` counts by operation; ``down`` makes every call fail.
 
-    ``failing``: what any question about a name ends with, by canonical name; ``calls`` counts those as "failing" too.
-    ``odd``: what the list of secrets shows in place of a name's entry.
+    ``failing``: what any question about a name ends with, by canonical name; ``calls`` counts those as "failing".
+    ``odd_entries``: what the list of secrets shows in place of a name's entry.
 
     Operations: get, set, update, delete, recover, purge, is_deleted, versions, secrets, deleted_secrets.
     """
@@ -42,7 +42,7 @@ class MemoryVault:
         self.calls: Counter[str] = Counter()
         self.down = False
         self.failing: dict[str, Exception] = {}
-        self.odd: dict[str, OddEntry] = {}
+        self.odd_entries: dict[str, OddEntry] = {}
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._late: list[Callable[[], object]] = []
 
@@ -82,7 +82,8 @@ class MemoryVault:
         return len(late)
 
     async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
-        return await self._do("get", lambda: _entry(*self.model.get(name, vault_version_id), with_value=True), name)
+        self._fail_about(name)
+        return await self._do("get", lambda: _entry(*self.model.get(name, vault_version_id), with_value=True))
 
     async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
         marked = replace(attributes, tags={**attributes.tags, MARKER_TAG: str(marker)})
@@ -112,19 +113,23 @@ class MemoryVault:
             except SecretNotFound:
                 return False
 
-        return await self._do("is_deleted", deleted, name)
+        self._fail_about(name)
+        return await self._do("is_deleted", deleted)
 
     async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         def entries() -> list[VaultVersion]:
             secret = ModelSecret(name=name)
             return [_entry(secret, version) for version in self.model.versions(name)]
 
-        for entry in await self._do("versions", entries, name):
+        self._fail_about(name)
+        for entry in await self._do("versions", entries):
             yield entry
 
     async def secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         for secret in await self._do("secrets", self.model.secrets):
-            yield self.odd.get(secret.name.lower()) or replace(_entry(secret, secret.newest), vault_version_id="")
+            yield self.odd_entries.get(secret.name.lower()) or replace(
+                _entry(secret, secret.newest), vault_version_id=""
+            )
 
     async def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         for secret in await self._do("deleted_secrets", lambda: self.model.secrets(Phase.DELETED)):
@@ -133,13 +138,15 @@ class MemoryVault:
     async def aclose(self) -> None:
         pass
 
-    async def _do(self, operation: str, work: Callable[[], T], name: str = "") -> T:
+    def _fail_about(self, name: str) -> None:
+        if name in self.failing and not self.down:
+            self.calls["failing"] += 1
+            raise self.failing[name]
+
+    async def _do(self, operation: str, work: Callable[[], T]) -> T:
         self.calls[operation] += 1
         if self.down:
             raise BackendUnavailable("the vault is down")
-        if name in self.failing:
-            self.calls["failing"] += 1
-            raise self.failing[name]
         fault = self._faults[operation].popleft() if self._faults[operation] else None
         if fault is None:
             return work()
