@@ -230,7 +230,7 @@ async def test_the_whole_vault_is_mirrored_and_then_only_what_changed(world: Wor
     world.foreign_set("new", names[3])
     report = await world.synced()
     assert (report.seen, report.adopted, report.changed) == (30, 0, 1)
-    assert world.vault.calls == {"secrets": 1, "deleted_secrets": 1, "get": 2, "versions": 1}
+    assert world.vault.calls == {"secrets": 1, "deleted_secrets": 1, "get": 1, "versions": 1}
 
 
 async def test_a_sync_notices_deletions_and_absences_and_deletes_nothing(world: World) -> None:

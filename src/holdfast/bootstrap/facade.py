@@ -28,7 +28,7 @@ def use_cases(parts: Parts) -> UseCases:
         guard=parts.guard,
         reader=parts.reader,
         writer=parts.writer,
-        lister=Lister(parts.ledger, parts.guard, parts.reader.discover),
+        lister=Lister(parts.ledger, parts.guard, parts.reader.discover, replica.histories if replica else None),
         access=_access(parts),
         authorisation=_authorisation(parts),
         directory=parts.directory,
@@ -114,6 +114,7 @@ def _backup(parts: Parts) -> Backup:
         clock=parts.clock,
         guard=parts.guard,
         announcer=parts.announcer,
+        histories=parts.replica.histories if parts.replica else None,
     )
 
 

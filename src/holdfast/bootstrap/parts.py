@@ -190,6 +190,7 @@ class Parts:
             announcer=self.announcer,
             retention_days=self.settings.retention_days,
             purge_protection=self.settings.purge_protection,
+            histories=self.replica.histories if self.replica else None,
         )
 
     def _rotation(self, database: Database) -> RotationParts:

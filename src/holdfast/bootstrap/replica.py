@@ -16,6 +16,7 @@ from holdfast.service.secrets.coherence import Unsettled
 from holdfast.service.secrets.reading import Upstream
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier
+from holdfast.service.vault.histories import Histories
 from holdfast.service.vault.primary import Primary
 from holdfast.service.vault.reconciliation import Reconciler
 from holdfast.service.vault.replication import Replicator
@@ -34,6 +35,7 @@ class Replica:
     vault: Vault
     primary: Primary
     adopter: Adopter
+    histories: Histories
     replicator: Replicator
     sync: VaultSync
     reconciler: Reconciler
@@ -43,7 +45,7 @@ class Replica:
     @property
     def upstream(self) -> Upstream:
         """What reads need of it."""
-        return Upstream(self.primary, self.adopter.refresh)
+        return Upstream(self.primary, self.histories)
 
     def background(self) -> dict[str, Work]:
         """What has to go on to keep it equal."""
@@ -81,6 +83,7 @@ class Replica:
     async def aclose(self) -> None:
         """Finish what is being sent, then close connections and credentials."""
         await self.replicator.aclose()
+        await self.histories.aclose()
         await self.vault.aclose()
 
 
@@ -114,6 +117,7 @@ def open_replica(
         vault=vault,
         primary=primary,
         adopter=adopter,
+        histories=Histories(adopter, patience_s=patience_s),
         replicator=replicator,
         sync=VaultSync(
             ledger=ledger,

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Final, NewType
+from typing import Final, NewType, TypeGuard
 
 from holdfast.errors import InvalidInput
 
@@ -108,6 +108,11 @@ def canonical_version_id(raw: object) -> str:
     if isinstance(raw, str) and _VERSION_ID.fullmatch(raw):
         return raw.lower()
     raise InvalidInput(f"Version {_shown(raw)} is not valid: use 32 hex digits.", field="version")
+
+
+def is_version_id(raw: object) -> TypeGuard[str]:
+    """Whether this is a version id in its canonical form."""
+    return isinstance(raw, str) and raw == raw.lower() and _VERSION_ID.fullmatch(raw) is not None
 
 
 def new_version_id() -> str:

@@ -2,12 +2,12 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NoReturn, final
 
 from holdfast.domain.attributes import Attributes as Attributes  # noqa: PLC0414 - they are a part of what a secret is
-from holdfast.domain.names import SecretName
+from holdfast.domain.names import SecretName, is_version_id
 
 MASK: Final = "*****"
 
@@ -99,9 +99,10 @@ class SecretSettings:
 class SecretVersion:
     """One version of a secret, without its value.
 
-    ``version`` is the generation (1, 2, 3 …); ``version_id`` is 32 hex digits, stable for ever;
-    ``vault_version_id`` is the id Key Vault gave it, once it is there. ``display_name``, where it is told, is the
-    name in the casing of its first set.
+    ``version`` is the generation (1, 2, 3 …), 0 while the history of the secret in Key Vault is not numbered yet.
+    ``version_id`` is 32 hex digits: to callers the id that Key Vault gave it, and our own until it is there.
+    ``vault_version_id`` is what Key Vault serves it as now, ``told_id`` the first id that Key Vault gave it.
+    ``display_name``, where it is told, is the name in the casing of its first set. ``provisional``: see ``Head``.
     """
 
     name: SecretName
@@ -112,8 +113,28 @@ class SecretVersion:
     updated_at: datetime
     created_by: str | None = None
     vault_version_id: str | None = None
+    told_id: str | None = None
     current: bool = False
+    provisional: bool = False
     display_name: str = ""
+
+    @property
+    def public_id(self) -> str:
+        """The id that callers are told."""
+        return self.told_id if is_version_id(self.told_id) else self.version_id
+
+    @property
+    def public_number(self) -> int:
+        """The generation that callers are told; 0 while it is provisional."""
+        return 0 if self.provisional else self.version
+
+    def is_known_as(self, asked: int | str) -> bool:
+        """Whether this is the version of that number or id."""
+        return asked in (self.version, self.version_id, self.told_id, self.vault_version_id)
+
+    def told(self) -> "SecretVersion":
+        """This version as callers see it."""
+        return replace(self, version=self.public_number, version_id=self.public_id)
 
     @property
     def enabled(self) -> bool:

@@ -1,6 +1,6 @@
 """Secrets at the commit point."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +24,8 @@ class Head:
     id of the current version once it is there; ``vault_updated_at`` its `updated` time at the last look.
     ``verified_at`` is when the content was last known to equal Key Vault's. ``open_intents``
     counts open and parked ones. ``drift`` names a difference that awaits a person, such as "missing_in_vault".
+    ``provisional``: Key Vault may know versions between this one and those before it, so that ``version`` is only the
+    number it has until they are known, and is told to nobody.
     """
 
     incarnation: UUID
@@ -42,11 +44,14 @@ class Head:
     deleted_at: datetime | None = None
     scheduled_purge_at: datetime | None = None
     drift: str | None = None
+    provisional: bool = False
 
     def facts(self) -> bytes:
         """The facts whose editing would change what is served, as unambiguous bytes for ``Sealer.attest``."""
         refuse = str(self.settings.refuse_outside_validity)
         parts = ["head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id, refuse]
+        if self.provisional:
+            parts.append("provisional")
         policy = self.settings.rotation_policy
         if policy is not None and (policy.handler is not None or policy.options):
             # Where credentials are sent to when they are rotated is nobody's to edit either.
@@ -57,7 +62,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredVersion:
-    """One version at the commit point. ``sealed`` is None when Key Vault would not disclose it (disabled there)."""
+    """One version at the commit point.
+
+    ``sealed`` is None when Key Vault would not disclose it (disabled there), or was not asked for it yet, as happens
+    with former versions.
+    """
 
     version: SecretVersion
     sealed: SealedValue | None
@@ -82,11 +91,17 @@ class LedgerTransaction(Protocol):
         Returns the head with its new revision.
         """
 
-    async def add_history(self, head: Head, version: StoredVersion) -> None:
-        """Store a version that is not the current one."""
+    async def supplant(self, head: Head, version: StoredVersion) -> Head:
+        """As ``append``, but the current version, whose number was provisional, is not kept as a former one."""
+
+    async def add_history(self, head: Head, versions: Sequence[StoredVersion]) -> None:
+        """Store versions that are not the current one."""
+
+    async def fill(self, head: Head, versions: Sequence[StoredVersion]) -> None:
+        """Store the values of former versions that have none yet; nobody is told, for nothing changes for readers."""
 
     async def stored(self, head: Head, version: int | str | None = None) -> StoredVersion | None:
-        """Return a version of a locked head by number or 32-hex id; the current one by default."""
+        """Return a version of a locked head by number or any of its ids; the current one by default."""
 
     async def rewrite(self, head: Head, version: StoredVersion, *, by: str | None = None) -> Head:
         """Replace attributes and seal of an existing version, store the facts of ``head``.
@@ -149,13 +164,19 @@ class Ledger(Protocol):
         """
 
     async def version(self, name: SecretName, version: int | str) -> tuple[Head, StoredVersion | None] | None:
-        """Return the head and one version by number or 32-hex id."""
+        """Return the head and one version by number, our own id, or an id that Key Vault gave it."""
 
     async def versions(self, name: SecretName) -> list[SecretVersion]:
         """All versions, oldest first; empty for an unknown name."""
 
-    async def undisclosed(self, head: Head) -> Collection[int]:
-        """The numbers of the versions whose value Key Vault never disclosed to us."""
+    async def unfetched(self, head: Head, *, before: int, limit: int) -> list[SecretVersion]:
+        """Up to ``limit`` former, enabled versions whose value was not fetched from Key Vault yet, newest first.
+
+        Only those with numbers below ``before``.
+        """
+
+    async def with_unfetched(self, *, after: SecretName | None = None, limit: int = 1000) -> list[SecretName]:
+        """Names of active secrets that have such versions, in name order, those after ``after``."""
 
     async def contents(self, name: SecretName) -> tuple[Head, list[StoredVersion]] | None:
         """The head and all versions with their seals, oldest first, as of one moment."""

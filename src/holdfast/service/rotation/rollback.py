@@ -12,7 +12,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.rotation import Phase
 from holdfast.domain.secret import SecretValue, WriteResult
-from holdfast.errors import CredentialRetired, RotationInProgress, VersionNotFound
+from holdfast.errors import CredentialRetired, RotationInProgress
 from holdfast.ports import Head, Ledger, Rotation, RotationStore
 from holdfast.service.access.guard import Guard
 from holdfast.service.rotation.driver import LEASE, STEP_PATIENCE_S
@@ -74,7 +74,7 @@ class Rollbacks:
         return WriteResult(
             name=name,
             version=made.version,
-            version_id=made.version_id,
+            version_id=made.public_id,
             replicated=found[0].open_intents == 0,
             created_at=made.created_at,
         )
@@ -123,11 +123,8 @@ class Rollbacks:
             ) from None
 
     async def _former(self, name: SecretName, version: int | str) -> tuple[Head, SecretValue, SecretValue]:
-        current, found = await self._mirror.current(name), await self._ledger.version(name, version)
-        if current is None or found is None:
+        head, stored = await self._writer.former(name, version)
+        current = await self._mirror.current(name)
+        if current is None:
             raise not_found(name)
-        head, stored = found
-        self._mirror.check_living(head)
-        if stored is None:
-            raise VersionNotFound(f"Secret not found: {name!r} has no version {version!r}. List its versions.")
         return head, self._mirror.value(head, stored), self._mirror.value(*current)

@@ -17,6 +17,7 @@ from holdfast.ports import Clock, Head, Ledger, Sealer, StoredVersion
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.mirror import Mirror, is_undisclosed, place_of
+from holdfast.service.secrets.numbering import Histories, numbered
 
 _PURPOSE: Final = "backup"
 
@@ -72,16 +73,21 @@ class Backup:
         clock: Clock,
         guard: Guard,
         announcer: Announcer,
+        histories: Histories | None = None,
     ) -> None:
         self._ledger, self._mirror, self._sealer = ledger, mirror, sealer
-        self._clock, self._guard, self._announcer = clock, guard, announcer
+        self._clock, self._guard, self._announcer, self._histories = clock, guard, announcer, histories
 
     async def pack(self, authorized: Authorized) -> bytes:
         """Return a secret with all its versions, sealed.
 
         Raises:
             SecretNotFound: it is not there, or deleted.
+            BackendUnavailable: Key Vault does not give what the mirror lacks of it.
         """
+        await numbered(self._histories, self._ledger, authorized.name, needed=True)
+        if self._histories is not None:
+            await self._histories.fetch_all(authorized.name)
         found = await self._ledger.contents(authorized.name)
         if found is None:
             raise not_found(authorized.name)
@@ -131,8 +137,7 @@ class Backup:
             head = self._head(authorized.name, content)
             stored = [self._unpack(head, version) for version in content.versions]
             head = await tx.create(head, stored[-1])
-            for former in stored[:-1]:
-                await tx.add_history(head, former)
+            await tx.add_history(head, stored[:-1])
             await tx.put_schedule(head.name, head.settings.rotation_policy)
             for version in stored:
                 intents.append(uuid4())
@@ -146,7 +151,9 @@ class Backup:
         return _Version(
             version=version.version,
             version_id=version.version_id,
-            value=None if is_undisclosed(stored) else self._mirror.value(head, stored).reveal(),
+            value=None
+            if is_undisclosed(stored) and not attributes.enabled
+            else self._mirror.value(head, stored).reveal(),
             enabled=attributes.enabled,
             created_at=version.created_at,
             updated_at=version.updated_at,

@@ -89,13 +89,13 @@ class Absences:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._until: OrderedDict[SecretName, float] = OrderedDict()
+        self._until: OrderedDict[str, float] = OrderedDict()
 
-    def __contains__(self, name: SecretName) -> bool:
+    def __contains__(self, name: str) -> bool:
         return self._until.get(name, 0.0) > self._monotonic()
 
-    def add(self, name: SecretName) -> None:
-        """Key Vault does not have it."""
+    def add(self, name: str) -> None:
+        """Key Vault does not have it: a secret, or a version of one ("name/id")."""
         self._until[name] = self._monotonic() + ABSENT_S
         self._until.move_to_end(name)
         if len(self._until) > MAX_ABSENT:

@@ -62,8 +62,8 @@ def content_of(head: Head, version: SecretVersion, value: SecretValue, now: date
     """Gather the content of a version."""
     return Content(
         display_name=head.display_name,
-        version=version.version,
-        version_id=version.version_id,
+        version=version.public_number,
+        version_id=version.public_id,
         value=value.reveal(),
         created_at=version.created_at,
         updated_at=version.updated_at,

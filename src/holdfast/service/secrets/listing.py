@@ -1,6 +1,7 @@
 """What there is: secrets, versions, deleted secrets. Callers see what they may list, and no values."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from holdfast.domain.lifecycle import not_found
@@ -9,6 +10,7 @@ from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.secret import DeletedSecret, SecretSummary, SecretVersion, State
 from holdfast.ports import Ledger
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
+from holdfast.service.secrets.numbering import Histories, numbered
 from holdfast.service.secrets.writing import deleted_secret
 
 _AT_ONCE: Final = 1000
@@ -23,10 +25,17 @@ class Lister:
 
     Args:
         discover: asks Key Vault for a name that nothing here knows; SecretNotFound if it has it neither.
+        histories: None when this installation stands alone.
     """
 
-    def __init__(self, ledger: Ledger, guard: Guard, discover: Callable[[SecretName], Awaitable[None]]) -> None:
-        self._ledger, self._guard, self._discover = ledger, guard, discover
+    def __init__(
+        self,
+        ledger: Ledger,
+        guard: Guard,
+        discover: Callable[[SecretName], Awaitable[None]],
+        histories: Histories | None = None,
+    ) -> None:
+        self._ledger, self._guard, self._discover, self._histories = ledger, guard, discover, histories
 
     async def secrets(
         self, caller: Caller, state: State, after: SecretName | None, limit: int, *, strict: bool = False
@@ -42,7 +51,7 @@ class Lister:
             look = self._all if everything else self._some
             found = await look(caller, state, after, limit)
             await self._guard.record(authorized)
-        return found
+        return [replace(entry, current=entry.current.told()) for entry in found]
 
     async def _all(self, caller: Caller, state: State, after: SecretName | None, limit: int) -> list[SecretSummary]:
         """For a caller who may list everything: whole rows, in order."""
@@ -81,7 +90,8 @@ class Lister:
             head = await self._ledger.head(authorized.name)
         if head is None or head.state is not State.ACTIVE:
             raise not_found(authorized.name)
-        return await self._ledger.versions(authorized.name)
+        await numbered(self._histories, self._ledger, authorized.name, needed=False)
+        return [version.told() for version in await self._ledger.versions(authorized.name)]
 
     async def deleted(self, authorized: Authorized) -> DeletedSecret:
         """The facts of one deleted secret.

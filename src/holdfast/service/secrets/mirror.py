@@ -7,7 +7,7 @@ from typing import Final
 from holdfast.domain.lifecycle import check_disclosable, not_found
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretValue, SecretVersion, State
-from holdfast.errors import HoldfastError, IntegrityFailure, SecretDisabled
+from holdfast.errors import HoldfastError, IntegrityFailure, NameUnavailable, SecretDisabled
 from holdfast.ports import Clock, Head, Ledger, Place, Sealer, StoredVersion
 from holdfast.service.secrets.content import Content, content_of
 
@@ -63,9 +63,15 @@ class Mirror:
 
         Raises:
             SecretDisabled: Key Vault never disclosed this version to us, because it was disabled there.
+            NameUnavailable: its value was not fetched from Key Vault yet.
             IntegrityFailure: the bytes do not belong here, or are gone.
         """
         number = stored.version.version
+        if is_undisclosed(stored) and stored.version.enabled:
+            raise NameUnavailable(
+                f"The value of version {number} of {head.name!r} was not fetched from Key Vault yet, "
+                "which does not give it now; try again."
+            )
         if is_undisclosed(stored):
             raise SecretDisabled(f"Version {number} of {head.name!r} was never disclosed by Key Vault.")
         if stored.sealed is None:

@@ -7,10 +7,11 @@ the whole retry policy.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from holdfast.domain.intent import unmarked
 from holdfast.domain.lifecycle import not_found
@@ -20,9 +21,9 @@ from holdfast.errors import (
     BackendUnavailable,
     HoldfastError,
     IntegrityFailure,
+    NameUnavailable,
     SecretDisabled,
     SecretNotFound,
-    TransitionPending,
     VersionNotFound,
 )
 from holdfast.ports import Clock, Feed, Head, Ledger, VaultVersion
@@ -31,6 +32,7 @@ from holdfast.service.secrets.coherence import Absences, Flights, Unsettled
 from holdfast.service.secrets.content import Content, answer, content_of, described
 from holdfast.service.secrets.marks import is_ahead, is_older
 from holdfast.service.secrets.mirror import Mirror, Mirrored
+from holdfast.service.secrets.numbering import Histories, fetched
 from holdfast.service.secrets.tiers import Tiers
 
 _log: Final = logging.getLogger(__name__)
@@ -58,10 +60,10 @@ class VaultReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Key Vault, and ``refresh``: what brings the mirror of one secret up to its state."""
+    """Key Vault, and how the mirror follows it."""
 
     vault: VaultReader
-    refresh: Callable[[SecretName], Awaitable[Head | None]]
+    histories: Histories
 
 
 class Reader:
@@ -108,24 +110,44 @@ class Reader:
         return await self._flights.do(name, lambda: self._load(name))
 
     async def get_version(self, authorized: Authorized, version: int | str) -> Secret:
-        """Return one version by number or id, from the mirror: the value of a version never changes.
+        """Return one version by number or id: from the mirror, since the value of a version never changes.
+
+        Key Vault is asked for an id that the mirror does not know, and for a value that it lacks.
 
         Raises:
             VersionNotFound: the secret has no such version.
+            BackendUnavailable: Key Vault may have it, and does not answer.
         """
         name = authorized.name
         found = await self._ledger.version(name, version)
-        if found is None:
-            await self.discover(name)
+        if isinstance(version, int) and (found is None or _is_unnumbered(found[0], version)):
+            await self._number(name, known=found is not None)
             found = await self._ledger.version(name, version)
-        if found is None:
-            raise not_found(name)
-        head, stored = found
-        self._mirror.check_living(head)
-        if stored is None:
-            raise VersionNotFound(f"Secret not found: {name!r} has no version {version!r}. List its versions.")
+        head, stored = found or (None, None)
+        if head is not None:
+            self._mirror.check_living(head)
+        if head is None or stored is None:
+            return await self._only_there(name, version, known=head is not None)
         self._mirror.check_enabled(head, stored)
+        stored = await fetched(self._upstream.histories if self._upstream else None, self._ledger, head, stored)
         return self._answer(name, self._mirror.content(head, stored, as_of=self._clock.now()), Source.MIRROR)
+
+    async def _only_there(self, name: SecretName, version: int | str, *, known: bool) -> Secret:
+        """A version that the mirror does not know, by the id that Key Vault gave it."""
+        missing = VersionNotFound(f"Secret not found: {name!r} has no version {version!r}. List its versions.")
+        a_version = f"{name}/{version}"
+        if self._upstream is None or isinstance(version, int) or a_version in self._absences:
+            raise missing if known else not_found(name)
+        read = self._upstream.vault.read_once if known else self._upstream.vault.read_patiently
+        try:
+            seen = await read(name, version)
+        except SecretNotFound:
+            self._absences.add(a_version)
+            raise (missing if known else not_found(name)) from None
+        if not known:
+            self._upstream.histories.later(name)
+        told = self._unlisted(seen, None)
+        return self._answer(name, replace(told, told=False, as_of=told.checked_at), Source.KEYVAULT)
 
     # --- the tiers, in order ---
 
@@ -141,12 +163,11 @@ class Reader:
         try:
             found = await self._current(name)
             if found is None:
-                await self.discover(name)
-                found = await self._current(name)
+                return await self._first_answer(name, era)
+        except NameUnavailable:
+            raise
         except (BackendUnavailable, IntegrityFailure) as error:
             return await self._without_ledger(name, error)
-        if found is None:
-            raise not_found(name)
         return await self._from_caches(found, era) or await self._from_backends(found, era)
 
     async def _current(self, name: SecretName) -> Mirrored | None:
@@ -165,7 +186,7 @@ class Reader:
         return self._answer(name, *kept) if kept is not None else None
 
     async def _from_backends(self, found: Mirrored, era: int) -> Secret:
-        head, stored = found
+        head = found[0]
         if self._upstream is None or head.open_intents:
             return await self._from_mirror(found, era, as_of=self._clock.now())
         try:
@@ -175,32 +196,52 @@ class Reader:
         except HoldfastError as error:
             _log.info("The mirror answers for Key Vault: %s", error)
             return await self._from_mirror(found, era, as_of=head.verified_at, outage=True)
-        if seen.value is None or (seen.vault_version_id, seen.updated_at) != (
-            head.vault_version_id,
-            head.vault_updated_at,
-        ):
-            return await self._after_refresh(self._upstream, head.name, era)
-        self._mirror.compare(head, stored, seen.value)
+        if (seen.vault_version_id, seen.updated_at) != (head.vault_version_id, head.vault_updated_at):
+            return await self._news(self._upstream, head.name, era, seen)
+        return await self._confirmed(found, era, seen)
+
+    async def _confirmed(self, found: Mirrored, era: int, seen: VaultVersion) -> Secret:
+        """The mirror has what Key Vault has just told."""
+        head, stored = found
+        value = seen.value or self._mirror.value(head, stored)
+        self._mirror.compare(head, stored, value)
         now = self._clock.now()
-        content = content_of(head, stored.version, seen.value, now, now)
+        content = content_of(head, stored.version, value, now, now)
         return await self._keep_and_answer(head, content, Source.KEYVAULT, era)
+
+    async def _first_answer(self, name: SecretName, era: int) -> Secret:
+        """The first answer of Key Vault about a secret is our answer; its history is taken over behind it."""
+        upstream, seen = await self._asked_for(name)
+        if seen is None:
+            disabled = SecretDisabled(f"{name!r} is disabled in Key Vault.")
+            return await self._after_refresh(upstream, name, era, disabled)
+        return await self._news(upstream, name, era, seen)
+
+    async def _news(self, upstream: Upstream, name: SecretName, era: int, seen: VaultVersion) -> Secret:
+        """Key Vault told a version, or a change of one, that the mirror does not have."""
+        if not await upstream.histories.glance(name, seen):
+            return await self._after_refresh(upstream, name, era)
+        found = await self._current(name)
+        if found is None:
+            raise not_found(name)
+        if (found[0].vault_version_id, found[0].open_intents) == (seen.vault_version_id, 0):
+            return await self._confirmed(found, era, seen)
+        return await self._from_mirror(found, era, as_of=self._clock.now())
 
     async def _after_refresh(
         self, upstream: Upstream, name: SecretName, era: int, answered: HoldfastError | None = None
     ) -> Secret:
-        """Key Vault told something new: take it over, then answer with what is true now.
+        """What Key Vault told needs a look at the whole history: answer with what is true after that.
 
-        What cannot be taken over yet is an outage, in which the mirror answers; a disabled secret is refused even so.
+        What cannot be taken over in time is an outage, in which the mirror answers; a disabled secret is refused even
+        so.
         """
-        taken_over = True
-        try:
-            await upstream.refresh(name)
-        except (BackendUnavailable, TransitionPending) as error:
-            _log.info("What Key Vault tells cannot be taken over now: %s", error)
-            if isinstance(answered, SecretDisabled):
-                raise answered from None
-            taken_over = False
+        taken_over = await upstream.histories.soon(name)
+        if not taken_over and isinstance(answered, SecretDisabled):
+            raise answered from None
         found = await self._current(name)
+        if found is None and not taken_over:
+            raise NameUnavailable(f"What Key Vault has of {name!r} is still being taken over; try again.")
         if found is None:
             raise not_found(name)
         if taken_over and found[0].drift is None:
@@ -225,22 +266,30 @@ class Reader:
         return self._answer(name, content, Source.CACHE)
 
     async def discover(self, name: SecretName) -> None:
-        """Ask Key Vault, with all patience, for a name that nothing here knows, and adopt what it has.
+        """Take over, with all patience, the history of a secret that nothing here knows.
 
         Raises:
-            SecretNotFound: it is not there either.
+            SecretNotFound: Key Vault does not have it either.
             BackendUnavailable: Key Vault does not answer, so nobody knows.
         """
+        await self._number(name, known=False)
+
+    async def _number(self, name: SecretName, *, known: bool) -> None:
+        upstream = self._upstream if known else (await self._asked_for(name))[0]
+        if upstream is not None:
+            await upstream.histories.number(name)
+
+    async def _asked_for(self, name: SecretName) -> tuple[Upstream, VaultVersion | None]:
+        """Ask Key Vault, with all patience, for a name that nothing here knows; None for a disabled one."""
         if self._upstream is None or name in self._absences:
             raise not_found(name)
         try:
-            await self._upstream.vault.read_patiently(name)
+            return self._upstream, await self._upstream.vault.read_patiently(name)
         except SecretNotFound:
             self._absences.add(name)
             raise not_found(name) from None
         except SecretDisabled:
-            _log.info("Adopting %s, which is disabled in Key Vault", name)
-        await self._upstream.refresh(name)
+            return self._upstream, None
 
     async def _without_ledger(self, name: SecretName, cause: HoldfastError) -> Secret:
         """PostgreSQL is away, or what it says is not credible: what we remember, or Key Vault, under the lease."""
@@ -287,6 +336,8 @@ class Reader:
     # --- answers ---
 
     async def _keep_and_answer(self, head: Head, content: Content, source: Source, era: int) -> Secret:
+        if head.provisional and self._upstream is not None:
+            self._upstream.histories.later(head.name)
         if not await self._tiers.keep(head.name, head.revision, content, era):
             raise _Overtaken
         return self._answer(head.name, content, source)
@@ -326,6 +377,11 @@ class Reader:
 
 class _Overtaken(Exception):
     """While this was being answered, the node answered or heard of a newer state."""
+
+
+def _is_unnumbered(head: Head, version: int) -> bool:
+    """Whether this number may turn out to be another version's."""
+    return head.provisional and version >= head.version
 
 
 async def _is_confirmed(vault: VaultReader, name: SecretName) -> bool:

@@ -124,7 +124,7 @@ def _is_of(content: Content, found: Mirrored) -> bool:
     """Whether an entry is of this very state: a database that was set back may give out a revision once more."""
     version = found[1].version
     return (content.version, content.created_at, content.updated_at) == (
-        version.version,
+        version.public_number,
         version.created_at,
         version.updated_at,
     )

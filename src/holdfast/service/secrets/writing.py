@@ -36,6 +36,7 @@ from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.idempotency import Made, recall, remember
 from holdfast.service.secrets.mirror import Mirror, place_of
+from holdfast.service.secrets.numbering import Histories, fetched, numbered, settled
 
 AlsoWrite = Callable[[LedgerTransaction, SecretVersion], Awaitable[None]]
 """What else is to be committed with a new version, or with none at all if it raises."""
@@ -75,6 +76,7 @@ class Writer:
 
     Args:
         retention_days: how long a deleted secret can be recovered.
+        histories: None when this installation stands alone.
     """
 
     def __init__(
@@ -88,9 +90,10 @@ class Writer:
         announcer: Announcer,
         retention_days: int,
         purge_protection: bool,
+        histories: Histories | None = None,
     ) -> None:
         self._ledger, self._mirror, self._sealer, self._clock = ledger, mirror, sealer, clock
-        self._guard, self._announcer = guard, announcer
+        self._guard, self._announcer, self._histories = guard, announcer, histories
         self._retention, self._purge_protection = timedelta(days=retention_days), purge_protection
 
     async def set(self, authorized: Authorized, new: NewVersion, also: AlsoWrite | None = None) -> WriteResult:
@@ -101,7 +104,9 @@ class Writer:
             GenerationMismatch: the current generation is not the expected one.
             IdempotencyMismatch: the key was used for another request.
             TransitionPending: others keep creating the same name.
+            BackendUnavailable: a generation is expected, and those of Key Vault are not numbered yet.
         """
+        await numbered(self._histories, self._ledger, authorized.name, needed=new.expected_generation is not None)
         for _ in range(_CREATE_RACES - 1):
             try:
                 return await self._set(authorized, new, also)
@@ -117,13 +122,7 @@ class Writer:
         Raises:
             VersionNotFound: there is no such version.
         """
-        found = await self._ledger.version(authorized.name, version)
-        if found is None:
-            raise not_found(authorized.name)
-        head, stored = found
-        self._mirror.check_living(head)
-        if stored is None:
-            raise VersionNotFound(f"Secret not found: {head.name!r} has no version {version!r}. List its versions.")
+        head, stored = await self.former(authorized.name, version)
         former = stored.version.attributes
         new = NewVersion(
             display_name=head.display_name,
@@ -136,12 +135,30 @@ class Writer:
         )
         return await self.set(authorized, new)
 
+    async def former(self, name: SecretName, version: int | str) -> tuple[Head, StoredVersion]:
+        """A version to go back to, with its value.
+
+        Raises:
+            VersionNotFound: there is no such version.
+        """
+        await numbered(self._histories, self._ledger, name, needed=False)
+        found = await self._ledger.version(name, version)
+        if found is None:
+            raise not_found(name)
+        head, stored = found
+        self._mirror.check_living(head)
+        if stored is None:
+            raise VersionNotFound(f"Secret not found: {name!r} has no version {version!r}. List its versions.")
+        return head, await fetched(self._histories, self._ledger, head, stored)
+
     async def update(self, authorized: Authorized, change: Revision) -> SecretVersion:
         """Change attributes of a version, and settings of the secret, without making a version.
 
         Raises:
             VersionNotFound: there is no such version.
         """
+        needed = change.expected_generation is not None
+        await numbered(self._histories, self._ledger, authorized.name, needed=needed)
         intent_id = uuid4()
         async with self._ledger.transaction() as tx:
             head = await self._locked(tx, authorized.name, Event.UPDATE)
@@ -158,7 +175,7 @@ class Writer:
             await self._announcer.journal(tx, intent_id, head, IntentKind.UPDATE, revised.version)
             await tx.record(self._guard.success(authorized, version=revised.version.version))
         await self._announcer.announce(head.name, head.revision, intent_id, self._mirror.standing(head, revised))
-        return revised.version
+        return revised.version.told()
 
     async def reschedule(self, authorized: Authorized, interval_days: int, *, auto_rotate: bool) -> RotationPolicy:
         """Give a secret a rotation interval, counted from its last rotation; the rest of its policy stays."""
@@ -197,7 +214,7 @@ class Writer:
             return replace(head, state=State.ACTIVE, deleted_at=None, scheduled_purge_at=None)
 
         _, current, _ = await self._transit(authorized, Event.RECOVER, living)
-        return current
+        return current.told()
 
     async def purge(self, authorized: Authorized, *, retention_over: bool = False) -> None:
         """Destroy a deleted secret: its versions, data keys and exact grants. Its name is free afterwards.
@@ -235,6 +252,7 @@ class Writer:
                 if new.incarnation is not None and (before is None or before.incarnation != new.incarnation):
                     raise not_found(authorized.name)  # purged meanwhile, with the value
                 self._guard.check_borrowing(authorized, new.settings.rotation_policy, before)
+                before = before and await settled(tx, before, self._sealer, self._clock.now())
                 head, stored = self._next(authorized, before, new)
                 head = await (tx.append(head, stored) if before else tx.create(head, stored))
                 if new.settings.rotation_policy is not None:
@@ -273,7 +291,7 @@ class Writer:
         if head is None:
             raise not_found(name)
         self._sealer.verify(head.facts(), head.attestation)
-        return head
+        return await settled(tx, head, self._sealer, self._clock.now())
 
     async def _repeat(self, name: SecretName, made: Made) -> WriteResult:
         replicated = await self._announcer.replicated(name, made.intent)
@@ -350,7 +368,7 @@ def deleted_secret(head: Head, current: SecretVersion, *, replicated: bool) -> D
         display_name=head.display_name,
         deleted_at=head.deleted_at,
         scheduled_purge_at=head.scheduled_purge_at,
-        current=current,
+        current=current.told(),
         replicated=replicated,
     )
 

@@ -5,6 +5,7 @@ since the look, and takes over what was decided: no transaction ever waits for t
 of foreign writes that meet writes of ours.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from holdfast.errors import TransitionPending
 from holdfast.ports import Clock, Head, Journal, Ledger, LedgerTransaction, Sealer, VaultVersion
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.vault.comparison import SETTLING
+from holdfast.service.vault.fetching import Fetcher
 from holdfast.service.vault.inquiry import Findings, Inquiry, is_unchanged
 from holdfast.service.vault.primary import Primary
 from holdfast.service.vault.sighting import Sighting
@@ -46,23 +48,53 @@ class Adopter:
         self._inquiry = Inquiry(ledger=ledger, journal=journal, sealer=sealer, primary=primary, clock=clock)
         self._ledger, self._sealer, self._clock = ledger, sealer, clock
         self._retention, self._crashpoint = retention, crashpoint
+        self.fetcher = Fetcher(ledger=ledger, sealer=sealer, primary=primary)
         self.conflicts = 0
         """Acknowledged writes that met foreign ones, since this node started."""
 
     async def refresh(self, name: SecretName) -> Head | None:
         """Take over what Key Vault has of a secret and return its head; None if neither side has it.
 
+        Values of former versions are fetched for the newest of them; the others get theirs later, or when asked for.
+
         Raises:
             BackendUnavailable: Key Vault or the ledger does not answer.
             TransitionPending: others keep writing this secret.
             IntegrityFailure: the mirror's rows were edited, so that nothing can be added to them.
         """
-        if name == PROBE_NAME and await self._ledger.head(name) is None:
-            return None  # what an examination tries its permissions on is nobody's secret
+        if await self._is_nobodys(name):
+            return None
+        found = await self._repeatedly(name, lambda: self._inquiry.look(name))
+        if found is None:
+            return await self._ledger.head(name)
+        head, findings = found
+        await self.fetcher.fetch_some(name)
+        return await self._confirmed(head, findings)
+
+    async def glance(self, name: SecretName, newest: VaultVersion) -> bool:
+        """Take over the newest version of a secret, as Key Vault has just told it; its number is provisional.
+
+        Returns whether that version alone was enough to decide; if not, nothing was changed.
+
+        Raises:
+            As ``refresh``.
+        """
+        if await self._is_nobodys(name):
+            return False
+        return await self._repeatedly(name, lambda: self._inquiry.glance(name, newest)) is not None
+
+    async def _is_nobodys(self, name: SecretName) -> bool:
+        """Whether this is what an examination tries its permissions on."""
+        return name == PROBE_NAME and await self._ledger.head(name) is None
+
+    async def _repeatedly(
+        self, name: SecretName, look: Callable[[], Awaitable[Findings | None]]
+    ) -> tuple[Head | None, Findings] | None:
+        """Look, and take over what was found unless the secret was written meanwhile; None if nothing was found."""
         for _ in range(_LOOKS):
-            findings = await self._inquiry.look(name)
+            findings = await look()
             if findings is None:
-                break
+                return None
             self._crashpoint("adopting")
             try:
                 async with self._ledger.transaction() as tx:
@@ -73,10 +105,8 @@ class Adopter:
             except TransitionPending:
                 continue  # somebody else created it between our lock of nothing and our insert
             self._crashpoint("adopted")
-            return await self._confirmed(head, findings)
-        else:
-            raise TransitionPending(f"Secret {name!r} is being written all the time; try again")
-        return await self._ledger.head(name)
+            return head, findings
+        raise TransitionPending(f"Secret {name!r} is being written all the time; try again")
 
     async def _confirmed(self, head: Head | None, findings: Findings) -> Head | None:
         """Note that both sides are equal, where they are."""
@@ -103,7 +133,7 @@ class Adopter:
             if takeover.head.open_intents or self._may_be_behind(takeover.head):
                 return
             await takeover.set_state(State.ACTIVE, self._retention)
-        await takeover.carry_out(findings.plan, findings.values)
+        await takeover.carry_out(findings.plan)
         self.conflicts += findings.plan.reassert
         if not takeover.head.open_intents:
             await takeover.confirm(findings.seen.newest)
@@ -120,15 +150,13 @@ class Adopter:
 
     async def _import(self, tx: LedgerTransaction, name: SecretName, findings: Findings) -> Head | None:
         """Adopt a secret that the mirror did not know, with its whole history; or purge an echo of a purged one."""
-        first, *later = findings.seen.versions
+        seen, provisional = findings.seen.versions, findings.plan.provisional
         if findings.void:
-            await self._purge_again(tx, name, first, findings.void)
+            await self._purge_again(tx, name, seen[0], findings.void)
             return None
-        opening = (first, findings.values.get(first.vault_version_id))
-        takeover = await Takeover.create(tx, name, opening, self._sealer, self._clock.now())
-        for version in later:
-            await takeover.adopt(version, findings.values.get(version.vault_version_id))
-        await takeover.record_import()
+        takeover = await Takeover.create(tx, name, seen, self._sealer, self._clock.now(), provisional=provisional)
+        if not provisional:
+            await takeover.record_adoption()
         return takeover.head
 
     async def _purge_again(self, tx: LedgerTransaction, name: SecretName, seen: VaultVersion, void: UUID) -> None:

@@ -1,6 +1,6 @@
 """What to do about a difference between the mirror and Key Vault, decided without doing it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,6 +9,7 @@ from uuid import UUID
 from holdfast.domain.intent import Intent, IntentState
 from holdfast.domain.secret import SecretVersion
 from holdfast.ports import Head, VaultVersion
+from holdfast.service.secrets.mirror import CREATED_THERE
 from holdfast.service.vault.sighting import Sighting, own_attributes
 
 SETTLING: Final = timedelta(minutes=1)
@@ -24,7 +25,8 @@ class Knowledge:
 
     ``intents``: those of ours that the markers in Key Vault name. ``echoes``: versions there that one of our intents
     made a second time, with the generation they repeat, None for one of a purged incarnation. ``last_written``: the
-    newest intent by generation. ``undisclosed``: the generations whose value was never seen.
+    newest intent by generation. ``lacking``: the value of the current version was never seen. ``provisional``: the
+    current version there whose number here is not certain yet; ``versions`` are those before it.
     """
 
     head: Head
@@ -32,7 +34,8 @@ class Knowledge:
     intents: Mapping[UUID, Intent] = field(default_factory=dict)
     echoes: Mapping[str, int | None] = field(default_factory=dict)
     last_written: Mapping[int, UUID | None] = field(default_factory=dict)
-    undisclosed: Collection[int] = ()
+    lacking: bool = False
+    provisional: SecretVersion | None = None
 
     @property
     def current(self) -> SecretVersion:
@@ -57,7 +60,8 @@ class Plan:
     ``adopt``: foreign versions to become the next generations. ``reassert``: write the current value once more, as a
     further generation, because what was acknowledged stays current. ``follow``: make this earlier version current
     again. ``repoint``: the current version's twin that Key Vault serves. ``edits``: attributes to take over.
-    ``restore``: versions whose attributes a late echo of ours undid, to be written again.
+    ``restore``: versions whose attributes a late echo of ours undid, to be written again. ``settle``: the provisional
+    number of the current version stands. ``provisional``: versions may lie between those here and the adopted one.
     """
 
     adopt: tuple[VaultVersion, ...] = ()
@@ -66,12 +70,23 @@ class Plan:
     repoint: VaultVersion | None = None
     edits: tuple[Pair, ...] = ()
     restore: tuple[SecretVersion, ...] = ()
+    settle: bool = False
+    provisional: bool = False
 
 
 def unknown(known: Knowledge, seen: Sighting) -> list[VaultVersion]:
-    """Versions there that no generation here stands for and no open intent is about to claim."""
+    """Versions there that no generation here stands for and no open intent is about to claim.
+
+    What is older than a version that was taken over from there was passed over then, because it could not be seen:
+    every number up to that version's has been given out.
+    """
     ids = known.by_vault_id
-    return [v for v in seen.versions if v.vault_version_id not in ids and not known.is_pending(v)]
+    taken = max((v.created_at for v in known.versions if v.created_by == CREATED_THERE), default=None)
+    return [
+        v
+        for v in seen.versions
+        if v.vault_version_id not in ids and not known.is_pending(v) and (taken is None or v.created_at >= taken)
+    ]
 
 
 def differing(known: Knowledge, seen: Sighting) -> list[Pair]:
@@ -82,9 +97,12 @@ def differing(known: Knowledge, seen: Sighting) -> list[Pair]:
 
 
 def _differ(known: Knowledge, mine: SecretVersion, theirs: VaultVersion) -> bool:
-    if is_edited(mine, theirs) or mine.attributes.vault != theirs.attributes.vault:
-        return True
-    return mine.version in known.undisclosed and theirs.attributes.enabled
+    return not is_equal(mine, theirs) or (known.lacking and mine.current and theirs.attributes.enabled)
+
+
+def is_equal(mine: SecretVersion, theirs: VaultVersion) -> bool:
+    """Whether a version here has all attributes that it has there, those included that Key Vault alone decides."""
+    return not is_edited(mine, theirs) and mine.attributes.vault == theirs.attributes.vault
 
 
 def is_edited(mine: SecretVersion, theirs: VaultVersion) -> bool:
@@ -96,12 +114,21 @@ def decide(known: Knowledge, seen: Sighting, now: datetime) -> Plan:
     """Return what to do about a live secret; while intents are open, only foreign versions are taken over."""
     foreign = tuple(v for v in unknown(known, seen) if v.vault_version_id not in known.echoes)
     settled = known.head.open_intents == 0
-    if foreign:
+    if known.provisional is not None:
+        plan = _about_provisional(known.provisional, foreign, now)
+    elif foreign:
         pending = known.current.vault_version_id is None and not settled
         plan = Plan(adopt=foreign, reassert=pending or foreign[-1] != seen.newest)
     else:
         plan = _about_newest(known, seen, now) if settled else Plan()
     return _about_attributes(known, seen, plan) if settled else plan
+
+
+def _about_provisional(mine: SecretVersion, foreign: tuple[VaultVersion, ...], now: datetime) -> Plan:
+    """Number the versions up to the one that was seen before the others; one that is never listed is numbered alone."""
+    if any(version.vault_version_id == mine.vault_version_id for version in foreign):
+        return Plan(adopt=foreign)
+    return Plan(settle=now - mine.created_at > SETTLING)
 
 
 def _about_newest(known: Knowledge, seen: Sighting, now: datetime) -> Plan:

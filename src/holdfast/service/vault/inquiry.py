@@ -1,19 +1,19 @@
 """Looking at both sides of one secret, over the network and in the ledger, and deciding. Nothing is changed here."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from holdfast.domain.intent import Intent
 from holdfast.domain.names import SecretName
-from holdfast.domain.secret import SecretValue, State
+from holdfast.domain.secret import SecretValue, SecretVersion, State
+from holdfast.errors import NameUnavailable
 from holdfast.ports import Clock, Head, Journal, Ledger, Sealer, StoredVersion, VaultVersion
 from holdfast.service.secrets.mirror import place_of
-from holdfast.service.vault.comparison import Knowledge, Plan, decide, differing, unknown
+from holdfast.service.vault.comparison import Knowledge, Plan, decide, differing, is_equal, unknown
 from holdfast.service.vault.primary import Primary
 from holdfast.service.vault.sighting import Sighting, disclose, sight
-from holdfast.service.vault.takeover import Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,6 @@ class Findings:
     before: Head | None
     seen: Sighting
     plan: Plan = field(default_factory=Plan)
-    values: Values = field(default_factory=dict)
     void: UUID | None = None
 
 
@@ -44,23 +43,49 @@ class Inquiry:
             return None  # what Key Vault has under this name is of an earlier incarnation, and about to go
         if found is None:
             return await self._look_at_unknown(name)
-        head = found[0]
+        head, current = found
         versions = await self._ledger.versions(name)
         seen = await sight(self._primary, name)
         if not seen.versions or not versions or (head.state is State.DELETED and head.open_intents):
             return Findings(before=head, seen=seen)
-        undisclosed = await self._ledger.undisclosed(head)
-        known = await self._learn(Knowledge(head=head, versions=versions, undisclosed=undisclosed), seen)
-        plan = decide(known, seen, self._clock.now())
-        return Findings(before=head, seen=seen, plan=plan, values=await self._disclose(name, _wanted(known, plan)))
+        _see_no_clash(name, versions, seen.versions)
+        known = await self._learn(_knowledge(head, current, versions), seen)
+        return Findings(before=head, seen=seen, plan=decide(known, seen, self._clock.now()))
+
+    async def glance(self, name: SecretName, newest: VaultVersion) -> Findings | None:
+        """The same from one answer of Key Vault; None where that is not enough to decide.
+
+        Raises:
+            NameUnavailable: Key Vault gave an id twice.
+        """
+        found = await self._ledger.current(name)
+        if await self._journal.is_purging(name) or await self._may_be_an_echo(found, newest):
+            return None
+        if found is None:
+            return Findings(before=None, seen=Sighting((newest,)), plan=Plan(provisional=True))
+        head, current = found
+        if head.state is not State.ACTIVE or head.open_intents:
+            return None
+        known = await self._ledger.version(name, newest.vault_version_id)
+        same = [known[1].version] if known and known[1] else []
+        _see_no_clash(name, same, [newest])
+        plan = _at_a_glance(head, current, same[0] if same else None, newest)
+        return Findings(before=head, seen=Sighting((newest,)), plan=plan) if plan else None
+
+    async def _may_be_an_echo(self, found: tuple[Head, StoredVersion] | None, seen: VaultVersion) -> bool:
+        """Whether a request of ours may have made this, or undone a later one; not if it was the last one."""
+        intent = _maker(await self._named_intents([seen]), seen)
+        if intent is None:
+            return False
+        if found is None or found[1].version.vault_version_id != seen.vault_version_id or intent.version is None:
+            return True
+        return await self._journal.last_written(found[0].incarnation, intent.version) != intent.id
 
     async def _look_at_unknown(self, name: SecretName) -> Findings | None:
         seen = await sight(self._primary, name)
         if not seen.versions:
             return None
-        if void := await self._void(name, seen):
-            return Findings(before=None, seen=seen, void=void)
-        return Findings(before=None, seen=seen, values=await self._disclose(name, seen.versions))
+        return Findings(before=None, seen=seen, void=await self._void(name, seen))
 
     async def _learn(self, known: Knowledge, seen: Sighting) -> Knowledge:
         """Add what our journal knows of the markers in Key Vault."""
@@ -71,7 +96,7 @@ class Inquiry:
             if intent and await self._is_echo(known.head, version, intent):
                 same_life = intent.incarnation == known.head.incarnation
                 echoes[version.vault_version_id] = intent.version if same_life else None
-        generations = {mine.version for mine, _ in differing(known, seen)} | {known.current.version}
+        generations = {mine.version for mine, _ in differing(known, seen)} | {v.version for v in known.versions[-1:]}
         last = {number: await self._journal.last_written(known.head.incarnation, number) for number in generations}
         return replace(known, echoes=echoes, last_written=last)
 
@@ -104,18 +129,42 @@ class Inquiry:
         lives = [maker.incarnation for maker in makers if maker]
         return lives[0] if len(lives) == len(seen.versions) else None
 
-    async def _disclose(self, name: SecretName, versions: Collection[VaultVersion]) -> Values:
-        return {version.vault_version_id: await disclose(self._primary, name, version) for version in versions}
-
 
 def _maker(intents: Mapping[UUID, Intent], version: VaultVersion) -> Intent | None:
     return intents.get(version.marker.intent_id) if version.marker else None
 
 
-def _wanted(known: Knowledge, plan: Plan) -> list[VaultVersion]:
-    """The versions whose values the plan needs and the mirror may lack."""
-    unseen = [theirs for mine, theirs in plan.edits if not mine.enabled or mine.version in known.undisclosed]
-    return [*plan.adopt, *unseen]
+def _knowledge(head: Head, current: StoredVersion, versions: Sequence[SecretVersion]) -> Knowledge:
+    if head.provisional:
+        return Knowledge(head=head, versions=versions[:-1], provisional=versions[-1])
+    return Knowledge(head=head, versions=versions, lacking=current.sealed is None)
+
+
+def _see_no_clash(name: SecretName, ours: Collection[SecretVersion], theirs: Collection[VaultVersion]) -> None:
+    """An id of our own names one version for ever, so Key Vault cannot give it to another.
+
+    Raises:
+        NameUnavailable: it did.
+    """
+    own = {mine.version_id: mine.vault_version_id for mine in ours}
+    for version in theirs:
+        if own.get(version.vault_version_id, version.vault_version_id) != version.vault_version_id:
+            raise NameUnavailable(
+                f"Key Vault gave a version of {name!r} the id {version.vault_version_id}, which is that of another "
+                "version here: set the secret anew there."
+            )
+
+
+def _at_a_glance(head: Head, current: StoredVersion, same: SecretVersion | None, newest: VaultVersion) -> Plan | None:
+    """What the newest version alone tells: it is a further one, or the current one with other attributes."""
+    mine = current.version
+    if same is None:
+        follows = mine.vault_version_id is not None and newest.created_at >= mine.created_at.replace(microsecond=0)
+        return Plan(adopt=(newest,), provisional=True) if follows else None
+    if not same.current:
+        return None  # Key Vault is behind, or went back
+    equal = current.sealed is not None and is_equal(same, newest)
+    return Plan() if equal else Plan(edits=((same, newest),))
 
 
 def is_unchanged(now: Head | None, before: Head | None) -> bool:

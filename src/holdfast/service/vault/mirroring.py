@@ -210,8 +210,8 @@ class MirrorPass:
 
 def _differs(head: Head, entry: Entry) -> bool:
     """Whether a known secret is to be looked into. Any change of the newest version moves its ``updated``."""
-    if isinstance(entry, OddEntry):
+    if isinstance(entry, OddEntry) or head.state is State.DELETED or head.drift is not None or head.provisional:
         return True
-    if head.state is State.DELETED or head.drift is not None or head.vault_updated_at != entry.updated_at:
+    if head.vault_updated_at != entry.updated_at:
         return True
     return entry.updated_at >= head.verified_at - RACY

@@ -1,18 +1,25 @@
 """One secret as Key Vault shows it."""
 
+import logging
 from dataclasses import dataclass, replace
+from typing import Final
 
 from holdfast.domain.intent import unmarked
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
-from holdfast.errors import NameUnavailable, SecretDisabled, SecretNotFound
+from holdfast.errors import BackendRefused, NameRefused, NameUnavailable, SecretDisabled, SecretNotFound
 from holdfast.ports import OddEntry, VaultVersion
 from holdfast.service.vault.primary import Primary
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """All versions, the newest last, without values; none when there is no live secret."""
+    """All versions, the newest last and with its value, if it is enabled; none when there is no live secret.
+
+    Where we may not list versions, the newest is all that is seen.
+    """
 
     versions: tuple[VaultVersion, ...] = ()
     deleted: bool = False
@@ -34,7 +41,27 @@ async def sight(primary: Primary, name: SecretName, *, background: bool = True) 
     except SecretNotFound:
         gone = await primary.read(name, lambda vault: vault.is_deleted(name), background=background)
         return Sighting(deleted=gone)
-    return Sighting(in_order(await all_versions(primary, name), newest))
+    versions = in_order(await _listed(primary, name, newest), newest)
+    if versions and versions[-1].value is None:
+        versions = (*versions[:-1], await _disclosed(primary, name, versions[-1]))
+    return Sighting(versions)
+
+
+async def _listed(primary: Primary, name: SecretName, newest: VaultVersion | None) -> list[VaultVersion]:
+    """What can be read of the list of versions; only the newest where we may read it, but not list."""
+    try:
+        entries = [entry async for entry in primary.versions(name)]
+    except (NameRefused, BackendRefused):
+        if newest is None:
+            raise
+        return [newest]
+    for odd in (entry for entry in entries if isinstance(entry, OddEntry)):
+        _log.warning("A version of %s is left out: %s", name, odd.reason)
+    return [entry for entry in entries if isinstance(entry, VaultVersion)]
+
+
+async def _disclosed(primary: Primary, name: SecretName, version: VaultVersion) -> VaultVersion:
+    return replace(version, value=await disclose(primary, name, version))
 
 
 async def all_versions(primary: Primary, name: SecretName) -> list[VaultVersion]:
@@ -87,7 +114,7 @@ def in_order(listed: list[VaultVersion], newest: VaultVersion | None) -> tuple[V
     if newest is None or (ordered and ordered[-1].created_at > newest.created_at):
         return tuple(ordered)
     others = [version for version in ordered if version.vault_version_id != newest.vault_version_id]
-    return (*others, replace(newest, value=None))
+    return (*others, newest)
 
 
 def own_attributes(attributes: Attributes) -> Attributes:

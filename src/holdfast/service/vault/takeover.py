@@ -1,7 +1,7 @@
 """Taking over into the mirror what Key Vault shows, within one transaction that holds the secret's row."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,22 +10,18 @@ from uuid import UUID, uuid4
 from holdfast.domain.audit import record_of
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName, new_version_id
-from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
 from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion, Source, State
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import Head, LedgerTransaction, Sealer, StoredVersion, VaultVersion
 from holdfast.service.secrets.mirror import CREATED_THERE, place_of
+from holdfast.service.secrets.numbering import SYSTEM, settled
 from holdfast.service.vault.comparison import Plan, is_edited
 from holdfast.service.vault.sighting import own_attributes
 
 _log: Final = logging.getLogger(__name__)
 
-SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 MISSING: Final = "missing_in_vault"
 """The drift of a secret that Key Vault does not have, and does not list as deleted either."""
-
-Values = Mapping[str, SecretValue | None]
-"""Disclosed values by Key Vault's version id."""
 
 
 class Takeover:
@@ -39,16 +35,17 @@ class Takeover:
         cls,
         tx: LedgerTransaction,
         name: SecretName,
-        first: tuple[VaultVersion, SecretValue | None],
+        seen: Sequence[VaultVersion],
         sealer: Sealer,
         now: datetime,
+        *,
+        provisional: bool = False,
     ) -> "Takeover":
-        """Begin an incarnation with the oldest version that Key Vault has."""
-        theirs, value = first
-        head = Head(
+        """Begin an incarnation with versions that Key Vault has, oldest first."""
+        nothing = Head(
             incarnation=uuid4(),
             name=name,
-            display_name=theirs.name,
+            display_name=seen[-1].name,
             state=State.ACTIVE,
             revision=0,
             version=0,
@@ -57,38 +54,50 @@ class Takeover:
             attestation="",
             verified_at=now,
         )
-        takeover = cls(tx, head, sealer, now)
-        head, stored = takeover._next(theirs, value)
-        takeover.head = await tx.create(head, stored)
+        takeover = cls(tx, nothing, sealer, now)
+        *former, current = takeover._numbered(seen, after=0)
+        head = takeover._current(current.version, seen[-1].updated_at, provisional=provisional)
+        takeover.head = await tx.create(head, current)
+        await tx.add_history(takeover.head, former)
         return takeover
 
-    async def carry_out(self, plan: Plan, values: Values) -> None:
+    async def carry_out(self, plan: Plan) -> None:
         """Do what was decided."""
         if plan.repoint:
             await self._repoint(plan.repoint)
         for mine, theirs in plan.edits:
-            await self._take_attributes(mine, theirs, values.get(theirs.vault_version_id))
+            await self.take_attributes(mine, theirs)
         for mine in plan.restore:
             await self._journal(IntentKind.UPDATE, mine)
         current = await self._stored(self.head.version)
-        for theirs in plan.adopt:
-            await self.adopt(theirs, values.get(theirs.vault_version_id))
-            await self._record("adopt")
-            _log.error("Foreign write adopted: %s became version %d", self.head.name, self.head.version)
+        if plan.adopt:
+            await self.adopt(plan.adopt, provisional=plan.provisional)
+        if plan.settle:
+            self.head = await settled(self._tx, self.head, self._sealer, self._now)
         if plan.follow:
             await self._follow(*plan.follow)
         if plan.reassert:
             await self._reassert(current)
 
-    async def record_import(self) -> None:
-        """Put on record that a secret was taken in with its whole history."""
-        await self._record("adopt")
-        _log.info("Adopted from Key Vault: %s with %d versions", self.head.name, self.head.version)
+    async def adopt(self, foreign: Sequence[VaultVersion], *, provisional: bool = False) -> None:
+        """Make versions of Key Vault's the next generations, in place of the one whose number was provisional.
 
-    async def adopt(self, theirs: VaultVersion, value: SecretValue | None) -> None:
-        """Make a version of Key Vault's the next generation."""
-        head, stored = self._next(theirs, value)
-        self.head = await self._tx.append(head, stored)
+        ``provisional``: others may lie between them and those known here, so that the number is not certain yet.
+        """
+        before = self.head
+        known = await self._stored(before.version) if before.provisional else None
+        *former, current = self._numbered(foreign, after=before.version - before.provisional, known=known)
+        head = self._current(current.version, foreign[-1].updated_at, provisional=provisional)
+        put = self._tx.supplant if before.provisional else self._tx.append
+        self.head = await put(head, current)
+        await self._tx.add_history(self.head, former)
+        if not provisional:
+            await self.record_adoption()
+
+    async def record_adoption(self) -> None:
+        """Put on record that versions made in Key Vault were taken in."""
+        await self._record("adopt")
+        _log.info("Adopted from Key Vault: %s is at version %d", self.head.name, self.head.version)
 
     async def set_state(self, state: State, retention: timedelta) -> None:
         """Honour a deletion or recovery made in Key Vault."""
@@ -102,13 +111,13 @@ class Takeover:
         )
         self.head = await self._tx.put_head(self._attested(head))
         await self._record("delete" if deleted_at else "recover")
-        _log.error("Foreign change of state adopted: %s is %s", self.head.name, state.value)
+        _log.info("Adopted from Key Vault: %s is %s", self.head.name, state.value)
 
     async def mark_missing(self) -> None:
         """Flag a secret that Key Vault lacks. It is kept and served."""
         if self.head.drift != MISSING:
             self.head = await self._tx.put_head(replace(self.head, drift=MISSING))
-            _log.error("Drift: %s is missing in Key Vault; the mirror keeps it", self.head.name)
+            _log.warning("Drift: %s is missing in Key Vault; the mirror keeps it", self.head.name)
 
     async def confirm(self, newest: VaultVersion) -> None:
         """Note what Key Vault showed, so that it is not taken for news again."""
@@ -116,21 +125,29 @@ class Takeover:
         if self.head.vault_version_id == newest.vault_version_id and seen != self.head:
             self.head = await self._tx.put_head(replace(seen, verified_at=self._now))
 
-    def _next(self, theirs: VaultVersion, value: SecretValue | None) -> tuple[Head, StoredVersion]:
+    def _numbered(
+        self, seen: Sequence[VaultVersion], *, after: int, known: StoredVersion | None = None
+    ) -> list[StoredVersion]:
+        """Versions of Key Vault's as they are stored here. ``known``: one of them that is stored already."""
+        return [self._as_stored(theirs, number, known) for number, theirs in enumerate(seen, after + 1)]
+
+    def _as_stored(self, theirs: VaultVersion, number: int, known: StoredVersion | None) -> StoredVersion:
+        same = known if known and known.version.vault_version_id == theirs.vault_version_id else None
         version = SecretVersion(
             name=self.head.name,
-            version=self.head.version + 1,
-            version_id=new_version_id(),
+            version=number,
+            version_id=same.version.version_id if same else new_version_id(),
             attributes=own_attributes(theirs.attributes),
             created_at=theirs.created_at,
             updated_at=theirs.updated_at,
             created_by=CREATED_THERE,
             vault_version_id=theirs.vault_version_id,
+            told_id=theirs.vault_version_id,
             current=True,
         )
-        return self._current(version, theirs.updated_at), self._sealed(version, value)
+        return self._sealed(version, theirs.value or (self._value(same) if same else None))
 
-    def _current(self, version: SecretVersion, vault_updated_at: datetime | None) -> Head:
+    def _current(self, version: SecretVersion, vault_updated_at: datetime | None, *, provisional: bool = False) -> Head:
         """The head with this version as the current one."""
         return self._attested(
             replace(
@@ -141,6 +158,7 @@ class Takeover:
                 vault_updated_at=vault_updated_at,
                 verified_at=self._now,
                 drift=None,
+                provisional=provisional,
             )
         )
 
@@ -149,20 +167,26 @@ class Takeover:
         if stored.sealed is None:
             _log.error("Cannot reassert %s: its value was never disclosed to us", self.head.name)
             return
-        again = await self._repeat(stored, vault_version_id=None, vault_updated_at=None)
+        again = await self._repeat(stored, self._value(stored), vault_version_id=None, vault_updated_at=None)
         await self._journal(IntentKind.SET, again)
         await self._record("conflict")
-        _log.error("Conflict: %s was also written elsewhere; reasserted as version %d", self.head.name, again.version)
+        _log.warning("Conflict: %s was also written elsewhere; reasserted as version %d", self.head.name, again.version)
 
     async def _follow(self, mine: SecretVersion, theirs: VaultVersion) -> None:
         """Key Vault's state stands: make an earlier version current again."""
         stored = await self._stored(mine.version)
-        await self._repeat(stored, vault_version_id=theirs.vault_version_id, vault_updated_at=theirs.updated_at)
+        value = self._value(stored) or theirs.value
+        await self._repeat(stored, value, vault_version_id=theirs.vault_version_id, vault_updated_at=theirs.updated_at)
         await self._record("adopt")
-        _log.error("Key Vault's state stands: %s went back to version %d", self.head.name, mine.version)
+        _log.warning("Key Vault's state stands: %s went back to version %d", self.head.name, mine.version)
 
     async def _repeat(
-        self, stored: StoredVersion, *, vault_version_id: str | None, vault_updated_at: datetime | None
+        self,
+        stored: StoredVersion,
+        value: SecretValue | None,
+        *,
+        vault_version_id: str | None,
+        vault_updated_at: datetime | None,
     ) -> SecretVersion:
         """Append a version with the content of an earlier one."""
         again = replace(
@@ -172,9 +196,9 @@ class Takeover:
             created_at=self._now,
             updated_at=self._now,
             vault_version_id=vault_version_id,
+            told_id=vault_version_id,
             current=True,
         )
-        value = self._value(stored)
         self.head = await self._tx.append(self._current(again, vault_updated_at), self._sealed(again, value))
         return again
 
@@ -187,15 +211,16 @@ class Takeover:
         )
         self.head = await self._tx.rewrite(head, twin)
 
-    async def _take_attributes(self, mine: SecretVersion, theirs: VaultVersion, told: SecretValue | None) -> None:
+    async def take_attributes(self, mine: SecretVersion, theirs: VaultVersion) -> None:
+        """Take over attributes that were edited in Key Vault."""
         stored = await self._stored(mine.version)
-        value = told if stored.sealed is None else self._value(stored)
+        value = theirs.value if stored.sealed is None else self._value(stored)
         version = replace(stored.version, attributes=_taken(mine, theirs), updated_at=theirs.updated_at)
         self.head = await self._tx.rewrite(self.head, self._sealed(version, value), by=CREATED_THERE)
         if not is_edited(mine, theirs):
             return  # what Key Vault alone says of it is nobody's change
         await self._record("adopt", mine.version)
-        _log.warning("Attributes edited in Key Vault taken over: %s version %d", self.head.name, mine.version)
+        _log.info("Attributes edited in Key Vault taken over: %s version %d", self.head.name, mine.version)
 
     async def _stored(self, version: int) -> StoredVersion:
         stored = await self._tx.stored(self.head, version)

@@ -10,7 +10,7 @@ from holdfast.ports import Head, Side, StoredVersion, traced
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import head_of, stored_of, summary_of, version_of
-from holdfast.stores.postgres.transaction import PostgresTransaction, former_version
+from holdfast.stores.postgres.transaction import PostgresTransaction, version_among
 
 
 class PostgresLedger:
@@ -63,9 +63,7 @@ class PostgresLedger:
             if row is None:
                 return None
             head = head_of(row)
-            if version in (head.version, head.version_id):  # by the next statement another may be current
-                return head, stored_of(row, name, current=True)
-            return head, await former_version(connection, head, version)
+            return head, await version_among(connection, head, stored_of(row, name, current=True), version)
 
     async def versions(self, name: SecretName) -> list[SecretVersion]:
         """See the port."""
@@ -77,11 +75,17 @@ class PostgresLedger:
         former = [version_of(version, name, current=False) for version in history]
         return [*former, version_of(row, name, current=True)]
 
-    async def undisclosed(self, head: Head) -> frozenset[int]:
+    async def unfetched(self, head: Head, *, before: int, limit: int) -> list[SecretVersion]:
         """See the port."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(self._sql["undisclosed"], head.incarnation)
-        return frozenset(row["version"] for row in rows)
+            rows = await connection.fetch(self._sql["unfetched"], head.incarnation, before, limit)
+        return [version_of(row, head.name, current=False) for row in rows]
+
+    async def with_unfetched(self, *, after: SecretName | None = None, limit: int = 1000) -> list[SecretName]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["with_unfetched"], after or "", limit)
+        return [SecretName(row["secret_name"]) for row in rows]
 
     async def contents(self, name: SecretName) -> tuple[Head, list[StoredVersion]] | None:
         """See the port."""

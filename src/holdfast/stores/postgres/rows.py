@@ -50,6 +50,7 @@ def head_of(row: Mapping[str, Any]) -> Head:
         deleted_at=row["deleted_at"],
         scheduled_purge_at=row["scheduled_purge_at"],
         drift=row["drift"],
+        provisional=row["provisional"],
     )
 
 
@@ -64,7 +65,9 @@ def version_of(row: Mapping[str, Any], name: str, *, current: bool) -> SecretVer
         updated_at=row["updated_at"],
         created_by=row["created_by"],
         vault_version_id=row["vault_version_id"],
+        told_id=row["told_id"],
         current=current,
+        provisional=current and row["provisional"],
     )
 
 

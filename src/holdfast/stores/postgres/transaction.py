@@ -1,7 +1,7 @@
 """One transaction over secrets, their intents and their audit records."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -56,8 +56,13 @@ class PostgresTransaction:
 
     async def append(self, head: Head, version: StoredVersion) -> Head:
         """See the port."""
+        await self._connection.execute(self._sql["keep_former"], head.incarnation)
+        return await self.supplant(head, version)
+
+    async def supplant(self, head: Head, version: StoredVersion) -> Head:
+        """See the port."""
         row = await self._connection.fetchrow(
-            self._sql["append"],
+            self._sql["put_current"],
             head.display_name,
             head.incarnation,
             head.state.value,
@@ -66,25 +71,31 @@ class PostgresTransaction:
         )
         return _revised(head, row)
 
-    async def add_history(self, head: Head, version: StoredVersion) -> None:
+    async def add_history(self, head: Head, versions: Sequence[StoredVersion]) -> None:
         """See the port."""
-        facts = version.version
-        await self._connection.execute(
-            self._sql["add_history"],
-            head.incarnation,
-            facts.version,
-            facts.version_id,
-            *_content_columns(version),
-            facts.vault_version_id,
-        )
+        rows = [
+            (
+                head.incarnation,
+                each.version.version,
+                each.version.version_id,
+                *_content_columns(each),
+                each.version.vault_version_id,
+            )
+            for each in versions
+        ]
+        await self._connection.executemany(self._sql["add_history"], rows)
+
+    async def fill(self, head: Head, versions: Sequence[StoredVersion]) -> None:
+        """See the port."""
+        rows = [(head.incarnation, each.version.version, *sealed_columns(each.sealed)) for each in versions]
+        await self._connection.executemany(self._sql["fill"], rows)
 
     async def stored(self, head: Head, version: int | str | None = None) -> StoredVersion | None:
         """See the port."""
-        if version not in (None, head.version, head.version_id):
-            return await former_version(self._connection, head, version)
         row = await self._connection.fetchrow(self._sql["current"], head.name)
         same = row is not None and row["incarnation"] == head.incarnation and row["version"] == head.version
-        return stored_of(row, head.name, current=True) if same else None
+        current = stored_of(row, head.name, current=True) if same else None
+        return current if version is None else await version_among(self._connection, head, current, version)
 
     async def rewrite(self, head: Head, version: StoredVersion, *, by: str | None = None) -> Head:
         """See the port."""
@@ -117,6 +128,7 @@ class PostgresTransaction:
             head.deleted_at,
             head.scheduled_purge_at,
             head.drift,
+            head.provisional,
         )
         return _revised(head, row)
 
@@ -179,11 +191,22 @@ class PostgresTransaction:
             raise Conflict("The same idempotency key is in use by another request at this moment; try again")
 
 
-async def former_version(connection: Connection, head: Head, version: int | str | None) -> StoredVersion | None:
-    """Return a version of a secret, by number or id, that is no longer the current one."""
-    query = load("ledger")["version_by_number" if isinstance(version, int) else "version_by_id"]
-    row = await connection.fetchrow(query, head.incarnation, version)
-    return stored_of(row, head.name, current=False) if row else None
+async def version_among(
+    connection: Connection, head: Head, current: StoredVersion | None, asked: int | str
+) -> StoredVersion | None:
+    """Return a version of a secret by its number or any of its ids; our own id comes before those of Key Vault."""
+    if current is not None and asked in (current.version.version, current.version.version_id):
+        return current  # by the next statement another may be
+    query = load("ledger")["version_by_number" if isinstance(asked, int) else "version_by_id"]
+    row = await connection.fetchrow(query, head.incarnation, asked)
+    former = stored_of(row, head.name, current=False) if row else None
+    if (
+        current is not None
+        and current.version.is_known_as(asked)
+        and (not former or former.version.version_id != asked)
+    ):
+        return current
+    return former
 
 
 def _head_columns(head: Head) -> tuple[Any, ...]:
@@ -198,6 +221,7 @@ def _head_columns(head: Head) -> tuple[Any, ...]:
         head.deleted_at,
         head.scheduled_purge_at,
         head.drift,
+        head.provisional,
     )
 
 

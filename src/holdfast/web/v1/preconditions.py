@@ -37,9 +37,9 @@ MEANINGS: Final[Mapping[Precondition, tuple[str, dict[str, Any]]]] = {
 """Meaning and schema of each."""
 
 
-def etag(version: int) -> tuple[bytes, bytes]:
-    """Return the ETag header of a secret at a generation."""
-    return (b"etag", f'"{version}"'.encode())
+def etag(version: int) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the ETag header of a secret at a generation; none for 0, which stands for one that is not known yet."""
+    return ((b"etag", f'"{version}"'.encode()),) if version else ()
 
 
 def expected_generation(exchange: Exchange) -> int | None:

@@ -150,11 +150,11 @@ def _items(body: BatchGet) -> int:
 
 
 def _secret(secret: Secret) -> Answer:
-    return Answer(SecretDocument.of_secret(secret), (etag(secret.version),))
+    return Answer(SecretDocument.of_secret(secret), etag(secret.version))
 
 
 def _written(result: WriteResult) -> Answer:
-    return Answer(WrittenDocument.of(result), (etag(result.version),))
+    return Answer(WrittenDocument.of(result), etag(result.version))
 
 
 _READS: Final = (SecretNotFound, SecretUnusable)

@@ -24,11 +24,12 @@ WITH settled AS (
     RETURNING incarnation, version, kind
 ), head AS (
     UPDATE secrets_vault v
-    SET vault_version_id = coalesce($3, v.vault_version_id), vault_updated_at = $4, verified_at = now()
+    SET vault_version_id = coalesce($3, v.vault_version_id), told_id = coalesce(v.told_id, $3), vault_updated_at = $4, verified_at = now()
     FROM settled s
     WHERE v.incarnation = s.incarnation AND v.version = s.version AND s.kind IN ('set', 'update')
 ), former AS (
-    UPDATE secret_versions h SET vault_version_id = coalesce($3, h.vault_version_id)
+    UPDATE secret_versions h
+    SET vault_version_id = coalesce($3, h.vault_version_id), told_id = coalesce(h.told_id, $3)
     FROM settled s
     WHERE h.incarnation = s.incarnation AND h.version = s.version AND s.kind IN ('set', 'update')
 )

@@ -1,6 +1,6 @@
 -- name: head
 SELECT v.secret_name, v.display_name, v.incarnation, v.state, v.revision, v.version, v.version_id, v.metadata, v.attestation,
-       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift,
+       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift, v.provisional,
        (SELECT count(*) FROM secret_intents i
         WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents,
        (SELECT max(h.version) FROM secret_versions h WHERE h.incarnation = v.incarnation) >= v.version AS contradicted
@@ -8,7 +8,7 @@ FROM secrets_vault v WHERE v.secret_name = $1
 
 -- name: heads
 SELECT v.secret_name, v.display_name, v.incarnation, v.state, v.revision, v.version, v.version_id, v.metadata, v.attestation,
-       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift,
+       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift, v.provisional,
        (SELECT count(*) FROM secret_intents i
         WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
 FROM secrets_vault v WHERE v.secret_name = ANY($1::text[])
@@ -29,17 +29,25 @@ FROM secrets_vault v WHERE v.secret_name = $1
 SELECT * FROM secret_versions WHERE incarnation = $1 AND version = $2
 
 -- name: version_by_id
-SELECT * FROM secret_versions WHERE incarnation = $1 AND version_id = $2
+SELECT * FROM secret_versions
+WHERE incarnation = $1 AND (version_id = $2::text::bpchar OR told_id = $2::text OR vault_version_id = $2::text)
+ORDER BY version_id = $2::text::bpchar DESC, version DESC LIMIT 1
 
 -- name: history
 SELECT version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
-       created_by, vault_version_id
+       created_by, vault_version_id, told_id
 FROM secret_versions WHERE incarnation = $1 ORDER BY version
 
--- name: undisclosed
-SELECT version FROM secret_versions WHERE incarnation = $1 AND key_id IS NULL
-UNION ALL
-SELECT version FROM secrets_vault WHERE incarnation = $1 AND key_id IS NULL
+-- name: unfetched
+SELECT * FROM secret_versions
+WHERE incarnation = $1 AND version < $2 AND key_id IS NULL AND enabled AND vault_version_id IS NOT NULL
+ORDER BY version DESC LIMIT $3
+
+-- name: with_unfetched
+SELECT v.secret_name FROM secrets_vault v
+WHERE v.state = 'active' AND v.secret_name > $1
+  AND v.incarnation IN (SELECT h.incarnation FROM secret_versions h WHERE h.key_id IS NULL AND h.enabled)
+ORDER BY v.secret_name LIMIT $2
 
 -- name: contents
 SELECT * FROM secret_versions WHERE incarnation = $1 ORDER BY version
@@ -50,26 +58,26 @@ SELECT secret_name FROM secrets_vault WHERE state = $1 AND secret_name > $2 ORDE
 -- name: summaries
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
        version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
-       created_by, vault_version_id
+       created_by, vault_version_id, told_id, provisional
 FROM secrets_vault WHERE state = $1 AND secret_name > $2 ORDER BY secret_name LIMIT $3
 
 -- name: summaries_of
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
        version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
-       created_by, vault_version_id
+       created_by, vault_version_id, told_id, provisional
 FROM secrets_vault WHERE state = $1 AND secret_name = ANY($2::text[]) ORDER BY secret_name
 
 -- name: expiring
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
        version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
-       created_by, vault_version_id
+       created_by, vault_version_id, told_id, provisional
 FROM secrets_vault
 WHERE state = 'active' AND expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at, secret_name
 
 -- name: reminding
 SELECT secret_name, display_name, state, metadata, deleted_at, scheduled_purge_at,
        version, version_id, content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at,
-       created_by, vault_version_id
+       created_by, vault_version_id, told_id, provisional
 FROM secrets_vault
 WHERE state = 'active' AND expires_at > $1::timestamptz - $3::interval
   AND expires_at <= $1 + make_interval(
@@ -80,59 +88,65 @@ ORDER BY expires_at, secret_name
 INSERT INTO secrets_vault (
     secret_name, display_name, incarnation, state, revision, attestation, metadata, version, version_id,
     vault_version_id, vault_updated_at, verified_at, deleted_at, scheduled_purge_at, drift,
-    encrypted_value, iv, auth_tag, key_id, wrapped_key, content_type, tags, enabled, not_before, expires_at,
-    carried, created_at, updated_at, created_by, updated_by)
+    provisional, encrypted_value, iv, auth_tag, key_id, wrapped_key, content_type, tags, enabled, not_before, expires_at,
+    carried, created_at, updated_at, created_by, updated_by, told_id)
 VALUES ($1, $2, $3, $4, nextval('secret_revisions'), $5, $6::text::jsonb, $7, $8, $9, $10, $11, $12, $13, $14,
-        $15, $16, $17, $18, $19, $20, $21::text::jsonb, $22, $23, $24, $25::text::jsonb, $26, $27, $28, $28)
+        $15, $16, $17, $18, $19, $20, $21, $22::text::jsonb, $23, $24, $25, $26::text::jsonb, $27, $28, $29, $29, $9)
 ON CONFLICT (secret_name) DO NOTHING
 RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || revision)
 
--- name: append
-WITH former AS (
-    INSERT INTO secret_versions (
-        incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
-        content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by,
-        vault_version_id)
-    SELECT incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
-           content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by,
-           vault_version_id
-    FROM secrets_vault WHERE incarnation = $2
-)
+-- name: keep_former
+INSERT INTO secret_versions (
+    incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
+    content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by,
+    vault_version_id, told_id)
+SELECT incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
+       content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by,
+       vault_version_id, told_id
+FROM secrets_vault WHERE incarnation = $1
+
+-- name: put_current
 UPDATE secrets_vault SET
     display_name = $1, state = $3, revision = nextval('secret_revisions'), attestation = $4,
     metadata = $5::text::jsonb, version = $6, version_id = $7, vault_version_id = $8, vault_updated_at = $9,
-    verified_at = $10, deleted_at = $11, scheduled_purge_at = $12, drift = $13,
-    encrypted_value = $14, iv = $15, auth_tag = $16, key_id = $17, wrapped_key = $18,
-    content_type = $19, tags = $20::text::jsonb, enabled = $21, not_before = $22, expires_at = $23,
-    carried = $24::text::jsonb, created_at = $25, updated_at = $26, created_by = $27, updated_by = $27
+    verified_at = $10, deleted_at = $11, scheduled_purge_at = $12, drift = $13, provisional = $14,
+    encrypted_value = $15, iv = $16, auth_tag = $17, key_id = $18, wrapped_key = $19,
+    content_type = $20, tags = $21::text::jsonb, enabled = $22, not_before = $23, expires_at = $24,
+    carried = $25::text::jsonb, created_at = $26, updated_at = $27, created_by = $28, updated_by = $28, told_id = $8
 WHERE incarnation = $2
 RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || revision)
 
 -- name: add_history
 INSERT INTO secret_versions (
     incarnation, version, version_id, encrypted_value, iv, auth_tag, key_id, wrapped_key,
-    content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by, vault_version_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14::text::jsonb, $15, $16, $17, $18)
+    content_type, tags, enabled, not_before, expires_at, carried, created_at, updated_at, created_by,
+    vault_version_id, told_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14::text::jsonb, $15, $16, $17, $18, $18)
+
+-- name: fill
+UPDATE secret_versions SET encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7
+WHERE incarnation = $1 AND version = $2 AND key_id IS NULL
 
 -- name: rewrite_history
 UPDATE secret_versions SET
     encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7,
     content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12,
-    carried = $13::text::jsonb, updated_at = $14, vault_version_id = $15
+    carried = $13::text::jsonb, updated_at = $14, vault_version_id = $15, told_id = coalesce(told_id, $15)
 WHERE incarnation = $1 AND version = $2
 
 -- name: rewrite_current
 UPDATE secrets_vault SET
     encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7,
     content_type = $8, tags = $9::text::jsonb, enabled = $10, not_before = $11, expires_at = $12,
-    carried = $13::text::jsonb, updated_at = $14, vault_version_id = $15, updated_by = coalesce($16, updated_by)
+    carried = $13::text::jsonb, updated_at = $14, vault_version_id = $15, told_id = coalesce(told_id, $15),
+    updated_by = coalesce($16, updated_by)
 WHERE incarnation = $1 AND version = $2
 
 -- name: put_head
 UPDATE secrets_vault SET
     display_name = $2, state = $3, revision = nextval('secret_revisions'), attestation = $4,
     metadata = $5::text::jsonb, vault_version_id = $6, vault_updated_at = $7, verified_at = $8,
-    deleted_at = $9, scheduled_purge_at = $10, drift = $11
+    deleted_at = $9, scheduled_purge_at = $10, drift = $11, provisional = $12, told_id = coalesce(told_id, $6)
 WHERE incarnation = $1
 RETURNING revision, pg_notify('holdfast', 'secret:' || secret_name || ':' || revision)
 
@@ -203,7 +217,7 @@ ORDER BY v.secret_name LIMIT $3
 
 -- name: drifting
 SELECT v.secret_name, v.display_name, v.incarnation, v.state, v.revision, v.version, v.version_id, v.metadata, v.attestation,
-       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift,
+       v.verified_at, v.vault_version_id, v.vault_updated_at, v.deleted_at, v.scheduled_purge_at, v.drift, v.provisional,
        (SELECT count(*) FROM secret_intents i
         WHERE i.secret_name = v.secret_name AND i.state IN ('open', 'parked')) AS open_intents
 FROM secrets_vault v WHERE v.drift IS NOT NULL ORDER BY v.secret_name LIMIT $1

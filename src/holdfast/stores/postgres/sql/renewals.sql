@@ -10,7 +10,8 @@ UPDATE secrets_vault SET key_id = $2, wrapped_key = $3 WHERE id = $1
 
 -- name: secrets_vault_attestation
 SELECT id, secret_name, display_name, incarnation, state, revision, version, version_id, metadata, attestation,
-       verified_at, vault_version_id, vault_updated_at, deleted_at, scheduled_purge_at, drift, 0 AS open_intents
+       verified_at, vault_version_id, vault_updated_at, deleted_at, scheduled_purge_at, drift, provisional,
+       0 AS open_intents
 FROM secrets_vault WHERE split_part(attestation, '.', 2) = ANY ($1::text[]) AND id > $3
 ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 

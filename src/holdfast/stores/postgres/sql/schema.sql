@@ -4,7 +4,8 @@
 -- Orders all states a name was ever in, over versions and incarnations. Drawn under the secret's row lock.
 CREATE SEQUENCE secret_revisions;
 
--- Head and current version of every secret that is not purged.
+-- Head and current version of every secret that is not purged. told_id: the first id that Key Vault gave the version, which
+-- callers are told. provisional: its number is nobody's yet, since Key Vault may know versions before it.
 CREATE TABLE secrets_vault (
     id                 BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     secret_name        VARCHAR(255) NOT NULL UNIQUE,
@@ -36,7 +37,9 @@ CREATE TABLE secrets_vault (
     verified_at        TIMESTAMPTZ NOT NULL DEFAULT now(),
     deleted_at         TIMESTAMPTZ,
     scheduled_purge_at TIMESTAMPTZ,
-    drift              TEXT
+    drift              TEXT,
+    told_id            TEXT,
+    provisional        BOOLEAN NOT NULL DEFAULT false
 );
 CREATE INDEX secrets_vault_by_expiry ON secrets_vault (expires_at) WHERE state = 'active' AND expires_at IS NOT NULL;
 CREATE INDEX secrets_vault_by_purge ON secrets_vault (scheduled_purge_at) WHERE state = 'deleted';
@@ -61,9 +64,13 @@ CREATE TABLE secret_versions (
     updated_at       TIMESTAMPTZ NOT NULL,
     created_by       VARCHAR(255),
     vault_version_id TEXT,
+    told_id          TEXT,
     PRIMARY KEY (incarnation, version),
     UNIQUE (incarnation, version_id)
 );
+CREATE INDEX secret_versions_by_told_id ON secret_versions (incarnation, told_id);
+CREATE INDEX secret_versions_by_vault_id ON secret_versions (incarnation, vault_version_id);
+CREATE INDEX secret_versions_unfetched ON secret_versions (incarnation, version DESC) WHERE key_id IS NULL AND enabled;
 
 -- Changes that Key Vault must still learn of, and those it has learnt: the outbox. restored: it was open in a backup, so
 -- it may be in effect already, and undone since.
