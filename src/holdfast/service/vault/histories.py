@@ -11,7 +11,6 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretVersion
 from holdfast.errors import BackendUnavailable, TransitionPending
 from holdfast.ports import Head, VaultVersion
-from holdfast.resilience.tasks import stopped, surviving
 from holdfast.service.vault.adoption import Adopter
 
 _log: Final = logging.getLogger(__name__)
@@ -85,9 +84,10 @@ class Histories:
 
     async def aclose(self) -> None:
         """Give up what is under way; another read begins it anew."""
-        for flight in list(self._flights.values()):
-            with surviving(_log, "The takeover of a history"):
-                await stopped(flight)
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
 
     def _flight(self, name: SecretName) -> asyncio.Task[Head | None]:
         flight = self._flights.get(name)
