@@ -160,6 +160,23 @@ def test_a_page_has_a_bounded_number_of_entries(entries: int) -> None:
             page(raw)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"value":[' + b"," * 2**24 + b"]}",
+        b'{"value":' + b"[" * 2**23 + b"]" * 2**23 + b"}",
+        b'{"value":[[' + b"{}," * 2**22 + b"{}]]}",
+        b'{"value":["' + b'\\"' * 2**22,
+        b'{"value":[' + b'"' * (2**24 + 1) + b"]}",
+    ],
+    ids=["commas", "nested", "objects", "text without an end", "quotes"],
+)
+def test_a_hostile_page_is_refused_after_one_look(raw: bytes) -> None:
+    """Were any byte looked at more than a few times, this would take hours."""
+    with pytest.raises(ImplausibleAnswer):
+        page(raw)
+
+
 @settings(deadline=None)
 @given(
     st.one_of(

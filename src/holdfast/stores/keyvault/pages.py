@@ -12,8 +12,11 @@ from holdfast.stores.keyvault.errors import ImplausibleAnswer
 MAX_ENTRIES: Final = 1000
 """Entries of one page. Key Vault sends 25 at most (its REST API, ``maxresults``); some emulators send all they have."""
 
-_TEXT: Final = rb'"(?:[^"\\]|\\.)*+"'  # possessive: one pass over any bytes, however hostile
-_TOKEN: Final = re.compile(_TEXT + rb"|[\[\]{},]", re.DOTALL)
+MAX_MARKS: Final = 500_000
+"""Brackets, commas and texts in one page: more than any has, and looked through in about a second."""
+
+_TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'  # possessive: one pass over any bytes, however hostile
+_TOKEN: Final = re.compile(_TEXT + rb"|[\[\]{},\"]", re.DOTALL)  # a quote by itself: a text without an end
 _MEMBER: Final = re.compile(rb"\s*(" + _TEXT + rb")\s*:(.*)", re.DOTALL)
 _NAME: Final = re.compile(rb'"id"\s*:\s*"[^"]{0,1000}?/(?:deleted)?secrets/([^"/\\]{1,512})', re.IGNORECASE)
 
@@ -62,8 +65,10 @@ def _parts(raw: bytes, brackets: bytes) -> list[bytes]:
     """What the commas of an object or array part. It is not looked into."""
     text = raw.strip()
     depth, start, parts = 0, 1, []
-    for token in _TOKEN.finditer(text):
+    for seen, token in enumerate(_TOKEN.finditer(text)):
         mark = token[0]
+        if seen > MAX_MARKS or mark == b'"':
+            raise ImplausibleAnswer("it is no page of a listing")
         depth += (mark in (b"[", b"{")) - (mark in (b"]", b"}"))
         if depth == 0 or (depth == 1 and mark == b","):
             parts.append(text[start : token.start()])

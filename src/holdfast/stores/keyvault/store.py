@@ -1,5 +1,6 @@
 """Key Vault behind ``holdfast.ports.Vault``: each call one attempt, each answer checked, each error typed."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -27,6 +28,9 @@ _AZURE_DOMAINS: Final = (".vault.azure.net", ".vault.azure.cn", ".vault.usgovclo
 
 _PAGE_SIZE: Final = 25
 """Entries per page: Key Vault's maximum, and its default."""
+
+_LARGE_BYTES: Final = 256 * 1024
+"""A larger page is not looked through on the event loop, where it would keep others waiting."""
 
 
 class KeyVaultStore:
@@ -130,7 +134,8 @@ class KeyVaultStore:
         link: str | None = f"{path}?maxresults={_PAGE_SIZE}"
         while link:
             with translated(operation, name, writing=False):
-                found = page(await self._send(HttpRequest("GET", link)))
+                raw = await self._send(HttpRequest("GET", link))
+                found = page(raw) if len(raw) <= _LARGE_BYTES else await asyncio.to_thread(page, raw)
             for entry in found.entries:
                 yield _read(entry, read)
             with translated(operation, name, writing=False), _named(operation, name):
