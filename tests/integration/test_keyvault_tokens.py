@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendRefused, BackendUnavailable
+from holdfast.stores.keyvault.audience import foreign_resource
 from holdfast.stores.keyvault.entra import PASSING, REASONS, token_error
 from tests.support.scripted_vault import TENANT, ScriptedVault
 
@@ -80,6 +81,36 @@ async def test_a_vault_of_another_tenant_is_told_with_both_names(scripted: Scrip
     assert isinstance(error, BackendRefused)
     assert f"the vault belongs to the tenant {TENANT}, and AZURE_TENANT_ID is the tenant {ours}" in str(error)
     assert scripted.calls["token"] == 0
+
+
+@pytest.mark.parametrize(
+    ("scope", "address", "foreign"),
+    [
+        ("https://vault.azure.net/.default", "https://fleet.vault.azure.net", None),
+        ("https://vault.azure.net/.default", "https://kv.internal.example", None),
+        ("https://vault.usgovcloudapi.net/.default", "https://10.0.0.4", None),
+        ("https://kv.example/.default", "https://v.kv.example:8443", None),
+        ("https://127.0.0.1:8443/.default", "https://127.0.0.1:8443", None),
+        ("https://management.azure.com/.default", "https://kv.internal.example", "management.azure.com"),
+        ("https://graph.microsoft.com/.default", "https://fleet.vault.azure.net", "graph.microsoft.com"),
+        ("https://vault.azure.net.evil.example/.default", "https://kv.example", "vault.azure.net.evil.example"),
+        ("https://v.example/.default", "https://kv.example", "v.example"),
+        ("https://user@vault.azure.net:pw@evil.example/x", "https://kv.example", "evil.example"),
+        ("api://c4n4ry c4n4ry/.default", "https://kv.example", "an unreadable address"),
+        ("https://[::1/.default", "https://kv.example", "an unreadable address"),
+        ("", "https://kv.example", "an unreadable address"),
+    ],
+)
+def test_a_token_is_asked_for_the_vaults_own_resources_only(scope: str, address: str, foreign: str | None) -> None:
+    assert foreign_resource(scope, address) == foreign
+
+
+async def test_a_challenge_for_another_resource_gets_no_token(scripted: ScriptedVault) -> None:
+    async with ScriptedVault(resource="https://management.azure.com") as impostor:
+        error = await failure(impostor)
+        assert isinstance(error, BackendRefused)
+        assert "a token for management.azure.com" in str(error)
+        assert not impostor.calls["token"]
 
 
 async def test_an_endpoint_out_of_reach_is_no_refusal(scripted: ScriptedVault) -> None:

@@ -72,8 +72,14 @@ class ScriptedVault:
     ``parents``: the ``traceparent`` of each, empty where there was none.
     """
 
-    def __init__(self, clock: Clock | None = None, *, newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
-        self._newest_tls = newest_tls
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+        resource: str = RESOURCE,
+    ) -> None:
+        self._newest_tls, self._resource = newest_tls, resource
         self.model = VaultModel(clock or SystemClock())
         self.calls: Counter[str] = Counter()
         self.parents: list[str] = []
@@ -205,7 +211,7 @@ class ScriptedVault:
         """The token endpoint of an app service's managed identity."""
         if request.headers.get("X-IDENTITY-HEADER") != CLIENT_SECRET:
             return web.Response(status=401)
-        terms = {"expires_on": str(int(time.time()) + self.token_lifetime_s), "resource": RESOURCE}
+        terms = {"expires_on": str(int(time.time()) + self.token_lifetime_s), "resource": self._resource}
         return await self._answer(request, "token", lambda: (200, {**self._token(), **terms}))
 
     def _token(self) -> dict[str, Any]:
@@ -217,7 +223,7 @@ class ScriptedVault:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or token not in self._tokens:
             self.calls["challenge"] += 1
-            challenge = f'Bearer authorization="{self.url}/{TENANT}", resource="{RESOURCE}"'
+            challenge = f'Bearer authorization="{self.url}/{TENANT}", resource="{self._resource}"'
             return web.json_response(error_body("Unauthorized"), status=401, headers={"WWW-Authenticate": challenge})
         body = await request.json() if request.can_read_body else None
         operation, run = operations(self.model, self.url, request.method, request.path, request.query, body)

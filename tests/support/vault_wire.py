@@ -17,7 +17,7 @@ from holdfast.errors import (
 )
 from tests.support.vault_model import ModelSecret, ModelVersion, Phase, VaultModel
 
-RESOURCE = "https://vault.scripted.test"
+RESOURCE = "https://vault.azure.net"
 RETENTION_DAYS = 90
 RETENTION_S = RETENTION_DAYS * 86_400
 

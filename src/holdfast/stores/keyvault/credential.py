@@ -13,6 +13,7 @@ from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential
 from holdfast.errors import BackendRefused, BackendUnavailable, Throttled
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.audience import foreign_resource
 from holdfast.stores.keyvault.entra import PASSING, TokenError, code_in, other_tenant, token_error
 from holdfast.stores.keyvault.errors import retry_after_s
 from holdfast.stores.keyvault.faults import connection_fault
@@ -67,8 +68,8 @@ class TokenSource:
     not mistaken for a lost answer of the vault. Concurrent calls share one request, which outlives their patience.
     """
 
-    def __init__(self, access: Access, **pipeline: Any) -> None:
-        self._access = access
+    def __init__(self, access: Access, address: str, **pipeline: Any) -> None:
+        self._access, self._address = access, address
         self._pipeline = pipeline
         self._credential = open_credential(access, **pipeline)
         self._newest = ""
@@ -83,9 +84,14 @@ class TokenSource:
         """Return a token for the scopes.
 
         Raises:
-            BackendRefused: the endpoint does not accept our credential.
+            BackendRefused: the endpoint does not accept our credential, or the token would be for somebody else.
             BackendUnavailable: it does not answer, or not properly, or no credential can be found.
         """
+        for foreign in filter(None, (foreign_resource(scope, self._address) for scope in scopes)):
+            raise BackendRefused(
+                f"The vault asks for a token for {foreign}, which is no resource of its own: none was asked for. "
+                "See what answers at its address."
+            ) from None
         key = (scopes, tuple(sorted((options or {}).items(), key=str)))
         return await self._flights.do(key, lambda: self._request(scopes, options))
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import HttpResponseError
@@ -30,7 +30,10 @@ _PAGE_SIZE: Final = 25
 """Entries per page: Key Vault's maximum, and its default."""
 
 _LARGE_BYTES: Final = 256 * 1024
-"""A larger page is not looked through on the event loop, where it would keep others waiting."""
+"""A larger answer is not looked through on the event loop, where it would keep others waiting."""
+
+
+T = TypeVar("T")
 
 
 class KeyVaultStore:
@@ -40,7 +43,7 @@ class KeyVaultStore:
         self._host = urlsplit(vault_url).netloc
         self._session = open_session(open_connector(access))
         http = transport(self._session, access, vault_url)
-        self._tokens = TokenSource(access, transport=http)
+        self._tokens = TokenSource(access, vault_url, transport=http)
         self._client = SecretClient(
             vault_url,
             self._tokens,
@@ -57,7 +60,7 @@ class KeyVaultStore:
         """Return the newest or the given version with its value."""
         with translated("get", name, writing=False):
             path = f"/secrets/{name}/{vault_version_id or ''}"
-            return answers.secret(await self._send(HttpRequest("GET", path)), name, vault_version_id)
+            return await _looked(await self._send(HttpRequest("GET", path)), answers.secret, name, vault_version_id)
 
     async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
         """Create a version that carries ``marker`` among its tags."""
@@ -134,8 +137,7 @@ class KeyVaultStore:
         link: str | None = f"{path}?maxresults={_PAGE_SIZE}"
         while link:
             with translated(operation, name, writing=False):
-                raw = await self._send(HttpRequest("GET", link))
-                found = page(raw) if len(raw) <= _LARGE_BYTES else await asyncio.to_thread(page, raw)
+                found = await _looked(await self._send(HttpRequest("GET", link)), page)
             for entry in found.entries:
                 yield _read(entry, read)
             with translated(operation, name, writing=False), _named(operation, name):
@@ -174,6 +176,10 @@ class KeyVaultStore:
         """Look at an answer as it came: did it refuse our token?"""
         if response.http_response.status_code == 401:
             self._tokens.distrust(response.http_request.headers.get("Authorization", "").removeprefix("Bearer "))
+
+
+async def _looked(raw: bytes, look: Callable[..., T], *terms: object) -> T:
+    return look(raw, *terms) if len(raw) <= _LARGE_BYTES else await asyncio.to_thread(look, raw, *terms)
 
 
 def _read(entry: bytes, read: Callable[[bytes], VaultVersion]) -> VaultVersion | OddEntry:

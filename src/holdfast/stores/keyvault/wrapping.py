@@ -26,7 +26,7 @@ class VaultKey:
     def __init__(self, identifier: str, access: Access) -> None:
         self._session = open_session(open_connector(access))
         http = transport(self._session, access, identifier)
-        self._tokens = TokenSource(access, transport=http)
+        self._tokens = TokenSource(access, identifier, transport=http)
         self._name = urlsplit(identifier).path.split("/")[2]
         self._client = CryptographyClient(
             identifier,
