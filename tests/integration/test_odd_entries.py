@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.domain.secret import Attributes
@@ -79,6 +79,7 @@ def _read(raw: bytes) -> VaultVersion | OddEntry:
         return answers.odd(raw, error)
 
 
+@settings(deadline=None)
 @given(odd_entries(), st.integers(0, 2))
 def test_whatever_one_entry_holds_the_others_come_out_unchanged(odd: bytes, position: int) -> None:
     good = [json.dumps(entry(name)).encode() for name in ("before", "after")]
