@@ -32,8 +32,10 @@ class _Wording(NamedTuple):
     advice: str | None = None
 
 
+_NOTHING: Final = _Wording("")
 _NOT_FOUND: Final = "A secret with (name/id) {id} was not found in this key vault."
 _DISABLED: Final = _Wording("Operation {operation} is not allowed on a disabled secret.", "Enable it first.")
+_PROTECTED: Final = _Wording('Operation "purge" is not allowed because purge protection is enabled for this vault.')
 
 _WORDINGS: Final[Mapping[tuple[type[HoldfastError], Operation | None], _Wording]] = MappingProxyType(
     {
@@ -56,21 +58,20 @@ _WORDINGS: Final[Mapping[tuple[type[HoldfastError], Operation | None], _Wording]
         ),
         (SecretDisabled, None): _DISABLED,
         (AccessDenied, None): _Wording("Caller is not authorized to perform action on resource."),
-        (PurgeProtected, None): _Wording(
-            'Operation "purge" is not allowed because purge protection is enabled for this vault.'
-        ),
+        (PurgeProtected, None): _PROTECTED,
     }
 )
 """By error, and by the operation where Key Vault's words depend on it."""
 
-_VAULT_WORDINGS: Final[Mapping[str, _Wording]] = MappingProxyType(
+_VAULT_WORDINGS: Final[Mapping[tuple[str, Operation | None], _Wording]] = MappingProxyType(
     {
-        "SecretManagedByKeyVault": _Wording(
+        ("SecretManagedByKeyVault", None): _Wording(
             'Operation "{operation}" is not allowed on this secret, since it is associated with a certificate.'
-        )
+        ),
+        ("Forbidden", Operation.PURGE): _PROTECTED,  # Key Vault gives a missing right an inner code
     }
 )
-"""By the code of a refusal that comes from the Key Vault behind us."""
+"""By the code of a refusal that comes from the Key Vault behind us, and by the operation where that matters."""
 
 
 def refusal_text(error: Exception, method: str, raw_path: bytes) -> str:
@@ -91,9 +92,10 @@ def _asked(method: str, raw_path: bytes) -> Route | None:
 
 def _wording(error: Exception, operation: Operation) -> _Wording:
     if isinstance(error, VaultRefusal):
-        return _VAULT_WORDINGS.get(error.vault_code, _Wording(""))
-    keys = ((kind, about) for kind in type(error).__mro__ for about in (operation, None))
-    return next((_WORDINGS[key] for key in keys if key in _WORDINGS), _Wording(""))
+        found = (_VAULT_WORDINGS.get((error.vault_code, about)) for about in (operation, None))
+    else:
+        found = (_WORDINGS.get((kind, about)) for kind in type(error).__mro__ for about in (operation, None))
+    return next((each for each in found if each is not None), _NOTHING)
 
 
 def _filled(opening: str, asked: Route) -> str:

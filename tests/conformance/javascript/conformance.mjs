@@ -78,6 +78,9 @@ const checks = {
     const found = (await vault.getSecret("js-dates")).properties;
     assert.deepEqual([found.notBefore, found.expiresOn], [notBefore, expiresOn]);
     assert.ok(found.createdOn instanceof Date && found.updatedOn instanceof Date);
+    // This client cuts dates after 2038 to 32 bits; nobody is to believe that it set them.
+    const cut = vault.setSecret("js-dates", "v", { expiresOn: new Date("2099-01-01T00:00:00Z") });
+    await refused(cut, 400, "BadParameter", "attributes.exp must be");
   },
   "a disabled secret": async () => {
     const { properties } = await vault.setSecret("js-disabled", "v", { enabled: false });
@@ -144,7 +147,7 @@ const checks = {
   },
   "a wrong client secret": async () => {
     const error = await client(AZURE_CLIENT_ID, "wrong").getSecret("js-first").catch((error) => error);
-    assert.equal(error.name, "AuthenticationError");
+    assert.match(error.name, /^Authentication/);
     assert.match(error.message, /7000215/);
   },
 };
