@@ -11,7 +11,6 @@ from typing import Any
 
 ENVIRON = {
     **os.environ,
-    "AZURE_CONFIG_DIR": str(Path("config").absolute()),
     "AZURE_CORE_COLLECT_TELEMETRY": "false",
     "AZURE_CORE_INSTANCE_DISCOVERY": "false",
     "AZURE_CORE_ONLY_SHOW_ERRORS": "true",
@@ -44,6 +43,14 @@ def refused(words: str, *arguments: str, code: int = 1) -> None:
     ended, _, error = az(*arguments)
     assert ended == code, f"az {' '.join(arguments)} ended with {ended}: {error}"
     assert error.startswith(f"ERROR: {words}"), error
+
+
+def begin(config: str) -> None:
+    """Begin with a fresh configuration, in which the server is the cloud and nobody is logged in."""
+    ENVIRON["AZURE_CONFIG_DIR"] = str(Path(config).absolute())
+    shutil.rmtree(config, ignore_errors=True)
+    done("cloud", "register", "--name", "Holdfast", "--endpoint-resource-manager", ENVIRON["ARM_URL"])
+    done("cloud", "set", "--name", "Holdfast")
 
 
 def log_in(client_id: str, client_secret: str) -> tuple[int, str, str]:
@@ -188,7 +195,7 @@ def stranger() -> None:
 
 
 def wrong_secret() -> None:
-    done("account", "clear")  # the token it holds would do
+    begin("config-without-tokens")
     code, _, error = log_in(ENVIRON["AZURE_CLIENT_ID"], "wrong")
     assert code == 1, error
     assert "AADSTS7000215" in error, error
@@ -218,9 +225,7 @@ CHECKS: dict[str, Callable[[], None]] = {
 
 def main() -> None:
     """Make a cloud of the server, log in, and do the checks."""
-    shutil.rmtree("config", ignore_errors=True)
-    done("cloud", "register", "--name", "Holdfast", "--endpoint-resource-manager", ENVIRON["ARM_URL"])
-    done("cloud", "set", "--name", "Holdfast")
+    begin("config")
     code, _, error = log_in(ENVIRON["AZURE_CLIENT_ID"], ENVIRON["AZURE_CLIENT_SECRET"])
     assert code == 0, error
     passed = [passes(name, check) for name, check in CHECKS.items()]
