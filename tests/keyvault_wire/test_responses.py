@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.domain.attributes import VaultFacts, dated
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, DeletedSecret, Secret, SecretValue, SecretVersion, Source
 from holdfast.keyvault_wire import responses as wire
@@ -65,6 +66,20 @@ def test_a_secret_with_everything() -> None:
 
 def test_what_is_not_set_is_left_out() -> None:
     exactly(wire.secret_bundle(VAULT, secret(Attributes(), "")), VECTORS["bare"])
+
+
+def test_what_key_vault_alone_says_is_passed_on_with_dates_of_any_size() -> None:
+    said = VaultFacts(
+        managed=True,
+        kid=f"https://v1.vault.example:8200/keys/Db-Pass/{VERSION_ID}",
+        recovery_level="CustomizedRecoverable",
+        recoverable_days=7,
+    )
+    attributes = Attributes(content_type="application/x-pkcs12", tags={}, empty_tags=True, vault=said)
+    carried = dated(attributes, nbf=-62135596800, exp=253402303861)
+    exactly(wire.secret_bundle(VAULT, secret(carried, "pfx")), VECTORS["carried"])
+    (item,) = json.loads(wire.version_page(VAULT, "Db-Pass", [version(carried)], None))["value"]
+    assert item == {member: fact for member, fact in VECTORS["carried"].items() if member != "value"}
 
 
 def test_a_version_has_no_value() -> None:
