@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from holdfast.crypto.certificates import ensure_server_certificate
+from holdfast.domain.attributes import dated
 from holdfast.domain.intent import MARKER_TAG, Marker
 from holdfast.domain.secret import Attributes
 from holdfast.embedded.postgres import EmbeddedPostgres
@@ -101,6 +102,24 @@ async def test_a_vault_that_refuses_us_is_not_asked_twice(
     given = {**environment(database_url, tmp_path), **source, "HOLDFAST_SOURCE_CLIENT_SECRET": "wrong"}
     refused = await run("import", "keyvault", other.url, environ=given)
     assert (refused.code, "does not accept our credential" in refused.stderr) == (7, True)
+
+
+async def test_a_date_that_cannot_be_set_here_stays_there(database_url: str, tmp_path: Path) -> None:
+    environ = environment(database_url, tmp_path)
+    async with ScriptedVault() as vault:
+        vault.model.set("far", "p", dated(Attributes(content_type="c"), nbf=1, exp=253_402_303_861))
+        source = {
+            "HOLDFAST_SOURCE_TENANT_ID": TENANT,
+            "HOLDFAST_SOURCE_CLIENT_ID": CLIENT_ID,
+            "HOLDFAST_SOURCE_CLIENT_SECRET": CLIENT_SECRET,
+            "HOLDFAST_SOURCE_AUTHORITY_HOST": vault.url,
+            "HOLDFAST_SOURCE_CA": str(vault.ca_file),
+        }
+        done = await run("import", "keyvault", vault.url, "--json", environ={**environ, **source})
+    assert (done.code, states(done)) == (0, {"far": ("written", 1)})
+    assert "outside the years 1 to 9999" in done.stdout
+    (found,) = json.loads((await run("list", "--json", environ=environ)).stdout)
+    assert (found["not_before"], found["expires_at"], found["content_type"]) == ("1970-01-01T00:00:01Z", None, "c")
 
 
 async def test_a_vault_behind_another_holdfast_and_our_own(database_url: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """An entry of a listing that nobody can read says nothing of the others: they come out as they are, it by its name."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -7,12 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.domain.secret import Attributes
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import Attributes, SecretVersion
+from holdfast.keyvault_wire import responses as wire
 from holdfast.ports import OddEntry, VaultVersion
 from holdfast.stores.keyvault import answers
 from holdfast.stores.keyvault.errors import ImplausibleAnswer
 from holdfast.stores.keyvault.pages import page
+from holdfast.stores.postgres.rows import attribute_columns, attributes_in, attributes_object, attributes_of
 from tests.support.scripted_vault import ScriptedVault
+
+
+class Raw(bytes):
+    """Bytes whose start is enough to tell them by."""
+
+    def __repr__(self) -> str:
+        return super().__repr__()[:2_000]
+
 
 URL = "https://vault.test/secrets"
 
@@ -55,17 +67,17 @@ def entry(name: str, **members: Any) -> dict[str, Any]:
 
 
 @st.composite
-def odd_entries(draw: st.DrawFn) -> bytes:
+def odd_entries(draw: st.DrawFn) -> Raw:
     if draw(st.booleans()):
-        return draw(JUNK)
+        return Raw(draw(JUNK))
     if draw(st.booleans()):
-        return json.dumps(draw(ANYTHING)).encode()
+        return Raw(json.dumps(draw(ANYTHING)).encode())
     whole = entry("odd")
     if draw(st.booleans()):
         whole[draw(MEMBERS)] = draw(ANYTHING)
     else:
         whole["attributes"] = {**whole["attributes"], draw(ATTRIBUTES): draw(ANYTHING)}
-    return json.dumps(whole).encode()
+    return Raw(json.dumps(whole).encode())
 
 
 def read(raw: bytes) -> list[VaultVersion | OddEntry]:
@@ -127,6 +139,51 @@ def test_an_empty_page_has_no_entries() -> None:
     assert page(b'{"value":[],"nextLink":null}').next_link is None
     with pytest.raises(ImplausibleAnswer):
         _ = page(b'{"value":[],"nextLink":7}').next_link
+
+
+@given(odd_entries(), st.sampled_from(["odd", "other"]))
+def test_whatever_is_answered_is_what_was_asked_for_or_told_to_be_none(raw: bytes, asked: str) -> None:
+    with contextlib.suppress(ImplausibleAnswer):
+        found = answers.secret(raw, asked)
+        assert found.name.lower() == asked
+        assert found.value is not None
+    with contextlib.suppress(ImplausibleAnswer):
+        answers.expect_id(raw, asked)
+
+
+@given(st.binary() | st.text().map(str.encode) | ANYTHING.map(lambda each: Raw(json.dumps(each).encode())))
+def test_whatever_a_page_is_it_is_one_or_told_to_be_none(raw: bytes) -> None:
+    with contextlib.suppress(ImplausibleAnswer):
+        found = page(raw)
+        assert len(read(raw)) == len(found.entries)
+        _ = found.next_link
+
+
+numbers = st.integers(-(10**99), 10**99) | st.integers(-(2**63), 2**63 - 1) | st.integers(-(10**12), 10**12)
+
+
+@given(st.none() | numbers, st.none() | numbers)
+def test_numbers_of_any_size_go_through_the_mirror_and_the_api_back_to_the_vault(
+    nbf: int | None, exp: int | None
+) -> None:
+    facts = {"enabled": True, "created": 1, "updated": 2, "nbf": nbf, "exp": exp}
+    there = answers.version(entry("n/" + "a" * 32, attributes=facts), "n")
+    columns = ("content_type", "tags", "enabled", "not_before", "expires_at", "carried")
+    row = dict(zip(columns, attribute_columns(there.attributes), strict=True))
+    here = SecretVersion(
+        name=SecretName("n"),
+        version=1,
+        version_id="a" * 32,
+        attributes=attributes_in(row, "n"),
+        created_at=there.created_at,
+        updated_at=there.updated_at,
+    )
+    shown = json.loads(wire.version_bundle(wire.Vault("https://holdfast.test"), "n", here))["attributes"]
+    assert (shown.get("nbf"), shown.get("exp")) == (nbf, exp)
+    again = answers.version(entry("n/" + "a" * 32, attributes={**shown, "created": 1, "updated": 2}), "n")
+    assert (again.attributes.nbf, again.attributes.exp) == (nbf, exp)
+    intent = attributes_of(json.loads(json.dumps(attributes_object(here.attributes))))
+    assert (intent, intent.nbf, intent.exp) == (there.attributes, nbf, exp)
 
 
 @pytest.mark.parametrize("name", ["a_b", "x" * 128, "ä", "", "a%20b"])

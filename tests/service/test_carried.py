@@ -12,7 +12,10 @@ from holdfast.cli.session import operator
 from holdfast.domain.attributes import Attributes, VaultFacts, dated
 from holdfast.domain.intent import MARKER_TAG, unmarked
 from holdfast.domain.secret import Secret, SecretVersion, Source
+from holdfast.errors import IntegrityFailure
+from holdfast.stores.postgres.migrations import migrations
 from tests.support.node import Inside, audit, opened, rows, settings_for
+from tests.support.postgres import execute
 from tests.support.scripted_vault import ScriptedVault
 
 FACTS = VaultFacts(
@@ -211,7 +214,7 @@ async def test_i8_an_edited_number_is_no_number(node: Inside, scripted: Scripted
     scripted.model.set("k", "v", FAR)
     await node.service.get_secret("k")
     await rows(database_url, """UPDATE secrets_vault SET carried = carried || '{"expires_at_seconds": 253402399999}'""")
-    with pytest.raises(Exception, match="k"):
+    with pytest.raises(IntegrityFailure):
         await from_mirror(node, scripted)
 
 
@@ -223,3 +226,17 @@ async def test_expiry_reports_take_it(node: Inside, scripted: ScriptedVault) -> 
     assert ended.secret_name == "k"
     assert (await node.service.get_secret("k")).expired
     assert (await node.service.get_secret_health()).expired == 1
+
+
+async def test_rows_of_the_year_1_from_earlier_releases_open_again(
+    node: Inside, scripted: ScriptedVault, database_url: str
+) -> None:
+    """They were kept as -infinity, sealed for the true moment, and taken for edited ones by every reader."""
+    scripted.model.set("k", "v", dated(Attributes(), nbf=-62_135_596_800, exp=None))
+    await node.service.get_secret("k")
+    await execute(database_url, "UPDATE secrets_vault SET not_before = '-infinity', carried = '{}'")
+    with pytest.raises(IntegrityFailure, match="not_before"):
+        await from_mirror(node, scripted)
+    (step,) = [each for each in migrations() if each.version == 17]
+    await execute(database_url, *[each for each in step.sql.split(";") if "SET not_before" in each])
+    assert (await from_mirror(node, scripted)).attributes.nbf == -62_135_596_800

@@ -90,7 +90,7 @@ def report_text(code: str, text: str, *, as_json: bool, command: str) -> None:
 
 def moment(value: datetime) -> str:
     """Return a moment in UTC to the second, as RFC 3339 writes it."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def _facts(report: Any) -> list[tuple[str, Any]]:

@@ -56,7 +56,7 @@ def version_row(version: SecretVersion) -> tuple[object, ...]:
     """A version in ``VERSION_COLUMNS``."""
     return (
         *(version.version, version.version_id, version.current, version.enabled),
-        *(version.expires_at, version.created_at, version.created_by),
+        *(_expiry(version.attributes), version.created_at, version.created_by),
     )
 
 
@@ -78,7 +78,7 @@ def summary_row(summary: SecretSummary) -> tuple[object, ...]:
     current = summary.current
     return (
         *(summary.display_name, current.version, current.enabled),
-        *(current.expires_at, current.updated_at, summary.settings.description),
+        *(_expiry(current.attributes), current.updated_at, summary.settings.description),
     )
 
 
@@ -117,6 +117,15 @@ def warnings(secret: Secret) -> list[str]:
     if secret.not_before:
         found.append((secret.not_yet_valid, f"{name} is valid only from {moment(secret.not_before)}."))
     return [f"Warning: {text}" for applies, text in found if applies]
+
+
+def _expiry(attributes: Attributes) -> str | None:
+    """When it expires; said to be before or after the nearest date where none can hold what Key Vault holds."""
+    if attributes.expires_at is None:
+        return None
+    beyond = attributes.expires_at_seconds
+    side = "" if beyond is None else "before " if beyond < 0 else "after "
+    return side + moment(attributes.expires_at)
 
 
 def _attributes(attributes: Attributes) -> dict[str, Any]:

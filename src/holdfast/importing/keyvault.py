@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from holdfast.config import SourceSettings
-from holdfast.domain.intent import MARKER_TAG
+from holdfast.domain.intent import unmarked
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.secret import Attributes
 from holdfast.errors import BackendUnavailable, SecretDisabled, SecretNotFound
@@ -66,14 +66,14 @@ class KeyVaultSource:
         except SecretNotFound:
             return self._named(name, left_out="it has just been deleted there")
         if not self._all_versions:
-            return self._named(newest.name, versions=(_content(newest),))
+            return self._named(newest.name, versions=(_content(newest),), note=_note([], newest))
         entries = [each async for each in self._vault.versions(name)]
         if any(isinstance(each, OddEntry) for each in entries):
             return self._named(newest.name, fault="one of its versions cannot be read there")
         listed = sorted([each for each in entries if isinstance(each, VaultVersion)], key=_age)
         former = [each for each in listed if each.vault_version_id != newest.vault_version_id]
         readable = [await self._get(name, each.vault_version_id) for each in former if each.attributes.enabled]
-        note = _note(former, disabled=len(former) - len(readable))
+        note = _note(former, newest, disabled=len(former) - len(readable))
         return self._named(newest.name, versions=tuple(map(_content, [*readable, newest])), note=note)
 
     async def _get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
@@ -88,25 +88,22 @@ def _age(version: VaultVersion) -> tuple[object, int]:
     return version.created_at, version.marker.version if version.marker else 0
 
 
-def _note(former: Sequence[VaultVersion], *, disabled: int) -> str:
+def _note(former: Sequence[VaultVersion], newest: VaultVersion, *, disabled: int = 0) -> str:
     ages = [_age(each) for each in former]
+    beyond = any(each.attributes.clamped for each in (*former, newest))
     guessed = len(set(ages)) < len(ages)
     said = [(disabled > 0, f"{disabled} disabled versions stay there")]
     said.append((guessed, "some were made within one second, and their order is a guess"))
+    said.append((beyond, "a date that lies outside the years 1 to 9999 stays there"))
     return "; ".join(text for applies, text in said if applies)
 
 
 def _content(version: VaultVersion) -> Content:
     if version.value is None:
         raise BackendUnavailable("Key Vault told a secret without its value")
-    attributes = version.attributes
-    tags = {key: value for key, value in attributes.tags.items() if key != MARKER_TAG}
+    found = unmarked(version.attributes)
+    dates = {name: getattr(found, name) for name in ("not_before", "expires_at") if name not in found.clamped}
     return Content(
         value=version.value,
-        attributes=Attributes(
-            not_before=attributes.not_before,
-            expires_at=attributes.expires_at,
-            content_type=attributes.content_type,
-            tags=tags,
-        ),
+        attributes=Attributes(content_type=found.content_type, tags=found.tags, **dates),
     )

@@ -60,7 +60,7 @@ def version_of(row: Mapping[str, Any], name: str, *, current: bool) -> SecretVer
         name=SecretName(name),
         version=row["version"],
         version_id=row["version_id"],
-        attributes=_attributes(row, name),
+        attributes=attributes_in(row, name),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         created_by=row["created_by"],
@@ -71,7 +71,12 @@ def version_of(row: Mapping[str, Any], name: str, *, current: bool) -> SecretVer
     )
 
 
-def _attributes(row: Mapping[str, Any], name: str) -> Attributes:
+def attributes_in(row: Mapping[str, Any], name: str) -> Attributes:
+    """The attributes of the version that a row of either table describes.
+
+    Raises:
+        IntegrityFailure: one of their columns was edited to what is never stored.
+    """
     plain = Attributes(
         enabled=row["enabled"],
         not_before=_moment(row, name, "not_before"),
