@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,6 +36,7 @@ from holdfast.ports import Vault, VaultVersion
 from holdfast.stores.keyvault import open_key_vault
 from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.errors import retry_after_s
+from holdfast.stores.keyvault.inspection import look_at
 from tests.support.scripted_vault import CLIENT_SECRET, ScriptedVault
 
 NAME = SecretName("db-password")
@@ -406,6 +408,26 @@ async def test_a_revoked_token_is_replaced_at_once(scripted: ScriptedVault, vaul
 
 
 # --- TLS and set-up
+
+
+async def test_every_request_speaks_the_chosen_api_version(scripted: ScriptedVault) -> None:
+    scripted.api_versions.clear()
+    store = scripted.connect(api_version="7.5")
+    for number in range(30):
+        scripted.model.set(f"s-{number}", "x", Attributes())
+    written = await write(store)
+    await store.update(NAME, written.vault_version_id, Attributes(expires_at=datetime(2099, 1, 1, tzinfo=UTC)), MARKER)
+    await store.update(NAME, written.vault_version_id, Attributes(), MARKER)
+    _ = await store.get(NAME), [entry async for entry in store.secrets()], [each async for each in store.versions(NAME)]
+    await store.delete(NAME)
+    _ = await store.is_deleted(NAME), [entry async for entry in store.deleted_secrets()]
+    await store.recover(NAME)
+    await store.delete(NAME)
+    await store.purge(NAME)
+    await store.aclose()
+    assert scripted.api_versions == {"7.5"}
+    await look_at(scripted.url, Access(ca_file=scripted.ca_file, api_version="7.6"))
+    assert scripted.api_versions == {"7.5", "7.6"}
 
 
 async def test_an_unknown_authority_is_not_trusted(scripted: ScriptedVault, tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ class ScriptedVault:
     """A vault with a token endpoint. ``model`` is what it holds; ``calls`` counts authenticated requests.
 
     ``ahead``: how far its clock is.
+    ``api_versions``: those of all requests.
     ``parents``: the ``traceparent`` of each, empty where there was none.
     """
 
@@ -83,6 +84,7 @@ class ScriptedVault:
         self.model = VaultModel(clock or SystemClock())
         self.calls: Counter[str] = Counter()
         self.parents: list[str] = []
+        self.api_versions: set[str] = set()
         self.token_lifetime_s = 3600
         self.ahead = timedelta()
         self._tokens: set[str] = set()
@@ -220,6 +222,7 @@ class ScriptedVault:
         return {"token_type": "Bearer", "expires_in": self.token_lifetime_s, "access_token": token}
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        self.api_versions.add(request.query.get("api-version", ""))
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or token not in self._tokens:
             self.calls["challenge"] += 1

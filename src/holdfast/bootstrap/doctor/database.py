@@ -167,7 +167,7 @@ class DatabaseLooks:
         try:
             async with aclosing(open_vault(self._settings)) as vault:
                 return await sample_findings(PostgresLedger(self._database), vault)
-        except (BackendUnavailable, StartupError):
+        except (BackendUnavailable, ConfigurationError, StartupError):
             return [skipped("mirror", "No secret was compared with Key Vault now: see keyvault.")]
 
     async def _quota(self) -> Sequence[Finding]:

@@ -9,10 +9,10 @@ from holdfast.errors import InvalidInput
 from holdfast.keyvault_wire.strict_json import parse_object
 from holdfast.stores.keyvault.errors import ImplausibleAnswer
 
-MAX_ENTRIES: Final = 1000
+MAX_ENTRIES: Final = 10_000
 """Entries of one page. Key Vault sends 25 at most (its REST API, ``maxresults``); some emulators send all they have."""
 
-MAX_MARKS: Final = 500_000
+MAX_MARKS: Final = 1_000_000
 """Brackets, commas and texts in one page: more than any has, and looked through in about a second."""
 
 _TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'  # possessive: one pass over any bytes, however hostile

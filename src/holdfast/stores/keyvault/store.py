@@ -1,6 +1,7 @@
 """Key Vault behind ``holdfast.ports.Vault``: each call one attempt, each answer checked, each error typed."""
 
 import asyncio
+import codecs
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -153,7 +154,7 @@ class KeyVaultStore:
             raise HttpResponseError(response=response)
         if response.status_code != 200:
             raise ImplausibleAnswer(f"status {response.status_code}")
-        return bytes(response.content)
+        return bytes(response.content).removeprefix(codecs.BOM_UTF8)  # some emulators begin with it
 
     async def _clear(self, name: SecretName, vault_version_id: str, leftover: dict[str, Any]) -> None:
         """Ask for the removal of attributes in the one form that removes them: null."""
