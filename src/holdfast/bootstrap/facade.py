@@ -96,6 +96,7 @@ def _reporter(parts: Parts) -> Reporter:
         clock=parts.clock,
         backends=parts.backends,
         probe=parts.probe,
+        lost_changes=lambda: len(parts.losses.names),
         ignored_rules=parts.book.ignored,
         laggards=parts.rotation.adoption.all_laggards,
         sealing_key=lambda: parts.sealing.ring.sealing,

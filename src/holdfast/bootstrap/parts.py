@@ -33,6 +33,7 @@ from holdfast.service.keys.following import SealingKey
 from holdfast.service.notices.watching import Watched
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.losses import Losses
 from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.reading import Reader
 from holdfast.service.secrets.tiers import Tiers
@@ -92,7 +93,10 @@ class Parts:
         self._flights: SingleFlight[Any, Any] = SingleFlight()
         self.key_store = PostgresKeys(database, self.sealer)
         self.sealing = SealingKey(ring, self.key_store)
-        self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, self.sealing.follow)
+        self.losses = Losses(self.tiers, self.ledger, self.trail, self.clock)
+        self.coherence = Coherence(
+            self.tiers, self._flights, self.book, self.directory, self.sealing.follow, self.losses
+        )
         self.keys = self._keys(ring)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.replica = self._replica()

@@ -14,6 +14,12 @@ class FeedListener(Protocol):
     async def secret_changed(self, name: SecretName, revision: int) -> None:
         """A secret was changed; ``revision`` is its new one."""
 
+    async def timeline_reached(self, timeline: str, revision: int) -> None:
+        """The timeline of the database and the highest revision it has given out, as they are now.
+
+        Another timeline, or a lower revision: committed changes may be lost, in a failover or by a restore.
+        """
+
     async def rules_changed(self, epoch: int, subject: str | None) -> None:
         """The rules (grants, role assignments) of one subject were changed, or of any with None.
 

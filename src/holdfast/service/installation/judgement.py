@@ -18,8 +18,9 @@ class Facts:
     """What was found.
 
     ``late``: all who still use a replaced credential; ``named``: those of secrets that the caller may know of.
-    ``kept_out_names``: those of all that are kept out that the caller may know of. ``ignored_rules``: how many rules
-    Holdfast did not make. ``failing_work``: of the node that looks.
+    ``kept_out_names``: those of all that are kept out that the caller may know of. ``lost_changes``: secrets whose
+    newest change the database has lost. ``ignored_rules``: how many rules Holdfast did not make. ``failing_work``: of
+    the node that looks.
     """
 
     totals: VaultTotals
@@ -37,13 +38,14 @@ class Facts:
     dead_notices: int
     backends: Sequence[BackendHealth]
     ignored_rules: int
+    lost_changes: int
     failing_work: Sequence[FailingWork]
 
     @property
     def well(self) -> bool:
         """Whether every configured backend works, and nothing waits for a person."""
         waits = (self.journal.parked, self.totals.drifting, self.ignored_rules, self.dead_notices)
-        faults = (self.mirror_fault, self.kept_out, self.failing_work)
+        faults = (self.mirror_fault, self.kept_out, self.failing_work, self.lost_changes)
         return all(backend.healthy for backend in self.backends if backend.configured) and not any((*waits, *faults))
 
     def advice(self) -> list[str]:
@@ -53,6 +55,7 @@ class Facts:
             *_on_replication(self.journal, self.totals.drifting),
             *_on_mirror(self.mirror_fault, self.sync.lacking),
             *_on_kept_out(self.kept_out, self.kept_out_names),
+            *_on_losses(self.lost_changes),
             *_on_rotations(self.overdue),
             *_on_laggards(self.late, self.named),
             *_on_notices(self.dead_notices),
@@ -61,6 +64,11 @@ class Facts:
             *_on_emergencies(self.emergencies),
             *_on_work(self.failing_work),
         ]
+
+
+def _on_losses(lost: int) -> list[str]:
+    mend = "`holdfast audit search --operation loss` names them; set anew what is outdated"
+    return [f"{lost} secret(s) went back to an older state with the database: {mend}."] if lost else []
 
 
 def _on_secrets(totals: VaultTotals) -> list[str]:

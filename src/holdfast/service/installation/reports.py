@@ -95,6 +95,7 @@ class Reporter:
     Args:
         backends: looks at every backend, as this node sees it.
         probe: asks every backend something; returns what is wrong with those that do not answer, by name.
+        lost_changes: counts the secrets whose newest change the database has lost.
         ignored_rules: counts the rules in the database that Holdfast did not make.
         laggards: finds the consumers that rotations wait for.
         sealing_key: the id of the key that this node seals with.
@@ -118,6 +119,7 @@ class Reporter:
         clock: Clock,
         backends: Callable[[], Sequence[BackendHealth]],
         probe: Callable[[], Awaitable[Mapping[str, str]]],
+        lost_changes: Callable[[], int],
         ignored_rules: Callable[[], int],
         laggards: Callable[[], Awaitable[Sequence[Laggard]]],
         sealing_key: Callable[[], str],
@@ -130,6 +132,7 @@ class Reporter:
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
         self._notices = notices
+        self._lost_changes = lost_changes
         self._ignored_rules, self._laggards, self._sealing_key = ignored_rules, laggards, sealing_key
         self._emergencies, self._failing_work = emergencies, failing_work
         self._kept_out, self._sync_interval = kept_out, sync_interval
@@ -196,6 +199,7 @@ class Reporter:
             waiting_notices=notices[NoticeState.WAITING],
             dead_notices=notices[NoticeState.DEAD],
             backends=await self._looked_at(probe=probe),
+            lost_changes=self._lost_changes(),
             ignored_rules=self._ignored_rules(),
             failing_work=self._failing_work(),
         )

@@ -11,6 +11,7 @@ from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.secrets.content import Content
+from holdfast.service.secrets.losses import Losses
 from holdfast.service.secrets.tiers import Tiers
 
 Flights = SingleFlight[SecretName, Secret]
@@ -71,6 +72,10 @@ class Unsettled:
         if len(self._settled) < MAX_UNSETTLED:
             self._settled[name] = self._looks, revision
 
+    def distrust(self) -> None:
+        """The database may give out revisions once more: none tells what has settled."""
+        self._settled.clear()
+
     def begin_look(self) -> int:
         """The journal is about to be read; give what this returns to ``end_look``."""
         self._looks += 1
@@ -109,7 +114,7 @@ class Absences:
 class Coherence:
     """Implements ``ports.FeedListener`` over the tiers, the loads under way, the grants and the identities.
 
-    ``seal_with`` is told which key seals.
+    ``seal_with`` is told which key seals; ``losses`` looks for what a database that went back has lost.
     """
 
     def __init__(
@@ -119,9 +124,10 @@ class Coherence:
         grants: GrantBook,
         directory: Directory,
         seal_with: Callable[[int, str], None] = lambda _activation, _key_id: None,
+        losses: Losses | None = None,
     ) -> None:
         self._tiers, self._flights = tiers, flights
-        self._grants, self._directory, self._seal_with = grants, directory, seal_with
+        self._grants, self._directory, self._seal_with, self._losses = grants, directory, seal_with, losses
         self.unsettled = Unsettled()
         self.absences = Absences(time.monotonic)
 
@@ -129,6 +135,7 @@ class Coherence:
         """See the port."""
         self._tiers.distrust()
         self._flights.forget_all()
+        self.unsettled.distrust()
         await self._grants.load()
         await self._directory.load()
 
@@ -137,6 +144,8 @@ class Coherence:
         self._flights.forget(name)
         self.unsettled.announce(name, revision)
         self.absences.discard(name)
+        if self._losses is not None:
+            self._losses.mended(name)
         await self._tiers.changed(name, revision)
 
     async def committed(self, name: SecretName, revision: int, content: Content | None = None) -> None:
@@ -151,6 +160,11 @@ class Coherence:
         """This node purged a secret: beside the caches, the rules for it alone are void."""
         self._grants.forget(name)
         await self.committed(name, revision)
+
+    async def timeline_reached(self, timeline: str, revision: int) -> None:
+        """See the port."""
+        if self._losses is not None:
+            await self._losses.timeline_reached(timeline, revision)
 
     async def rules_changed(self, epoch: int, subject: str | None) -> None:
         """See the port."""

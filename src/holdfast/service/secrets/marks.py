@@ -1,7 +1,6 @@
 """How far this node has answered, by name, so that it never answers older than that."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -14,14 +13,15 @@ MAX_MARKS: Final = 50_000
 
 
 class Mark(NamedTuple):
-    """The newest state of a name that was answered or announced here.
+    """The newest state of a name that was answered, committed or announced here.
 
-    ``floor``: the highest revision heard of; ``revision``: the highest answered, 0 for none. The rest is about the
-    version that was answered: its number (0: unknown), when it was made, and its id and time of change in Key Vault
-    where known. ``told``: Key Vault alone told it, while PostgreSQL could not be asked.
+    ``heard``: the highest revision announced, which anybody may who can reach the database: it makes nobody believe a
+    row less. ``revision``: the highest answered or committed here, 0 for none. The rest is about the version that was
+    answered: its number (0: unknown), when it was made, and its id and time of change in Key Vault where known.
+    ``told``: Key Vault alone told it, while PostgreSQL could not be asked.
     """
 
-    floor: int
+    heard: int = 0
     revision: int = 0
     version: int = 0
     created_at: datetime | None = None
@@ -29,12 +29,17 @@ class Mark(NamedTuple):
     vault_updated_at: datetime | None = None
     told: bool = False
 
+    @property
+    def floor(self) -> int:
+        """The lowest revision that may be answered while PostgreSQL cannot be asked."""
+        return max(self.heard, self.revision)
 
-NONE: Final = Mark(0)
+
+NONE: Final = Mark()
 
 
 class Marks:
-    """The marks of the names last read or announced. Reconnecting does not clear them."""
+    """The marks of the names last answered or announced. Reconnecting does not clear them."""
 
     def __init__(self, limit: int = MAX_MARKS) -> None:
         self._limit = limit
@@ -43,35 +48,46 @@ class Marks:
     def __len__(self) -> int:
         return len(self._marks)
 
-    def __iter__(self) -> Iterator[SecretName]:
-        return iter(list(self._marks))
+    def answered_names(self) -> list[SecretName]:
+        """The names of which something was answered or committed here."""
+        return [name for name, mark in self._marks.items() if mark.revision]
 
     def of(self, name: SecretName) -> Mark:
         """The mark of a name; ``NONE`` if nothing is remembered."""
         return self._marks.get(name, NONE)
 
     def announced(self, name: SecretName, revision: int) -> None:
-        """The name has reached this revision."""
+        """The name is said to have reached this revision."""
         mark = self.of(name)
-        if revision > mark.floor:
-            self._put(name, mark._replace(floor=revision))
+        if revision > mark.heard:
+            self._put(name, mark._replace(heard=revision))
 
-    def answered(self, name: SecretName, revision: int, content: Content) -> bool:
-        """This is about to be answered, or kept for it; False if newer has been answered or announced meanwhile."""
-        floor = self.of(name).floor
-        if revision < floor:
+    def committed(self, name: SecretName, revision: int) -> None:
+        """The name has reached this revision, by a change made here."""
+        mark = self.of(name)
+        if revision > mark.revision:
+            self._put(name, Mark(heard=mark.heard, revision=revision))
+
+    def answered(self, name: SecretName, revision: int, content: Content, *, heard_before: int) -> bool:
+        """PostgreSQL says that this is current; False if newer has been answered or committed here meanwhile.
+
+        ``heard_before``: what was announced when it was asked. If that was higher, it was not true.
+        """
+        mark = self.of(name)
+        if revision < mark.revision:
             return False
-        self._put(name, _mark(max(revision, floor), revision, content))
+        heard = revision if mark.heard <= heard_before else max(mark.heard, revision)
+        self._put(name, _mark(heard, revision, content))
         return True
 
     def told(self, name: SecretName, content: Content) -> None:
-        """This is about to be answered on the word of Key Vault alone."""
+        """Key Vault alone says that this is current."""
         mark = self.of(name)
-        self._put(name, _mark(mark.floor, mark.revision, content)._replace(told=True))
+        self._put(name, _mark(mark.heard, mark.revision, content)._replace(told=True))
 
     def lower(self, name: SecretName, revision: int) -> None:
         """The database has lost what was after this revision: its state counts from now on."""
-        self._put(name, Mark(revision, revision))
+        self._put(name, Mark(heard=revision, revision=revision))
 
     def _put(self, name: SecretName, mark: Mark) -> None:
         self._marks[name] = mark
@@ -105,9 +121,9 @@ def is_older(seen: VaultVersion, mark: Mark) -> bool | None:
     return seen.created_at < mark.created_at
 
 
-def _mark(floor: int, revision: int, content: Content) -> Mark:
+def _mark(heard: int, revision: int, content: Content) -> Mark:
     return Mark(
-        floor=floor,
+        heard=heard,
         revision=revision,
         version=content.version,
         created_at=content.created_at,

@@ -33,7 +33,7 @@ from holdfast.service.secrets.content import Content, answer, content_of, descri
 from holdfast.service.secrets.marks import is_ahead, is_older
 from holdfast.service.secrets.mirror import Mirror, Mirrored
 from holdfast.service.secrets.numbering import Histories, fetched
-from holdfast.service.secrets.tiers import Tiers
+from holdfast.service.secrets.tiers import Asked, Tiers
 
 _log: Final = logging.getLogger(__name__)
 
@@ -154,82 +154,82 @@ class Reader:
     async def _load(self, name: SecretName) -> Secret:
         for _ in range(_OVERTAKEN_AT_MOST):
             try:
-                return await self._load_once(name, self._tiers.era)
+                return await self._load_once(name, self._tiers.asking(name))
             except _Overtaken:
                 continue
         raise BackendUnavailable(f"{name!r} is being changed all the time; try again.")
 
-    async def _load_once(self, name: SecretName, era: int) -> Secret:
+    async def _load_once(self, name: SecretName, asked: Asked) -> Secret:
         try:
             found = await self._current(name)
             if found is None:
-                return await self._first_answer(name, era)
+                return await self._first_answer(name, asked)
         except NameUnavailable:
             raise
         except (BackendUnavailable, IntegrityFailure) as error:
             return await self._without_ledger(name, error)
-        return await self._from_caches(found, era) or await self._from_backends(found, era)
+        return await self._from_caches(found, asked) or await self._from_backends(found, asked)
 
     async def _current(self, name: SecretName) -> Mirrored | None:
-        """What the mirror has, which is nothing older than this node has answered or heard of before it asked."""
-        found = await self._mirror.current(name, at_least=self._tiers.marks.of(name).floor)
+        """What the mirror has, which is nothing older than this node has answered or committed before it asked."""
+        found = await self._mirror.current(name, at_least=self._tiers.marks.of(name).revision)
         if found is not None and found[0].open_intents:
             self._unsettled.announce(name, found[0].revision)
         return found
 
-    async def _from_caches(self, found: Mirrored, era: int) -> Secret | None:
+    async def _from_caches(self, found: Mirrored, asked: Asked) -> Secret | None:
         """An entry of this very state: in L1 after the feed was interrupted, or in Redis."""
         name = found[0].name
         if is_ahead(self._tiers.marks.of(name), *found):
             return None
-        kept = await self._tiers.matching(found, era)
+        kept = await self._tiers.matching(found, asked)
         return self._answer(name, *kept) if kept is not None else None
 
-    async def _from_backends(self, found: Mirrored, era: int) -> Secret:
+    async def _from_backends(self, found: Mirrored, asked: Asked) -> Secret:
         head = found[0]
         if self._upstream is None or head.open_intents:
-            return await self._from_mirror(found, era, as_of=self._clock.now())
+            return await self._from_mirror(found, asked, as_of=self._clock.now())
         try:
             seen = await self._upstream.vault.read_once(head.name)
         except (SecretNotFound, SecretDisabled) as answered:
-            return await self._after_refresh(self._upstream, head.name, era, answered)
+            return await self._after_refresh(self._upstream, head.name, asked, answered)
         except HoldfastError as error:
             _log.info("The mirror answers for Key Vault: %s", error)
-            return await self._from_mirror(found, era, as_of=head.verified_at, outage=True)
+            return await self._from_mirror(found, asked, as_of=head.verified_at, outage=True)
         if (seen.vault_version_id, seen.updated_at) != (head.vault_version_id, head.vault_updated_at):
-            return await self._news(self._upstream, head.name, era, seen)
-        return await self._confirmed(found, era, seen)
+            return await self._news(self._upstream, head.name, asked, seen)
+        return await self._confirmed(found, asked, seen)
 
-    async def _confirmed(self, found: Mirrored, era: int, seen: VaultVersion) -> Secret:
+    async def _confirmed(self, found: Mirrored, asked: Asked, seen: VaultVersion) -> Secret:
         """The mirror has what Key Vault has just told."""
         head, stored = found
         value = seen.value or self._mirror.value(head, stored)
         self._mirror.compare(head, stored, value)
         now = self._clock.now()
         content = content_of(head, stored.version, value, now, now)
-        return await self._keep_and_answer(head, content, Source.KEYVAULT, era)
+        return await self._keep_and_answer(head, content, Source.KEYVAULT, asked)
 
-    async def _first_answer(self, name: SecretName, era: int) -> Secret:
+    async def _first_answer(self, name: SecretName, asked: Asked) -> Secret:
         """The first answer of Key Vault about a secret is our answer; its history is taken over behind it."""
         upstream, seen = await self._asked_for(name)
         if seen is None:
             disabled = SecretDisabled(f"{name!r} is disabled in Key Vault.")
-            return await self._after_refresh(upstream, name, era, disabled)
-        return await self._news(upstream, name, era, seen)
+            return await self._after_refresh(upstream, name, asked, disabled)
+        return await self._news(upstream, name, asked, seen)
 
-    async def _news(self, upstream: Upstream, name: SecretName, era: int, seen: VaultVersion) -> Secret:
+    async def _news(self, upstream: Upstream, name: SecretName, asked: Asked, seen: VaultVersion) -> Secret:
         """Key Vault told a version, or a change of one, that the mirror does not have."""
         if not await upstream.histories.glance(name, seen):
-            return await self._after_refresh(upstream, name, era)
+            return await self._after_refresh(upstream, name, asked)
         found = await self._current(name)
         if found is None:
             raise not_found(name)
         if (found[0].vault_version_id, found[0].open_intents) == (seen.vault_version_id, 0):
-            return await self._confirmed(found, era, seen)
-        return await self._from_mirror(found, era, as_of=self._clock.now())
+            return await self._confirmed(found, asked, seen)
+        return await self._from_mirror(found, asked, as_of=self._clock.now())
 
     async def _after_refresh(
-        self, upstream: Upstream, name: SecretName, era: int, answered: HoldfastError | None = None
+        self, upstream: Upstream, name: SecretName, asked: Asked, answered: HoldfastError | None = None
     ) -> Secret:
         """What Key Vault told needs a look at the whole history: answer with what is true after that.
 
@@ -245,18 +245,18 @@ class Reader:
         if found is None:
             raise not_found(name)
         if taken_over and found[0].drift is None:
-            return await self._from_mirror(found, era, as_of=self._clock.now(), source=Source.KEYVAULT)
-        return await self._from_mirror(found, era, as_of=found[0].verified_at, outage=True)
+            return await self._from_mirror(found, asked, as_of=self._clock.now(), source=Source.KEYVAULT)
+        return await self._from_mirror(found, asked, as_of=found[0].verified_at, outage=True)
 
     async def _from_mirror(
-        self, found: Mirrored, era: int, *, as_of: datetime, outage: bool = False, source: Source = Source.MIRROR
+        self, found: Mirrored, asked: Asked, *, as_of: datetime, outage: bool = False, source: Source = Source.MIRROR
     ) -> Secret:
         if is_ahead(self._tiers.marks.of(found[0].name), *found):
             return await self._told_before(found[0].name)
         now = self._clock.now()
         checked_at = now - max(self._tiers.ttl - OUTAGE_TTL, timedelta()) if outage else now
         content = self._mirror.content(*found, as_of=as_of, checked_at=checked_at)
-        return await self._keep_and_answer(found[0], content, source, era)
+        return await self._keep_and_answer(found[0], content, source, asked)
 
     async def _told_before(self, name: SecretName) -> Secret:
         """Key Vault told a newer version while PostgreSQL was away, and it cannot be adopted yet: no older one goes."""
@@ -335,10 +335,10 @@ class Reader:
 
     # --- answers ---
 
-    async def _keep_and_answer(self, head: Head, content: Content, source: Source, era: int) -> Secret:
+    async def _keep_and_answer(self, head: Head, content: Content, source: Source, asked: Asked) -> Secret:
         if head.provisional and self._upstream is not None:
             self._upstream.histories.later(head.name)
-        if not await self._tiers.keep(head.name, head.revision, content, era):
+        if not await self._tiers.keep(head.name, head.revision, content, asked):
             raise _Overtaken
         return self._answer(head.name, content, source)
 
@@ -376,7 +376,7 @@ class Reader:
 
 
 class _Overtaken(Exception):
-    """While this was being answered, the node answered or heard of a newer state."""
+    """While this was being answered, the node answered or committed a newer state."""
 
 
 def _is_unnumbered(head: Head, version: int) -> bool:

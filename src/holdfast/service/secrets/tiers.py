@@ -1,7 +1,7 @@
 """What this node keeps of secrets: its memory (L1), the Redis it shares with others, and how far it has answered."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Source
@@ -12,6 +12,13 @@ from holdfast.service.secrets.mirror import Mirrored
 
 _TO_COMPARE: Final = 0
 """The era of entries that are answered only once PostgreSQL has confirmed their revision, or while it is away."""
+
+
+class Asked(NamedTuple):
+    """When PostgreSQL was asked: in which era, and what had been announced of the name by then."""
+
+    era: int = _TO_COMPARE
+    heard: int = 0
 
 
 class Tiers:
@@ -36,6 +43,10 @@ class Tiers:
         """Changes may have been missed: whatever is kept is to be compared before it is answered again."""
         self.era += 1
 
+    def asking(self, name: SecretName) -> Asked:
+        """To be called before PostgreSQL is asked about a name."""
+        return Asked(self.era, self.marks.of(name).heard)
+
     async def trusted(self, name: SecretName) -> Content | None:
         """What L1 has and was compared in this era, while the feed lives: the hot path of a read."""
         entry = await self._local.get(name)
@@ -43,7 +54,7 @@ class Tiers:
             return None
         return unseal(self._sealer, name, entry)
 
-    async def matching(self, found: Mirrored, era: int) -> tuple[Content, Source] | None:
+    async def matching(self, found: Mirrored, asked: Asked) -> tuple[Content, Source] | None:
         """A fresh entry of L1 or Redis that is of exactly this state."""
         head = found[0]
         for cache, source in ((self._local, Source.CACHE), (self._shared, Source.REDIS)):
@@ -52,9 +63,9 @@ class Tiers:
                 continue
             content = unseal(self._sealer, head.name, entry)
             if content is not None and self.is_fresh(content) and _is_of(content, found):
-                if not self.marks.answered(head.name, head.revision, content):
+                if not self.marks.answered(head.name, head.revision, content, heard_before=asked.heard):
                     return None
-                await self._local.put(head.name, _of_era(entry, era), self._life)
+                await self._local.put(head.name, _of_era(entry, asked.era), self._life)
                 return content, source
         return None
 
@@ -74,15 +85,12 @@ class Tiers:
             return content
         return None
 
-    async def keep(self, name: SecretName, revision: int, content: Content, era: int = _TO_COMPARE) -> bool:
-        """Keep what is answered, or will be; False if this node has answered or heard of newer meanwhile.
-
-        ``era``: the one in which PostgreSQL was asked.
-        """
-        if not self.marks.answered(name, revision, content):
+    async def keep(self, name: SecretName, revision: int, content: Content, asked: Asked) -> bool:
+        """Keep what PostgreSQL says is current; False if this node has answered or committed newer meanwhile."""
+        if not self.marks.answered(name, revision, content, heard_before=asked.heard):
             return False
         entry = seal(self._sealer, name, revision, content)
-        await self._local.put(name, _of_era(entry, era), self._life)
+        await self._local.put(name, _of_era(entry, asked.era), self._life)
         if self._shared is not None:
             await self._shared.put(name, entry, self.ttl)
         return True
@@ -99,11 +107,21 @@ class Tiers:
         await self._local.invalidate(name, revision)
 
     async def committed(self, name: SecretName, revision: int, content: Content | None) -> None:
-        """This node made an announced change, after which readers get ``content``; None: nothing."""
+        """This node made an announced change, after which readers get ``content``; None: nothing.
+
+        It is compared before it is answered: others may have made a change since, and the feed lost its announcement.
+        """
+        self.marks.committed(name, revision)
         if self._shared is not None:
             await self._shared.invalidate(name, revision)
         if content is not None:
-            await self.keep(name, revision, content)
+            await self.keep(name, revision, content, Asked(heard=revision))
+
+    async def drop(self, name: SecretName, below: int) -> None:
+        """The database has lost the change that made what is kept."""
+        for cache in (self._local, self._shared):
+            if cache is not None:
+                await cache.invalidate(name, below)
 
     async def clear(self) -> None:
         """Empty both caches. The marks stay."""
@@ -121,10 +139,14 @@ def _of_era(entry: CacheEntry, era: int) -> CacheEntry:
 
 
 def _is_of(content: Content, found: Mirrored) -> bool:
-    """Whether an entry is of this very state: a database that was set back may give out a revision once more."""
+    """Whether an entry is of this very state: a database that was set back may give out a revision once more.
+
+    A version's id becomes the one that Key Vault gave it without a new revision.
+    """
     version = found[1].version
-    return (content.version, content.created_at, content.updated_at) == (
+    return (content.version, content.version_id, content.created_at, content.updated_at) == (
         version.public_number,
+        version.public_id,
         version.created_at,
         version.updated_at,
     )

@@ -149,6 +149,8 @@ class PostgresFeed:
         self._told = (row["now"], _elapsed_s())
         for _ in range(inbox.qsize()):
             await _deliver(inbox.get_nowait(), listener)
+        if row["timeline"] is not None:
+            await listener.timeline_reached(row["timeline"], row["revision"])
         await listener.rules_reached(row["rules"])
         await listener.identities_reached(row["identities"])
         if row["sealing"] is not None:
