@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +115,9 @@ CLIENTS: Final = (
     Client(
         name="az",
         folder=HERE / "azure-cli",
-        programs=("python3",),
+        programs=(),
         install=(
-            ("python3", "-m", "venv", "venv"),
+            (sys.executable, "-m", "venv", "venv"),
             ("venv/bin/python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "requirements.txt"),
         ),
         run=("venv/bin/python", "conformance.py"),
