@@ -101,7 +101,7 @@ async def test_a_vault_that_refuses_us_is_not_asked_twice(
     other, source = vault
     given = {**environment(database_url, tmp_path), **source, "HOLDFAST_SOURCE_CLIENT_SECRET": "wrong"}
     refused = await run("import", "keyvault", other.url, environ=given)
-    assert (refused.code, "does not accept our credential" in refused.stderr) == (7, True)
+    assert (refused.code, "the client secret is wrong (AADSTS7000215)" in refused.stderr) == (7, True)
 
 
 async def test_a_date_that_cannot_be_set_here_stays_there(database_url: str, tmp_path: Path) -> None:
@@ -120,6 +120,27 @@ async def test_a_date_that_cannot_be_set_here_stays_there(database_url: str, tmp
     assert "outside the years 1 to 9999" in done.stdout
     (found,) = json.loads((await run("list", "--json", environ=environ)).stdout)
     assert (found["not_before"], found["expires_at"], found["content_type"]) == ("1970-01-01T00:00:01Z", None, "c")
+
+
+async def test_what_fails_for_one_secret_is_told_by_its_name(database_url: str, tmp_path: Path) -> None:
+    async with ScriptedVault() as vault:
+        for name in ("a", "b", "c"):
+            vault.model.set(name, "v", Attributes())
+        source = {
+            "HOLDFAST_SOURCE_TENANT_ID": TENANT,
+            "HOLDFAST_SOURCE_CLIENT_ID": CLIENT_ID,
+            "HOLDFAST_SOURCE_CLIENT_SECRET": CLIENT_SECRET,
+            "HOLDFAST_SOURCE_AUTHORITY_HOST": vault.url,
+            "HOLDFAST_SOURCE_CA": str(vault.ca_file),
+        }
+        vault.fail("get", status=403, code="Forbidden", inner="ForbiddenByRbac")
+        done = await run(
+            "import", "keyvault", vault.url, "--json", environ={**environment(database_url, tmp_path), **source}
+        )
+    items = {each["name"]: each for each in json.loads(done.stdout)["items"]}
+    assert [items[name]["state"] for name in ("a", "b", "c")] == ["conflict", "new", "new"]
+    assert "it cannot be read there: Key Vault answered 403 ForbiddenByRbac" in items["a"]["note"]
+    assert done.code == 5
 
 
 async def test_a_vault_behind_another_holdfast_and_our_own(database_url: str, tmp_path: Path) -> None:

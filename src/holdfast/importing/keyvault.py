@@ -1,7 +1,7 @@
 """Another Key Vault as a source, through the official SDK."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from holdfast.config import SourceSettings
@@ -56,7 +56,24 @@ class KeyVaultSource:
             if isinstance(listed, OddEntry):
                 yield self._named(listed.name, fault=f"it cannot be read there: {listed.reason}")
             else:
-                yield await self._item(canonical_name(listed.name))
+                yield await self._isolated(canonical_name(listed.name))
+
+    async def _isolated(self, name: SecretName) -> Item:
+        """Return an item; what fails for one secret, while the vault lists others, is the fault of that one."""
+        try:
+            return await self._item(name)
+        except BackendUnavailable as error:
+            if error.certain or not await self._lists():
+                raise
+            return self._named(name, fault=f"it cannot be read there: {error}")
+
+    async def _lists(self) -> bool:
+        try:
+            async with aclosing(self._vault.secrets()) as listing:
+                await anext(listing, None)
+        except BackendUnavailable:
+            return False
+        return True
 
     async def _item(self, name: SecretName) -> Item:
         try:
