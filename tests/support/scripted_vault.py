@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -32,6 +33,7 @@ from holdfast.resilience.clock import SystemClock
 from holdfast.stores.keyvault import open_key_vault
 from holdfast.stores.keyvault.access import Access
 from tests.support.certificates import make_authority
+from tests.support.oddities import Oddity
 from tests.support.vault_model import VaultModel
 from tests.support.vault_wire import ERROR_STATUS, RESOURCE, error_body, operations
 
@@ -68,6 +70,8 @@ class Fault:
 class ScriptedVault:
     """A vault with a token endpoint. ``model`` is what it holds; ``calls`` counts authenticated requests.
 
+    ``oddities``: what it holds or answers besides, by canonical name.
+
     ``ahead``: how far its clock is.
     ``api_versions``: those of all requests.
     ``parents``: the ``traceparent`` of each, empty where there was none.
@@ -90,6 +94,7 @@ class ScriptedVault:
         self._tokens: set[str] = set()
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._late: list[Callable[[], object]] = []
+        self.oddities: dict[str, Oddity] = {}
         self._folder: TemporaryDirectory[str] | None = None
         self._site: web.TCPSite | None = None
         self._port = 0
@@ -149,6 +154,7 @@ class ScriptedVault:
         self.heal()
         self.model.reset()
         self.calls.clear()
+        self.oddities.clear()
         self._late.clear()
         self.token_lifetime_s = 3600
 
@@ -230,7 +236,20 @@ class ScriptedVault:
             return web.json_response(error_body("Unauthorized"), status=401, headers={"WWW-Authenticate": challenge})
         body = await request.json() if request.can_read_body else None
         operation, run = operations(self.model, self.url, request.method, request.path, request.query, body)
-        return await self._answer(request, operation, run)
+        oddity = self.oddities.get(_name_in(request.path))
+        if oddity is not None and oddity.fault is not None:
+            self.calls[operation] += 1
+            return await _misbehave(request, Fault(**oddity.fault), run)
+        return await self._answer(request, operation, lambda: self._shown(*run(), oddity))
+
+    def _shown(self, status: int, body: Any, oddity: Oddity | None) -> tuple[int, Any]:
+        """An answer with the oddities that this vault holds in it."""
+        if oddity is not None:
+            return status, oddity.shown(body)
+        if not self.oddities or not isinstance(body, dict) or not isinstance(body.get("value"), list):
+            return status, body
+        entries = [(self.oddities.get(_name_in(urlsplit(entry["id"]).path)), entry) for entry in body["value"]]
+        return status, {**body, "value": [odd.shown(entry) if odd else entry for odd, entry in entries]}
 
     async def _answer(
         self, request: web.Request, operation: str, run: Callable[[], tuple[int, Any]]
@@ -245,6 +264,12 @@ class ScriptedVault:
         for _ in range({"once": 1, "twice": 2}.get(fault.applied, 0)):
             run()
         return await _misbehave(request, fault, run)
+
+
+def _name_in(path: str) -> str:
+    """The canonical name in a path about one secret, "" where it is about none."""
+    parts = [part for part in path.split("/") if part]
+    return parts[1].lower() if len(parts) > 1 else ""
 
 
 def _outcome(run: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:

@@ -195,6 +195,7 @@ def test_answers_and_reports_arrive_as_they_were() -> None:
         without_rotation_policy=4,
         deleted=5,
         drifting=6,
+        beyond_dates=1,
         last_rotation_check=now,
         overdue_rotations=9,
         failing_rotations=10,

@@ -61,7 +61,8 @@ class AuditArchive(AuditSink, Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultTotals:
     """Counts over all secrets: active ones, and how many of those expire within 30 days, have expired, lack an enabled
-    rotation policy; deleted ones; ones whose drift from Key Vault awaits a person."""
+    rotation policy; deleted ones; ones whose drift from Key Vault awaits a person; active ones whose expiry there no
+    date can hold."""
 
     total: int
     expiring_soon: int
@@ -69,6 +70,7 @@ class VaultTotals:
     without_rotation_policy: int
     deleted: int
     drifting: int
+    beyond_dates: int
 
 
 class Reports(Protocol):

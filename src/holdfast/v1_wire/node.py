@@ -76,6 +76,7 @@ class HealthDocument(Document):
     without_rotation_policy: int
     deleted: int
     drifting: int
+    beyond_dates: int
     last_rotation_check: Moment | None
     overdue_rotations: int
     failing_rotations: int

@@ -44,7 +44,8 @@ class Facts:
     @property
     def well(self) -> bool:
         """Whether every configured backend works, and nothing waits for a person."""
-        waits = (self.journal.parked, self.totals.drifting, self.ignored_rules, self.dead_notices)
+        totals = self.totals
+        waits = (self.journal.parked, totals.drifting, totals.beyond_dates, self.ignored_rules, self.dead_notices)
         faults = (self.mirror_fault, self.kept_out, self.failing_work, self.lost_changes)
         return all(backend.healthy for backend in self.backends if backend.configured) and not any((*waits, *faults))
 
@@ -52,6 +53,7 @@ class Facts:
         """What to do, each in a sentence."""
         return [
             *_on_secrets(self.totals),
+            *_on_dates(self.totals.beyond_dates),
             *_on_replication(self.journal, self.totals.drifting),
             *_on_mirror(self.mirror_fault, self.sync.lacking),
             *_on_kept_out(self.kept_out, self.kept_out_names),
@@ -128,6 +130,12 @@ def _on_work(failing: Sequence[FailingWork]) -> list[str]:
 def _on_notices(dead: int) -> list[str]:
     mend = "`holdfast notices list --state dead` says why, `notices retry` sends them, `notices discard` gives them up"
     return [f"{dead} notice(s) reached nobody: {mend}."] if dead else []
+
+
+def _on_dates(beyond: int) -> list[str]:
+    """A time in milliseconds where seconds belong is the usual reason."""
+    mend = "they are served, but nobody is reminded of it: set their expiry anew"
+    return [f"{beyond} secret(s) expire in Key Vault at a time that no date can hold: {mend}."] if beyond else []
 
 
 def _on_replication(journal: JournalStatus, drifting: int) -> list[str]:

@@ -53,6 +53,7 @@ class HealthReport:
     ``expiring_soon`` counts those that expire within 30 days. ``healthy``: every configured backend works, and nothing
     waits for a person. ``laggards``: who still uses a credential that a rotation replaced, of secrets that the caller
     may list; ``late_consumers`` counts those of all secrets. No other names of secrets are in it.
+    ``beyond_dates``: how many have an expiry in Key Vault that no date can hold.
     ``encryption_key``: the id of the key that the answering node seals with. ``failing_work``: what that node does in
     the background and fails at. ``kept_out``: how many names in Key Vault cannot be mirrored; ``kept_out_names`` are
     those that the caller may list, up to a hundred. ``mirror_fault``: what is wrong with the mirroring as a whole.
@@ -65,6 +66,7 @@ class HealthReport:
     without_rotation_policy: int
     deleted: int
     drifting: int
+    beyond_dates: int
     last_rotation_check: datetime | None
     overdue_rotations: int
     failing_rotations: int
@@ -231,6 +233,7 @@ def _report(facts: Facts, encryption_key: str) -> HealthReport:
         without_rotation_policy=totals.without_rotation_policy,
         deleted=totals.deleted,
         drifting=totals.drifting,
+        beyond_dates=totals.beyond_dates,
         last_rotation_check=facts.checked_at,
         overdue_rotations=len(overdue),
         failing_rotations=sum(each.failures > 0 for each in overdue),

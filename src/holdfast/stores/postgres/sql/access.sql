@@ -8,5 +8,6 @@ SELECT count(*) FILTER (WHERE state = 'active') AS total,
            WHERE s.secret_name = v.secret_name AND (s.rotation_policy ->> 'enabled')::boolean))
            AS without_rotation_policy,
        count(*) FILTER (WHERE state = 'deleted') AS deleted,
-       count(*) FILTER (WHERE drift IS NOT NULL) AS drifting
+       count(*) FILTER (WHERE drift IS NOT NULL) AS drifting,
+       count(*) FILTER (WHERE state = 'active' AND carried ? 'expires_at_seconds') AS beyond_dates
 FROM secrets_vault v
