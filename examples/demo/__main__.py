@@ -118,7 +118,7 @@ class Demo:
         await asyncio.sleep(3)
         later_s = readers.longest_s()
         self._check("worst read later in it (ms)", round(later_s * 1000), later_s < PATIENCE_S)
-        say("Bringing the vault back; the breaker lets a probe through within a minute.")
+        say("Bringing the vault back; the breaker lets a probe through soon.")
         await self._vault.start()
         await self._replayed(service, waiting)
 

@@ -1,7 +1,6 @@
 """Patience, breakers and quota around a vault: by the real store where time is real, in memory where it is not."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -14,6 +13,8 @@ from holdfast.errors import (
     BackendRefused,
     BackendUnavailable,
     CircuitOpen,
+    NameRefused,
+    NameUnavailable,
     OutcomeUnknown,
     SecretNotFound,
     Throttled,
@@ -22,6 +23,7 @@ from holdfast.ports import Vault, VaultVersion
 from holdfast.resilience.breaker import BreakerState
 from holdfast.resilience.clock import SystemClock
 from holdfast.resilience.quota import Quota, QuotaKind
+from holdfast.resilience.retry import RetryPolicy
 from holdfast.service.vault.primary import Primary
 from holdfast.service.vault.sighting import all_versions
 from tests.support.clock import VirtualClock
@@ -59,11 +61,18 @@ class Bench:
             background=background,
         )
 
+    async def decided(self) -> None:
+        """Let the question be answered that is under way, if there is one."""
+        for line in self.primary._lines:
+            if (asking := line.confirmation._asking) is not None:
+                await asking
+
     async def break_reads(self) -> None:
-        self.vault.fail("get", times=5)
+        self.vault.down = True
         for _ in range(5):
             with pytest.raises(BackendUnavailable):
                 await self.primary.read_once(NAME)
+        self.vault.down = False
 
 
 async def test_five_failed_reads_open_the_read_breaker_only() -> None:
@@ -88,9 +97,10 @@ async def test_recovery_needs_one_probe_and_no_operator() -> None:
 async def test_read_only_failover_breaks_writes_and_leaves_reads() -> None:
     bench = Bench()
     bench.vault.model.read_only = True
-    for _ in range(5):
-        with pytest.raises(BackendUnavailable):
+    for _ in range(3):
+        with pytest.raises(BackendUnavailable) as caught:
             await bench.write()
+        assert not isinstance(caught.value, NameUnavailable)
     with pytest.raises(CircuitOpen):
         await bench.write()
     assert bench.primary.breakers == {"read": "closed", "write": "open"}
@@ -105,49 +115,175 @@ async def test_answers_of_substance_do_not_open_the_breaker() -> None:
     assert bench.primary.breakers["read"] == "closed"
 
 
-async def test_one_forbidden_secret_does_not_open_the_breaker() -> None:
+async def test_i12_one_forbidden_secret_opens_no_breaker_and_is_asked_for_less_and_less() -> None:
     bench = Bench()
-    bench.vault.fail("get", BackendRefused("403"), times=20)
-    for _ in range(20):
-        with pytest.raises(BackendRefused):
+    bench.vault.fail("get", BackendRefused("403", forbidden=True), times=200)
+    for _ in range(600):
+        with pytest.raises(NameRefused):
             await bench.primary.read_once(NAME)
+        await bench.decided()
+        bench.clock.move(0.1)
+    assert bench.primary.breakers["read"] == "closed"
+    assert bench.vault.calls.total() <= 20  # a minute of reads, ten a second: 1, 2, 4 ... s apart
+    bench.vault.heal()
+    bench.clock.move(60)
+    assert (await bench.primary.read_once(NAME)).value is not None
+
+
+async def test_thirty_odd_names_that_agree_prove_nothing() -> None:
+    bench = Bench()
+    await bench.primary.read_once(OTHER)
+    odd = [SecretName(f"odd-{number}") for number in range(30)]
+    for error in (BackendUnavailable("500"), BackendRefused("403", forbidden=True)):
+        for name in odd:
+            bench.vault.fail("get", error)
+            with pytest.raises(NameUnavailable):
+                await bench.primary.read_once(name)
+            await bench.decided()
+        assert bench.primary.breakers["read"] == "closed"
+        assert (await bench.primary.read_once(OTHER)).value is not None
+        bench.clock.move(60)
+
+
+async def test_thirty_names_at_once_share_one_question() -> None:
+    bench = Bench()
+    await bench.primary.read_once(OTHER)
+    bench.vault.calls.clear()
+    bench.vault.fail("get", times=30)
+    odd = [bench.primary.read_patiently(SecretName(f"odd-{number}")) for number in range(30)]
+    bench.primary._policy = RetryPolicy(retries=0)
+    failed = await asyncio.gather(*odd, return_exceptions=True)
+    assert {type(error) for error in failed} == {NameUnavailable}
+    assert bench.vault.calls == {"get": 31}
+
+
+async def test_an_identity_that_may_only_get_is_asked_for_names_it_got() -> None:
+    bench = Bench()
+    await bench.primary.read_once(OTHER)
+    bench.vault.fail("secrets", BackendRefused("403", forbidden=True), times=99)
+    for _ in range(3):
+        with pytest.raises(NameRefused):
+            _ = [entry async for entry in bench.primary.secrets()]
+        bench.vault.fail("get")
+        with pytest.raises(NameUnavailable):
+            await bench.primary.read_once(NAME)
+        await bench.decided()
+        bench.clock.move(60)
     assert bench.primary.breakers["read"] == "closed"
 
 
 async def test_a_vault_that_refuses_everything_opens_the_breaker() -> None:
     bench = Bench()
-    bench.vault.fail("get", BackendRefused("403"), times=20)
+    refusal = BackendRefused("403", forbidden=True)
+    bench.vault.fail("get", refusal, times=20)
+    bench.vault.fail("secrets", refusal, times=20)
     for number in range(5):
-        with pytest.raises(BackendRefused):
+        with pytest.raises(BackendUnavailable):
             await bench.primary.read_once(SecretName(f"secret-{number}"))
+        await bench.decided()
     assert bench.primary.breakers["read"] == "open"
+
+
+async def test_a_vault_that_answers_nothing_opens_the_breaker_within_five_reads() -> None:
+    bench = Bench()
+    for name in (NAME, OTHER):
+        await bench.primary.read_once(name)
+    for operation in ("get", "secrets"):
+        bench.vault.fail(operation, times=20)
+    reads = 0
+    while bench.primary.breakers["read"] == "closed":
+        with pytest.raises(BackendUnavailable):
+            await bench.primary.read_once(SecretName(f"secret-{reads}"))
+        await bench.decided()
+        reads += 1
+    assert reads <= 5
+
+
+async def test_who_waits_is_told_whether_it_is_the_vault() -> None:
+    bench = Bench()
+    bench.vault.fail("get")
+    with pytest.raises(NameUnavailable):
+        await bench.primary.read(NAME, lambda vault: vault.get(NAME))
+    bench.clock.move(60)
+    bench.vault.fail("get")
+    bench.vault.fail("secrets")
+    with pytest.raises(BackendUnavailable) as caught:
+        await bench.primary.read(NAME, lambda vault: vault.get(NAME))
+    assert not isinstance(caught.value, NameUnavailable)
+
+
+async def test_a_change_in_the_listing_lets_an_odd_name_be_asked_for_at_once() -> None:
+    bench = Bench()
+    for _ in range(3):
+        bench.vault.fail("get")
+        with pytest.raises(NameUnavailable):
+            await bench.primary.read_once(NAME)
+        await bench.decided()
+        bench.clock.move(2)
+    _ = [entry async for entry in bench.primary.secrets()]
+    bench.vault.fail("get", times=9)
+    for _ in range(3):
+        with pytest.raises(NameUnavailable):
+            await bench.primary.read_once(NAME)
+        await bench.decided()
+    bench.vault.heal()
+    bench.vault.model.set(NAME, "mended", Attributes())
+    _ = [entry async for entry in bench.primary.secrets()]
+    assert (await bench.primary.read_once(NAME)).value is not None
 
 
 async def test_a_forbidden_secret_leaves_the_probe_to_others() -> None:
     bench = Bench()
-    bench.vault.fail("get", BackendRefused("403"))
-    with pytest.raises(BackendRefused):
-        await bench.primary.read_once(OTHER)
-    bench.vault.fail("get", times=4)
-    for _ in range(4):
-        with pytest.raises(BackendUnavailable):
-            await bench.primary.read_once(NAME)
-    bench.clock.move(60)
-    with pytest.raises(CircuitOpen):
+    bench.vault.fail("get", BackendRefused("403", forbidden=True), times=2)
+    for _ in range(2):
+        with pytest.raises(NameRefused):
+            await bench.primary.read_once(OTHER)
+        await bench.decided()
+    await bench.break_reads()
+    bench.clock.move(1)
+    with pytest.raises(BackendUnavailable):
         await bench.primary.read_once(OTHER)
     assert (await bench.primary.read_once(NAME)).value is not None
     assert (await bench.primary.read_once(OTHER)).value is not None
 
 
+async def test_probes_take_turns_among_names() -> None:
+    bench = Bench()
+    await bench.break_reads()
+    bench.clock.move(1)
+    bench.vault.fail("get")
+    bench.vault.fail("secrets")
+    with pytest.raises(BackendUnavailable):
+        await bench.primary.read_once(NAME)
+    await bench.decided()
+    assert bench.primary.breakers["read"] == "open"
+    bench.clock.move(2)
+    with pytest.raises(CircuitOpen):
+        await bench.primary.read_once(NAME)
+    assert (await bench.primary.read_once(OTHER)).value is not None
+
+
+async def test_an_odd_name_that_probes_closes_the_breaker_if_the_vault_answers() -> None:
+    bench = Bench()
+    await bench.break_reads()
+    bench.clock.move(1)
+    bench.vault.fail("get")
+    with pytest.raises(NameUnavailable):
+        await bench.primary.read_once(NAME)
+    assert bench.primary.breakers["read"] == "half-open"
+    await bench.decided()
+    assert bench.primary.breakers["read"] == "closed"
+
+
 async def test_a_slow_read_costs_the_patience_and_counts() -> None:
     clock = SystemClock()
     vault = MemoryVault(clock)
-    vault.model.set(NAME, "v", Attributes())
     primary = Primary(vault, clock, patience_s=0.02)
-    vault.slow("get", 60, times=5)
-    for _ in range(5):
-        with pytest.raises(BackendUnavailable, match="within"):
-            await primary.read_once(NAME)
+    vault.slow("get", 60, times=9)
+    vault.slow("secrets", 60, times=9)
+    for number in range(5):
+        with pytest.raises(BackendUnavailable, match=r"within|OPEN"):
+            await primary.read_once(SecretName(f"k{number}"))
     assert primary.breakers["read"] == "open"
 
 
@@ -213,11 +349,13 @@ async def test_listings_pass_everything_within_the_background_quota() -> None:
 async def test_a_failing_listing_counts_for_the_breaker_and_an_abandoned_one_is_closed() -> None:
     bench = Bench()
     bench.vault.fail("versions", times=5)
-    for _ in range(5):
+    bench.vault.fail("secrets", times=5)
+    for _ in range(3):
         with pytest.raises(BackendUnavailable):
             _ = [entry async for entry in bench.primary.versions(NAME)]
     with pytest.raises(CircuitOpen):
         _ = [name async for name in bench.primary.deleted_secrets()]
+    bench.vault.heal()
     bench.clock.move(60)
     listing = bench.primary.secrets()
     await anext(listing)
@@ -265,23 +403,36 @@ async def primary(scripted: ScriptedVault) -> AsyncIterator[Primary]:
     await store.aclose()
 
 
-async def test_a_hanging_vault_costs_five_patiences_and_then_nothing(scripted: ScriptedVault, primary: Primary) -> None:
-    scripted.fail("get", hang=True, times=50)
-    began = time.monotonic()
-    for _ in range(50):
+async def test_a_hanging_vault_costs_a_few_patiences_and_then_nothing(
+    scripted: ScriptedVault, primary: Primary
+) -> None:
+    for operation in ("get", "list"):
+        scripted.fail(operation, hang=True, times=50)
+    names = [SecretName(f"k{number}") for number in range(50)]
+    for name in names:
         with pytest.raises(BackendUnavailable):
-            await primary.read_once(NAME)
-    assert scripted.calls["get"] == 5
-    assert time.monotonic() - began < 50 * 0.3
+            await primary.read_once(name)
+    assert primary.breakers["read"] == "open"
+    assert scripted.calls["get"] <= 5
 
 
 async def test_a_dead_port_opens_the_breaker(scripted: ScriptedVault, primary: Primary) -> None:
     async with scripted.refusing():
-        for _ in range(8):
+        for number in range(8):
             with pytest.raises(BackendUnavailable):
-                await primary.read_once(NAME)
+                await primary.read_once(SecretName(f"k{number}"))
     assert primary.breakers == {"read": "open", "write": "closed"}
     assert not scripted.calls
+
+
+async def test_a_secret_that_hangs_leaves_the_others_alone(scripted: ScriptedVault, primary: Primary) -> None:
+    scripted.model.set(OTHER, "v", Attributes())
+    for _ in range(3):
+        scripted.fail("get", hang=True)
+        with pytest.raises(NameUnavailable):
+            await primary.read(NAME, lambda vault: asyncio.wait_for(vault.get(NAME), 0.1))
+        assert (await primary.read_once(OTHER)).value is not None
+    assert primary.breakers["read"] == "closed"
 
 
 async def test_a_change_that_hangs_after_taking_effect_is_unknown(scripted: ScriptedVault, primary: Primary) -> None:

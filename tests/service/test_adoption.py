@@ -285,11 +285,11 @@ async def test_i5_a_pending_purge_is_not_undone_by_a_sync(world: World) -> None:
 
 async def test_a_sync_stops_at_an_outage_and_says_so(world: World) -> None:
     world.foreign_set("one")
-    world.vault.fail("versions")
+    world.vault.fail("versions", BackendUnavailable("nothing connects", certain=True))
     with pytest.raises(BackendUnavailable):
         await world.synced()
     status = await PostgresSyncState(world.database).status()
-    assert (status.last_finished_at, status.last_error) == (None, "down")
+    assert (status.last_finished_at, status.last_error) == (None, "nothing connects")
     world.clock.move(61)
     assert (await world.synced()).adopted == 1
 

@@ -37,8 +37,8 @@ OF_ONE = {
     "unstorable": UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
 }
 OF_ALL = {
-    "away": BackendUnavailable("nothing connects"),
-    "unknown": OutcomeUnknown("PostgreSQL did not confirm the commit"),
+    "away": BackendUnavailable("nothing connects", certain=True),
+    "unknown": OutcomeUnknown("PostgreSQL did not confirm the commit", certain=True),
     "refused everywhere": BackendRefused("our identity is not accepted"),
     "disk": OSError(28, "No space left on device"),
     "memory": MemoryError(),

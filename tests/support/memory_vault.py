@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -33,7 +34,7 @@ class MemoryVault:
     ``failing``: what any question about a name ends with, by canonical name; ``calls`` counts those as "failing".
     ``odd_entries``: what the list of secrets shows in place of a name's entry.
 
-    Operations: get, set, update, delete, recover, purge, is_deleted, versions, secrets, deleted_secrets.
+    Operations: get, set, update, delete, recover, purge, touch, is_deleted, versions, secrets, deleted_secrets.
     """
 
     def __init__(self, clock: Clock | None = None, *, settle_s: float = 0.0) -> None:
@@ -106,6 +107,10 @@ class MemoryVault:
     async def purge(self, name: SecretName) -> None:
         await self._do("purge", lambda: self.model.purge(name))
 
+    async def touch(self, name: SecretName) -> None:
+        with suppress(SecretNotFound):
+            await self._do("touch", lambda: self.model.update(name, "0" * 32, lambda attributes: attributes))
+
     async def is_deleted(self, name: SecretName) -> bool:
         def deleted() -> bool:
             try:
@@ -146,7 +151,7 @@ class MemoryVault:
     async def _do(self, operation: str, work: Callable[[], T]) -> T:
         self.calls[operation] += 1
         if self.down:
-            raise BackendUnavailable("the vault is down")
+            raise BackendUnavailable("the vault is down", certain=True)
         fault = self._faults[operation].popleft() if self._faults[operation] else None
         if fault is None:
             return work()

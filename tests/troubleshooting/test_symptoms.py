@@ -117,7 +117,7 @@ async def test_circuit_breaker_is_open(
 
 def _let_a_minute_pass(node: Inside) -> None:
     assert node.parts.replica is not None
-    node.parts.replica.primary._lines["read"].breaker._monotonic = lambda: time.monotonic() + 61
+    node.parts.replica.primary._reads.breaker._monotonic = lambda: time.monotonic() + 61
 
 
 async def test_there_is_no_token_for_key_vault(environ: dict[str, str], vault: ScriptedVault) -> None:

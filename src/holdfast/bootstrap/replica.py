@@ -84,6 +84,7 @@ class Replica:
         """Finish what is being sent, then close connections and credentials."""
         await self.replicator.aclose()
         await self.histories.aclose()
+        await self.primary.aclose()
         await self.vault.aclose()
 
 

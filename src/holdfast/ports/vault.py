@@ -77,6 +77,12 @@ class Vault(Protocol):
     async def purge(self, name: SecretName) -> None:
         """Destroy a deleted secret for good; returns when the vault has accepted it."""
 
+    async def touch(self, name: SecretName) -> None:
+        """Ask for a change that changes nothing, of a version that cannot exist: does the vault take changes from us?
+
+        Returns when it would have, with its 404 for that version.
+        """
+
     async def is_deleted(self, name: SecretName) -> bool:
         """Whether the vault confirms that the name is soft-deleted."""
 

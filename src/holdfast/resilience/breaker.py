@@ -1,26 +1,29 @@
 """A circuit breaker without I/O: closed, open, half-open.
 
     closed     --[failures in a row reach the threshold]--> open
-    open       --[open_s have passed and a call asks]-----> half-open, that call being the probe
+    open       --[its time has passed and a call asks]----> half-open, that call being the probe
     half-open  --[the probe succeeds]---------------------> closed
-    half-open  --[the probe fails, is cancelled, hangs]---> open, for open_s again
+    half-open  --[the probe fails, is cancelled, hangs]---> open, for twice as long as before
 
-Each transition begins a new era. What a call begun in an earlier era reports is not heard: a late success does not
-close the breaker, and neither does a late failure open one that has recovered since.
+Open for a second at first, so that a backend that was away for a moment is soon of use again, and for a minute in the
+end. Each transition begins a new era. What a call begun in an earlier era reports is not heard: a late success does
+not close the breaker, and neither does a late failure open one that has recovered since.
 """
 
 import enum
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
-from holdfast.errors import BackendUnavailable, CircuitOpen, HoldfastError
+from holdfast.errors import CircuitOpen
 
 FAILURE_THRESHOLD: Final = 5
 """Failed attempts in a row; the specification's circuit breaker."""
 
+FIRST_OPEN_S: Final = 1.0
+"""Seconds without calls once open; each failed probe doubles them."""
+
 OPEN_S: Final = 60.0
-"""Seconds without calls once open; the specification's circuit breaker."""
+"""The longest that doubling leads to; the specification's circuit breaker."""
 
 PROBE_TIMEOUT_S: Final = 10.0
 """Seconds after which a probe that reported nothing is a failed one."""
@@ -49,6 +52,7 @@ class CircuitBreaker:
         monotonic: Callable[[], float],
         *,
         failure_threshold: int = FAILURE_THRESHOLD,
+        first_open_s: float = FIRST_OPEN_S,
         open_s: float = OPEN_S,
         probe_timeout_s: float = PROBE_TIMEOUT_S,
         on_transition: Transition | None = None,
@@ -56,7 +60,8 @@ class CircuitBreaker:
         self._backend = backend
         self._monotonic = monotonic
         self._failure_threshold = failure_threshold
-        self._open_s = open_s
+        self._first_open_s, self._longest_open_s = first_open_s, open_s
+        self._open_s = first_open_s
         self._probe_timeout_s = probe_timeout_s
         self._on_transition = on_transition
         self._state = BreakerState.CLOSED
@@ -77,50 +82,31 @@ class CircuitBreaker:
         self._expire_probe()
         return self._opened_at
 
-    @contextmanager
-    def attempt(
-        self, counts: Callable[[BackendUnavailable], bool] | None = None, *, reluctant: bool = False
-    ) -> Iterator[None]:
-        """Admit one attempt and judge it by how the block ends.
-
-        ``BackendUnavailable`` is a failure, unless ``counts`` says otherwise of it; any other ``HoldfastError`` is an
-        answer, and so health. Whatever else ends the block, cancellation above all, proves neither. A ``reluctant``
-        attempt, one that would prove little, leaves the probe to others for another ``open_s``.
+    def admit(self, *, reluctant: bool = False) -> "Admission":
+        """Let a call pass. A ``reluctant`` one, that would prove little, leaves the probe to others a little longer.
 
         Raises:
             CircuitOpen: the breaker is open, or its probe is under way.
         """
-        era = self._admit(self._open_s if reluctant else 0.0)
-        try:
-            yield
-        except BackendUnavailable as error:
-            self._report(era, success=None if counts and not counts(error) else False)
-            raise
-        except HoldfastError:
-            self._report(era, success=True)
-            raise
-        except BaseException:
-            self._report(era, success=None)
-            raise
-        else:
-            self._report(era, success=True)
-
-    def _admit(self, reluctance_s: float) -> int:
-        """Let a call pass and return its era."""
         self._expire_probe()
         if self._state is not BreakerState.CLOSED:
+            reluctance_s = self._first_open_s if reluctant else 0.0
             if self._state is BreakerState.HALF_OPEN or self._remaining_s() + reluctance_s > 0:
-                raise CircuitOpen(f"Circuit breaker is OPEN for {self._backend}: it failed repeatedly.")
+                raise CircuitOpen(f"Circuit breaker is OPEN for {self._backend}: it failed repeatedly.", certain=True)
             self._probe_began_at = self._monotonic()
             self._move(BreakerState.HALF_OPEN)
-        return self._era
+        return self.watch()
+
+    def watch(self) -> "Admission":
+        """Hear of a call that passes whatever the state, since it was made to learn more about an earlier one."""
+        return Admission(self, self._era)
 
     def _remaining_s(self) -> float:
         """Seconds until a probe may go."""
         return self._open_s - (self._monotonic() - (self._opened_at or 0.0))
 
-    def _report(self, era: int, *, success: bool | None) -> None:
-        """Hear how a call of an era ended; None proves neither health nor failure."""
+    def hear(self, era: int, *, success: bool | None) -> None:
+        """Hear how a call of an era ended; see ``Admission.report``."""
         self._expire_probe()
         if era != self._era:
             return
@@ -146,6 +132,8 @@ class CircuitBreaker:
             self._move(BreakerState.CLOSED)
 
     def _open(self, at: float) -> None:
+        again = self._state is BreakerState.HALF_OPEN
+        self._open_s = min(2 * self._open_s, self._longest_open_s) if again else self._first_open_s
         self._failures = 0
         self._opened_at = at
         self._move(BreakerState.OPEN)
@@ -155,3 +143,16 @@ class CircuitBreaker:
         self._era += 1
         if self._on_transition:
             self._on_transition(old, new)
+
+
+class Admission:
+    """One call that a breaker let pass. How it ended may be reported later, when it is known what that means."""
+
+    __slots__ = ("_breaker", "_era")
+
+    def __init__(self, breaker: CircuitBreaker, era: int) -> None:
+        self._breaker, self._era = breaker, era
+
+    def report(self, *, success: bool | None) -> None:
+        """Say whether the backend was well; None when the call proves neither."""
+        self._breaker.hear(self._era, success=success)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from holdfast.errors import CircuitOpen, HoldfastError, Throttled
+from holdfast.errors import CircuitOpen, HoldfastError, NameRefused, Throttled
 from holdfast.resilience.clock import Timer
 
 T = TypeVar("T")
@@ -50,15 +50,15 @@ async def retry(
     """Await ``call(remaining seconds)`` until it answers, and return that.
 
     Raises:
-        HoldfastError: the last error, once it cannot be retried (not retryable, or the breaker is open), the retries
-            are used up, or the pause would pass the deadline.
+        HoldfastError: the last error, once it cannot be retried (not retryable, refused, or the breaker is open), the
+            retries are used up, or the pause would pass the deadline.
     """
     deadline = clock.monotonic() + policy.deadline_s
     for attempt in range(policy.retries + 1):
         try:
             return await call(deadline - clock.monotonic())
         except HoldfastError as error:
-            if not error.retryable or isinstance(error, CircuitOpen) or attempt == policy.retries:
+            if not error.retryable or isinstance(error, CircuitOpen | NameRefused) or attempt == policy.retries:
                 raise
             pause = policy.pause_s(attempt, error, uniform)
             if clock.monotonic() + pause >= deadline:

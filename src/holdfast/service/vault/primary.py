@@ -1,16 +1,18 @@
 """Where attempts at the primary store meet patience, breakers and quota. It answers only what the vault says."""
 
-import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Final, TypeVar
 
 from holdfast.domain.names import SecretName
-from holdfast.errors import BackendRefused, BackendUnavailable, OutcomeUnknown, Throttled
+from holdfast.errors import Throttled
 from holdfast.ports import Clock, OddEntry, Side, Vault, VaultVersion, traced
 from holdfast.resilience.breaker import BreakerState, CircuitBreaker
 from holdfast.resilience.quota import Quota, QuotaKind
 from holdfast.resilience.retry import RetryPolicy, retry
+from holdfast.service.vault.lines import Line
+from holdfast.service.vault.questions import WHOLE, NotSent, Questions
 
 T = TypeVar("T")
 
@@ -20,35 +22,8 @@ PAGE_SIZE: Final = 25
 BreakerTransition = Callable[[str, BreakerState, BreakerState], None]
 
 
-class _QuotaSpent(Throttled):
-    """Our own share of the vault's quota is used up: nothing was sent, and nothing is learnt of the vault."""
-
-
-class _Line:
-    """One kind of traffic with its own breaker.
-
-    A refusal (401, 403) of one secret may be meant for that secret alone, so each name counts once until something
-    succeeds: many names refused open the breaker, one name asked for again and again does not.
-    """
-
-    def __init__(self, breaker: CircuitBreaker) -> None:
-        self.breaker = breaker
-        self._refused: set[str] = set()
-
-    async def attempt(self, name: str, timeout_s: float, call: Callable[[], Awaitable[T]]) -> T:
-        """Make one attempt within a time limit."""
-
-        def counts(error: BackendUnavailable) -> bool:
-            if isinstance(error, BackendRefused):
-                new = name not in self._refused
-                self._refused.add(name)
-                return new
-            return not isinstance(error, _QuotaSpent)
-
-        with self.breaker.attempt(counts, reluctant=name in self._refused):
-            answer = await _within(timeout_s, call)
-        self._refused.clear()
-        return answer
+class _QuotaSpent(Throttled, NotSent):
+    """Our own share of the vault's quota is used up."""
 
 
 class Primary:
@@ -81,24 +56,36 @@ class Primary:
         self._attempt_timeout_s = attempt_timeout_s
         self._write_timeout_s = write_timeout_s
         self._uniform = uniform
-        self._lines = {kind: _Line(self._breaker(kind, on_transition)) for kind in ("read", "write")}
+        self._known = known = Questions(vault, self._quota)
+        self._reads = Line("read", self._breaker("read", on_transition), clock, known.read, known.of_reads)
+        self._writes = Line("write", self._breaker("write", on_transition), clock, known.changed, known.of_changes)
+        self._lines = (self._reads, self._writes)
 
     @property
     def breakers(self) -> Mapping[str, str]:
         """The state of each breaker ("closed", "open", "half-open") by "read" and "write"."""
-        return {kind: line.breaker.state.value for kind, line in self._lines.items()}
+        return {line.kind: line.breaker.state.value for line in self._lines}
 
     async def read_once(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
         """Read in one attempt within the patience.
 
         Raises:
-            Whatever ``Vault.get`` raises; ``BackendUnavailable`` when the patience is over.
+            Whatever ``Vault.get`` raises; ``NameUnavailable`` for what may be this secret's failure alone, at once,
+                and without a call for one that failed before a short while ago; ``BackendUnavailable`` of any other
+                kind for the vault's.
         """
-        return await self._ask(name, self._patience_s, lambda: self._vault.get(name, vault_version_id))
+        newest = vault_version_id is None
+        if newest:
+            self._reads.odd.check(name)
+        return await self._attempt(
+            self._reads, name, self._patience_s, lambda: self._get(name, vault_version_id), wait=False, watched=newest
+        )
 
     async def is_deleted(self, name: SecretName) -> bool:
         """Whether the vault confirms that the name is soft-deleted; one attempt within the patience."""
-        return await self._ask(name, self._patience_s, lambda: self._vault.is_deleted(name))
+        return await self._attempt(
+            self._reads, name, self._patience_s, lambda: self._vault.is_deleted(name), wait=False
+        )
 
     async def read_patiently(
         self, name: SecretName, vault_version_id: str | None = None, *, background: bool = False
@@ -106,15 +93,24 @@ class Primary:
         """Read with retries: for secrets that nobody else can answer, and for background work.
 
         Raises:
-            Whatever ``Vault.get`` raises; ``BackendUnavailable`` when retries or time are used up.
+            Whatever ``Vault.get`` raises; ``NameUnavailable`` when retries or time are used up, or at once for a
+                secret that failed before a short while ago; ``BackendUnavailable`` of any other kind for the vault.
         """
+        newest = vault_version_id is None
+        if newest and not background:
+            self._reads.odd.check(name)
 
         async def attempt(remaining_s: float) -> VaultVersion:
             if background:
                 await self._quota.acquire(QuotaKind.OTHER, background=True)
             timeout_s = min(remaining_s, self._attempt_timeout_s)
-            return await self._ask(
-                name, timeout_s, lambda: self._vault.get(name, vault_version_id), acquired=background
+            return await self._attempt(
+                self._reads,
+                name,
+                timeout_s,
+                lambda: self._get(name, vault_version_id),
+                acquired=background,
+                watched=newest,
             )
 
         return await retry(attempt, policy=self._policy, clock=self._clock, uniform=self._uniform)
@@ -125,11 +121,20 @@ class Primary:
         """Make one attempt at a look on behalf of a replay, which has more time than a reader has patience.
 
         Raises:
-            Whatever the operation raises; ``BackendUnavailable`` when it did not end in time.
+            Whatever the operation raises; ``NameUnavailable`` when it fails for this secret while the vault answers;
+                ``BackendUnavailable`` of any other kind when the vault fails.
         """
+
+        async def look() -> T:
+            found = await operation(self._vault)
+            if isinstance(found, VaultVersion) and found.value is not None:
+                self._known.read.add(name)
+                self._reads.odd.acquit(name)
+            return found
+
         if background:
             await self._quota.acquire(QuotaKind.OTHER, background=True)
-        return await self._ask(name, self._attempt_timeout_s, lambda: operation(self._vault), acquired=background)
+        return await self._attempt(self._reads, name, self._attempt_timeout_s, look, acquired=background)
 
     async def write(
         self,
@@ -142,39 +147,52 @@ class Primary:
         """Make one attempt at a change. ``creates``: it makes a version, which Key Vault counts apart.
 
         Raises:
-            Whatever the operation raises; ``OutcomeUnknown`` when it did not end in time.
+            Whatever the operation raises; ``VaultRefusal`` when this change is refused while the vault takes others;
+                ``OutcomeUnknown`` when it did not end in time, ``NameOutcomeUnknown`` when the vault takes others.
         """
         kind = QuotaKind.CREATE if creates else QuotaKind.OTHER
         if background:
             await self._quota.acquire(kind, background=True)
-        try:
-            return await self._attempt(
-                "write", name, kind, self._write_timeout_s, lambda: operation(self._vault), acquired=background
-            )
-        except _TimedOut as error:
-            raise OutcomeUnknown(f"{error} The change may have taken effect.") from None
+        answer = await self._attempt(
+            self._writes,
+            name,
+            self._write_timeout_s,
+            lambda: operation(self._vault),
+            kind=kind,
+            acquired=background,
+            watched=True,
+        )
+        self._known.changed.add(name)
+        return answer
 
     def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """``Vault.versions`` in the background, page by page."""
-        return self.listing(self._vault.versions(name))
+        return self.listing(self._vault.versions(name), name)
 
     def secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """``Vault.secrets`` in the background, page by page."""
-        return self.listing(self._vault.secrets())
+        return self._noting(self.listing(self._vault.secrets()))
 
     def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """``Vault.deleted_secrets`` in the background, page by page."""
         return self.listing(self._vault.deleted_secrets())
 
-    async def listing(self, entries: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-        """Pass the entries of a listing on: each page within the time limit and the background quota."""
+    async def listing(self, entries: AsyncIterator[T], name: SecretName = WHOLE) -> AsyncGenerator[T, None]:
+        """Pass the entries of a listing on: each page within the time limit and the background quota.
+
+        Raises:
+            NameUnavailable: this listing fails while the vault answers.
+            BackendUnavailable: of any other kind: the vault fails.
+        """
         end = object()
         count = 0
         try:
             while True:
                 if count % PAGE_SIZE == 0:
                     await self._quota.acquire(QuotaKind.OTHER, background=True)
-                entry = await self._ask("*", self._attempt_timeout_s, lambda: anext(entries, end), acquired=True)
+                entry = await self._attempt(
+                    self._reads, name, self._attempt_timeout_s, lambda: anext(entries, end), acquired=True
+                )
                 if entry is end:
                     return
                 count += 1
@@ -183,18 +201,38 @@ class Primary:
             if isinstance(entries, AsyncGenerator):
                 await entries.aclose()
 
-    async def _ask(self, name: str, timeout_s: float, call: Callable[[], Awaitable[T]], *, acquired: bool = False) -> T:
-        return await self._attempt("read", name, QuotaKind.OTHER, timeout_s, call, acquired=acquired)
+    async def aclose(self) -> None:
+        """Stop asking whether the vault answers."""
+        for line in self._lines:
+            await line.confirmation.aclose()
+
+    async def _noting(
+        self, entries: AsyncGenerator[VaultVersion | OddEntry, None]
+    ) -> AsyncGenerator[VaultVersion | OddEntry, None]:
+        """Learn from the listing of all secrets that it is answered, and which of them were changed."""
+        async with aclosing(entries):
+            async for entry in entries:
+                self._known.lists = True
+                if isinstance(entry, VaultVersion):
+                    self._reads.odd.listed(SecretName(entry.name.lower()), entry.updated_at)
+                yield entry
+
+    async def _get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
+        found = await self._vault.get(name, vault_version_id)
+        self._known.read.add(name)
+        return found
 
     async def _attempt(
         self,
-        line: str,
-        name: str,
-        kind: QuotaKind,
+        line: Line,
+        name: SecretName,
         timeout_s: float,
         call: Callable[[], Awaitable[T]],
         *,
-        acquired: bool,
+        kind: QuotaKind = QuotaKind.OTHER,
+        acquired: bool = False,
+        wait: bool = True,
+        watched: bool = False,
     ) -> T:
         async def within_quota() -> T:
             wait_s = 0.0 if acquired else self._quota.try_acquire(kind, background=False)
@@ -203,8 +241,8 @@ class Primary:
             return await call()
 
         try:
-            with traced(f"keyvault.{line}", Side.CLIENT):
-                return await self._lines[line].attempt(name, timeout_s, within_quota)
+            with traced(f"keyvault.{line.kind}", Side.CLIENT):
+                return await line.attempt(name, timeout_s, within_quota, wait=wait, watched=watched)
         except Throttled as error:
             if not isinstance(error, _QuotaSpent):
                 self._quota.throttled(kind)
@@ -217,18 +255,5 @@ class Primary:
 
         longest_s = max(self._patience_s, self._attempt_timeout_s, self._write_timeout_s)
         return CircuitBreaker(
-            f"Key Vault ({kind}s)", self._clock.monotonic, probe_timeout_s=2 * longest_s, on_transition=tell
+            f"Key Vault ({kind}s)", self._clock.monotonic, probe_timeout_s=4 * longest_s, on_transition=tell
         )
-
-
-class _TimedOut(BackendUnavailable):
-    """An attempt did not end in time."""
-
-
-async def _within(timeout_s: float, call: Callable[[], Awaitable[T]]) -> T:
-    """Await a call for at most ``timeout_s``; a call that ends its own way in time is heard."""
-    try:
-        async with asyncio.timeout(max(0.0, timeout_s)):
-            return await call()
-    except TimeoutError:
-        raise _TimedOut(f"Key Vault did not answer within {timeout_s:.2f} s.") from None

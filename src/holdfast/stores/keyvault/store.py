@@ -3,7 +3,7 @@
 import asyncio
 import codecs
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -33,6 +33,8 @@ _PAGE_SIZE: Final = 25
 _LARGE_BYTES: Final = 256 * 1024
 """A larger answer is not looked through on the event loop, where it would keep others waiting."""
 
+_NO_VERSION: Final = "0" * 32
+"""An id that no version has: Key Vault draws them at random."""
 
 T = TypeVar("T")
 
@@ -99,6 +101,14 @@ class KeyVaultStore:
         """Destroy a deleted secret for good; returns when the vault has accepted it."""
         with translated("purge", name, writing=True):
             await self._client.purge_deleted_secret(name)
+
+    async def touch(self, name: SecretName) -> None:
+        """Ask for a change that changes nothing, of a version that cannot exist: does the vault take changes from us?
+
+        Its body is empty, so that nothing is lost where a server takes the newest version for one it does not know.
+        """
+        with suppress(SecretNotFound), translated("change of nothing", name, writing=True):
+            await self._send(HttpRequest("PATCH", f"/secrets/{name}/{_NO_VERSION}", json={}))
 
     async def is_deleted(self, name: SecretName) -> bool:
         """Whether the vault confirms that the name is soft-deleted."""
