@@ -172,6 +172,49 @@ async def test_i5_a_deletion_in_key_vault_is_honoured_and_so_is_its_recovery(wor
     assert (living.state, living.deleted_at, await world.values()) == (State.ACTIVE, None, ["one"])
 
 
+async def test_a_late_deletion_of_ours_does_not_undo_a_recovery_that_was_acknowledged(world: World) -> None:
+    await world.set("one")
+    world.vault.fail("delete", applied="late")
+    await world.delete()
+    await world.replay()
+    await world.recover()
+    assert (await world.pending(), world.vault.apply_late()) == ([], 1)
+    assert world.vault.model.phase(SECRET) is Phase.DELETED
+    head = await world.adopter.refresh(SECRET)
+    assert head is not None
+    assert (head.state, await world.audited("conflict")) == (State.ACTIVE, 1)
+    await world.settle()
+    assert world.vault.model.phase(SECRET) is Phase.ACTIVE
+    assert (await world.head()).state is State.ACTIVE
+
+
+async def test_a_late_recovery_of_ours_does_not_undo_a_deletion_that_was_acknowledged(world: World) -> None:
+    await world.set("one")
+    await world.delete()
+    world.vault.fail("recover", applied="late")
+    await world.recover()
+    await world.replay()
+    await world.delete()
+    world.clock.move(61)  # no longer may Key Vault be behind
+    assert (await world.pending(), world.vault.apply_late()) == ([], 1)
+    head = await world.adopter.refresh(SECRET)
+    assert head is not None
+    assert (head.state, await world.audited("conflict")) == (State.DELETED, 1)
+    await world.settle()
+    assert world.vault.model.phase(SECRET) is Phase.DELETED
+    assert (await world.head()).state is State.DELETED
+
+
+async def test_a_deletion_in_key_vault_is_honoured_after_an_undisputed_one_of_ours_was_recovered(world: World) -> None:
+    await world.set("one")
+    await world.delete()
+    await world.recover()
+    world.vault.model.delete(SECRET)
+    head = await world.adopter.refresh(SECRET)
+    assert head is not None
+    assert (head.state, await world.pending()) == (State.DELETED, [])
+
+
 async def test_a_secret_that_is_simply_gone_is_flagged_and_kept(world: World) -> None:
     await world.set("one")
     world.vault.model.reset()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from holdfast.domain.intent import Intent
+from holdfast.domain.intent import Intent, IntentKind
 from holdfast.domain.names import SecretName
 
 
@@ -59,6 +59,15 @@ class Journal(Protocol):
 
     async def find(self, intent_ids: Collection[UUID]) -> Mapping[UUID, Intent]:
         """Return those of these intents that this installation ever journalled, in whatever state."""
+
+    async def is_disputed(
+        self, incarnation: UUID, kind: IntentKind, *, undone_by: IntentKind, within: timedelta
+    ) -> bool:
+        """Whether a request of an intent of a kind may still arrive at Key Vault, though a later one is in effect.
+
+        So it is if the intent had more than one attempt and was settled within that time, and one of the kind that
+        undoes it was settled after it.
+        """
 
     async def last_written(self, incarnation: UUID, version: int) -> UUID | None:
         """Return the newest set or update intent of a version, in whatever state."""

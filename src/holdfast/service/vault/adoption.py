@@ -122,7 +122,10 @@ class Adopter:
             return await self._import(tx, name, findings)
         self._sealer.verify(locked.facts(), locked.attestation)
         takeover = Takeover(tx, locked, self._sealer, self._clock.now())
-        if findings.seen.versions:
+        if findings.undone:
+            await takeover.reassert_state(findings.undone)
+            self.conflicts += 1
+        elif findings.seen.versions:
             await self._take_live(takeover, findings)
         elif not locked.open_intents and locked.state is State.ACTIVE:
             await self._take_absence(takeover, findings.seen)

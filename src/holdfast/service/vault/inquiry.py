@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from holdfast.domain.intent import Intent
+from holdfast.domain.intent import Intent, IntentKind
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretValue, SecretVersion, State
 from holdfast.errors import NameUnavailable
@@ -15,18 +16,23 @@ from holdfast.service.vault.comparison import Knowledge, Plan, decide, differing
 from holdfast.service.vault.primary import Primary
 from holdfast.service.vault.sighting import Sighting, disclose, sight
 
+LATE: Final = timedelta(hours=1)
+"""How late a request whose answer was lost may still arrive: far longer than proxies and gateways hold one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """What a look found. ``before`` is None for a name that the mirror does not know.
 
-    ``void``: Key Vault has nothing but late writes of this purged incarnation.
+    ``void``: Key Vault has nothing but late writes of this purged incarnation. ``undone``: the change of state that a
+    late request of ours may have undone there.
     """
 
     before: Head | None
     seen: Sighting
     plan: Plan = field(default_factory=Plan)
     void: UUID | None = None
+    undone: IntentKind | None = None
 
 
 class Inquiry:
@@ -46,8 +52,9 @@ class Inquiry:
         head, current = found
         versions = await self._ledger.versions(name)
         seen = await sight(self._primary, name)
-        if not seen.versions or not versions or (head.state is State.DELETED and head.open_intents):
-            return Findings(before=head, seen=seen)
+        undone = await self._undone(head, seen)
+        if not seen.versions or not versions or undone or (head.state is State.DELETED and head.open_intents):
+            return Findings(before=head, seen=seen, undone=undone)
         _see_no_clash(name, versions, seen.versions)
         known = await self._learn(_knowledge(head, current, versions), seen)
         return Findings(before=head, seen=seen, plan=decide(known, seen, self._clock.now()))
@@ -80,6 +87,19 @@ class Inquiry:
         if found is None or found[1].version.vault_version_id != seen.vault_version_id or intent.version is None:
             return True
         return await self._journal.last_written(found[0].incarnation, intent.version) != intent.id
+
+    async def _undone(self, head: Head, seen: Sighting) -> IntentKind | None:
+        """The change of state of ours that Key Vault no longer shows because an earlier one of ours arrived late."""
+        if head.open_intents:
+            return None
+        if head.state is State.ACTIVE and seen.deleted:
+            late, ours = IntentKind.DELETE, IntentKind.RECOVER
+        elif head.state is State.DELETED and seen.versions:
+            late, ours = IntentKind.RECOVER, IntentKind.DELETE
+        else:
+            return None
+        disputed = await self._journal.is_disputed(head.incarnation, late, undone_by=ours, within=LATE)
+        return ours if disputed else None
 
     async def _look_at_unknown(self, name: SecretName) -> Findings | None:
         seen = await sight(self._primary, name)

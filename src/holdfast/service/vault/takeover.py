@@ -113,6 +113,14 @@ class Takeover:
         await self._record("delete" if deleted_at else "recover")
         _log.info("Adopted from Key Vault: %s is %s", self.head.name, state.value)
 
+    async def reassert_state(self, ours: IntentKind) -> None:
+        """Make a change of state once more, which an earlier one of ours undid by arriving late."""
+        await self._tx.add_intent(uuid4(), self.head, ours)
+        await self._record("conflict")
+        _log.warning(
+            "Conflict: a late request of ours undid the %s of %s; it is made again", ours.value, self.head.name
+        )
+
     async def mark_missing(self) -> None:
         """Flag a secret that Key Vault lacks. It is kept and served."""
         if self.head.drift != MISSING:

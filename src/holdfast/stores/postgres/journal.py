@@ -81,6 +81,12 @@ class PostgresJournal:
             rows = await connection.fetch(self._sql["find"], list(intent_ids))
         return {intent.id: intent for intent in map(_intent_of, rows)}
 
+    async def is_disputed(
+        self, incarnation: UUID, kind: IntentKind, *, undone_by: IntentKind, within: timedelta
+    ) -> bool:
+        """See the port."""
+        return bool(await self._value("is_disputed", incarnation, kind.value, undone_by.value, within))
+
     async def last_written(self, incarnation: UUID, version: int) -> UUID | None:
         """See the port."""
         found: UUID | None = await self._value("last_written", incarnation, version)

@@ -77,6 +77,12 @@ SELECT EXISTS (SELECT 1 FROM secret_intents
 -- name: find
 SELECT * FROM secret_intents WHERE id = ANY($1::uuid[])
 
+-- name: is_disputed
+SELECT EXISTS (
+    SELECT 1 FROM secret_intents early JOIN secret_intents later USING (incarnation)
+    WHERE incarnation = $1 AND early.kind = $2 AND early.attempts > 1 AND early.settled_at > now() - $4::interval
+      AND later.kind = $3 AND later.state = 'done' AND later.sequence > early.sequence)
+
 -- name: last_written
 SELECT id FROM secret_intents
 WHERE incarnation = $1 AND version = $2 AND kind IN ('set', 'update')
