@@ -49,7 +49,12 @@ class Replica:
 
     def background(self) -> dict[str, Work]:
         """What has to go on to keep it equal."""
-        return {"replay": self.replicator.run, "mirroring": self.sync.run, "unsettled": self._look}
+        return {
+            "replay": self.replicator.run,
+            "mirroring": self.sync.run,
+            "former values": self.sync.fetch_values,
+            "unsettled": self._look,
+        }
 
     async def _look(self) -> None:
         while True:

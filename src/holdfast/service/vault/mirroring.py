@@ -29,6 +29,9 @@ _log: Final = logging.getLogger(__name__)
 RACY: Final = timedelta(seconds=5)
 """A change this close before our last look may have come after it: Key Vault counts whole seconds on its own clock."""
 
+_BEAT_S: Final = 30.0
+"""Seconds after which the lead is renewed while a batch goes on: one secret alone may have a long history."""
+
 _ODD: Final = "odd_entry"
 
 Progress = Callable[[int, int, int], None]
@@ -156,8 +159,15 @@ class MirrorPass:
     async def _look_into(
         self, names: Iterable[SecretName], heads: Mapping[SecretName, Head], entries: Mapping[SecretName, Entry]
     ) -> None:
-        looks = [self._look_at(name, heads.get(name), entries.get(name)) for name in names]
-        for failure in await asyncio.gather(*looks, return_exceptions=True):
+        looks = asyncio.gather(
+            *(self._look_at(name, heads.get(name), entries.get(name)) for name in names), return_exceptions=True
+        )
+        try:
+            while not (await asyncio.wait({looks}, timeout=_BEAT_S))[0]:
+                await self._keep_lead()
+        finally:
+            looks.cancel()
+        for failure in looks.result():
             if isinstance(failure, BaseException):
                 raise failure
 

@@ -46,7 +46,7 @@ class VaultSync:
         self._interval_s, self._concurrency = interval_s, concurrency
         self._node = uuid4()
         self._one_at_a_time = asyncio.Lock()
-        self._woken = asyncio.Event()
+        self._woken, self._passed = asyncio.Event(), asyncio.Event()
 
     async def sync(self, progress: Progress | None = None, *, all_due: bool = True) -> SyncReport:
         """Go over the whole vault once. ``all_due``: try the names that are kept out as well, all of them.
@@ -68,6 +68,7 @@ class VaultSync:
                     await self._state.finish(lead, error=_told(error))
                 raise
             await self._state.finish(lead, error=report.incomplete, lacking=report.lacking)
+            self._passed.set()
             return report
 
     def wake(self) -> None:
@@ -83,6 +84,14 @@ class VaultSync:
                 report = await self.sync(all_due=False)
                 _log.info("The vault was mirrored: %s", report)
             await pause(self._interval_s, self._woken)
+
+    async def fetch_values(self) -> None:
+        """After each pass of this node, fetch the values of former versions that the mirror lacks, until cancelled."""
+        while True:
+            await self._passed.wait()
+            self._passed.clear()
+            with surviving(_log, "Fetching values of former versions"):
+                await self._adopter.fetcher.fetch_everywhere()
 
     def _pass(self, lead: SyncLease, progress: Progress | None, *, all_due: bool) -> MirrorPass:
         async def keep_lead() -> None:
