@@ -195,11 +195,10 @@ async def test_former_values_come_when_asked_for_and_by_themselves(node: Inside,
     _made_there(scripted, LONG)
     await node.service.get_secret("k")
     await _numbered(node, LONG)
-    scripted.calls.clear()
+    await node.parts.replica.histories.soon("k")  # type: ignore[union-attr,arg-type]  # a vault is there; the name is one
     assert (await node.service.get_secret_version("k", 1)).value == "value 1"
-    assert (await node.service.get_secret_version("k", 1)).value == "value 1"
-    assert scripted.calls == {"get": 1}
     async with scripted.refusing():
+        assert (await node.service.get_secret_version("k", 1)).value == "value 1"
         with pytest.raises(BackendUnavailable):
             await node.service.get_secret_version("k", 2)
         assert (await node.service.get_secret_version("k", LONG - 1)).value == f"value {LONG - 1}"

@@ -127,27 +127,29 @@ class Reader:
         if head is not None:
             self._mirror.check_living(head)
         if head is None or stored is None:
-            return await self._only_there(name, version, known=head is not None)
+            return await self._only_there(name, version, head)
         self._mirror.check_enabled(head, stored)
         stored = await fetched(self._upstream.histories if self._upstream else None, self._ledger, head, stored)
         return self._answer(name, self._mirror.content(head, stored, as_of=self._clock.now()), Source.MIRROR)
 
-    async def _only_there(self, name: SecretName, version: int | str, *, known: bool) -> Secret:
+    async def _only_there(self, name: SecretName, version: int | str, head: Head | None) -> Secret:
         """A version that the mirror does not know, by the id that Key Vault gave it."""
         missing = VersionNotFound(f"Secret not found: {name!r} has no version {version!r}. List its versions.")
         a_version = f"{name}/{version}"
         if self._upstream is None or isinstance(version, int) or a_version in self._absences:
-            raise missing if known else not_found(name)
-        read = self._upstream.vault.read_once if known else self._upstream.vault.read_patiently
+            raise missing if head else not_found(name)
+        read = self._upstream.vault.read_once if head else self._upstream.vault.read_patiently
         try:
             seen = await read(name, version)
         except SecretNotFound:
             self._absences.add(a_version)
-            raise (missing if known else not_found(name)) from None
-        if not known:
+            raise (missing if head else not_found(name)) from None
+        if head is None:
             self._upstream.histories.later(name)
         told = self._unlisted(seen, None)
-        return self._answer(name, replace(told, told=False, as_of=told.checked_at), Source.KEYVAULT)
+        refuse = head.settings.refuse_outside_validity if head else None
+        content = replace(told, version=0, told=False, as_of=told.checked_at, refuse_outside_validity=refuse)
+        return self._answer(name, content, Source.KEYVAULT)
 
     # --- the tiers, in order ---
 
@@ -350,12 +352,12 @@ class Reader:
     def _unlisted(self, seen: VaultVersion, known: Content | None) -> Content:
         """What Key Vault says, when PostgreSQL cannot tell its version number: the marker's, or 0 for unknown.
 
-        A version without a marker was made there; it may be the one that was adopted and is remembered.
+        It may be the one that is remembered, by its id.
         """
         value = seen.value.reveal() if seen.value else ""
-        adopted = known is not None and (known.created_at, known.value) == (seen.created_at, value)
-        number = seen.marker.version if seen.marker else known.version if known and adopted else 0
-        same = known is not None and known.version == number
+        adopted = known is not None and known.vault_version_id == seen.vault_version_id
+        number = known.version if known and adopted else seen.marker.version if seen.marker else 0
+        same = adopted or (known is not None and known.version == number > 0)
         now = self._clock.now()
         return Content(
             display_name=seen.name,
