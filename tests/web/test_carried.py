@@ -146,6 +146,22 @@ async def test_empty_tags_come_back_as_they_were_given(client: Client, vault: Sc
     assert set(vault.model.history("plain")[-1].attributes.tags) == {"holdfast"}
 
 
+async def test_a_date_that_cannot_be_set_may_come_back_as_it_was_told(client: Client, vault: ScriptedVault) -> None:
+    """As clients do that read attributes, change one, and send them all."""
+    for name in ("far", "further", "near"):
+        nbf, exp = NAMES[name].nbf, NAMES[name].exp
+        body = {"contentType": "changed", "attributes": {"enabled": True, "nbf": nbf, "exp": exp}}
+        changed = await client.request("PATCH", f"/secrets/{name}{V}", body)
+        assert (changed.status, changed.json["contentType"]) == (200, "changed")
+        assert told(changed.json)["attributes"] == expected(NAMES[name])["attributes"]
+        after = vault.model.history(name)[0].attributes
+        assert (after.nbf, after.exp, after.content_type) == (nbf, exp, "changed")
+        body = {"contentType": "again", "attributes": {"nbf": (nbf or 0) - 1}}
+        refused = await client.request("PATCH", f"/secrets/{name}{V}", body)
+        assert (refused.status, refused.json["error"]["code"]) == (400, "BadParameter")
+        assert vault.model.history(name)[0].attributes.content_type == "changed"
+
+
 async def test_a_value_beyond_our_own_limit_is_served_and_mirrored(
     behind: Installation, client: Client, vault: ScriptedVault
 ) -> None:

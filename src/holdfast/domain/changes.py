@@ -1,7 +1,10 @@
 """How a partial change says what it leaves alone."""
 
 import enum
+from dataclasses import dataclass
 from typing import Final
+
+from holdfast.errors import InvalidInput
 
 
 class Keep(enum.Enum):
@@ -15,3 +18,14 @@ class Keep(enum.Enum):
 
 KEEP: Final = Keep.KEEP
 """In an update: leave this as it is. None clears it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A date that cannot be set here, in seconds since 1970: fine where Key Vault holds it, else ``refusal`` is raised.
+
+    Clients that change something else send it back as they got it.
+    """
+
+    seconds: int
+    refusal: InvalidInput

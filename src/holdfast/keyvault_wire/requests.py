@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from holdfast.domain.changes import KEEP, Keep
+from holdfast.domain.changes import KEEP, Held, Keep
 from holdfast.errors import InvalidInput
 from holdfast.keyvault_wire.strict_json import parse_object
 
@@ -47,8 +47,8 @@ class UpdateRequest:
     """Changed attributes of a version. KEEP leaves one as it is, None clears it."""
 
     enabled: bool | Keep
-    not_before: datetime | Keep
-    expires_at: datetime | Keep
+    not_before: datetime | Held | Keep
+    expires_at: datetime | Held | Keep
     content_type: str | Keep | None
     tags: dict[str, str] | Keep
 
@@ -70,8 +70,8 @@ def parse_set(raw: bytes) -> SetRequest:
         content_type=_text(body, "contentType") or None,
         tags=_tags(body),
         enabled=True if enabled is None else enabled,
-        not_before=_moment(attributes, "nbf"),
-        expires_at=_moment(attributes, "exp"),
+        not_before=_settable(attributes, "nbf"),
+        expires_at=_settable(attributes, "exp"),
     )
 
 
@@ -169,17 +169,25 @@ def _flag(attributes: dict[str, Any], member: str) -> bool | None:
     raise InvalidInput(f"attributes.{member} must be true or false.", field=f"attributes.{member}")
 
 
-def _moment(attributes: dict[str, Any], member: str) -> datetime | None:
+def _settable(attributes: dict[str, Any], member: str) -> datetime | None:
+    moment = _moment(attributes, member)
+    if isinstance(moment, Held):
+        raise moment.refusal
+    return moment
+
+
+def _moment(attributes: dict[str, Any], member: str) -> datetime | Held | None:
     found = attributes.get(member)
     if found is None:
         return None
-    if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_UNIX_TIME:
-        return datetime.fromtimestamp(found, UTC)
-    raise InvalidInput(
+    refusal = InvalidInput(
         f"attributes.{member} must be a whole number of seconds since 1970, from 0 to {MAX_UNIX_TIME}"
         f"{_cut_off(found)}.",
         field=f"attributes.{member}",
     )
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise refusal
+    return datetime.fromtimestamp(found, UTC) if 0 <= found <= MAX_UNIX_TIME else Held(found, refusal)
 
 
 def _cut_off(found: object) -> str:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.domain.changes import KEEP, Keep
+from holdfast.domain.changes import KEEP, Held, Keep
 from holdfast.domain.names import canonical_name, canonical_names
 from holdfast.domain.policy import Caller, Grant, Permission
 from holdfast.domain.rotation import RotationResult
@@ -304,8 +304,8 @@ class SecretsService:
         *,
         version: int | str | None = None,
         enabled: bool | Keep = KEEP,
-        expires_at: datetime | Keep | None = KEEP,
-        not_before: datetime | Keep | None = KEEP,
+        expires_at: datetime | Held | Keep | None = KEEP,
+        not_before: datetime | Held | Keep | None = KEEP,
         content_type: str | Keep | None = KEEP,
         tags: Mapping[str, str] | Keep | None = KEEP,
         description: str | Keep | None = KEEP,

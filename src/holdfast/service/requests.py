@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from holdfast.domain.changes import KEEP, Keep
+from holdfast.domain.changes import KEEP, Held, Keep
 from holdfast.domain.secret import Attributes, RotationPolicy, SecretSettings
 from holdfast.domain.validation import (
     check_validity,
@@ -72,8 +72,8 @@ class UpdateRequest:
     """The options of ``update_secret``; KEEP leaves something as it is, None clears it."""
 
     enabled: bool | Keep = KEEP
-    expires_at: datetime | Keep | None = KEEP
-    not_before: datetime | Keep | None = KEEP
+    expires_at: datetime | Held | Keep | None = KEEP
+    not_before: datetime | Held | Keep | None = KEEP
     content_type: str | Keep | None = KEEP
     tags: Mapping[str, str] | Keep | None = KEEP
     description: str | Keep | None = KEEP
@@ -92,6 +92,8 @@ class UpdateRequest:
         dated = attributes.keys() & {"not_before", "expires_at"}
 
         def revise(before: Attributes) -> Attributes:
+            _check_held(self.not_before, before.nbf)
+            _check_held(self.expires_at, before.exp)
             after = replace(before, **attributes)
             if dated:  # dates that make no sense may come from Key Vault, and hinder no other change
                 check_validity(after.not_before, after.expires_at)
@@ -111,10 +113,10 @@ class UpdateRequest:
         changed: dict[str, Any] = {}
         if self.enabled is not KEEP:
             changed["enabled"] = valid_flag("enabled", self.enabled)
-        if self.expires_at is not KEEP:
+        if self.expires_at is not KEEP and not isinstance(self.expires_at, Held):
             changed["expires_at"] = valid_moment("expires_at", self.expires_at)
             changed["expires_at_seconds"] = None
-        if self.not_before is not KEEP:
+        if self.not_before is not KEEP and not isinstance(self.not_before, Held):
             changed["not_before"] = valid_moment("not_before", self.not_before)
             changed["not_before_seconds"] = None
         if self.content_type is not KEEP:
@@ -129,3 +131,8 @@ class UpdateRequest:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not KEEP}
         checked = valid_settings(**given)
         return {name: getattr(checked, name) for name in given}
+
+
+def _check_held(given: object, seconds: int | None) -> None:
+    if isinstance(given, Held) and given.seconds != seconds:
+        raise given.refusal

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
-from holdfast.domain.changes import KEEP, Keep
+from holdfast.domain.changes import KEEP, Held, Keep
 from holdfast.domain.policy import Caller
 from holdfast.domain.secret import DeletedSecret, Secret, SecretSummary, SecretVersion, WriteResult
 
@@ -38,8 +38,8 @@ class Secrets(Protocol):
         *,
         version: int | str | None = None,
         enabled: bool | Keep = KEEP,
-        expires_at: datetime | Keep | None = KEEP,
-        not_before: datetime | Keep | None = KEEP,
+        expires_at: datetime | Held | Keep | None = KEEP,
+        not_before: datetime | Held | Keep | None = KEEP,
         content_type: str | Keep | None = KEEP,
         tags: Mapping[str, str] | Keep | None = KEEP,
         context: Caller,
