@@ -203,6 +203,18 @@ async def test_broken_answers(scripted: ScriptedVault, vault: Vault, fault: dict
     assert (scripted.calls["get"], scripted.calls["set"]) == (1, 1)
 
 
+async def test_an_answer_that_drips_for_ever_ends(scripted: ScriptedVault) -> None:
+    store = scripted.connect(read_timeout_s=10.0, answer_timeout_s=1.0)
+    await store.get(NAME)
+    scripted.fail("get", drip=0.5)
+    with pytest.raises(BackendUnavailable):
+        await store.get(NAME)
+    scripted.fail("list", drip=0.5)
+    with pytest.raises(BackendUnavailable):
+        _ = [entry async for entry in store.secrets()]
+    await store.aclose()
+
+
 @pytest.mark.parametrize("operation", ["update", "delete", "recover", "purge"])
 @pytest.mark.parametrize("fault", [{"drop": True}, {"status": 500}, {"hang": True}], ids=named)
 async def test_every_change_can_be_of_unknown_outcome(

@@ -53,6 +53,13 @@ async def test_vault_and_token_endpoint_are_reached_through_it_and_it_reads_noth
             assert secret.encode() not in proxy.carried
 
 
+async def test_a_proxy_that_is_itself_reached_over_tls(scripted: ScriptedVault) -> None:
+    async with ConnectProxy(password=True, tls=scripted.tls) as proxy:
+        assert proxy.url.startswith("https://")
+        assert await value_of(scripted, proxy=proxy.url) == VALUE
+        assert proxy.opened
+
+
 async def test_keys_that_wrap_are_reached_through_it() -> None:
     async with KeysVault() as vault, ConnectProxy() as proxy:
         access = Access(
@@ -177,6 +184,11 @@ def test_no_proxy(entry: str, host: str, exempt: bool) -> None:
 @given(st.text(max_size=60), st.text("abz01.:-", max_size=40))
 def test_any_no_proxy_gives_an_answer(no_proxy: str, host: str) -> None:
     assert is_exempt(host, 443, no_proxy) in (True, False)
+
+
+def test_credentials_may_be_a_user_alone() -> None:
+    options = Proxies(Access(proxy="http://t0ken@proxy.example:3128")).options("https://fleet.vault.azure.net")
+    assert options["proxy_headers"] == {"Proxy-Authorization": "Basic dDBrZW46"}
 
 
 def test_no_text_of_an_access_shows_its_secrets() -> None:

@@ -8,6 +8,7 @@ async with ConnectProxy() as proxy:
 
 import asyncio
 import base64
+import ssl
 from contextlib import suppress
 from typing import Final, Self
 
@@ -16,10 +17,13 @@ PASSWORD: Final = "c4n4ry/p@ss"
 
 
 class ConnectProxy:
-    """``password``: it lets in only who shows it. ``status``: what it answers instead of opening a tunnel."""
+    """``password``: it lets in only who shows it. ``status``: what it answers instead of opening a tunnel.
 
-    def __init__(self, *, password: bool = False, status: int | None = None) -> None:
-        self._password, self.status = password, status
+    ``tls``: it is itself reached over TLS.
+    """
+
+    def __init__(self, *, password: bool = False, status: int | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._password, self.status, self._tls = password, status, tls
         self.opened: list[str] = []
         self.carried = bytearray()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -27,10 +31,11 @@ class ConnectProxy:
     @property
     def url(self) -> str:
         credentials = f"{USER}:{PASSWORD.replace('/', '%2F').replace('@', '%40')}@" if self._password else ""
-        return f"http://{credentials}127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://{credentials}127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -124,6 +124,11 @@ class ScriptedVault:
     def url(self) -> str:
         return f"https://127.0.0.1:{self._port}"
 
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """Its certificate, for another server on this machine."""
+        return self._tls
+
     def environ(self) -> dict[str, str]:
         """Return the settings of a process that is to use this vault."""
         return {

@@ -14,8 +14,8 @@ class Access:
     ``DefaultAzureCredential`` finds, ``client_id`` naming a user-assigned identity. ``authority``: the host of the
     token endpoint. ``ca_file``: trusted besides the system's certificate authorities. ``proxy``: the address of an
     HTTP proxy with its credentials; ``no_proxy``: what is reached without it. ``api_version``: of Key Vault's REST
-    API. The time-outs are seconds per connection and per silence of the server: the last resort behind the caller's
-    own.
+    API. The time-outs are seconds per connection, per silence of the server and per whole answer, so that one that
+    drips ends as well: the last resort behind the caller's own.
     """
 
     tenant_id: str | None = None
@@ -28,3 +28,4 @@ class Access:
     api_version: str = DEFAULT_API_VERSION
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
+    answer_timeout_s: float = 60.0

@@ -85,5 +85,6 @@ def _parted(proxy: str) -> dict[str, Any]:
     address = f"{parts.scheme}://{host}"
     if not credentials:
         return {"proxy": address}
-    encoded = base64.b64encode(unquote(credentials).encode()).decode()
+    pair = credentials if ":" in credentials else f"{credentials}:"  # RFC 7617, 2
+    encoded = base64.b64encode(unquote(pair).encode()).decode()
     return {"proxy": address, "proxy_headers": {"Proxy-Authorization": f"Basic {encoded}"}}

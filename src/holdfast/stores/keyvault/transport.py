@@ -27,9 +27,6 @@ from holdfast.stores.keyvault.proxies import Proxies
 MAX_ANSWER_BYTES: Final = 16 * 2**20
 """Larger than any page of 25 secrets with 15 full tags each; an answer beyond it is not Key Vault's."""
 
-ANSWER_TIMEOUT_S: Final = 60.0
-"""Seconds for one whole answer, from the connection to its last byte: one that drips is given up."""
-
 _CHUNK: Final = 64 * 1024
 
 
@@ -95,6 +92,7 @@ def transport(session: aiohttp.ClientSession, access: Access, address: str) -> A
     """Return a transport for an SDK client of what is at ``address``. It leaves the session open when it closes."""
     return _ProxiedTransport(
         Proxies(access, address, access.authority),
+        access.answer_timeout_s,
         session=session,
         session_owner=False,
         connection_timeout=access.connect_timeout_s,
@@ -105,14 +103,14 @@ def transport(session: aiohttp.ClientSession, access: Access, address: str) -> A
 class _ProxiedTransport(AioHttpTransport):  # type: ignore[misc]  # the SDK tells no type
     """Sends what is to go through a proxy through it, whichever of the SDK's clients asks."""
 
-    def __init__(self, proxies: Proxies, **options: Any) -> None:
+    def __init__(self, proxies: Proxies, answer_timeout_s: float, **options: Any) -> None:
         super().__init__(**options)
-        self._proxies = proxies
+        self._proxies, self._timeout_s = proxies, answer_timeout_s
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send a request once, and take its whole answer."""
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 return await super().send(request, **options, **self._proxies.options(request.url))
         except TimeoutError as error:
             raise ServiceResponseTimeoutError("the answer takes too long", error=error) from error
