@@ -23,6 +23,7 @@ from holdfast.errors import (
     BackendUnavailable,
     HoldfastError,
     NameRefused,
+    NameUnavailable,
     OutcomeUnknown,
     SecretDeleted,
     SecretDisabled,
@@ -201,6 +202,19 @@ async def test_broken_answers(scripted: ScriptedVault, vault: Vault, fault: dict
         await write(vault)
     exactly(caught, OutcomeUnknown)
     assert (scripted.calls["get"], scripted.calls["set"]) == (1, 1)
+
+
+async def test_an_answer_beyond_any_size_is_about_its_question_alone(scripted: ScriptedVault, vault: Vault) -> None:
+    enormous = b'{"value":"' + b"x" * 2**24 + b'"}'
+    scripted.fail("get", body=enormous)
+    with pytest.raises(NameUnavailable, match="longer than 16 MiB"):
+        await vault.get(NAME)
+    scripted.fail("list", body=enormous)
+    with pytest.raises(NameUnavailable, match=r"list of '\*': it is longer than 16 MiB"):
+        _ = [entry async for entry in vault.secrets()]
+    scripted.fail("set", body=enormous)
+    with pytest.raises(OutcomeUnknown):
+        await write(vault)
 
 
 async def test_an_answer_that_drips_for_ever_ends(scripted: ScriptedVault) -> None:

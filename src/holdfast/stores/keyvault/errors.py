@@ -14,6 +14,7 @@ from holdfast.errors import (
     BackendUnavailable,
     HoldfastError,
     NameRefused,
+    NameUnavailable,
     OutcomeUnknown,
     SecretDeleted,
     SecretDisabled,
@@ -24,7 +25,7 @@ from holdfast.errors import (
 )
 from holdfast.resilience.retry import sane_pause_s
 from holdfast.stores.keyvault.faults import connection_fault
-from holdfast.stores.keyvault.transport import NEVER_SENT
+from holdfast.stores.keyvault.transport import NEVER_SENT, AnswerTooLong
 from holdfast.stores.keyvault.verdicts import Judgement, Kind, Verdict, judge, no_answer, no_connection
 
 MAX_RETRY_AFTER_S: Final = 60.0
@@ -58,6 +59,8 @@ def _translate(error: Exception, what: str, kind: Kind) -> HoldfastError:
     if isinstance(error, ServiceRequestError) and _never_sent(error):
         fault = connection_fault(error).text if error.__cause__ else str(error)
         return _error(no_connection(), f"Key Vault is out of reach for {what}: {fault}", kind)
+    if isinstance(error.__cause__, AnswerTooLong) and kind is Kind.READ:  # it answers, and this very question oddly
+        return NameUnavailable(f"Key Vault gave no usable answer to {what}: {error.__cause__}.")
     why = str(error) if isinstance(error, ImplausibleAnswer) else type(error).__name__
     return _error(no_answer(), f"Key Vault gave no usable answer to {what}: {why}", kind)
 

@@ -38,6 +38,10 @@ class ProxyRefused(ClientConnectionError):
         self.status = status
 
 
+class AnswerTooLong(ClientPayloadError):
+    """A body that is longer than any of Key Vault's."""
+
+
 NEVER_SENT: Final = (ClientConnectorError, ClientConnectorCertificateError, ConnectionTimeoutError, ProxyRefused)
 """What aiohttp raises when there was no connection to send a request on."""
 
@@ -162,7 +166,7 @@ class _BoundedReader:
         self._left -= len(chunk)
         if self._left < 0:
             self._close()
-            raise ClientPayloadError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+            raise AnswerTooLong(f"it is longer than {MAX_ANSWER_BYTES >> 20} MiB")
         return chunk
 
     def __getattr__(self, name: str) -> Any:
