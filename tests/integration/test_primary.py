@@ -1,7 +1,8 @@
 """Patience, breakers and quota around a vault: by the real store where time is real, in memory where it is not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Awaitable
 from uuid import uuid4
 
 import pytest
@@ -24,6 +25,7 @@ from holdfast.resilience.breaker import BreakerState
 from holdfast.resilience.clock import SystemClock
 from holdfast.resilience.quota import Quota, QuotaKind
 from holdfast.resilience.retry import RetryPolicy
+from holdfast.resilience.wakefulness import Wakefulness
 from holdfast.service.vault.primary import Primary
 from holdfast.service.vault.sighting import all_versions
 from tests.support.clock import VirtualClock
@@ -383,6 +385,81 @@ async def test_a_cancelled_probe_is_not_success() -> None:
     assert bench.primary.breakers["read"] == "open"
 
 
+# --- a process that stood still
+
+
+class Stopped:
+    """A vault whose calls fail while the process stands still, and the clock that tells."""
+
+    def __init__(self) -> None:
+        self.bench, self.time = Bench(), 0.0
+        self.primary = Primary(
+            self.bench.vault, self.bench.clock, awake=Wakefulness(self.bench.vault.reconnect, lambda: self.time)
+        )
+
+    def fail(self, operation: str, error: BackendUnavailable, *, times: int = 1) -> None:
+        """Let calls fail, each after a minute of standing still."""
+        honest = getattr(self.bench.vault, operation)
+        left = itertools.repeat(None, times)
+
+        async def failing(*arguments: object) -> object:
+            if next(left, self) is self:
+                return await honest(*arguments)
+            self.time += 60
+            raise error
+
+        setattr(self.bench.vault, operation, failing)
+
+
+@pytest.fixture
+async def stopped() -> AsyncIterator[Stopped]:
+    stopped = Stopped()
+    task = asyncio.create_task(stopped.primary.awake.run())
+    await asyncio.sleep(0)
+    yield stopped
+    task.cancel()
+
+
+async def test_a_read_that_failed_while_we_stood_still_is_asked_again_on_a_new_connection(stopped: Stopped) -> None:
+    stopped.fail("get", BackendUnavailable("reset"))
+    assert (await stopped.primary.read_once(NAME)).value is not None
+    assert stopped.bench.vault.calls == {"get": 1, "reconnect": 1}
+
+
+async def test_failures_while_we_stood_still_count_for_nothing(stopped: Stopped) -> None:
+    stopped.fail("get", BackendUnavailable("refused", certain=True), times=20)
+    for _ in range(10):
+        with pytest.raises(NameUnavailable):
+            await stopped.primary.read_once(NAME)
+    assert stopped.primary.breakers["read"] == "closed"
+    assert (await stopped.primary.read_once(NAME)).value is not None
+
+
+async def test_a_change_that_may_have_been_sent_before_is_not_sent_again(stopped: Stopped) -> None:
+    def put(vault: Vault) -> Awaitable[VaultVersion]:
+        return vault.set(NAME, SecretValue("new"), Attributes(), MARKER)
+
+    stopped.fail("set", OutcomeUnknown("reset"))
+    with pytest.raises(OutcomeUnknown):
+        await stopped.primary.write(NAME, put)
+    stopped.fail("set", BackendUnavailable("never sent", certain=True))
+    assert (await stopped.primary.write(NAME, put)).value is not None
+    assert stopped.primary.breakers["write"] == "closed"
+
+
+async def test_a_page_that_failed_while_we_stood_still_ends_its_listing(stopped: Stopped) -> None:
+    """Asked again, a listing that is broken would say that it is at its end."""
+
+    async def broken(_: SecretName) -> AsyncIterator[VaultVersion]:
+        stopped.time += 60
+        raise BackendUnavailable("reset")
+        yield
+
+    stopped.bench.vault.versions = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(BackendUnavailable):
+        _ = [entry async for entry in stopped.primary.versions(NAME)]
+
+
 # --- the same through the SDK, over TLS
 
 
@@ -441,6 +518,20 @@ async def test_a_change_that_hangs_after_taking_effect_is_unknown(scripted: Scri
         await primary.write(NAME, lambda vault: vault.set(NAME, SecretValue("n"), Attributes(), MARKER), creates=True)
     assert [version.marker for version in await all_versions(primary, NAME) if version.marker] == [MARKER]
     assert scripted.calls["set"] == 1
+
+
+async def test_a_reconnected_store_uses_no_connection_from_before(scripted: ScriptedVault) -> None:
+    scripted.reset()
+    scripted.model.set(NAME, "v", Attributes())
+    store = scripted.connect()
+    await store.get(NAME)
+    before = set(scripted._server.connections)
+    await store.get(NAME)
+    assert set(scripted._server.connections) == before
+    store.reconnect()
+    await store.get(NAME)
+    assert set(scripted._server.connections) - before
+    await store.aclose()
 
 
 async def test_a_dead_token_endpoint_opens_the_breaker(scripted: ScriptedVault) -> None:

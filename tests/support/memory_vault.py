@@ -140,6 +140,9 @@ class MemoryVault:
         for secret in await self._do("deleted_secrets", lambda: self.model.secrets(Phase.DELETED)):
             yield replace(_entry(secret, secret.newest), vault_version_id="", deleted_at=secret.deleted_at)
 
+    def reconnect(self) -> None:
+        self.calls["reconnect"] += 1
+
     async def aclose(self) -> None:
         pass
 

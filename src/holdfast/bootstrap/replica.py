@@ -54,6 +54,7 @@ class Replica:
             "mirroring": self.sync.run,
             "former values": self.sync.fetch_values,
             "unsettled": self._look,
+            "wakefulness": self.primary.awake.run,
         }
 
     async def _look(self) -> None:

@@ -95,5 +95,8 @@ class Vault(Protocol):
     def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """The newest version of every soft-deleted secret, likewise."""
 
+    def reconnect(self) -> None:
+        """Close the connections that are open and idle: the other side may have forgotten them."""
+
     async def aclose(self) -> None:
         """Close connections and credentials."""

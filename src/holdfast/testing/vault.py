@@ -64,6 +64,18 @@ async def keeps_every_version(vault: Vault) -> None:
     _expect({version.marker for version in listed} == {first.marker, second.marker}, "markers in listings")
 
 
+async def a_touch_changes_nothing(vault: Vault) -> None:
+    """Asking whether changes are taken, of a name that is there or of one that nobody has, makes none."""
+    name, nobody = _name(), _name()
+    written = await _set(vault, name, "v", Attributes(content_type="a", tags={"k": "v"}))
+    vault.reconnect()
+    for asked in (name, nobody):
+        await vault.touch(asked)
+    read = await vault.get(name)
+    _expect((read.attributes, read.updated_at) == (written.attributes, written.updated_at), "nothing is changed")
+    await _expect_error(SecretNotFound, vault.get(nobody))
+
+
 async def names_have_no_case(vault: Vault) -> None:
     """A name is found in lower case, whatever the casing it was set in, and told in that casing."""
     name = SecretName(_name() + "-x")
@@ -164,6 +176,7 @@ async def listings_are_complete(vault: Vault) -> None:
 VAULT_CONTRACT: Final[tuple[Callable[[Vault], Awaitable[None]], ...]] = (
     returns_what_was_set,
     keeps_every_version,
+    a_touch_changes_nothing,
     names_have_no_case,
     unknown_names_are_not_found,
     disabled_versions_are_not_disclosed,

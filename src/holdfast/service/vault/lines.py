@@ -8,6 +8,7 @@ from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable, HoldfastError, NameUnavailable, OutcomeUnknown
 from holdfast.resilience.breaker import Admission, BreakerState, CircuitBreaker
 from holdfast.resilience.clock import Timer
+from holdfast.resilience.wakefulness import Wakefulness
 from holdfast.service.vault.confirmation import Confirmation, Suspicion, about_the_name, undecided, within
 from holdfast.service.vault.odd_names import OddNames
 from holdfast.service.vault.questions import KnownNames, NotSent, Question
@@ -25,9 +26,10 @@ class Line:
         clock: Timer,
         known: KnownNames,
         questions: Callable[[Iterable[SecretName]], Iterable[Question]],
+        awake: Wakefulness,
     ) -> None:
         self.kind, self._changing = kind, kind == "write"
-        self.breaker, self._clock, self._known = breaker, clock, known
+        self.breaker, self._clock, self._known, self._awake = breaker, clock, known, awake
         self.odd = OddNames(clock)
         self.confirmation = Confirmation(breaker, clock, questions, self._settle)
         self._last_probe: SecretName | None = None
@@ -40,22 +42,24 @@ class Line:
         *,
         wait: bool = True,
         watched: bool = True,
+        repeatable: bool = False,
     ) -> T:
         """Make one attempt within a time limit.
 
         ``wait``: for the verdict on a failure that may be about this secret alone; without it such a failure is told
-        at once, as one of this secret. ``watched``: remember it, so that the secret is asked for less.
+        at once, as one of this secret. ``watched``: remember it, so that the secret is asked for less. ``repeatable``:
+        ask once more after a failure while this process stood still.
 
         Raises:
             NameUnavailable: or ``VaultRefusal``: this secret's failure, while the vault answers.
             BackendUnavailable: any other kind of it: the vault fails.
         """
         admission = self._admit(name)
-        began = self._clock.monotonic()
+        began, awake_at = self._clock.monotonic(), self._awake.look()
         try:
             answer = await within(timeout_s, call, OutcomeUnknown if self._changing else BackendUnavailable)
         except BackendUnavailable as error:
-            suspicion = Suspicion(name, error, admission, began)
+            failed = Suspicion(name, error, admission, began)
         except HoldfastError:
             self._answered(admission)
             raise
@@ -67,7 +71,12 @@ class Line:
             if watched:
                 self.odd.acquit(name)
             return answer
-        raise await self._judged(suspicion, timeout_s, wait=wait, watched=watched)
+        if not self._awake.stood_still_since(awake_at):
+            raise await self._judged(failed, timeout_s, wait=wait, watched=watched)
+        admission.report(success=None)
+        if not repeatable or isinstance(failed.error, OutcomeUnknown):
+            raise failed.error if self._changing else undecided(failed.error)
+        return await self.attempt(name, timeout_s, call, wait=wait, watched=watched)
 
     def _admit(self, name: SecretName) -> Admission:
         """Odd names, and the one that probed last, leave a probe to others for a while."""

@@ -11,6 +11,7 @@ from holdfast.ports import Clock, OddEntry, Side, Vault, VaultVersion, traced
 from holdfast.resilience.breaker import BreakerState, CircuitBreaker
 from holdfast.resilience.quota import Quota, QuotaKind
 from holdfast.resilience.retry import RetryPolicy, retry
+from holdfast.resilience.wakefulness import Wakefulness
 from holdfast.service.vault.lines import Line
 from holdfast.service.vault.questions import WHOLE, NotSent, Questions
 
@@ -31,7 +32,8 @@ class Primary:
 
     ``patience_s``: how long a read waits for its single attempt. ``attempt_timeout_s``: the same for one attempt of a
     patient read and one page of a listing; ``write_timeout_s``: of a write. ``on_transition(kind, old, new)`` hears
-    of the breakers of kind "read" and "write".
+    of the breakers of kind "read" and "write". ``awake``: has to be run for failures to be told from those of a process
+    that stood still.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Primary:
         write_timeout_s: float = 5.0,
         uniform: Callable[[float, float], float] = random.uniform,
         on_transition: BreakerTransition | None = None,
+        awake: Wakefulness | None = None,
     ) -> None:
         self._vault = vault
         self._clock = clock
@@ -56,9 +59,12 @@ class Primary:
         self._attempt_timeout_s = attempt_timeout_s
         self._write_timeout_s = write_timeout_s
         self._uniform = uniform
+        self.awake = awake = awake or Wakefulness(vault.reconnect)
         self._known = known = Questions(vault, self._quota)
-        self._reads = Line("read", self._breaker("read", on_transition), clock, known.read, known.of_reads)
-        self._writes = Line("write", self._breaker("write", on_transition), clock, known.changed, known.of_changes)
+        self._reads = Line("read", self._breaker("read", on_transition), clock, known.read, known.of_reads, awake)
+        self._writes = Line(
+            "write", self._breaker("write", on_transition), clock, known.changed, known.of_changes, awake
+        )
         self._lines = (self._reads, self._writes)
 
     @property
@@ -191,7 +197,12 @@ class Primary:
                 if count % PAGE_SIZE == 0:
                     await self._quota.acquire(QuotaKind.OTHER, background=True)
                 entry = await self._attempt(
-                    self._reads, name, self._attempt_timeout_s, lambda: anext(entries, end), acquired=True
+                    self._reads,
+                    name,
+                    self._attempt_timeout_s,
+                    lambda: anext(entries, end),
+                    acquired=True,
+                    repeatable=False,
                 )
                 if entry is end:
                     return
@@ -233,6 +244,7 @@ class Primary:
         acquired: bool = False,
         wait: bool = True,
         watched: bool = False,
+        repeatable: bool = True,
     ) -> T:
         async def within_quota() -> T:
             wait_s = 0.0 if acquired else self._quota.try_acquire(kind, background=False)
@@ -242,7 +254,9 @@ class Primary:
 
         try:
             with traced(f"keyvault.{line.kind}", Side.CLIENT):
-                return await line.attempt(name, timeout_s, within_quota, wait=wait, watched=watched)
+                return await line.attempt(
+                    name, timeout_s, within_quota, wait=wait, watched=watched, repeatable=repeatable
+                )
         except Throttled as error:
             if not isinstance(error, _QuotaSpent):
                 self._quota.throttled(kind)

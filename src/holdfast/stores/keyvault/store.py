@@ -44,7 +44,8 @@ class KeyVaultStore:
 
     def __init__(self, vault_url: str, access: Access) -> None:
         self._host = urlsplit(vault_url).netloc
-        self._session = open_session(open_connector(access))
+        self._connections = open_connector(access)
+        self._session = open_session(self._connections)
         http = transport(self._session, access, vault_url)
         self._tokens = TokenSource(access, vault_url, transport=http)
         self._client = SecretClient(
@@ -134,6 +135,10 @@ class KeyVaultStore:
     def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """The newest version of every soft-deleted secret, likewise."""
         return self._listing("list deleted", "*", "/deletedsecrets", answers.listed)
+
+    def reconnect(self) -> None:
+        """Close the connections that are open and idle: the other side may have forgotten them."""
+        self._connections.drop_idle()
 
     async def aclose(self) -> None:
         """Close connections and credentials."""

@@ -83,13 +83,24 @@ def open_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     )
 
 
-def open_connector(access: Access) -> aiohttp.TCPConnector:
+class Connections(aiohttp.TCPConnector):
+    """Connections of which the idle ones can be given up."""
+
+    def drop_idle(self) -> None:
+        """Close the idle ones; requests under way keep theirs."""
+        while self._conns:
+            _, idle = self._conns.popitem()
+            for protocol, _ in idle:
+                protocol.close()
+
+
+def open_connector(access: Access) -> Connections:
     """Return the connections for such a session.
 
     Raises:
         StartupError: the CA file is not usable.
     """
-    return aiohttp.TCPConnector(ssl=tls_context(access.ca_file), limit=100)
+    return Connections(ssl=tls_context(access.ca_file), limit=100)
 
 
 def transport(session: aiohttp.ClientSession, access: Access, address: str) -> AioHttpTransport:
