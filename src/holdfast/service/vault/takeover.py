@@ -223,10 +223,12 @@ class Takeover:
         """Take over attributes that were edited in Key Vault."""
         stored = await self._stored(mine.version)
         value = theirs.value if stored.sealed is None else self._value(stored)
-        version = replace(stored.version, attributes=_taken(mine, theirs), updated_at=theirs.updated_at)
+        version = replace(stored.version, attributes=_taken(mine, theirs))
+        if not is_edited(mine, theirs):  # what Key Vault alone says of it is nobody's change
+            self.head = await self._tx.rewrite(self.head, self._sealed(version, value))
+            return
+        version = replace(version, updated_at=theirs.updated_at)
         self.head = await self._tx.rewrite(self.head, self._sealed(version, value), by=CREATED_THERE)
-        if not is_edited(mine, theirs):
-            return  # what Key Vault alone says of it is nobody's change
         await self._record("adopt", mine.version)
         _log.info("Attributes edited in Key Vault taken over: %s version %d", self.head.name, mine.version)
 
