@@ -4,6 +4,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Literal, TypeVar
 
 from holdfast.domain.intent import MARKER_TAG, Marker
@@ -13,6 +14,7 @@ from holdfast.errors import BackendUnavailable, HoldfastError, OutcomeUnknown, S
 from holdfast.ports import Clock, OddEntry, VaultVersion
 from holdfast.resilience.clock import SystemClock
 from tests.support.vault_model import ModelSecret, ModelVersion, Phase, VaultModel
+from tests.support.vault_wire import RETENTION_DAYS
 
 T = TypeVar("T")
 
@@ -121,6 +123,10 @@ class MemoryVault:
         self._fail_about(name)
         return await self._do("is_deleted", deleted)
 
+    async def deleted(self, name: SecretName) -> VaultVersion:
+        self._fail_about(name)
+        return await self._do("is_deleted", lambda: _gone(self.model.deleted(name)))
+
     async def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         def entries() -> list[VaultVersion]:
             secret = ModelSecret(name=name)
@@ -138,7 +144,7 @@ class MemoryVault:
 
     async def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         for secret in await self._do("deleted_secrets", lambda: self.model.secrets(Phase.DELETED)):
-            yield replace(_entry(secret, secret.newest), vault_version_id="", deleted_at=secret.deleted_at)
+            yield replace(_gone(secret), vault_version_id="")
 
     def reconnect(self) -> None:
         self.calls["reconnect"] += 1
@@ -167,6 +173,12 @@ class MemoryVault:
         for _ in range({"once": 1, "twice": 2}.get(fault.applied, 0)):
             work()
         raise fault.error
+
+
+def _gone(secret: ModelSecret) -> VaultVersion:
+    assert secret.deleted_at
+    purged_at = secret.deleted_at + timedelta(days=RETENTION_DAYS)
+    return replace(_entry(secret, secret.newest), deleted_at=secret.deleted_at, scheduled_purge_at=purged_at)
 
 
 def _entry(secret: ModelSecret, version: ModelVersion, *, with_value: bool = False) -> VaultVersion:

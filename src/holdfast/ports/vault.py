@@ -86,6 +86,9 @@ class Vault(Protocol):
     async def is_deleted(self, name: SecretName) -> bool:
         """Whether the vault confirms that the name is soft-deleted."""
 
+    async def deleted(self, name: SecretName) -> VaultVersion:
+        """The newest version of a soft-deleted secret, without its value; ``SecretNotFound`` if it is not deleted."""
+
     def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """All versions of a secret in no particular order, without values; nothing for an unknown name."""
 

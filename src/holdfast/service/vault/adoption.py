@@ -127,7 +127,7 @@ class Adopter:
             self.conflicts += 1
         elif findings.seen.versions:
             await self._take_live(takeover, findings)
-        elif not locked.open_intents and locked.state is State.ACTIVE:
+        elif not locked.open_intents:
             await self._take_absence(takeover, findings.seen)
         return takeover.head
 
@@ -135,7 +135,7 @@ class Adopter:
         if takeover.head.state is State.DELETED:
             if takeover.head.open_intents or self._may_be_behind(takeover.head):
                 return
-            await takeover.set_state(State.ACTIVE, self._retention)
+            await takeover.revive()
         await takeover.carry_out(findings.plan)
         self.conflicts += findings.plan.reassert
         if not takeover.head.open_intents:
@@ -146,13 +146,16 @@ class Adopter:
         return deleted.deleted_at is not None and self._clock.now() - deleted.deleted_at <= SETTLING
 
     async def _take_absence(self, takeover: Takeover, seen: Sighting) -> None:
-        if seen.deleted:
-            await takeover.set_state(State.DELETED, self._retention)
-        else:
+        active = takeover.head.state is State.ACTIVE
+        if seen.gone if not active else seen.deleted:
+            await takeover.bury(seen.gone, self._retention)
+        elif active:
             await takeover.mark_missing()
 
     async def _import(self, tx: LedgerTransaction, name: SecretName, findings: Findings) -> Head | None:
         """Adopt a secret that the mirror did not know, with its whole history; or purge an echo of a purged one."""
+        if findings.seen.gone:
+            return await self._import_deleted(tx, name, findings.seen.gone)
         seen, provisional = findings.seen.versions, findings.plan.provisional
         if findings.void:
             await self._purge_again(tx, name, seen[0], findings.void)
@@ -160,6 +163,14 @@ class Adopter:
         takeover = await Takeover.create(tx, name, seen, self._sealer, self._clock.now(), provisional=provisional)
         if not provisional:
             await takeover.record_adoption()
+        return takeover.head
+
+    async def _import_deleted(self, tx: LedgerTransaction, name: SecretName, gone: VaultVersion) -> Head:
+        """Adopt a deleted secret by its head; its history is numbered once it is recovered."""
+        takeover = await Takeover.create(
+            tx, name, [gone], self._sealer, self._clock.now(), provisional=True, retention=self._retention
+        )
+        await takeover.record_adoption()
         return takeover.head
 
     async def _purge_again(self, tx: LedgerTransaction, name: SecretName, seen: VaultVersion, void: UUID) -> None:

@@ -103,9 +103,18 @@ class Inquiry:
 
     async def _look_at_unknown(self, name: SecretName) -> Findings | None:
         seen = await sight(self._primary, name)
+        if seen.gone:
+            return None if await self._is_purged(name, seen.gone) else Findings(before=None, seen=seen)
         if not seen.versions:
             return None
         return Findings(before=None, seen=seen, void=await self._void(name, seen))
+
+    async def _is_purged(self, name: SecretName, gone: VaultVersion) -> bool:
+        """Whether a deleted secret of Key Vault's was purged here, or is about to vanish there by itself."""
+        if gone.scheduled_purge_at is not None and gone.scheduled_purge_at <= self._clock.now():
+            return True
+        purged_at = await self._journal.purged_at(name)
+        return purged_at is not None and (gone.deleted_at is None or gone.deleted_at <= purged_at)
 
     async def _learn(self, known: Knowledge, seen: Sighting) -> Knowledge:
         """Add what our journal knows of the markers in Key Vault."""

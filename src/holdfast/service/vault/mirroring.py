@@ -43,9 +43,10 @@ class SyncReport:
     """What one pass did.
 
     ``seen``: secrets in Key Vault. ``adopted``: new here. ``changed``: known ones with versions, attributes or a state
-    to take over. ``deleted``: deleted there. ``missing``: Key Vault lacks them and does not list them as deleted; they
-    are kept. ``failed``: kept out of the mirror, which names them. ``incomplete``: why the pass did not see all of the
-    vault; None: it did. ``lacking``: what it could not see of the deleted secrets.
+    to take over. ``deleted``: deleted there since, or found among the deleted ones. ``missing``: Key Vault lacks them,
+    and does not list them as deleted; they are kept. ``failed``: kept out of the mirror, which names them.
+    ``incomplete``: why the pass did not see all of the vault; None: it did. ``lacking``: what it could not see of the
+    deleted secrets.
     """
 
     seen: int = 0
@@ -129,8 +130,8 @@ class MirrorPass:
     async def _honour_deletions(self, entries: Collection[Entry]) -> None:
         named = await self._named(entries)
         heads = await self._heads(named)
-        live = [name for name, head in heads.items() if head.state is State.ACTIVE]
-        await self._look_into(live, heads, named)
+        news = [name for name, entry in named.items() if _is_news(heads.get(name), entry)]
+        await self._look_into(news, heads, named)
         await self._batch_done(0)
 
     async def _look_for_missing(self, started_at: datetime) -> None:
@@ -202,7 +203,7 @@ class MirrorPass:
         if after.drift is not None:
             self._count(missing=1)
         elif before is None:
-            self._count(adopted=1)
+            self._count(**{"adopted" if after.state is State.ACTIVE else "deleted": 1})
         elif before.state is State.ACTIVE and after.state is State.DELETED:
             self._count(deleted=1, changed=1)
         elif before.revision != after.revision:
@@ -216,6 +217,14 @@ class MirrorPass:
 
     def _count(self, **more: float) -> None:
         self.report = replace(self.report, **{key: getattr(self.report, key) + count for key, count in more.items()})
+
+
+def _is_news(head: Head | None, entry: Entry) -> bool:
+    """Whether to look into a deleted secret: one not known yet, or as a live one, or with other dates."""
+    if head is None or head.state is State.ACTIVE:
+        return True
+    told = entry.scheduled_purge_at if isinstance(entry, VaultVersion) else None
+    return told is not None and told != head.scheduled_purge_at and not head.open_intents
 
 
 def _differs(head: Head, entry: Entry) -> bool:

@@ -18,11 +18,13 @@ _log: Final = logging.getLogger(__name__)
 class Sighting:
     """All versions, the newest last and with its value, if it is enabled; none when there is no live secret.
 
-    Where we may not list versions, the newest is all that is seen.
+    Where we may not list versions, the newest is all that is seen. ``gone``: the newest version of a deleted secret,
+    which Key Vault shows without its value.
     """
 
     versions: tuple[VaultVersion, ...] = ()
     deleted: bool = False
+    gone: VaultVersion | None = None
 
     @property
     def newest(self) -> VaultVersion:
@@ -39,12 +41,22 @@ async def sight(primary: Primary, name: SecretName, *, background: bool = True) 
     try:
         newest = await newest_disclosed(primary, name, background=background)
     except SecretNotFound:
-        gone = await primary.read(name, lambda vault: vault.is_deleted(name), background=background)
-        return Sighting(deleted=gone)
+        return await _sight_deleted(primary, name, background=background)
     versions = in_order(await _listed(primary, name, newest), newest)
     if versions and versions[-1].value is None:
         versions = (*versions[:-1], await _disclosed(primary, name, versions[-1]))
     return Sighting(versions)
+
+
+async def _sight_deleted(primary: Primary, name: SecretName, *, background: bool) -> Sighting:
+    """Look for a secret among the deleted ones."""
+    try:
+        gone = await primary.read(name, lambda vault: vault.deleted(name), background=background)
+    except SecretNotFound:
+        return Sighting()
+    except NameUnavailable:  # what is deleted is not to be served, whatever else is told of it
+        return Sighting(deleted=await primary.read(name, lambda vault: vault.is_deleted(name), background=background))
+    return Sighting(deleted=True, gone=gone)
 
 
 async def _listed(primary: Primary, name: SecretName, newest: VaultVersion | None) -> list[VaultVersion]:

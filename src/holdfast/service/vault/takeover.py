@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypedDict
 from uuid import UUID, uuid4
 
 from holdfast.domain.audit import record_of
@@ -40,8 +40,12 @@ class Takeover:
         now: datetime,
         *,
         provisional: bool = False,
+        retention: timedelta | None = None,
     ) -> "Takeover":
-        """Begin an incarnation with versions that Key Vault has, oldest first."""
+        """Begin an incarnation with versions that Key Vault has, oldest first.
+
+        ``retention``: it is a deleted one, which can be recovered for so long unless Key Vault says otherwise.
+        """
         nothing = Head(
             incarnation=uuid4(),
             name=name,
@@ -54,9 +58,12 @@ class Takeover:
             attestation="",
             verified_at=now,
         )
+        if retention is not None:
+            nothing = replace(nothing, state=State.DELETED, **_deletion(seen[-1], retention, now))
         takeover = cls(tx, nothing, sealer, now)
         *former, current = takeover._numbered(seen, after=0)
-        head = takeover._current(current.version, seen[-1].updated_at, provisional=provisional)
+        seen_at = seen[-1].updated_at if retention is None else None  # once it is recovered, it is news
+        head = takeover._current(current.version, seen_at, provisional=provisional)
         takeover.head = await tx.create(head, current)
         await tx.add_history(takeover.head, former)
         return takeover
@@ -99,19 +106,24 @@ class Takeover:
         await self._record("adopt")
         _log.info("Adopted from Key Vault: %s is at version %d", self.head.name, self.head.version)
 
-    async def set_state(self, state: State, retention: timedelta) -> None:
-        """Honour a deletion or recovery made in Key Vault."""
-        deleted_at = self._now if state is State.DELETED else None
-        head = replace(
-            self.head,
-            state=state,
-            drift=None,
-            deleted_at=deleted_at,
-            scheduled_purge_at=deleted_at and deleted_at + retention,
-        )
+    async def revive(self) -> None:
+        """Honour a recovery made in Key Vault."""
+        head = replace(self.head, state=State.ACTIVE, drift=None, deleted_at=None, scheduled_purge_at=None)
         self.head = await self._tx.put_head(self._attested(head))
-        await self._record("delete" if deleted_at else "recover")
-        _log.info("Adopted from Key Vault: %s is %s", self.head.name, state.value)
+        await self._record("recover")
+        _log.info("Adopted from Key Vault: %s is recovered", self.head.name)
+
+    async def bury(self, gone: VaultVersion | None, retention: timedelta) -> None:
+        """Honour a deletion made in Key Vault, with the dates that it tells.
+
+        ``retention``: how long it can be recovered where Key Vault does not say.
+        """
+        news = self.head.state is not State.DELETED
+        buried = replace(self.head, state=State.DELETED, drift=None, **_deletion(gone, retention, self._now))
+        self.head = await self._tx.put_head(self._attested(buried))
+        if news:
+            await self._record("delete")
+            _log.info("Adopted from Key Vault: %s is deleted", self.head.name)
 
     async def reassert_state(self, ours: IntentKind) -> None:
         """Make a change of state once more, which an earlier one of ours undid by arriving late."""
@@ -266,3 +278,16 @@ def _taken(mine: SecretVersion, theirs: VaultVersion) -> Attributes:
     """Their attributes. With our marker among the tags nobody can tell there whether there were empty ones."""
     taken = own_attributes(theirs.attributes)
     return replace(taken, empty_tags=mine.attributes.empty_tags) if theirs.marker else taken
+
+
+class _Deletion(TypedDict):
+    deleted_at: datetime
+    scheduled_purge_at: datetime
+
+
+def _deletion(gone: VaultVersion | None, retention: timedelta, now: datetime) -> _Deletion:
+    """When a secret was deleted, and when it vanishes: as Key Vault tells it, where it does."""
+    deleted_at = (gone and gone.deleted_at) or now
+    days = gone.attributes.vault.recoverable_days if gone else None
+    kept = retention if days is None else timedelta(days=days)
+    return {"deleted_at": deleted_at, "scheduled_purge_at": (gone and gone.scheduled_purge_at) or deleted_at + kept}

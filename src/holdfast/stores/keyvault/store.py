@@ -120,6 +120,11 @@ class KeyVaultStore:
             return False
         return True
 
+    async def deleted(self, name: SecretName) -> VaultVersion:
+        """The newest version of a soft-deleted secret, without its value; ``SecretNotFound`` if it is not deleted."""
+        with translated("get deleted", name, writing=False):
+            return answers.version(parse(await self._send(HttpRequest("GET", f"/deletedsecrets/{name}"))), name)
+
     def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """All versions of a secret in no particular order, without values; nothing for an unknown name."""
 
