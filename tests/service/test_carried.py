@@ -181,6 +181,18 @@ async def test_a_change_by_key_vault_alone_is_learnt_and_nobodys(
     assert "adopt" not in changes
 
 
+async def test_what_key_vault_says_of_our_own_versions_is_learnt_without_a_change(
+    node: Inside, scripted: ScriptedVault, database_url: str
+) -> None:
+    for value in ("v", "w"):
+        await node.service.set_secret("k", value)
+    revision = await rows(database_url, "SELECT revision, updated_at, updated_by FROM secrets_vault")
+    assert (await node.service.sync()).changed == 0
+    assert await rows(database_url, "SELECT revision, updated_at, updated_by FROM secrets_vault") == revision
+    told = [version.attributes.vault for version in await node.service.list_secret_versions("k")]
+    assert told == [VaultFacts(recovery_level="Recoverable+Purgeable", recoverable_days=90)] * 2
+
+
 async def test_empty_tags_that_were_given_are_told_apart_from_none(node: Inside, scripted: ScriptedVault) -> None:
     await node.service.set_secret("k", "v", tags={})
     assert (await from_mirror(node, scripted)).attributes.empty_tags

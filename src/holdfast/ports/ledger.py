@@ -103,6 +103,9 @@ class LedgerTransaction(Protocol):
     async def stored(self, head: Head, version: int | str | None = None) -> StoredVersion | None:
         """Return a version of a locked head by number or any of its ids; the current one by default."""
 
+    async def carry(self, head: Head, version: SecretVersion) -> None:
+        """Note what Key Vault alone says of a version, in place; nothing that a reader is given changes by that."""
+
     async def rewrite(self, head: Head, version: StoredVersion, *, by: str | None = None) -> Head:
         """Replace attributes and seal of an existing version, store the facts of ``head``.
 

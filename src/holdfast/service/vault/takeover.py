@@ -235,11 +235,10 @@ class Takeover:
         """Take over attributes that were edited in Key Vault."""
         stored = await self._stored(mine.version)
         value = theirs.value if stored.sealed is None else self._value(stored)
-        version = replace(stored.version, attributes=_taken(mine, theirs))
-        if not is_edited(mine, theirs):  # what Key Vault alone says of it is nobody's change
-            self.head = await self._tx.rewrite(self.head, self._sealed(version, value))
+        version = replace(stored.version, attributes=_taken(mine, theirs), updated_at=theirs.updated_at)
+        if not is_edited(mine, theirs) and (stored.sealed is not None or value is None):
+            await self._tx.carry(self.head, version)  # what Key Vault alone says of it is nobody's change
             return
-        version = replace(version, updated_at=theirs.updated_at)
         self.head = await self._tx.rewrite(self.head, self._sealed(version, value), by=CREATED_THERE)
         await self._record("adopt", mine.version)
         _log.info("Attributes edited in Key Vault taken over: %s version %d", self.head.name, mine.version)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from holdfast.domain.attributes import carried
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName
@@ -96,6 +97,11 @@ class PostgresTransaction:
         same = row is not None and row["incarnation"] == head.incarnation and row["version"] == head.version
         current = stored_of(row, head.name, current=True) if same else None
         return current if version is None else await version_among(self._connection, head, current, version)
+
+    async def carry(self, head: Head, version: SecretVersion) -> None:
+        """See the port."""
+        statement = self._sql["carry_current" if version.version == head.version else "carry_history"]
+        await self._connection.execute(statement, head.incarnation, version.version, carried(version.attributes))
 
     async def rewrite(self, head: Head, version: StoredVersion, *, by: str | None = None) -> Head:
         """See the port."""

@@ -127,6 +127,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14
 UPDATE secret_versions SET encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7
 WHERE incarnation = $1 AND version = $2 AND key_id IS NULL
 
+-- name: carry_current
+UPDATE secrets_vault SET carried = $3::text::jsonb WHERE incarnation = $1 AND version = $2
+
+-- name: carry_history
+UPDATE secret_versions SET carried = $3::text::jsonb WHERE incarnation = $1 AND version = $2
+
 -- name: rewrite_history
 UPDATE secret_versions SET
     encrypted_value = $3, iv = $4, auth_tag = $5, key_id = $6, wrapped_key = $7,
