@@ -15,6 +15,7 @@ from holdfast.stores.keyvault import open_key_vault, open_vault_key
 from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.inspection import look_at
 from holdfast.stores.keyvault.proxies import Proxies, is_exempt
+from tests.support.canaries import Sweep, all_logs
 from tests.support.connect_proxy import PASSWORD, USER, ConnectProxy
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
 from tests.support.vault_keys import KeysVault
@@ -111,6 +112,28 @@ async def test_a_proxy_that_is_down_is_named(scripted: ScriptedVault) -> None:
         await store.get(NAME)
     await store.aclose()
     assert "c4n4ry" not in str(caught.value)
+
+
+async def test_no_log_and_no_error_shows_the_credentials_of_the_proxy(scripted: ScriptedVault) -> None:
+    sweep = Sweep()
+    sweep.mark("password", PASSWORD)
+    sweep.mark("credentials", f"{USER}:{PASSWORD}")
+    with all_logs() as lines:
+        for status in (None, 403, 502):
+            async with ConnectProxy(password=True, status=status) as proxy:
+                url = proxy.url
+                await _saw(sweep, scripted, url)
+        await _saw(sweep, scripted, url)  # the proxy is gone by now
+    sweep.saw("logs", *(line.encode("utf-8", "replace") for line in lines))
+    assert sweep.places == {"answers", "errors", "logs"}
+    assert "\n".join(map(str, sweep.hits())) == ""
+
+
+async def _saw(sweep: Sweep, scripted: ScriptedVault, proxy: str) -> None:
+    try:
+        sweep.saw("answers", await value_of(scripted, proxy=proxy))
+    except BackendUnavailable as error:
+        sweep.saw("errors", error)
 
 
 async def test_the_endpoint_of_a_managed_identity_on_this_machine_never_hears_of_it(
