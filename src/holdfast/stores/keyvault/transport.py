@@ -141,9 +141,10 @@ async def _one_attempt(request: aiohttp.ClientRequest, handler: ClientHandlerTyp
     except NEVER_SENT:
         raise
     except ClientHttpProxyError as error:
-        raise ProxyRefused(error.status) from None
+        status = error.status
     except (ClientOSError, ServerDisconnectedError) as error:
         raise ClientPayloadError("the connection broke before the answer was complete") from error
+    raise ProxyRefused(status)  # not above: the error there holds the credentials, and would stay as the context
 
 
 async def _bounded(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
