@@ -231,16 +231,18 @@ class BackendUnavailable(HoldfastError):
     """A backend did not answer, or not properly; the same call may succeed later.
 
     ``certain``: no second question is needed to know that it is the whole backend, since nothing connects, or since
-    it says so itself.
+    it says so itself. ``reason``: why, for health: without the name of what was asked for; "" if nobody knows.
     """
 
     code = "backend_unavailable"
     retryable = True
     certain: bool = False
+    reason: str = ""
 
-    def __init__(self, message: str, *, certain: bool = False) -> None:
+    def __init__(self, message: str, *, certain: bool = False, reason: str = "") -> None:
         super().__init__(message)
         self.certain = certain
+        self.reason = reason
 
 
 class NameUnavailable(BackendUnavailable):

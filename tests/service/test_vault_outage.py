@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdfast.domain.secret import Attributes, Source
-from holdfast.errors import BackendUnavailable, InvalidInput, SecretDisabled, SecretNotFound
+from holdfast.errors import BackendUnavailable, InvalidInput, SecretDisabled, SecretNotFound, VaultRefusal
 from holdfast.ports import CacheEntry
 from tests.support.node import Inside, audit, opened, within
 from tests.support.scripted_vault import ScriptedVault
@@ -85,7 +86,9 @@ async def test_i11_a_dead_vault_costs_five_attempts_and_then_none(node: Inside, 
         for name in names:
             secret = await node.service.get_secret(name)
             assert (secret.value, secret.source) == (f"value of {name}", Source.MIRROR)
-        assert node.parts.backends()[-1].breakers == {"read": "open", "write": "closed"}
+        told = node.parts.backends()[-1]
+        assert told.breakers == {"read": "open", "write": "closed"}
+        assert told.detail == "reads: circuit breaker open (the connection fails (ConnectionRefusedError))"
     scripted.calls.clear()
     await node.service.invalidate_cache()
     assert (await node.service.get_secret("k0")).source is Source.MIRROR
@@ -276,6 +279,56 @@ async def test_a_token_endpoint_that_is_dead_is_an_outage_like_any_other(
     scripted.fail("token", status=503, times=9)
     async with opened(database_url, tmp_path / "2", scripted) as node:
         assert (await node.service.get_secret("k")).source is Source.MIRROR
+
+
+async def test_a_vault_that_hung_is_asked_again_soon_after_it_is_back(node: Inside, scripted: ScriptedVault) -> None:
+    replica = node.parts.replica
+    assert replica is not None
+    replica.primary._attempt_timeout_s = 0.2
+    for operation in ("get", "list"):
+        scripted.fail(operation, times=99, hang=True)
+    reads = [asyncio.create_task(node.service.get_secret(f"unknown-{number}")) for number in range(11)]
+
+    async def opened() -> bool:
+        return replica.primary.breakers["read"] == "open"
+
+    async def answered() -> bool:
+        try:
+            await node.service.get_secret("unknown-0")
+        except SecretNotFound:
+            return True
+        except BackendUnavailable:
+            return False
+        raise AssertionError("nobody has it")
+
+    await within(20, opened)
+    scripted.heal()
+    await within(20, answered)  # after the first or second probe, and not after a minute
+    ended = await asyncio.gather(*reads, return_exceptions=True)
+    assert all(isinstance(each, BackendUnavailable | SecretNotFound) for each in ended)
+
+
+async def test_one_secret_that_hangs_costs_the_others_nothing(node: Inside, scripted: ScriptedVault) -> None:
+    for name in ("odd", "fine"):
+        await node.service.set_secret(name, "v")
+    for _ in range(4):
+        await node.service.invalidate_cache()
+        assert (await node.service.get_secret("fine")).source is Source.KEYVAULT
+        scripted.fail("get", hang=True)
+        assert (await node.service.get_secret("odd")).source is Source.MIRROR
+        scripted.heal()
+    assert node.parts.replica is not None
+    assert node.parts.replica.primary.breakers == {"read": "closed", "write": "closed"}
+
+
+async def test_a_change_that_is_refused_stops_no_other(node: Inside, scripted: ScriptedVault) -> None:
+    for number in range(6):
+        scripted.fail("set", status=403, code="Forbidden", inner="ForbiddenByPolicy")
+        with suppress(VaultRefusal):
+            assert not (await node.service.set_secret(f"refused-{number}", "v")).replicated
+    assert (await node.service.set_secret("allowed", "v")).replicated
+    assert node.parts.replica is not None
+    assert node.parts.replica.primary.breakers["write"] == "closed"
 
 
 # --- Redis is a hint

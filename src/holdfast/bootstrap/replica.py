@@ -66,14 +66,13 @@ class Replica:
 
     def health(self) -> BackendHealth:
         """What the breakers say of it."""
-        breakers = self.primary.breakers
-        trouble = [f"{kind}s: circuit breaker {state}" for kind, state in breakers.items() if state != "closed"]
+        trouble = self.primary.troubles
         return BackendHealth(
             name="keyvault",
             configured=True,
             healthy=not trouble,
             detail="; ".join(trouble),
-            breakers=breakers,
+            breakers=self.primary.breakers,
             calls=self.primary.calls(),
         )
 

@@ -137,7 +137,8 @@ async def within(timeout_s: float, call: Callable[[], Awaitable[T]], lost: type[
             return await call()
     except TimeoutError:
         unknown = " The change may have taken effect." if lost is OutcomeUnknown else ""
-        raise lost(f"Key Vault did not answer within {timeout_s:.2f} s.{unknown}") from None
+        silence = f"did not answer within {timeout_s:.2f} s"
+        raise lost(f"Key Vault {silence}.{unknown}", reason=f"it {silence}") from None
 
 
 def undecided(error: BackendUnavailable) -> NameUnavailable:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Line:
-    """Attempts of one kind. ``known``, ``questions``: see ``Questions``."""
+    """Attempts of one kind. ``known``, ``questions``: see ``Questions``. ``trouble``: why the vault last failed."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Line:
         self.breaker, self._clock, self._known, self._awake = breaker, clock, known, awake
         self.odd = OddNames(clock)
         self.confirmation = Confirmation(breaker, clock, questions, self._settle)
+        self.trouble = ""
         self._last_probe: SecretName | None = None
 
     async def attempt(
@@ -97,6 +98,7 @@ class Line:
         if isinstance(failed.error, NameUnavailable):
             return self._of_the_name(failed, failed.error, watched=watched)
         if failed.error.certain:
+            self.trouble = failed.error.reason
             failed.admission.report(success=False)
             self.confirmation.failed()
             return failed.error
@@ -129,4 +131,5 @@ class Line:
         if alive:
             self.odd.convict(suspicion.name)
         else:
+            self.trouble = suspicion.error.reason
             self.odd.acquit(suspicion.name)

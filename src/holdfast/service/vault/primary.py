@@ -72,6 +72,15 @@ class Primary:
         """The state of each breaker ("closed", "open", "half-open") by "read" and "write"."""
         return {line.kind: line.breaker.state.value for line in self._lines}
 
+    @property
+    def troubles(self) -> list[str]:
+        """Each breaker that is not closed, and why it opened, without names of secrets."""
+        return [
+            f"{line.kind}s: circuit breaker {line.breaker.state.value}" + (f" ({line.trouble})" if line.trouble else "")
+            for line in self._lines
+            if line.breaker.state is not BreakerState.CLOSED
+        ]
+
     async def read_once(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
         """Read in one attempt within the patience.
 

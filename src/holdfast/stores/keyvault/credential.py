@@ -123,6 +123,7 @@ class TokenSource:
         except Exception as error:
             failure = _token_failure(error, self._access, (options or {}).get("tenant_id"))
             failure.certain = True  # without a token nothing of the vault can be asked
+            failure.reason = str(failure).removesuffix(".")
             raise failure from None
         self._newest = token.token
         return token

@@ -50,7 +50,10 @@ def translated(operation: str, name: str, *, writing: bool) -> Iterator[None]:
     except HoldfastError:
         raise
     except Exception as error:
-        raise _translate(error, f"{operation} of {name!r}", kind) from None
+        failure = _translate(error, f"{operation} of {name!r}", kind)
+        if isinstance(failure, BackendUnavailable):
+            failure.reason = _reason(error)
+        raise failure from None
 
 
 def _translate(error: Exception, what: str, kind: Kind) -> HoldfastError:
@@ -63,6 +66,16 @@ def _translate(error: Exception, what: str, kind: Kind) -> HoldfastError:
         return NameUnavailable(f"Key Vault gave no usable answer to {what}: {error.__cause__}.")
     why = str(error) if isinstance(error, ImplausibleAnswer) else type(error).__name__
     return _error(no_answer(), f"Key Vault gave no usable answer to {what}: {why}", kind)
+
+
+def _reason(error: Exception) -> str:
+    """Say what happened, and not to what."""
+    if isinstance(error, HttpResponseError) and error.response is not None and (error.status_code or 0) >= 300:
+        code, inner = error_codes(error.response)
+        return f"it answers {error.status_code} {inner or code or '(no code)'}"
+    if isinstance(error, ServiceRequestError) and _never_sent(error):
+        return connection_fault(error).text
+    return "it gives no usable answer"
 
 
 def _never_sent(error: ServiceRequestError) -> bool:
