@@ -1,10 +1,12 @@
 """The table of what Key Vault's answers say, and the texts of connections that are never made."""
 
+import asyncio
 import ssl
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.client_exceptions import ConnectionTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,11 +95,19 @@ async def failure(url: str, ca_file: Path | None) -> Exception:
     return caught.value
 
 
+def timed_out() -> Exception:
+    """What aiohttp raises when a connection is not made in time."""
+    error = ConnectionTimeoutError()
+    error.__cause__ = asyncio.CancelledError()
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
         (ssl.SSLError(1, "x"), "tls", "TLS fails"),
         (TimeoutError(), "silent", "no sign"),
+        (timed_out(), "silent", "no sign"),
         (ConnectionResetError(), "refused", "before TLS is agreed"),
         (OSError(), "refused", "the connection fails"),
     ],

@@ -48,13 +48,15 @@ def _fault(cause: BaseException) -> ConnectionFault:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what aiohttp and the SDK wrapped in it, the innermost last."""
+    """The error and what aiohttp and the SDK wrapped in it, the innermost last; how a time limit ended is left out."""
     chain: list[BaseException] = []
     inner: BaseException | None = error
     while inner is not None and inner not in chain:
         chain.append(inner)
         wrapped = inner.os_error if isinstance(inner, ClientConnectorError) else None
         inner = wrapped if isinstance(wrapped, BaseException) else inner.__cause__
+        if isinstance(chain[-1], TimeoutError):
+            break
     return chain
 
 
