@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import crowd, library, mirroring, outage, rotating, server, tracing
+from benchmarks import crowd, histories, library, mirroring, outage, rotating, server, tracing
 from benchmarks.machine import facts
 from benchmarks.measuring import Comparison
 from benchmarks.processes import Server
@@ -25,6 +25,7 @@ _PARTS: dict[str, Callable[[Run, Vault, Server], Awaitable[None]]] = {
     "tracing": tracing.measure,
     "outage": outage.measure,
     "mirroring": mirroring.measure,
+    "histories": histories.measure,
     "rotating": rotating.measure,
     "crowd": crowd.measure,
 }

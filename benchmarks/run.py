@@ -20,7 +20,7 @@ class Size:
     ``rotations`` are those of each secret that is rotated.
 
     ``secrets`` is a multiple of the number of workers that read past the cache, so that no two ask for the same at
-    the same time. ``synced``: secrets in a small and in a large vault; the small one is mirrored in each round.
+    the same time. ``histories``: secrets with a long history, and their versions. ``synced``: secrets in a small and in a large vault; the small one is mirrored in each round.
     """
 
     rounds: int = 5
@@ -33,6 +33,7 @@ class Size:
     inserts: int = 960
     connections: int = 64
     synced: tuple[int, int] = (250, 2_500)
+    histories: tuple[int, int] = (6, 400)
     rotations: int = 24
     crowd: int = 100_000
     crowd_read: int = 1_000
@@ -50,6 +51,7 @@ SMOKE = Size(
     inserts=64,
     connections=8,
     synced=(10, 40),
+    histories=(3, 30),
     rotations=2,
     crowd=1_000,
     crowd_read=20,
