@@ -20,7 +20,8 @@ class Size:
     ``rotations`` are those of each secret that is rotated.
 
     ``secrets`` is a multiple of the number of workers that read past the cache, so that no two ask for the same at
-    the same time. ``histories``: secrets with a long history, and their versions. ``synced``: secrets in a small and in a large vault; the small one is mirrored in each round.
+    the same time. ``histories``: secrets with a long history, and their versions. ``synced``: secrets in a small and in
+    a large vault; the small one is mirrored in each round.
     """
 
     rounds: int = 5
