@@ -150,4 +150,4 @@ def test_i3_first_reads_that_race_number_every_version_once_and_in_order(databas
             print_blob=True,
             suppress_health_check=list(HealthCheck),
         )
-        run_state_machine_as_test(FirstReadsModel, settings=checks)  # type: ignore[no-untyped-call]  # hypothesis
+        run_state_machine_as_test(FirstReadsModel, settings=checks)
