@@ -214,6 +214,27 @@ async def test_who_waits_is_told_whether_it_is_the_vault() -> None:
     assert not isinstance(caught.value, NameUnavailable)
 
 
+async def test_a_patient_read_waits_for_a_verdict_that_a_quick_one_does_not_wait_for() -> None:
+    bench = Bench()
+    bench.vault.fail("get")
+    with pytest.raises(NameUnavailable):
+        await bench.primary.read_once(NAME)
+    with pytest.raises(NameUnavailable):
+        await bench.primary.read_once(NAME)
+    assert bench.vault.calls == {"get": 1}
+    assert (await bench.primary.read_patiently(NAME)).value is not None
+
+
+async def test_a_question_that_breaks_leaves_no_name_undecided() -> None:
+    bench = Bench()
+    bench.vault.fail("get")
+    bench.vault.fail("secrets", ValueError("a fault of ours"))  # type: ignore[arg-type]  # what no vault may raise
+    with pytest.raises(NameUnavailable):
+        await bench.primary.read_once(NAME)
+    await bench.decided()
+    assert (await bench.primary.read_once(NAME)).value is not None
+
+
 async def test_a_change_in_the_listing_lets_an_odd_name_be_asked_for_at_once() -> None:
     bench = Bench()
     for _ in range(3):

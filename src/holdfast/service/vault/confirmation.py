@@ -6,6 +6,7 @@ the verdict. That several secrets agree proves nothing: a vault may hold thirty 
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -26,6 +27,8 @@ from holdfast.resilience.clock import Timer
 from holdfast.service.vault.questions import NotSent, Question
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 
 SURE_FOR_S: Final = 5.0
 """Seconds for which a suspicion is not looked into again when the vault has answered a question, and others since."""
@@ -123,6 +126,9 @@ async def _answers(question: Question, timeout_s: float) -> bool:
         return False
     except HoldfastError:
         return True
+    except Exception as error:  # the others must be settled; the text of an unknown error may hold anything
+        _log.error("A question to Key Vault failed: %s", type(error).__name__)
+        return False
     return True
 
 

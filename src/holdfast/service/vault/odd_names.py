@@ -36,14 +36,18 @@ class OddNames:
     def __contains__(self, name: object) -> bool:
         return name in self._odd
 
-    def check(self, name: SecretName) -> None:
+    def check(self, name: SecretName, *, patient: bool = False) -> None:
         """Raise what a secret last failed with, if it is not to be asked for now.
+
+        ``patient``: ask for it while its case is not decided.
 
         Raises:
             NameUnavailable: or ``NameRefused``.
         """
         odd = self._odd.get(name)
-        if odd is not None and (odd.undecided or self._clock.monotonic() < odd.until):
+        if odd is None or (odd.undecided and patient):
+            return
+        if odd.undecided or self._clock.monotonic() < odd.until:
             raise type(odd.error)(str(odd.error))
 
     def suspect(self, name: SecretName, error: NameUnavailable) -> None:

@@ -113,7 +113,7 @@ class Primary:
         """
         newest = vault_version_id is None
         if newest and not background:
-            self._reads.odd.check(name)
+            self._reads.odd.check(name, patient=True)
 
         async def attempt(remaining_s: float) -> VaultVersion:
             if background:
