@@ -7,6 +7,7 @@ is kept as Key Vault's own number, beside the nearest date there is.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -66,11 +67,11 @@ class Attributes:
     vault: VaultFacts = field(default=VaultFacts(), compare=False)
 
     def __post_init__(self) -> None:
-        for date, number in (("not_before", "not_before_seconds"), ("expires_at", "expires_at_seconds")):
-            seconds = getattr(self, number)
-            if seconds is not None and (not is_beyond(seconds) or getattr(self, date) != nearest_date(seconds)):
-                object.__setattr__(self, number, None)
-        if self.tags:
+        if self.not_before_seconds is not None and _is_void(self.not_before, self.not_before_seconds):
+            object.__setattr__(self, "not_before_seconds", None)
+        if self.expires_at_seconds is not None and _is_void(self.expires_at, self.expires_at_seconds):
+            object.__setattr__(self, "expires_at_seconds", None)
+        if self.empty_tags and self.tags:
             object.__setattr__(self, "empty_tags", False)
 
     @property
@@ -139,17 +140,31 @@ def with_carried(attributes: Attributes, text: str) -> Attributes:
     """
     if text == "{}":
         return attributes
-    try:
-        found = _decode(text)
-    except msgspec.MsgspecError:
-        raise ValueError("no carried attributes") from None
-    return replace(
-        attributes,
+    found = _found(text)
+    return Attributes(
+        enabled=attributes.enabled,
+        not_before=attributes.not_before,
+        expires_at=attributes.expires_at,
+        content_type=attributes.content_type,
+        tags=attributes.tags,
         not_before_seconds=found.not_before_seconds,
         expires_at_seconds=found.expires_at_seconds,
         empty_tags=found.empty_tags,
         vault=found.vault or VaultFacts(),
     )
+
+
+@lru_cache(maxsize=1024)
+def _found(text: str) -> _Carried:
+    """Nearly all versions in a vault carry the same; a read of a cached one takes it from here."""
+    try:
+        return _decode(text)
+    except msgspec.MsgspecError:
+        raise ValueError("no carried attributes") from None
+
+
+def _is_void(date: datetime | None, seconds: int) -> bool:
+    return not is_beyond(seconds) or date != nearest_date(seconds)
 
 
 def _told(moment: datetime | None, seconds: int | None) -> int | None:
