@@ -14,7 +14,7 @@ from holdfast.domain.intent import MARKER_TAG, unmarked
 from holdfast.domain.secret import Secret, SecretVersion, Source
 from holdfast.errors import IntegrityFailure
 from holdfast.stores.postgres.migrations import migrations
-from tests.support.node import Inside, audit, opened, rows, settings_for
+from tests.support.node import Inside, audit, opened, rows, settings_for, within
 from tests.support.postgres import execute
 from tests.support.scripted_vault import ScriptedVault
 
@@ -97,13 +97,17 @@ async def test_redis_tells_it(
     database_url: str, tmp_path: Path, scripted: ScriptedVault, redis_url: str, told: Attributes
 ) -> None:
     scripted.model.set("k", "v", told)
-    async with opened(database_url, tmp_path / "a", scripted, redis_url=redis_url) as first:
-        await numbered(first)
-        await first.service.get_secret("k")
+    found: list[Secret] = []
+
+    async def read_from_redis() -> bool:
         async with opened(database_url, tmp_path / "b", scripted, redis_url=redis_url) as second:
-            secret = await second.service.get_secret("k")
-    assert secret.source is Source.REDIS
-    assert everything(secret.attributes) == everything(told)
+            found.append(await second.service.get_secret("k"))
+        return found[-1].source is Source.REDIS
+
+    async with opened(database_url, tmp_path / "a", scripted, redis_url=redis_url) as first:
+        await first.service.get_secret("k")
+        await within(60, read_from_redis)  # a Redis that is slow to answer is left out of a read
+    assert everything(found[-1].attributes) == everything(told)
 
 
 @DISTINCTIVE
@@ -174,11 +178,9 @@ async def test_a_change_by_key_vault_alone_is_learnt_and_nobodys(
     scripted.model.set("k", "v", Attributes())
     await node.service.get_secret("k")
     scripted.model.update("k", None, lambda old: replace(old, vault=FACTS))
-    before = await audit(database_url, "k")
     await node.service.sync()
     assert (await from_mirror(node, scripted)).attributes.vault == FACTS
-    changes = [operation for _, operation, *_ in (await audit(database_url, "k"))[len(before) :]]
-    assert "adopt" not in changes
+    assert [operation for _, operation, *_ in await audit(database_url, "k")].count("adopt") == 1
 
 
 async def test_what_key_vault_says_of_our_own_versions_is_learnt_without_a_change(
