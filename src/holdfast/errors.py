@@ -19,6 +19,7 @@
     │   ├── IdempotencyMismatch
     │   ├── SecretDeleted          deleted but recoverable: the name is taken
     │   ├── TransitionPending      a delete, recover or purge is still settling
+    │   │   └── ChangePending      Key Vault is being asked about another change of the secret
     │   ├── RotationInProgress     an earlier rotation of the secret is not over
     │   └── CredentialRetired      the value to go back to no longer logs in
     ├── RotationFailed             a step of a rotation failed; both credentials are kept, and it is tried again
@@ -166,6 +167,12 @@ class TransitionPending(Conflict):
 
     code = "transition_pending"
     retryable = True
+
+
+class ChangePending(TransitionPending):
+    """Key Vault is being asked about another change of this secret, which ends within seconds."""
+
+    code = "change_pending"
 
 
 class RotationInProgress(Conflict):

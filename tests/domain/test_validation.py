@@ -92,11 +92,11 @@ def test_values_beyond_it(raw: object, mend: str) -> None:
     assert mend in refusal(lambda: validation.valid_value(raw))
 
 
-@pytest.mark.parametrize(("for_vault", "most"), [(True, 14), (False, 15)])
-def test_one_tag_is_ours_when_there_is_a_vault(for_vault: bool, most: int) -> None:
-    tags = {f"key{i}": "" for i in range(most)}
+@pytest.mark.parametrize("for_vault", [True, False])
+def test_there_may_be_as_many_tags_as_key_vault_takes(for_vault: bool) -> None:
+    tags = {f"key{i}": "" for i in range(15)}
     assert validation.valid_tags(tags, for_vault=for_vault) == tags
-    assert f"limit is {most}" in refusal(lambda: validation.valid_tags({**tags, "more": ""}, for_vault=for_vault))
+    assert "limit is 15" in refusal(lambda: validation.valid_tags({**tags, "more": ""}, for_vault=for_vault))
 
 
 @pytest.mark.parametrize(

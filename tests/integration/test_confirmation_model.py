@@ -67,7 +67,7 @@ class MoodyVault(MemoryVault):
     async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
         return await self._mood(name, lambda: super(MoodyVault, self).get(name, vault_version_id))
 
-    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
+    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker | None) -> VaultVersion:
         return await self._mood(SecretName(name), lambda: super(MoodyVault, self).set(name, value, attributes, marker))
 
     async def touch(self, name: SecretName) -> None:

@@ -13,10 +13,11 @@ from tests.support.world import SECRET, SYSTEM, World
 
 
 class Overtaken:
-    """A ledger whose callers are overtaken: right after ``call`` has answered, ``meanwhile`` happens, once."""
+    """A ledger whose callers are overtaken: right after ``call`` has answered for the last of so many ``times``,
+    ``meanwhile`` happens, once."""
 
-    def __init__(self, ledger: Any, call: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
-        self._ledger, self._call, self._meanwhile = ledger, call, meanwhile
+    def __init__(self, ledger: Any, call: str, meanwhile: Callable[[], Awaitable[object]], *, times: int) -> None:
+        self._ledger, self._call, self._meanwhile, self._times = ledger, call, meanwhile, times
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._ledger, name)
@@ -24,9 +25,11 @@ class Overtaken:
             return method
 
         async def overtaken(*arguments: Any) -> Any:
-            self._call = ""
             answer = await method(*arguments)
-            await self._meanwhile()
+            self._times -= 1
+            if self._times == 0:
+                self._call = ""
+                await self._meanwhile()
             return answer
 
         return overtaken
@@ -43,7 +46,7 @@ async def test_i5_a_rollback_does_not_bring_purged_bytes_into_the_next_life_of_t
         await service.purge_secret("k")
         await service.set_secret("k", "of the second life")
 
-    inside.parts.writer._ledger = Overtaken(inside.parts.ledger, "version", begin_another_life)
+    inside.parts.writer._ledger = Overtaken(inside.parts.ledger, "version", begin_another_life, times=2)
     with pytest.raises(SecretNotFound):
         await service.rollback_secret("k", 1)
     assert (await service.get_secret("k")).value == "of the second life"

@@ -1,6 +1,7 @@
-"""Any sequence of writes, outages, lost and late answers, foreign edits and crashes ends with both sides equal."""
+"""Any sequence of writes, outages, refusals, lost and late answers, foreign edits and crashes ends with equal sides."""
 
 import asyncio
+import enum
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,12 +10,12 @@ from typing import Any, ClassVar, Literal, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from holdfast.domain.intent import Marker
 from holdfast.domain.secret import State
-from holdfast.errors import BackendUnavailable, TransitionPending
-from holdfast.service.crashpoints import CRASH_POINTS
+from holdfast.errors import BackendUnavailable, Rejected, SecretDeleted, TransitionPending, VaultRefusal
+from holdfast.service.crashpoints import CRASH_POINTS, PROPOSAL_CRASH_POINTS
 from holdfast.service.vault.sighting import own_attributes
 from holdfast.stores.postgres.database import Database
 from tests.support.clock import VirtualClock
@@ -29,10 +30,19 @@ MARKED = ("set", "update")
 """Changes that carry a marker, so that their lateness can be told from somebody else's change."""
 
 
-class ReplicationModel(RuleBasedStateMachine):
-    """One secret, one node, one vault, and what must be true of them.
+class Ended(enum.Enum):
+    """How a write ended for whoever made it."""
 
-    ``acknowledged``: the values that this life of the secret was given here, in order.
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class ReplicationModel(RuleBasedStateMachine):
+    """One secret, two nodes, one vault, and what must be true of them.
+
+    ``acknowledged``: the values that this life of the secret was given here, in order. ``possible``: those among them
+    whose writer was never told how it ended. ``refused``: those that Key Vault refused while it was asked.
     """
 
     dsn: ClassVar[str]
@@ -41,6 +51,8 @@ class ReplicationModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.acknowledged: list[str] = []
+        self.possible: set[str] = set()
+        self.refused: set[str] = set()
         self.foreign_written = False
         self.duplicated = False
         self.number = 0
@@ -55,16 +67,23 @@ class ReplicationModel(RuleBasedStateMachine):
         async with self.database.connection() as connection:
             await connection.execute("DELETE FROM secret_intents; DELETE FROM secrets_vault")
         clock = VirtualClock(auto=True, start=datetime.now(UTC))
-        self.world = World(self.database, MemoryVault(clock), clock)
-        self.world.vault.model.settle_s = 5.0
+        vault = MemoryVault(clock)
+        vault.model.settle_s = 5.0
+        self.world, self.other = (World(self.database, vault, clock) for _ in range(2))
 
     # --- what the application does
 
     @precondition(lambda self: self.state() is not State.DELETED)
     @rule()
     def set(self) -> None:
-        self.acknowledged.append(self.value("ours"))
-        self.write(lambda: self.world.set(self.acknowledged[-1]))
+        value = self.value("ours")
+        ended = self.write(lambda: self.world.set(value))
+        if ended is Ended.REFUSED:
+            self.refused.add(value)
+            return
+        self.acknowledged.append(value)
+        if ended is Ended.UNKNOWN:
+            self.possible.add(value)
 
     @precondition(lambda self: self.state() is State.ACTIVE)
     @rule(enabled=st.booleans(), stage=st.sampled_from("abc"))
@@ -84,10 +103,27 @@ class ReplicationModel(RuleBasedStateMachine):
     @precondition(lambda self: self.state() is State.DELETED)
     @rule()
     def purge(self) -> None:
-        self.acknowledged = []
-        self.write(self.world.purge)
+        ended = self.write(self.world.purge)
+        if ended is Ended.DONE:
+            self.acknowledged = []
+        elif ended is Ended.UNKNOWN:
+            self.possible.update(self.acknowledged)
 
     # --- what happens to it
+
+    @rule()
+    def go_to_the_other_node(self) -> None:
+        self.world, self.other = self.other, self.world
+
+    @rule(operation=st.sampled_from(("set", "update", "delete", "recover", "purge")))
+    def refuse(self, operation: str) -> None:
+        self.world.vault.fail(
+            operation, VaultRefusal("A policy refuses it.", status=403, vault_code="ForbiddenByPolicy")
+        )
+
+    @invariant()
+    def nothing_refused_is_seen(self) -> None:
+        assert not self.refused.intersection(self.run(self._values()))
 
     @rule(down=st.booleans())
     def outage(self, down: bool) -> None:
@@ -132,7 +168,7 @@ class ReplicationModel(RuleBasedStateMachine):
     def sync(self) -> None:
         self.unless_it_dies(self.world.synced)
 
-    @rule(point=st.sampled_from(CRASH_POINTS))
+    @rule(point=st.sampled_from(sorted({*CRASH_POINTS, *PROPOSAL_CRASH_POINTS})))
     def crash_soon(self, point: str) -> None:
         self.world.crash.point = point
 
@@ -148,7 +184,7 @@ class ReplicationModel(RuleBasedStateMachine):
     async def _come_to_rest(self) -> None:
         """Everything that can still arrive arrives; then nothing is left to do."""
         world, self.discarded = self.world, 0
-        world.crash.point = None
+        world.crash.point = self.other.crash.point = None
         await world.kill()
         await world.settle()
         world.vault.apply_late()
@@ -196,10 +232,11 @@ class ReplicationModel(RuleBasedStateMachine):
 
     async def _check_nothing_was_lost(self, in_vault: list[str]) -> None:
         here = [value for value in await self._values() if value in self.acknowledged]
-        assert list(dict.fromkeys(here)) == self.acknowledged
-        assert set(self.acknowledged) <= set(in_vault)
-        if not self.foreign_written and self.acknowledged:
-            assert in_vault[-1] == here[-1] == self.acknowledged[-1]
+        told = [value for value in self.acknowledged if value not in self.possible or value in here]
+        assert list(dict.fromkeys(here)) == told
+        assert set(told) <= set(in_vault)
+        if not self.foreign_written and told:
+            assert in_vault[-1] == here[-1] == told[-1]
             assert not {value for value in in_vault if in_vault.count(value) > 1} or self.duplicated
 
     async def _values(self) -> list[str]:
@@ -220,20 +257,24 @@ class ReplicationModel(RuleBasedStateMachine):
     def phase(self) -> Phase | None:
         return self.world.vault.model.phase(SECRET)
 
-    def write(self, work: Callable[[], Awaitable[object]]) -> None:
+    def write(self, work: Callable[[], Awaitable[object]]) -> Ended:
         self.world.clock.move(1)
-        self.unless_it_dies(work)
+        return self.unless_it_dies(work)
 
-    def unless_it_dies(self, work: Callable[[], Awaitable[object]]) -> None:
-        async def live() -> None:
+    def unless_it_dies(self, work: Callable[[], Awaitable[object]]) -> Ended:
+        async def live() -> Ended:
             try:
                 await work()
             except Crash:
                 await self.world.kill()
-            except (BackendUnavailable, TransitionPending):
-                pass
+                return Ended.UNKNOWN
+            except BackendUnavailable:
+                return Ended.UNKNOWN
+            except (Rejected, SecretDeleted, TransitionPending):
+                return Ended.REFUSED
+            return Ended.DONE
 
-        self.run(live())
+        return self.run(live())
 
 
 @pytest.fixture

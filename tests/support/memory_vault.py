@@ -88,8 +88,8 @@ class MemoryVault:
         self._fail_about(name)
         return await self._do("get", lambda: _entry(*self.model.get(name, vault_version_id), with_value=True))
 
-    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
-        marked = replace(attributes, tags={**attributes.tags, MARKER_TAG: str(marker)})
+    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker | None) -> VaultVersion:
+        marked = replace(attributes, tags={**attributes.tags, **({MARKER_TAG: str(marker)} if marker else {})})
         return await self._do("set", lambda: _entry(*self.model.set(name, value.reveal(), marked), with_value=True))
 
     async def update(

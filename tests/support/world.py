@@ -21,9 +21,12 @@ from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.making import Maker
 from holdfast.service.secrets.mirror import Mirror
+from holdfast.service.secrets.proposing import Proposals
 from holdfast.service.secrets.tiers import Tiers
-from holdfast.service.secrets.writing import NewVersion, Revision, Writer
+from holdfast.service.secrets.wishes import NewVersion, Revision
+from holdfast.service.secrets.writing import Writer
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier
 from holdfast.service.vault.mirroring import SyncReport
@@ -95,10 +98,12 @@ class World:
             clock=self.clock,
             crashpoint=self.crash,
         )
+        self._remember()
         self.replicator = Replicator(
             journal=self.journal,
             applier=self.applier,
             adopter=self.adopter,
+            proposals=self.proposals,
             clock=self.clock,
             concurrency=1,
             pause=timedelta(hours=1),
@@ -124,29 +129,35 @@ class World:
     async def kill(self) -> None:
         """Be killed, come back, and find the leases of the former life run out."""
         async with self.database.connection() as connection:
-            await connection.execute("UPDATE secret_intents SET lease_until = now() WHERE state = 'open'")
+            await connection.execute("UPDATE secret_intents SET lease_until = now() WHERE state IN ('open', 'parked')")
         self.restart()
 
-    def _writer(self) -> Writer:
+    def _remember(self) -> None:
         grants = GrantBook(RulesInMemory(), self.sealer, QuietFeed(), self.clock, Leases(timedelta(days=1)))
+        self.guard = Guard(grants, QuietTrail(), self.clock)
         minute = timedelta(minutes=1)
         tiers = Tiers(MemoryCache(max_ttl=minute), None, self.sealer, self.clock, ttl=minute, lease=minute)
-        self.guard = Guard(grants, QuietTrail(), self.clock)
+        self.coherence = Coherence(
+            tiers,
+            SingleFlight(),
+            grants,
+            Directory(PostgresIdentities(self.database, self.sealer), self.sealer, self.clock),
+        )
+        self.proposals = Proposals(
+            ledger=self.ledger, sealer=self.sealer, coherence=self.coherence, clock=self.clock, crashpoint=self.crash
+        )
+
+    def _writer(self) -> Writer:
+        announcer = Announcer(self.coherence, self.replicator)
+        self.maker = Maker(self.ledger, self.proposals, announcer, self.clock, crashpoint=self.crash)
         return Writer(
             ledger=self.ledger,
             mirror=self.mirror,
             sealer=self.sealer,
             clock=self.clock,
             guard=self.guard,
-            announcer=Announcer(
-                Coherence(
-                    tiers,
-                    SingleFlight(),
-                    grants,
-                    Directory(PostgresIdentities(self.database, self.sealer), self.sealer, self.clock),
-                ),
-                self.replicator,
-            ),
+            announcer=announcer,
+            maker=self.maker,
             retention_days=90,
             purge_protection=False,
         )

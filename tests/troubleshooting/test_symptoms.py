@@ -238,8 +238,10 @@ async def test_answers_are_stale(
 
 async def test_changes_are_parked(environ: dict[str, str], vault: ScriptedVault) -> None:
     behind = {**environ, **vault.environ()}
+    async with vault.refusing():
+        assert (await command(behind, "set", "db", stdin=b"v")).code == 0
     vault.fail("set", status=400, code="BadParameter")
-    assert (await command(behind, "set", "db", stdin=b"v")).code == 0
+    assert (await command(behind, "reconcile", "--retry")).code == 0
     assert PARKED.is_in((await command(behind, "health")).stdout)
     assert "400 BadParameter" in (await command(behind, "reconcile")).stdout
     assert (await command(behind, "reconcile", "--retry")).code == 0

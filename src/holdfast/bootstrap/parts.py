@@ -34,7 +34,9 @@ from holdfast.service.notices.watching import Watched
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.losses import Losses
+from holdfast.service.secrets.making import Maker
 from holdfast.service.secrets.mirror import Mirror
+from holdfast.service.secrets.proposing import Proposals
 from holdfast.service.secrets.reading import Reader
 from holdfast.service.secrets.tiers import Tiers
 from holdfast.service.secrets.writing import Writer
@@ -94,13 +96,14 @@ class Parts:
         self.key_store = PostgresKeys(database, self.sealer)
         self.sealing = SealingKey(ring, self.key_store)
         self.losses = Losses(self.tiers, self.ledger, self.trail, self.clock)
-        self.coherence = Coherence(
-            self.tiers, self._flights, self.book, self.directory, self.sealing.follow, self.losses
-        )
+        follow, losses = self.sealing.follow, self.losses
+        self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, follow, losses)
         self.keys = self._keys(ring)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
+        self.proposals = Proposals(ledger=self.ledger, sealer=self.sealer, coherence=self.coherence, clock=self.clock)
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
+        self.maker = Maker(self.ledger, self.proposals, self.announcer, self.clock)
         self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
         self.identities = self._identities(database)
         self.backups = open_backups(database, ring, sealer=self.sealer, guard=self.guard, clock=self.clock)
@@ -142,6 +145,7 @@ class Parts:
             sealer=self.sealer,
             clock=self.clock,
             unsettled=self.coherence.unsettled,
+            proposals=self.proposals,
             telemetry=self.recorder,
         )
 
@@ -192,6 +196,7 @@ class Parts:
             clock=self.clock,
             guard=self.guard,
             announcer=self.announcer,
+            maker=self.maker,
             retention_days=self.settings.retention_days,
             purge_protection=self.settings.purge_protection,
             histories=self.replica.histories if self.replica else None,
@@ -250,6 +255,7 @@ class Parts:
         await self.sealing.count()
         await self.audit.close()
         await self._flights.aclose()
+        await self.maker.aclose()
         if self.replica is not None:
             await self.replica.aclose()
         if self.shared is not None:

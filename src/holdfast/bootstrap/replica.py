@@ -13,6 +13,7 @@ from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, Journal, KeptOutStore, Ledger, Sealer, SyncState, Telemetry, Vault
 from holdfast.resilience.supervision import Work, surviving
 from holdfast.service.secrets.coherence import Unsettled
+from holdfast.service.secrets.proposing import Proposals
 from holdfast.service.secrets.reading import Upstream
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier
@@ -103,6 +104,7 @@ def open_replica(
     sealer: Sealer,
     clock: Clock,
     unsettled: Unsettled,
+    proposals: Proposals,
     telemetry: Telemetry,
 ) -> Replica:
     """Return the Key Vault of the settings, with nothing sent to it yet."""
@@ -118,7 +120,9 @@ def open_replica(
         retention=timedelta(days=settings.retention_days),
     )
     applier = Applier(ledger=ledger, sealer=sealer, primary=primary, adopter=adopter, clock=clock)
-    replicator = Replicator(journal=journal, applier=applier, adopter=adopter, clock=clock, tracing=telemetry.tracing)
+    replicator = Replicator(
+        journal=journal, applier=applier, adopter=adopter, proposals=proposals, clock=clock, tracing=telemetry.tracing
+    )
     return Replica(
         vault=vault,
         primary=primary,

@@ -46,6 +46,7 @@ ENDINGS: Final[dict[type[Exception], Ending]] = {
     errors.GenerationMismatch: Ending(5, "Look at `holdfast versions NAME`, and decide again."),
     errors.SecretDeleted: Ending(5, "`holdfast recover NAME` brings it back, `holdfast purge NAME` frees the name."),
     errors.TransitionPending: Ending(5, "Try again in a moment."),
+    errors.ChangePending: Ending(5, "Try again in a moment."),
     errors.SecretUnusable: Ending(6),
     errors.SecretDisabled: Ending(6, "`holdfast update NAME --enable` enables it."),
     errors.SecretOutsideValidity: Ending(6, "`holdfast versions NAME` shows from when to when it is valid."),

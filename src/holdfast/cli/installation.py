@@ -19,12 +19,12 @@ NODE_COLUMNS: Final = ("NODE", "RELEASE", "SCHEMA", "UP SINCE", "HEARD OF", "TRO
 KEPT_OUT_COLUMNS: Final = ("NOT MIRRORED", "REASON", "SINCE", "ATTEMPTS", "NEXT", "WHY")
 WORK_COLUMNS: Final = ("WORK THAT FAILS", "SINCE", "FAILURES", "REASON")
 LAGGARD_COLUMNS: Final = ("SECRET", "CONSUMER", "HAS", "CURRENT", "LAST SEEN", "OLD ONE ENDS")
-PARKED_COLUMNS: Final = ("NAME", "CHANGE", "VERSION", "SINCE", "ATTEMPTS", "REASON")
+INTENT_COLUMNS: Final = ("NAME", "CHANGE", "VERSION", "SINCE", "ATTEMPTS", "NEXT", "REASON")
 DRIFTING_COLUMNS: Final = ("NAME", "DIFFERENCE", "VERSION", "LAST EQUAL")
 
 _PARKED_ADVICE: Final = (
-    "Parked changes: mend the cause and run `holdfast reconcile --retry`, or give up those of a secret with "
-    "`holdfast reconcile --discard NAME`, so that Key Vault's state of it stands."
+    "Parked changes: they are tried again every hour. Mend the cause and run `holdfast reconcile --retry`, or give up "
+    "what waits of a secret with `holdfast reconcile --discard NAME`, so that Key Vault's state of it stands."
 )
 _DRIFTING_ADVICE: Final = (
     "Differences: the mirror goes on serving. Set a secret anew to bring it back to Key Vault, or delete it here."
@@ -125,8 +125,9 @@ def reconcile_lines(report: "ReconcileReport") -> list[str]:
         *([f"Given up: {report.discarded}"] if report.discarded else []),
         *([f"Tried again: {report.retried}"] if report.retried else []),
         f"Waiting for Key Vault, replayed by themselves while a node runs: {report.open}",
+        *_table(INTENT_COLUMNS, [_intent_row(each) for each in report.waiting]),
         f"Parked, because Key Vault refuses them: {len(report.parked)}",
-        *_table(PARKED_COLUMNS, [_parked_row(each) for each in report.parked]),
+        *_table(INTENT_COLUMNS, [_intent_row(each) for each in report.parked]),
         f"Secrets that differ from Key Vault: {len(report.drifting)}",
         *_table(DRIFTING_COLUMNS, [_drifting_row(each) for each in report.drifting]),
         f"Names in Key Vault that cannot be mirrored: {len(report.kept_out)}",
@@ -140,17 +141,8 @@ def reconcile_document(report: "ReconcileReport") -> dict[str, Any]:
     """The same for scripts."""
     return {
         "open": report.open,
-        "parked": [
-            {
-                "name": each.display_name,
-                "kind": each.kind,
-                "version": each.version,
-                "created_at": each.created_at,
-                "attempts": each.attempts,
-                "reason": each.last_error,
-            }
-            for each in report.parked
-        ],
+        "waiting": [_intent_object(each) for each in report.waiting],
+        "parked": [_intent_object(each) for each in report.parked],
         "drifting": [
             {
                 "name": each.display_name,
@@ -171,11 +163,20 @@ def _table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> list[str
     return [f"  {line}" for line in output.aligned(columns, rows)] if rows else []
 
 
-def _parked_row(intent: "Intent") -> tuple[object, ...]:
-    return (
-        *(intent.display_name, intent.kind, intent.version),
-        *(intent.created_at, intent.attempts, intent.last_error),
-    )
+def _intent_object(intent: "Intent") -> dict[str, Any]:
+    return {
+        "name": intent.display_name,
+        "kind": intent.kind,
+        "version": intent.version,
+        "created_at": intent.created_at,
+        "attempts": intent.attempts,
+        "next_attempt_at": intent.next_attempt_at,
+        "reason": intent.last_error,
+    }
+
+
+def _intent_row(intent: "Intent") -> tuple[object, ...]:
+    return tuple(_intent_object(intent).values())
 
 
 def _drifting_row(head: "Head") -> tuple[object, ...]:

@@ -26,7 +26,7 @@ def sync() -> int:
 
 @click.command(cls=Command)
 @click.option("--retry", is_flag=True, help="Replay now what waits, parked changes included.")
-@click.option("--discard", metavar="NAME", help="Give up the parked changes of a secret: the vault's state stands.")
+@click.option("--discard", metavar="NAME", help="Give up what waits of a secret: the vault's state stands.")
 def reconcile(retry: bool, discard: str | None) -> None:
     """Show what waits for Key Vault or for a decision.
 

@@ -12,7 +12,10 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes
 
 MARKER_TAG: Final = "holdfast"
-"""The one tag Holdfast adds to what it writes to Key Vault; it leaves 14 of Key Vault's 15 to the caller."""
+"""The one tag Holdfast adds to what it writes to Key Vault, where there is room for it."""
+
+MAX_TAGS: Final = 15
+"""Tags per version that Key Vault takes. A version with that many of the caller's goes without our marker."""
 
 _MARKER: Final = re.compile(r"([1-9][0-9]{0,18})\.([0-9a-f]{32})", re.ASCII)
 
@@ -28,12 +31,16 @@ class IntentKind(enum.StrEnum):
 
 
 class IntentState(enum.StrEnum):
-    """Open intents are replayed; parked ones wait for a person; the others are history."""
+    """Open intents are replayed; parked ones are refused and tried again each hour; the others are history.
+
+    A refused one was never accepted: Key Vault refused the change before it counted here.
+    """
 
     OPEN = "open"
     DONE = "done"
     PARKED = "parked"
     SUPERSEDED = "superseded"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,9 @@ class Intent:
 
     ``sequence`` orders the intents of a secret. ``version`` is the version to set or update.
     ``attributes`` are those to write for set and update. ``fence`` is the lease's number while one is held.
-    ``attempts`` counts pushes begun, so that above 0 the outcome of an earlier one may be unknown.
+    ``attempts`` counts pushes begun, so that above 0 the outcome of an earlier one may be unknown. ``failures`` counts
+    those that failed for a reason of this change alone. ``next_attempt_at``: not before. ``limbo_since``: since when
+    Key Vault has been settling, or None.
     ``restored``: it was open in a backup, so it may have been in effect since, and undone without us knowing.
     """
 
@@ -77,11 +86,15 @@ class Intent:
     last_error: str | None = None
     created_at: datetime | None = None
     restored: bool = False
+    failures: int = 0
+    next_attempt_at: datetime | None = None
+    limbo_since: datetime | None = None
 
     @property
     def marker(self) -> Marker | None:
-        """The marker to write with a set."""
-        return Marker(self.version, self.id) if self.version is not None else None
+        """The marker to write with a set or an update; None where the caller's tags leave no room for it."""
+        full = self.attributes is not None and len(self.attributes.tags) >= MAX_TAGS
+        return Marker(self.version, self.id) if self.version is not None and not full else None
 
 
 def unmarked(attributes: Attributes) -> Attributes:

@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
-from holdfast.domain.intent import MARKER_TAG
+from holdfast.domain.intent import MARKER_TAG, MAX_TAGS
 from holdfast.domain.names import canonical_version_id
 from holdfast.domain.secret import Attributes, RotationPolicy, SecretSettings, SecretValue
 from holdfast.errors import InvalidInput
 
 MAX_VALUE_BYTES: Final = 25_600
 """UTF-8; Key Vault's 25 KB."""
-MAX_TAGS: Final = 15
 MAX_TAG_LENGTH: Final = 512
 """Characters, for key and value alike."""
 MAX_CONTENT_TYPE: Final = 255
@@ -50,31 +49,19 @@ def valid_value(raw: object) -> SecretValue:
 
 
 def valid_tags(raw: object, *, for_vault: bool) -> dict[str, str]:
-    """Up to 15 tags; with a vault behind us one of them is ours, which leaves 14 and all keys but ``holdfast``."""
+    """Up to 15 tags; with a vault behind us none has the key ``holdfast``, which is ours."""
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
         raise _wrong("tags", f"must map text to text, not be {type(raw).__name__}")
-    if for_vault:
-        check_room(raw)
     if len(raw) > MAX_TAGS:
-        raise _too_many(raw, MAX_TAGS)
+        raise _wrong("tags", f"has {len(raw)} entries and the limit is {MAX_TAGS}; remove some")
     for key, value in raw.items():
         _check_text("tags", key, 1, MAX_TAG_LENGTH, "has a key that is not")
         _check_text("tags", value, 0, MAX_TAG_LENGTH, "has a value that is not")
         if for_vault and key.lower() == MARKER_TAG:
             raise _wrong("tags", f"must not have the key {MARKER_TAG!r}: Holdfast marks its writes with it; rename it")
     return dict(raw)
-
-
-def check_room(tags: Mapping[str, str]) -> None:
-    """See that one more tag, ours, can be added to what is there already, whatever that is."""
-    if len(tags) >= MAX_TAGS:
-        raise _too_many(tags, MAX_TAGS - 1)
-
-
-def _too_many(tags: Mapping[str, str], limit: int) -> InvalidInput:
-    return _wrong("tags", f"has {len(tags)} entries and the limit is {limit}; remove some")
 
 
 def valid_content_type(raw: object) -> str | None:

@@ -54,7 +54,7 @@ from holdfast.ports.identities import (
     TotpOutcome,
     TotpStore,
 )
-from holdfast.ports.journal import Journal, JournalStatus
+from holdfast.ports.journal import STUCK_AFTER, Journal, JournalStatus, Orphan
 from holdfast.ports.keys import Batch, Damaged, KeyRegistry, KeyStore, NodeRing, Ring
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
 from holdfast.ports.mirroring import MISSED_PASSES, KeptOut, KeptOutStore, SyncLease, SyncState, SyncStatus
@@ -77,6 +77,7 @@ from holdfast.ports.vault import OddEntry, Vault, VaultVersion
 __all__ = [
     "MISSED_PASSES",
     "SILENCE",
+    "STUCK_AFTER",
     "UNTRACED",
     "AuditArchive",
     "AuditLog",
@@ -125,6 +126,7 @@ __all__ = [
     "Notifier",
     "OddEntry",
     "OpenBackup",
+    "Orphan",
     "Outlet",
     "Partition",
     "Place",

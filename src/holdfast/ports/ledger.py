@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.domain.intent import IntentKind
+from holdfast.domain.intent import IntentKind, IntentState
 from holdfast.domain.names import SecretName
 from holdfast.domain.rotation import Phase, RotationRun
 from holdfast.domain.sealed import SealedValue
@@ -75,8 +75,15 @@ class StoredVersion:
 class LedgerTransaction(Protocol):
     """One database transaction. Commits when its context ends without an error; nothing is visible before."""
 
-    async def lock(self, name: SecretName) -> Head | None:
-        """Return the head of a name, deleted or not, and hold its row until the end; None if there is none."""
+    async def lock(self, name: SecretName, *, proposal: UUID | None = None) -> Head | None:
+        """Return the head of a name, deleted or not, and hold the name until the end; None if there is none.
+
+        Args:
+            proposal: the caller's own, about this name.
+
+        Raises:
+            ChangePending: Key Vault is being asked about a change of this name.
+        """
 
     async def create(self, head: Head, version: StoredVersion) -> Head:
         """Insert a new incarnation with its first version and return it with its revision.
@@ -128,14 +135,49 @@ class LedgerTransaction(Protocol):
     ) -> None:
         """Journal a change for Key Vault, after all intents of that secret so far."""
 
+    async def in_the_way(self, name: SecretName, kind: IntentKind) -> UUID | None:
+        """See ``Journal.in_the_way``."""
+
+    async def propose(self, intent_id: UUID, name: SecretName, sealed: bytes, lease: timedelta) -> None:
+        """Keep a change beside its intent for as long as Key Vault is asked about it, under the intent's first lease.
+
+        Raises:
+            ChangePending: there is another one of this name.
+        """
+
+    async def conclude(
+        self,
+        intent_id: UUID,
+        fence: int,
+        state: IntentState,
+        *,
+        error: str | None = None,
+        retry_in: timedelta = timedelta(),
+    ) -> bool:
+        """End a proposal: its intent is open from now on, or refused; False if its lease was lost."""
+
+    async def complete(
+        self, intent_id: UUID, fence: int, vault_version_id: str | None, vault_updated_at: datetime | None
+    ) -> None:
+        """Close an intent that was just concluded, with the vault's id of its version."""
+
     async def put_schedule(self, name: SecretName, policy: RotationPolicy | None) -> None:
         """Insert, replace or, with None, remove the rotation schedule of a secret."""
 
     async def promote(self, run: RotationRun, phase: Phase, version: int) -> bool:
         """Note that a rotation's candidate is this version now, and when the next is due; False if its fence is old."""
 
-    async def supersede_intents(self, head: Head) -> None:
-        """Close the open and parked intents of a secret: a purge makes them void."""
+    async def supersede_intents(self, head: Head, purge: UUID) -> None:
+        """Close what waits of a secret but its purge, which makes all else void."""
+
+    async def supersede_purges(self, name: SecretName, purge: UUID) -> None:
+        """Close earlier purges of a name: what they were to destroy, this one destroys."""
+
+    async def supersede_refused(self, head: Head, intent_id: UUID) -> list[int]:
+        """Close the parked sets of a secret, which this one overtakes; returns their versions."""
+
+    async def is_in_vault(self, head: Head, purge: UUID) -> bool:
+        """Whether Key Vault may have anything of this incarnation."""
 
     async def record(self, record: AuditRecord) -> None:
         """Store an audit record with the change it describes."""
@@ -145,6 +187,9 @@ class LedgerTransaction(Protocol):
 
     async def remember(self, user_id: str, key: str, fingerprint: bytes, name: SecretName, answer: JSONObject) -> None:
         """Keep the answer to a request under its idempotency key for 24 hours."""
+
+    async def answer_otherwise(self, user_id: str, key: str, answer: JSONObject) -> None:
+        """Replace the answer that is kept for an idempotency key."""
 
 
 class Ledger(Protocol):

@@ -11,6 +11,7 @@ AUDIT_KEY: Final = "audit-key"
 """The private key of checkpoints; its context is the public one."""
 
 CANDIDATE: Final = "rotation"
+PROPOSAL: Final = "proposal"  # a change that Key Vault is being asked about
 TOTP: Final = "totp"  # the secret of a second factor
 REQUEST: Final = "request"
 """The digest of a request that came with an idempotency key."""
@@ -23,6 +24,11 @@ _KEY_ID: Final = slice(1, 9)
 def candidate_place(run: UUID, incarnation: UUID, name: str, from_version: int) -> bytes:
     """The context of a rotation's candidate."""
     return f"{run}:{incarnation}:{name}:{from_version}".encode()
+
+
+def proposal_place(intent: UUID, name: str) -> bytes:
+    """The context of a change that Key Vault is being asked about."""
+    return f"{intent}:{name}".encode()
 
 
 def totp_place(name: str, incarnation: UUID) -> bytes:

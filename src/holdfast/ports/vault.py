@@ -60,8 +60,8 @@ class Vault(Protocol):
     async def get(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
         """Return the newest or the given version with its value."""
 
-    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
-        """Create a version that carries ``marker`` among its tags."""
+    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker | None) -> VaultVersion:
+        """Create a version that carries ``marker``, if there is one, among its tags."""
 
     async def update(
         self, name: SecretName, vault_version_id: str, attributes: Attributes, marker: Marker | None

@@ -638,10 +638,9 @@ class SecretsService:
     async def reconcile(
         self, *, retry: bool = False, discard: str | None = None, context: Context = None
     ) -> ReconcileReport:
-        """Return what awaits a person: secrets that differ from Key Vault, and changes it refuses.
+        """Return secrets that differ from Key Vault, changes it refuses, and changes that still wait for it.
 
-        ``retry`` tries the refused changes once more; ``discard`` gives up those of one secret, so that Key Vault's
-        state of it stands.
+        ``retry`` tries them now; ``discard`` gives up those of one secret, so that Key Vault's state of it stands.
         """
         name = canonical_name(discard) if discard is not None else None
         return await self._use.vault.reconcile(_caller(context), retry=valid_flag("retry", retry), discard=name)

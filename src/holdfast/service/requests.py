@@ -20,7 +20,7 @@ from holdfast.domain.validation import (
     valid_value,
     valid_version,
 )
-from holdfast.service.secrets.writing import NewVersion, Revision
+from holdfast.service.secrets.wishes import NewVersion, Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,7 @@ class DriftDocument(Document):
 
 
 class IntentDocument(Document):
-    """A change that Key Vault refuses for good; ``last_error`` says why."""
+    """A change that Key Vault has not taken; ``last_error`` says why, if it was tried."""
 
     id: UUID
     name: str
@@ -182,13 +182,15 @@ class IntentDocument(Document):
     attempts: int
     last_error: str | None
     created_at: Moment | None
+    next_attempt_at: Moment | None = None
 
 
 class IntentsDocument(Document):
-    """What waits for Key Vault, and what for a person."""
+    """What waits for Key Vault: ``parked`` is what it refuses, ``waiting`` are at most 1,000 of the ``open`` ones."""
 
     drifting: list[DriftDocument]
     parked: list[IntentDocument]
+    waiting: list[IntentDocument]
     open: int
     conflicts: int
     retried: int
@@ -197,6 +199,6 @@ class IntentsDocument(Document):
 
 
 class DiscardIntents(Request):
-    """The secret whose refused changes are given up, so that Key Vault's state of it stands."""
+    """The secret whose waiting changes are given up, so that Key Vault's state of it stands."""
 
     name: Name

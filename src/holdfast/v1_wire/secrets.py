@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from holdfast.domain.intent import MAX_TAGS
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.secret import (
     Attributes,
@@ -30,7 +31,6 @@ from holdfast.domain.validation import (
     MAX_OPTION,
     MAX_OPTIONS,
     MAX_TAG_LENGTH,
-    MAX_TAGS,
     MAX_VALUE_BYTES,
 )
 from holdfast.v1_wire.documents import Document, Moment, Name, Request, Version, VersionId

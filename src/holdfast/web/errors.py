@@ -82,6 +82,11 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         errors.IdempotencyMismatch: _CONFLICT,
         errors.SecretDeleted: Rendering(HTTPStatus.CONFLICT, "Conflict", "ObjectIsDeletedButRecoverable"),
         errors.TransitionPending: Rendering(HTTPStatus.CONFLICT, "Conflict", "ObjectIsBeingDeleted"),
+        errors.ChangePending: Rendering(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            text="Key Vault is being asked about another change of this secret; try again.",
+        ),
         errors.RotationInProgress: _CONFLICT,
         errors.CredentialRetired: _CONFLICT,
         errors.RotationFailed: Rendering(

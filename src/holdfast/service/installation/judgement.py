@@ -46,7 +46,7 @@ class Facts:
         """Whether every configured backend works, and nothing waits for a person."""
         totals = self.totals
         waits = (self.journal.parked, totals.drifting, totals.beyond_dates, self.ignored_rules, self.dead_notices)
-        faults = (self.mirror_fault, self.kept_out, self.failing_work, self.lost_changes)
+        faults = (self.journal.stuck, self.mirror_fault, self.kept_out, self.failing_work, self.lost_changes)
         return all(backend.healthy for backend in self.backends if backend.configured) and not any((*waits, *faults))
 
     def advice(self) -> list[str]:
@@ -140,6 +140,10 @@ def _on_dates(beyond: int) -> list[str]:
 
 def _on_replication(journal: JournalStatus, drifting: int) -> list[str]:
     advice = []
+    if journal.stuck:
+        advice.append(
+            f"{journal.stuck} change(s) have been tried in vain for over five minutes: `holdfast reconcile` says why."
+        )
     if journal.parked:
         advice.append(f"{journal.parked} change(s) are parked: `holdfast reconcile` says why and what can be done.")
     if drifting:

@@ -44,7 +44,8 @@ from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.handlers import Handlers, retires
 from holdfast.service.secrets.mirror import Mirror
-from holdfast.service.secrets.writing import NewVersion, Writer
+from holdfast.service.secrets.wishes import NewVersion
+from holdfast.service.secrets.writing import Writer
 
 _log: Final = logging.getLogger(__name__)
 
@@ -190,6 +191,8 @@ class RotationDriver:
     async def _apply(self, work: _Work) -> RotationRun:
         if work.run.tried and await self._logs_in(work):
             return await self._advanced(work.run, Step.APPLY)
+        if not work.run.tried:
+            await self._writer.foresee(work.run.name)
         await self._hold(work.run, tried=True)
         self._crashpoint("applying")
         async with asyncio.timeout(STEP_PATIENCE_S):

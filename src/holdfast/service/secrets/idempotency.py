@@ -6,8 +6,15 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from holdfast.domain.secret import SecretVersion
-from holdfast.errors import IdempotencyMismatch, IntegrityFailure
+from holdfast.domain.secret import JSONObject, SecretVersion
+from holdfast.errors import (
+    HoldfastError,
+    IdempotencyMismatch,
+    IntegrityFailure,
+    Rejected,
+    SecretDeleted,
+    VaultRefusal,
+)
 from holdfast.ports import LedgerTransaction, Sealer
 from holdfast.ports.places import REQUEST, as_text, from_text, request_place
 from holdfast.service.access.guard import Authorized
@@ -27,6 +34,15 @@ class Made:
         """The version a request made, and the intent that brings it to Key Vault."""
         return cls(version.version, version.version_id, version.created_at, intent)
 
+    def answer(self) -> JSONObject:
+        """What is kept of it."""
+        return {
+            "version": self.version,
+            "version_id": self.version_id,
+            "created_at": self.created_at.isoformat(),
+            "intent": str(self.intent),
+        }
+
 
 async def recall(
     tx: LedgerTransaction, sealer: Sealer, authorized: Authorized, key: str | None, request: Sequence[str]
@@ -35,6 +51,7 @@ async def recall(
 
     Raises:
         IdempotencyMismatch: that request was a different one.
+        VaultRefusal, SecretDeleted, Rejected: Key Vault refused that request.
     """
     kept = await tx.recall(authorized.caller.id, key) if key is not None else None
     if kept is None:
@@ -46,6 +63,8 @@ async def recall(
         raise IdempotencyMismatch(
             "The idempotency key was used for a different request; use a fresh key for each request."
         ) from None
+    if "refused" in answer:
+        raise _refused(answer)
     created_at = datetime.fromisoformat(answer["created_at"])
     return Made(answer["version"], answer["version_id"], created_at, UUID(answer["intent"]))
 
@@ -58,13 +77,21 @@ async def remember(
         return
     place = request_place(authorized.caller.id, key)
     fingerprint = as_text(sealer.seal_bytes(REQUEST, place, _digest(authorized, request)))
-    answer = {
-        "version": made.version,
-        "version_id": made.version_id,
-        "created_at": made.created_at.isoformat(),
-        "intent": str(made.intent),
-    }
-    await tx.remember(authorized.caller.id, key, fingerprint, authorized.name, answer)
+    await tx.remember(authorized.caller.id, key, fingerprint, authorized.name, made.answer())
+
+
+def refusal(error: HoldfastError) -> JSONObject:
+    """What is kept of a request that Key Vault refused, so that its repetition is told the same."""
+    kept: JSONObject = {"refused": error.code, "text": str(error)}
+    if isinstance(error, VaultRefusal):
+        kept |= {"status": error.status, "vault_code": error.vault_code}
+    return kept
+
+
+def _refused(answer: JSONObject) -> HoldfastError:
+    if "status" in answer:
+        return VaultRefusal(answer["text"], status=answer["status"], vault_code=answer["vault_code"])
+    return (SecretDeleted if answer["refused"] == SecretDeleted.code else Rejected)(answer["text"])
 
 
 def _check(sealer: Sealer, fingerprint: bytes, authorized: Authorized, key: str, request: Sequence[str]) -> None:

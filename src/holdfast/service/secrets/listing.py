@@ -11,7 +11,7 @@ from holdfast.domain.secret import DeletedSecret, SecretSummary, SecretVersion, 
 from holdfast.ports import Ledger
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.secrets.numbering import Histories, numbered
-from holdfast.service.secrets.writing import deleted_secret
+from holdfast.service.secrets.outcomes import deleted_secret
 
 _AT_ONCE: Final = 1000
 """Secrets read per round trip."""

@@ -8,13 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
-from uuid import UUID
 
-from holdfast.domain.intent import Intent, IntentKind, Marker
+from holdfast.domain.intent import Intent, IntentKind, IntentState
 from holdfast.domain.names import SecretName
-from holdfast.domain.secret import Attributes, SecretValue
+from holdfast.domain.secret import Attributes, SecretValue, State
 from holdfast.errors import (
-    BackendRefused,
     IntegrityFailure,
     Rejected,
     SecretDeleted,
@@ -25,36 +23,33 @@ from holdfast.errors import (
 from holdfast.ports import Clock, Head, Ledger, Sealer, StoredVersion, Vault, VaultVersion
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.mirror import Mirrored, place_of
+from holdfast.service.secrets.proposing import Taken
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.primary import Primary
-from holdfast.service.vault.sighting import all_versions, in_order, newest_disclosed
+from holdfast.service.vault.sighting import (
+    all_versions,
+    disclose,
+    in_order,
+    newest_disclosed,
+    own_attributes,
+)
 
 T = TypeVar("T")
 
-MAX_TAGS: Final = 15
-"""Tags per version that Key Vault takes. A version with that many foreign ones goes without our marker."""
-
 _LOOKS: Final = 3
-_REFUSALS: Final = 10
-"""Attempts after which a purge that Key Vault refuses to our credential is put before a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """An intent is in effect. ``strangers``: Key Vault has newer versions than ours, to be taken over."""
-
-    vault_version_id: str | None = None
-    vault_updated_at: datetime | None = None
-    strangers: bool = False
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
-    """One lease on an intent: nothing is sent after ``until`` on the monotonic clock."""
+    """One lease on an intent: nothing is sent after ``until`` on the monotonic clock.
+
+    ``limbo_since``: since when Key Vault has been settling, as far as was seen until now.
+    """
 
     intent: Intent
     until: float
     background: bool
+    limbo_since: datetime | None = None
 
     @property
     def name(self) -> SecretName:
@@ -86,8 +81,7 @@ class Applier:
     ) -> None:
         self._ledger, self._sealer, self._primary, self._adopter = ledger, sealer, primary, adopter
         self._clock, self._settling, self._crashpoint = clock, settling, crashpoint
-        self._limbo_since: dict[UUID, float] = {}
-        self._steps: Mapping[IntentKind, Callable[[Attempt], Awaitable[Settled]]] = {
+        self._steps: Mapping[IntentKind, Callable[[Attempt], Awaitable[Taken]]] = {
             IntentKind.SET: self._set,
             IntentKind.UPDATE: self._update,
             IntentKind.DELETE: self._delete,
@@ -95,7 +89,7 @@ class Applier:
             IntentKind.PURGE: self._purge,
         }
 
-    async def apply(self, attempt: Attempt) -> Settled:
+    async def apply(self, attempt: Attempt) -> Taken:
         """Bring an intent into effect; returns once Key Vault confirms it.
 
         Raises:
@@ -103,38 +97,66 @@ class Applier:
             BackendUnavailable: Key Vault or the ledger does not answer; what was sent may have taken effect.
             Rejected, SecretDeleted, IntegrityFailure, KeyUnavailable: a person must decide; the text says the mend.
         """
-        settled = await self._steps[attempt.intent.kind](attempt)
-        self.forget(attempt.intent.id)
-        return settled
+        return await self._steps[attempt.intent.kind](attempt)
 
-    def forget(self, intent_id: UUID) -> None:
-        """Forget for how long an intent has been waiting for its secret to settle."""
-        self._limbo_since.pop(intent_id, None)
+    def takes_changes(self) -> bool:
+        """Whether nothing speaks against Key Vault taking a change now."""
+        return self._primary.takes_changes()
+
+    async def offer(self, attempt: Attempt, value: SecretValue | None) -> Taken:
+        """Make a change that does not count here yet; what others wrote there has been looked for already.
+
+        Raises:
+            Whatever ``apply`` raises.
+        """
+        if attempt.intent.kind is IntentKind.SET and value is not None:
+            return await self._put(attempt, value)
+        return await self.apply(attempt)
+
+    async def look_ahead(self, name: SecretName) -> None:
+        """Take over what others wrote, so that a set comes after it.
+
+        Raises:
+            BackendUnavailable: Key Vault or the ledger does not answer.
+        """
+        looked_into = None
+        for _ in range(_LOOKS):
+            newest = await self._newest(name, background=False)
+            if newest is None or newest.vault_version_id == looked_into or await self._is_known(name, newest):
+                return
+            await self._adopter.refresh(name)
+            looked_into = newest.vault_version_id
 
     # --- set -------------------------------------------------------------------------------------------------------
 
-    async def _set(self, attempt: Attempt) -> Settled:
+    async def _set(self, attempt: Attempt) -> Taken:
         mirrored = await self._mirrored(attempt.intent)
         if mirrored is None:
-            return Settled()
+            return Taken()
+        self._see_that_it_lives(attempt, mirrored[0])
         value = self._open(*mirrored)
         looked_into = None
         for _ in range(_LOOKS):
-            newest = await self._newest(attempt)
+            newest = await self._newest(attempt.name, background=attempt.background)
             self._crashpoint("looked")
             if newest is None:
                 await self._see_that_it_was_not_undone(attempt)
             if newest is None or newest.vault_version_id == looked_into or await self._is_former(attempt, newest):
                 return await self._put(attempt, value)
             if _is_ours(newest, attempt.intent, value):
-                return Settled(newest.vault_version_id, newest.updated_at)
-            if attempt.intent.attempts > 1 and (found := await self._find_ours(attempt)):
+                return Taken(newest.vault_version_id, newest.updated_at)
+            if attempt.intent.attempts > 1 and (found := await self._find_ours(attempt, value)):
                 return found
-            if await self._is_known(attempt, newest):
+            if await self._is_known(attempt.name, newest):
                 return await self._put(attempt, value)
             await self._adopter.refresh(attempt.name)
             looked_into = newest.vault_version_id
         raise TransitionPending(f"Secret {attempt.name!r} is being written in Key Vault all the time")
+
+    def _see_that_it_lives(self, attempt: Attempt, head: Head) -> None:
+        """What was refused before the secret was deleted is not to bring it back."""
+        if attempt.intent.state is IntentState.PARKED and head.state is not State.ACTIVE:
+            raise SecretDeleted(f"{attempt.name!r} was deleted here since: it is tried again once it is recovered.")
 
     async def _see_that_it_was_not_undone(self, attempt: Attempt) -> None:
         """A secret that was purged after the backup must not come back by itself."""
@@ -144,27 +166,27 @@ class Applier:
                 "installation was restored from: purge it here too, or retry the intent to write it there again."
             )
 
-    async def _put(self, attempt: Attempt, value: SecretValue) -> Settled:
+    async def _put(self, attempt: Attempt, value: SecretValue) -> Taken:
         intent = attempt.intent
-        marker, attributes = _marker(intent), _attributes(intent)
+        marker, attributes = intent.marker, _attributes(intent)
         try:
             made = await self._write(
                 attempt, lambda vault: vault.set(intent.display_name, value, attributes, marker), creates=True
             )
         except SecretDeleted:
             raise SecretDeleted(
-                f"Key Vault has {intent.name!r} as a deleted secret: recover or purge it there, then retry the intent."
+                f"Key Vault has {intent.name!r} as a deleted secret: recover or purge it there, then try again."
             ) from None
-        return Settled(made.vault_version_id, made.updated_at)
+        return Taken(made.vault_version_id, made.updated_at)
 
-    async def _newest(self, attempt: Attempt) -> VaultVersion | None:
+    async def _newest(self, name: SecretName, *, background: bool) -> VaultVersion | None:
         try:
-            newest = await newest_disclosed(self._primary, attempt.name, background=attempt.background)
+            newest = await newest_disclosed(self._primary, name, background=background)
         except SecretNotFound:
             return None
         if newest is not None:
             return newest
-        versions = in_order(await self._versions(attempt.name), None)
+        versions = in_order(await self._versions(name), None)
         return versions[-1] if versions else None
 
     async def _versions(self, name: SecretName) -> list[VaultVersion]:
@@ -175,32 +197,39 @@ class Applier:
         former = await self._ledger.version(attempt.name, (attempt.intent.version or 0) - 1)
         return bool(former and former[1] and former[1].version.vault_version_id == newest.vault_version_id)
 
-    async def _is_known(self, attempt: Attempt, newest: VaultVersion) -> bool:
-        known = await self._ledger.versions(attempt.name)
+    async def _is_known(self, name: SecretName, newest: VaultVersion) -> bool:
+        known = await self._ledger.versions(name)
         return newest.vault_version_id in {version.vault_version_id for version in known}
 
-    async def _find_ours(self, attempt: Attempt) -> Settled | None:
-        """The version an earlier attempt made: the oldest with our marker, since copies of it come later."""
+    async def _find_ours(self, attempt: Attempt, value: SecretValue) -> Taken | None:
+        """The version an earlier attempt made: the oldest that it can have been, since copies of it come later."""
         for version in in_order(await self._versions(attempt.name), None):
-            if version.marker and version.marker.intent_id == attempt.intent.id:
-                return Settled(version.vault_version_id, version.updated_at, strangers=True)
+            if await self._is_of(attempt, version, value):
+                return Taken(version.vault_version_id, version.updated_at, strangers=True)
         return None
+
+    async def _is_of(self, attempt: Attempt, version: VaultVersion, value: SecretValue) -> bool:
+        if attempt.intent.marker is not None:
+            return version.marker is not None and version.marker.intent_id == attempt.intent.id
+        if not _may_be_ours(version, attempt.intent) or await self._is_known(attempt.name, version):
+            return False
+        told = await disclose(self._primary, attempt.name, version)
+        return told is not None and told.reveal() == value.reveal()
 
     # --- update ----------------------------------------------------------------------------------------------------
 
-    async def _update(self, attempt: Attempt) -> Settled:
+    async def _update(self, attempt: Attempt) -> Taken:
         intent, mirrored = attempt.intent, await self._mirrored(attempt.intent)
         if mirrored is None:
-            return Settled()
+            return Taken()
         stored = mirrored[1]
-        attributes = _attributes(intent)
-        marker = _marker(intent) if len(attributes.tags) < MAX_TAGS else None
+        attributes, marker = _attributes(intent), intent.marker
         vault_version_id = stored.version.vault_version_id or await self._vault_id(attempt)
         try:
             await self._write(attempt, lambda vault: vault.update(intent.name, vault_version_id, attributes, marker))
         except SecretNotFound:
             return await self._update_of_nothing(attempt)
-        return Settled(vault_version_id, strangers=stored.sealed is None and attributes.enabled)
+        return Taken(vault_version_id, strangers=stored.sealed is None and attributes.enabled)
 
     async def _vault_id(self, attempt: Attempt) -> str:
         for version in in_order(await self._versions(attempt.name), None):
@@ -211,7 +240,7 @@ class Applier:
             "discard the intent to let Key Vault's state stand, or set the secret anew."
         )
 
-    async def _update_of_nothing(self, attempt: Attempt) -> Settled:
+    async def _update_of_nothing(self, attempt: Attempt) -> Taken:
         if await self._is_deleted(attempt):
             raise SecretDeleted(
                 f"Key Vault has {attempt.name!r} as a deleted secret: recover it there, then retry the intent."
@@ -223,41 +252,41 @@ class Applier:
 
     # --- delete, recover, purge --------------------------------------------------------------------------------------
 
-    async def _delete(self, attempt: Attempt) -> Settled:
+    async def _delete(self, attempt: Attempt) -> Taken:
         if await self._is_deleted(attempt):
-            return Settled()
+            return Taken()
         if attempt.intent.restored:
             await self._see_that_nothing_came_after(attempt)
         try:
             await self._write(attempt, lambda vault: vault.delete(attempt.name))
         except SecretNotFound:
             self._wait_while_settling(attempt)
-            return Settled()  # there is nothing to delete
+            return Taken()  # there is nothing to delete
         if not await self._is_deleted(attempt):
             self._wait(attempt)
-        return Settled()
+        return Taken()
 
-    async def _recover(self, attempt: Attempt) -> Settled:
+    async def _recover(self, attempt: Attempt) -> Taken:
         if await self._is_deleted(attempt):
             await self._write(attempt, lambda vault: vault.recover(attempt.name))
         if await self._is_live(attempt):
-            return Settled()
+            return Taken()
         self._wait_while_settling(attempt)
         raise Rejected(
             f"Key Vault has no deleted secret {attempt.name!r} to recover: "
             "discard the intent, then set the secret anew to write it there."
         )
 
-    async def _purge(self, attempt: Attempt) -> Settled:
+    async def _purge(self, attempt: Attempt) -> Taken:
         if await self._is_live(attempt):
             await self._delete_before_purge(attempt)
         if await self._is_deleted(attempt):
-            await self._purge_deleted(attempt)
+            await self._write(attempt, lambda vault: vault.purge(attempt.name))
             if await self._is_deleted(attempt):
                 self._wait(attempt)
-            return Settled()
+            return Taken()
         self._wait_while_settling(attempt)
-        return Settled()
+        return Taken()
 
     async def _delete_before_purge(self, attempt: Attempt) -> None:
         """The purge made the deletion void before it arrived there."""
@@ -269,7 +298,8 @@ class Applier:
 
         Key Vault counts whole seconds.
         """
-        newest, accepted_at = await self._newest(attempt), attempt.intent.created_at
+        newest = await self._newest(attempt.name, background=attempt.background)
+        accepted_at = attempt.intent.created_at
         if newest is None or accepted_at is None or newest.created_at <= accepted_at:
             return
         if newest.marker is None or attempt.intent.restored:
@@ -277,17 +307,6 @@ class Applier:
                 f"Key Vault has a secret {attempt.name!r} that was created after the {attempt.intent.kind} was "
                 "accepted: discard the intent to adopt it, or delete it and retry."
             )
-
-    async def _purge_deleted(self, attempt: Attempt) -> None:
-        try:
-            await self._write(attempt, lambda vault: vault.purge(attempt.name))
-        except BackendRefused:
-            if attempt.intent.attempts < _REFUSALS:
-                raise
-            raise Rejected(
-                f"Key Vault refuses to let us purge {attempt.name!r}: grant our identity the purge permission "
-                "and retry the intent, or discard it and let the retention time do it."
-            ) from None
 
     # --- looking and sending -----------------------------------------------------------------------------------------
 
@@ -311,7 +330,7 @@ class Applier:
                 raise _LeaseOver
             return change(vault)
 
-        self.forget(attempt.intent.id)  # what is sent now begins to settle now, whatever was settling before
+        attempt.limbo_since = None  # what is sent now begins to settle now, whatever was settling before
         self._crashpoint("sending")
         try:
             answer = await self._primary.write(attempt.name, send, creates=creates, background=attempt.background)
@@ -322,9 +341,9 @@ class Applier:
 
     def _wait_while_settling(self, attempt: Attempt) -> None:
         """Come back later, unless that has been going on for longer than anything takes to settle."""
-        now = self._clock.monotonic()
-        since = self._limbo_since.setdefault(attempt.intent.id, now)
-        if now - since < self._settling.total_seconds():
+        now = self._clock.now()
+        attempt.limbo_since = attempt.limbo_since or now
+        if now - attempt.limbo_since < self._settling:
             self._wait(attempt)
 
     def _wait(self, attempt: Attempt) -> None:
@@ -358,10 +377,12 @@ def _is_ours(version: VaultVersion, intent: Intent, value: SecretValue) -> bool:
     return version.value.reveal() == value.reveal()
 
 
-def _marker(intent: Intent) -> Marker:
-    if intent.marker is None:
-        raise Rejected(f"Intent {intent.id} names no version: discard it.")
-    return intent.marker
+def _may_be_ours(version: VaultVersion, intent: Intent) -> bool:
+    """Whether an intent that goes without a marker may have made this version. Key Vault counts whole seconds."""
+    if version.marker is not None or intent.attributes is None or intent.created_at is None:
+        return False
+    since = intent.created_at.replace(microsecond=0)
+    return version.created_at >= since and own_attributes(version.attributes) == own_attributes(intent.attributes)
 
 
 def _attributes(intent: Intent) -> Attributes:

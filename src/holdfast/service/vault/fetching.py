@@ -7,11 +7,12 @@ So the newest few come with the takeover, one comes when it is asked for, and th
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretVersion, State
-from holdfast.errors import HoldfastError
+from holdfast.errors import ChangePending, HoldfastError
 from holdfast.ports import Head, Ledger, Sealer, StoredVersion
 from holdfast.service.secrets.mirror import place_of
 from holdfast.service.vault.inquiry import is_unchanged
@@ -59,6 +60,10 @@ class Fetcher:
         answers = await asyncio.gather(*(self._ask(head, version) for version in versions))
         stored = [answer for answer in answers if answer]
         if stored:
+            await self._keep(head, stored)
+
+    async def _keep(self, head: Head, stored: Sequence[StoredVersion]) -> None:
+        with suppress(ChangePending):  # then they are left for later, too
             async with self._ledger.transaction() as tx:
                 if is_unchanged(await tx.lock(head.name), head):  # else attributes may have, which a value is bound to
                     await tx.fill(head, stored)

@@ -45,8 +45,8 @@ class Inquiry:
     async def look(self, name: SecretName) -> Findings | None:
         """Look at a secret; None if there is nothing to take over and nothing to compare."""
         found = await self._ledger.current(name)
-        if await self._journal.is_purging(name):
-            return None  # what Key Vault has under this name is of an earlier incarnation, and about to go
+        if await self._journal.hands_off(name):
+            return None  # what Key Vault has under this name is in our hands at this moment
         if found is None:
             return await self._look_at_unknown(name)
         head, current = found
@@ -66,7 +66,7 @@ class Inquiry:
             NameUnavailable: Key Vault gave an id twice.
         """
         found = await self._ledger.current(name)
-        if await self._journal.is_purging(name) or await self._may_be_an_echo(found, newest):
+        if await self._journal.hands_off(name) or await self._may_be_an_echo(found, newest):
             return None
         if found is None:
             return Findings(before=None, seen=Sighting((newest,)), plan=Plan(provisional=True))

@@ -81,6 +81,10 @@ class Primary:
             if line.breaker.state is not BreakerState.CLOSED
         ]
 
+    def takes_changes(self) -> bool:
+        """Whether the breaker of writes is closed."""
+        return self._writes.breaker.state is BreakerState.CLOSED
+
     async def read_once(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
         """Read in one attempt within the patience.
 

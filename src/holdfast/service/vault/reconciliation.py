@@ -1,7 +1,7 @@
 """What awaits a person: differences from Key Vault that nothing here may settle by itself, and how to settle them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from holdfast.domain.intent import Intent
@@ -17,16 +17,18 @@ _KEPT_OUT: Final = 1000
 class ReconcileReport:
     """Where both sides differ.
 
-    ``drifting``: heads with a ``drift``. ``parked``: intents that no retry could mend, with ``last_error`` saying the
-    mend. ``conflicts``: acknowledged writes that met foreign ones since this node started. ``retried`` and
-    ``discarded`` count the parked intents that this call reopened or gave up. ``kept_out``: names that cannot be
-    mirrored, up to a thousand.
+    ``drifting``: heads with a ``drift``. ``parked``: intents that Key Vault refuses, with ``last_error`` saying the
+    mend; they are tried again every hour. ``waiting``: the other intents that it has yet to learn of, at most 1,000 of
+    the ``open`` ones that there are, those that failed first. ``conflicts``: acknowledged writes that met foreign ones
+    since this node started. ``retried`` counts the parked intents that this call reopened, ``discarded`` the intents
+    that it gave up. ``kept_out``: names that cannot be mirrored, up to a thousand.
     """
 
     drifting: list[Head]
     parked: list[Intent]
     open: int
     conflicts: int
+    waiting: list[Intent] = field(default_factory=list)
     retried: int = 0
     discarded: int = 0
     kept_out: Sequence[KeptOut] = ()
@@ -45,8 +47,8 @@ class Reconciler:
         """Report what awaits a person.
 
         Args:
-            retry: replay all parked intents once more, first.
-            discard: give up the parked intents of this secret, first, and let Key Vault's state of it stand.
+            retry: replay everything that waits now, parked intents included, first.
+            discard: give up what waits of this secret, first, and let Key Vault's state of it stand.
 
         Raises:
             BackendUnavailable: a backend that is needed for this does not answer.
@@ -57,6 +59,7 @@ class Reconciler:
         return ReconcileReport(
             drifting=await self._ledger.drifting(),
             parked=await self._journal.parked(),
+            waiting=await self._journal.open(),
             open=status.open,
             conflicts=self._adopter.conflicts,
             retried=retried,

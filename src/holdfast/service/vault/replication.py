@@ -1,30 +1,44 @@
 """The way of accepted changes to Key Vault: at once where possible, by replay where not, in order, once in effect.
 
-Per secret only the lowest open intent is under way, under a lease with a fence. The replay stops at the first sign
-that a backend is away. What no retry can mend is parked, and raises the alarm; the intents of other secrets go on.
+Per secret only the lowest waiting intent is under way, under a lease with a fence. The replay stops when a backend is
+away. What Key Vault refuses is parked, raises the alarm, and is tried again every hour; what fails for a reason of its
+own is tried again with back-off. Neither holds up the intents of other secrets.
 """
 
 import asyncio
 import enum
 import logging
+import random
 import traceback
 from collections.abc import Coroutine
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from holdfast.domain.audit import printable
-from holdfast.domain.intent import Intent
+from holdfast.domain.intent import Intent, IntentKind, IntentState
 from holdfast.domain.names import SecretName
-from holdfast.errors import BackendUnavailable, HoldfastError, Throttled, TransitionPending
+from holdfast.errors import (
+    BackendUnavailable,
+    HoldfastError,
+    NameRefused,
+    NameUnavailable,
+    OutcomeUnknown,
+    Rejected,
+    SecretDeleted,
+    Throttled,
+    TransitionPending,
+)
 from holdfast.ports import Clock, Journal, Tracing, rooted, traced
 from holdfast.resilience.correlation import correlate
 from holdfast.resilience.supervision import surviving
 from holdfast.resilience.tasks import pause
 from holdfast.service.crashpoints import Crashpoint, no_crash
+from holdfast.service.secrets.announcing import Reach
+from holdfast.service.secrets.changes import Change
+from holdfast.service.secrets.proposing import PROPOSAL_LEASE, Proposals, Taken, as_text
 from holdfast.service.vault.adoption import Adopter
-from holdfast.service.vault.applying import Applier, Attempt, Settled
+from holdfast.service.vault.applying import Applier, Attempt
 
 _log: Final = logging.getLogger(__name__)
 
@@ -36,8 +50,14 @@ _OTHERS_S: Final = 1.0
 """How long a writer waits for whoever has its change in hand: the replay, here or on another node, may be quicker."""
 
 _LOOK_S: Final = 0.02
-_MAX_ERROR: Final = 500
 _MAX_PAUSE_S: Final = 60.0
+_LONGEST: Final = timedelta(minutes=15)
+"""How long at most an intent waits that fails for a reason of its own."""
+
+PARKED_FOR: Final = timedelta(hours=1)
+"""How long what Key Vault refuses is left alone before it is tried again."""
+
+_ORPHANS: Final = 100
 
 
 class Progress(enum.Enum):
@@ -56,7 +76,7 @@ class Replicator:
     Args:
         deadline_s: how long a push may keep a writer waiting.
         interval_s: how often the journal is looked at without being woken.
-        pause: before an intent is tried again whose backend was away, or whose secret is still settling.
+        pause: before an intent is tried again whose backend was away; the first and shortest one after other failures.
     """
 
     def __init__(
@@ -65,6 +85,7 @@ class Replicator:
         journal: Journal,
         applier: Applier,
         adopter: Adopter,
+        proposals: Proposals,
         clock: Clock,
         deadline_s: float = 5.0,
         interval_s: float = 1.0,
@@ -78,6 +99,7 @@ class Replicator:
         self._journal, self._applier, self._adopter, self._clock = journal, applier, adopter, clock
         self._deadline_s, self._interval_s, self._concurrency = deadline_s, interval_s, concurrency
         self._pause, self._lease, self._crashpoint = pause, lease, crashpoint
+        self._proposals = proposals
         self._flights: dict[SecretName, asyncio.Task[Progress]] = {}
         self._woken = asyncio.Event()
         self._healthy = True
@@ -114,6 +136,43 @@ class Replicator:
             return held or await self._journal.is_settled(intent_id)
         return progress is Progress.SETTLED
 
+    async def reach(self, name: SecretName, kind: IntentKind) -> Reach:
+        """See ``Pusher.reach``."""
+        if not self._applier.takes_changes():
+            return Reach.PUSH
+        first = await self._journal.in_the_way(name, kind)
+        if first is not None and not await self.push(name, first):
+            return Reach.REPLAY
+        if kind is not IntentKind.SET:
+            return Reach.ASK
+        try:
+            await self._applier.look_ahead(name)
+        except (NameUnavailable, TransitionPending) as error:
+            _log.info("What others wrote to %s cannot be looked for: %s", name, error)
+        except BackendUnavailable:
+            return Reach.REPLAY
+        return Reach.ASK
+
+    async def offer(self, change: Change) -> Taken:
+        """See ``Pusher.offer``."""
+        until = self._clock.monotonic() + PROPOSAL_LEASE.total_seconds() - _SENDING_S
+        with traced("replicate"):
+            return await self._applier.offer(
+                Attempt(change.as_intent(self._clock), until, background=False), change.value
+            )
+
+    async def taken(self, name: SecretName, taken: Taken | None) -> None:
+        """See ``Pusher.taken``."""
+        if taken is None:
+            self.wake()
+        elif taken.strangers:
+            await self._take_over(name)
+
+    async def refusal(self, name: SecretName) -> str | None:
+        """See ``Pusher.refusal``."""
+        reasons = [intent.last_error for intent in await self._journal.parked() if intent.name == name]
+        return reasons[-1] if reasons else None
+
     def wake(self) -> None:
         """Let the replay look at the journal now."""
         self._woken.set()
@@ -132,6 +191,7 @@ class Replicator:
         Raises:
             BackendUnavailable: the journal itself is out of reach.
         """
+        await self._take_orphans()
         workers = self._concurrency if self._healthy else 1
         self._healthy = True
         settled = sum(await asyncio.gather(*(self._work() for _ in range(workers))))
@@ -143,6 +203,14 @@ class Replicator:
         """Wait for what is under way."""
         if self._flights:
             await asyncio.wait(set(self._flights.values()), timeout=self._deadline_s)
+
+    async def _take_orphans(self) -> None:
+        """Accept the changes whose makers are gone."""
+        for orphan in await self._journal.take_orphans(limit=_ORPHANS, lease=self._lease):
+            try:
+                await self._proposals.enact_orphan(orphan)
+            except HoldfastError as error:
+                _log.warning("A change of %s is not accepted yet: %s", orphan.intent.name, error)
 
     # --- one intent ------------------------------------------------------------------------------------------------
 
@@ -185,28 +253,40 @@ class Replicator:
     async def _advance(self, intent: Intent, *, background: bool) -> Progress:
         until = self._clock.monotonic() + self._lease.total_seconds() - _SENDING_S
         self._crashpoint("claimed")
+        attempt = Attempt(intent, until, background, intent.limbo_since)
         try:
-            settled = await self._applier.apply(Attempt(intent, until, background))
-            return await self._complete(intent, settled)
-        except TransitionPending as error:
-            return await self._release(intent, error, self._pause, Progress.LATER)
-        except BackendUnavailable as error:
-            return await self._release(intent, error, self._after(error), Progress.AWAY)
-        except HoldfastError as error:
-            return await self._park(intent, error)
+            taken = await self._applier.apply(attempt)
         except Exception as error:
-            where = "".join(traceback.format_tb(error.__traceback__))  # the text of an unknown error may hold anything
-            _log.error("Intent %s of %s failed: %s\n%s", intent.id, intent.name, type(error).__name__, where)
-            return await self._release(intent, error, timedelta(seconds=_MAX_PAUSE_S), Progress.LATER)
+            return await self._failed(attempt, error)
+        try:
+            return await self._complete(intent, taken)
+        except BackendUnavailable as error:
+            return await self._release(intent, error, self._pause, Progress.AWAY, in_doubt=True)
 
-    async def _complete(self, intent: Intent, settled: Settled) -> Progress:
+    async def _failed(self, attempt: Attempt, error: Exception) -> Progress:
+        """Let an intent wait that was not settled, for as long as what ails it suggests."""
+        intent, in_doubt = attempt.intent, _in_doubt(error)
+        if isinstance(error, TransitionPending | NameUnavailable) and not isinstance(error, NameRefused):
+            since = attempt.limbo_since
+            return await self._release(
+                intent, error, self._backoff(intent), Progress.LATER, in_doubt=in_doubt, since=since
+            )
+        if isinstance(error, BackendUnavailable) and not isinstance(error, NameRefused):
+            return await self._release(intent, error, self._after(error), Progress.AWAY, in_doubt=in_doubt)
+        if isinstance(error, HoldfastError):
+            return await self._park(intent, error, in_doubt=in_doubt)
+        where = "".join(traceback.format_tb(error.__traceback__))  # the text of an unknown error may hold anything
+        _log.error("Intent %s of %s failed: %s\n%s", intent.id, intent.name, type(error).__name__, where)
+        return await self._release(intent, error, self._backoff(intent), Progress.LATER, in_doubt=True)
+
+    async def _complete(self, intent: Intent, taken: Taken) -> Progress:
         kept = await self._journal.complete(
-            intent, vault_version_id=settled.vault_version_id, vault_updated_at=settled.vault_updated_at
+            intent, vault_version_id=taken.vault_version_id, vault_updated_at=taken.vault_updated_at
         )
         self._crashpoint("completed")
         if not kept:
             _log.warning("The lease on intent %s of %s was lost; whoever holds it now decides", intent.id, intent.name)
-        elif settled.strangers:
+        elif taken.strangers:
             await self._take_over(intent.name)
         return Progress.SETTLED
 
@@ -217,24 +297,44 @@ class Replicator:
         except HoldfastError as error:
             _log.warning("Foreign versions of %s are yet to be adopted: %s", name, error)
 
-    async def _park(self, intent: Intent, error: HoldfastError) -> Progress:
-        text = _text(error)
-        if await self._journal.park(intent, text):
-            self._applier.forget(intent.id)
+    async def _park(self, intent: Intent, error: HoldfastError, *, in_doubt: bool) -> Progress:
+        text = as_text(error)
+        refused = isinstance(error, Rejected | SecretDeleted | NameRefused)
+        state = await self._journal.park(intent, text, retry_in=PARKED_FOR, in_doubt=in_doubt, overtaken=refused)
+        if state is IntentState.SUPERSEDED:
+            _log.error("Refused, and superseded by a later one: %s of %s: %s", intent.kind.value, intent.name, text)
+            return Progress.SETTLED
+        if state is not None and intent.state is not IntentState.PARKED:
             _log.error("Intent parked: %s of %s: %s", intent.kind.value, intent.name, text)
         return Progress.PARKED
 
-    async def _release(self, intent: Intent, error: Exception, pause: timedelta, progress: Progress) -> Progress:
+    async def _release(
+        self,
+        intent: Intent,
+        error: Exception,
+        pause: timedelta,
+        progress: Progress,
+        *,
+        in_doubt: bool,
+        since: datetime | None = None,
+    ) -> Progress:
+        failed = progress is Progress.LATER
         with suppress(BackendUnavailable):  # then the lease runs out by itself
-            await self._journal.release(intent, _text(error), retry_in=pause)
+            await self._journal.release(
+                intent, as_text(error), retry_in=pause, failed=failed, in_doubt=in_doubt, limbo_since=since
+            )
         return progress
+
+    def _backoff(self, intent: Intent) -> timedelta:
+        """Doubled with each failure, a quarter of it at random, so that what failed together comes back apart."""
+        longest = min(self._pause * (1 << min(intent.failures, 16)), max(_LONGEST, self._pause))
+        return longest * random.uniform(0.75, 1)  # noqa: S311 - to spread attempts, not to keep a secret
 
     def _after(self, error: BackendUnavailable) -> timedelta:
         asked = error.retry_after_s if isinstance(error, Throttled) else None
         return max(self._pause, timedelta(seconds=min(max(asked or 0.0, 0.0), _MAX_PAUSE_S)))
 
 
-def _text(error: Exception) -> str:
-    """The error as the journal keeps it. Errors of unknown kind may hold anything, so their text is left out."""
-    text = f"{error.code}: {error}" if isinstance(error, HoldfastError) else type(error).__name__
-    return printable(text, _MAX_ERROR) or ""
+def _in_doubt(error: Exception) -> bool:
+    """Whether an attempt that failed so may have taken effect. Failures of one secret are of unknown outcome too."""
+    return isinstance(error, OutcomeUnknown | NameUnavailable) and not isinstance(error, NameRefused)

@@ -66,10 +66,10 @@ class KeyVaultStore:
             path = f"/secrets/{name}/{vault_version_id or ''}"
             return await _looked(await self._send(HttpRequest("GET", path)), answers.secret, name, vault_version_id)
 
-    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker) -> VaultVersion:
-        """Create a version that carries ``marker`` among its tags."""
+    async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker | None) -> VaultVersion:
+        """Create a version that carries ``marker``, if there is one, among its tags."""
         with translated("set", name, writing=True):
-            body = {"value": value.reveal(), **_body(attributes, {MARKER_TAG: str(marker)})}
+            body = {"value": value.reveal(), **_body(attributes, _marked(marker))}
             return answers.secret(await self._send(HttpRequest("PUT", f"/secrets/{name}", json=body)), name)
 
     async def update(
@@ -80,9 +80,8 @@ class KeyVaultStore:
         Raises:
             Rejected: besides its other reasons, when the vault keeps a date or content type that is to be cleared.
         """
-        marked = {MARKER_TAG: str(marker)} if marker else {}
         with translated("update", name, writing=True):
-            path, body = f"/secrets/{name}/{vault_version_id}", _body(attributes, marked)
+            path, body = f"/secrets/{name}/{vault_version_id}", _body(attributes, _marked(marker))
             answer = parse(await self._send(HttpRequest("PATCH", path, json=body)))
             leftover = _leftover(answers.version(answer, name).attributes, attributes)
             if leftover:
@@ -220,6 +219,10 @@ def _body(attributes: Attributes, marked: dict[str, str]) -> dict[str, Any]:
         "attributes": {"enabled": attributes.enabled, **told},
         "tags": {**attributes.tags, **marked},
     }
+
+
+def _marked(marker: Marker | None) -> dict[str, str]:
+    return {MARKER_TAG: str(marker)} if marker else {}
 
 
 def _leftover(found: Attributes, wanted: Attributes) -> dict[str, Any]:

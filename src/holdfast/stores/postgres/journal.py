@@ -8,7 +8,7 @@ from uuid import UUID
 
 from holdfast.domain.intent import Intent, IntentKind, IntentState
 from holdfast.domain.names import SecretName
-from holdfast.ports import JournalStatus
+from holdfast.ports import STUCK_AFTER, JournalStatus, Orphan
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import attributes_of
@@ -39,13 +39,43 @@ class PostgresJournal:
             )
         return bool(settled)
 
-    async def release(self, intent: Intent, error: str, *, retry_in: timedelta) -> bool:
+    async def take_orphans(self, *, limit: int, lease: timedelta) -> list[Orphan]:
         """See the port."""
-        return bool(await self._value("release", intent.id, intent.fence, error, retry_in))
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["take_orphans"], limit, lease)
+        return [Orphan(_intent_of(row), row["change"]) for row in rows]
 
-    async def park(self, intent: Intent, error: str) -> bool:
+    async def in_the_way(self, name: SecretName, kind: IntentKind) -> UUID | None:
         """See the port."""
-        return bool(await self._value("park", intent.id, intent.fence, error))
+        found: UUID | None = await self._value("in_the_way", name, kind.value)
+        return found
+
+    async def release(
+        self,
+        intent: Intent,
+        error: str,
+        *,
+        retry_in: timedelta,
+        failed: bool = False,
+        in_doubt: bool = True,
+        limbo_since: datetime | None = None,
+    ) -> bool:
+        """See the port."""
+        return bool(
+            await self._value("release", intent.id, intent.fence, error, retry_in, failed, in_doubt, limbo_since)
+        )
+
+    async def park(
+        self, intent: Intent, error: str, *, retry_in: timedelta, in_doubt: bool = False, overtaken: bool = False
+    ) -> IntentState | None:
+        """See the port."""
+        async with self._database.transaction() as connection:
+            # Whoever accepts another set holds the row: it supersedes what is parked by then.
+            await connection.execute(self._sql["lock"], intent.incarnation)
+            state = await connection.fetchval(
+                self._sql["park"], intent.id, intent.fence, error, retry_in, in_doubt, overtaken
+            )
+        return IntentState(state) if state else None
 
     async def unpark(self, name: SecretName | None = None) -> int:
         """See the port."""
@@ -69,9 +99,9 @@ class PostgresJournal:
             rows = await connection.fetch(self._sql["waiting"])
         return [SecretName(row["secret_name"]) for row in rows]
 
-    async def is_purging(self, name: SecretName) -> bool:
+    async def hands_off(self, name: SecretName) -> bool:
         """See the port."""
-        return bool(await self._value("is_purging", name))
+        return bool(await self._value("hands_off", name))
 
     async def find(self, intent_ids: Collection[UUID]) -> Mapping[UUID, Intent]:
         """See the port."""
@@ -100,13 +130,19 @@ class PostgresJournal:
     async def status(self) -> JournalStatus:
         """See the port."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(self._sql["status"])
-        return JournalStatus(open=row["open"], parked=row["parked"], oldest_open_at=row["oldest_open_at"])
+            row = await connection.fetchrow(self._sql["status"], STUCK_AFTER)
+        return JournalStatus(**row)
 
     async def parked(self) -> list[Intent]:
         """See the port."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["parked"])
+        return list(map(_intent_of, rows))
+
+    async def open(self, *, limit: int = 1000) -> list[Intent]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["open"], limit)
         return list(map(_intent_of, rows))
 
     async def _value(self, statement: str, *arguments: object) -> Any:
@@ -130,4 +166,7 @@ def _intent_of(row: Mapping[str, Any]) -> Intent:
         last_error=row["last_error"],
         created_at=row["created_at"],
         restored=row["restored"],
+        failures=row["failures"],
+        next_attempt_at=row["next_attempt_at"],
+        limbo_since=row["limbo_since"],
     )

@@ -16,11 +16,13 @@ from holdfast.ports import Sealer, codes_facts, request_facts, vote_facts
 from holdfast.ports.places import (
     AUDIT_KEY,
     CANDIDATE,
+    PROPOSAL,
     REQUEST,
     TOTP,
     as_text,
     candidate_place,
     from_text,
+    proposal_place,
     request_place,
     totp_place,
 )
@@ -87,6 +89,10 @@ def _candidate(row: Row, sealer: Sealer) -> tuple[Any, ...]:
     return (_resealed(sealer, CANDIDATE, place, row["candidate"]),)
 
 
+def _proposal(row: Row, sealer: Sealer) -> tuple[Any, ...]:
+    return (_resealed(sealer, PROPOSAL, proposal_place(row["intent"], row["secret_name"]), row["change"]),)
+
+
 def _request(row: Row, sealer: Sealer) -> tuple[Any, ...]:
     sealed, place = from_text(row["fingerprint"]), request_place(row["user_id"], row["idempotency_key"])
     if sealed is None:
@@ -130,6 +136,7 @@ RENEWALS: Final = (
     ),
     Renewal(columns=("audit_keys.sealed_key",), keys=("key_id",), start=("",), renew=_audit_key),
     Renewal(columns=("rotation_runs.candidate",), renew=_candidate, start=(_NO_UUID,)),
+    Renewal(columns=("secret_proposals.change",), keys=("intent",), renew=_proposal, start=(_NO_UUID,)),
     Renewal(
         columns=("idempotency_records.fingerprint",),
         keys=("user_id", "idempotency_key"),

@@ -3,16 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from holdfast.domain.attributes import carried
 from holdfast.domain.audit import AuditRecord
-from holdfast.domain.intent import IntentKind
+from holdfast.domain.intent import IntentKind, IntentState
 from holdfast.domain.names import SecretName
 from holdfast.domain.rotation import Phase, RotationRun
 from holdfast.domain.secret import JSONObject, RotationPolicy, SecretVersion
-from holdfast.errors import Conflict, IntegrityFailure, TransitionPending
+from holdfast.errors import ChangePending, Conflict, IntegrityFailure, TransitionPending
 from holdfast.ports import Head, StoredVersion
 from holdfast.stores.postgres.database import Connection
 from holdfast.stores.postgres.outbox import put_record
@@ -35,9 +36,15 @@ class PostgresTransaction:
         self._connection = connection
         self._sql = load("ledger")
 
-    async def lock(self, name: SecretName) -> Head | None:
+    async def lock(self, name: SecretName, *, proposal: UUID | None = None) -> Head | None:
         """See the port."""
         row = await self._connection.fetchrow(self._sql["lock"], name)
+        if row is None:  # the name is held instead of its row, which somebody may have made meanwhile
+            await self._connection.execute(self._sql["lock_name"], name)
+            row = await self._connection.fetchrow(self._sql["lock"], name)
+        # A statement of its own: it sees what whoever held the lock has committed.
+        if await self._connection.fetchval(self._sql["proposed"], name) not in (None, proposal):
+            raise _pending(name)
         return head_of(row) if row else None
 
     async def create(self, head: Head, version: StoredVersion) -> Head:
@@ -175,9 +182,54 @@ class PostgresTransaction:
         await self._connection.execute(sql["promote"], run.id, run.fence, phase.value, version)
         return bool(await self._connection.fetchval(sql["is_promoted"], run.id, run.fence, version))
 
-    async def supersede_intents(self, head: Head) -> None:
+    async def in_the_way(self, name: SecretName, kind: IntentKind) -> UUID | None:
         """See the port."""
-        await self._connection.execute(self._sql["supersede_intents"], head.incarnation)
+        found: UUID | None = await self._connection.fetchval(load("journal")["in_the_way"], name, kind.value)
+        return found
+
+    async def propose(self, intent_id: UUID, name: SecretName, sealed: bytes, lease: timedelta) -> None:
+        """See the port."""
+        if not await self._connection.fetchval(self._sql["propose"], intent_id, name, sealed, lease):
+            raise _pending(name)
+
+    async def conclude(
+        self,
+        intent_id: UUID,
+        fence: int,
+        state: IntentState,
+        *,
+        error: str | None = None,
+        retry_in: timedelta = timedelta(),
+    ) -> bool:
+        """See the port."""
+        concluded = await self._connection.fetchval(
+            self._sql["conclude"], intent_id, fence, state.value, error, retry_in
+        )
+        return bool(concluded)
+
+    async def complete(
+        self, intent_id: UUID, fence: int, vault_version_id: str | None, vault_updated_at: datetime | None
+    ) -> None:
+        """See the port."""
+        sql = load("journal")["complete"]
+        await self._connection.execute(sql, intent_id, fence, vault_version_id, vault_updated_at)
+
+    async def supersede_intents(self, head: Head, purge: UUID) -> None:
+        """See the port."""
+        await self._connection.execute(self._sql["supersede_intents"], head.incarnation, purge)
+
+    async def supersede_purges(self, name: SecretName, purge: UUID) -> None:
+        """See the port."""
+        await self._connection.execute(self._sql["supersede_purges"], name, purge)
+
+    async def supersede_refused(self, head: Head, intent_id: UUID) -> list[int]:
+        """See the port."""
+        rows = await self._connection.fetch(self._sql["supersede_refused"], head.incarnation, intent_id)
+        return [row["version"] for row in rows]
+
+    async def is_in_vault(self, head: Head, purge: UUID) -> bool:
+        """See the port."""
+        return bool(await self._connection.fetchval(self._sql["is_in_vault"], head.incarnation, purge))
 
     async def record(self, record: AuditRecord) -> None:
         """See the port."""
@@ -196,6 +248,10 @@ class PostgresTransaction:
         if kept is None:
             raise Conflict("The same idempotency key is in use by another request at this moment; try again")
 
+    async def answer_otherwise(self, user_id: str, key: str, answer: JSONObject) -> None:
+        """See the port."""
+        await self._connection.execute(self._sql["answer_otherwise"], user_id, key, json.dumps(answer))
+
 
 async def version_among(
     connection: Connection, head: Head, current: StoredVersion | None, asked: int | str
@@ -213,6 +269,10 @@ async def version_among(
     ):
         return current
     return former
+
+
+def _pending(name: SecretName) -> ChangePending:
+    return ChangePending(f"Key Vault is being asked about another change of {name!r} at this moment; try again")
 
 
 def _head_columns(head: Head) -> tuple[Any, ...]:

@@ -105,6 +105,7 @@ def _intents(report: ReconcileReport) -> Answer:
         IntentsDocument(
             drifting=[DriftDocument.of(head) for head in report.drifting],
             parked=[IntentDocument.of(intent) for intent in report.parked],
+            waiting=[IntentDocument.of(intent) for intent in report.waiting],
             open=report.open,
             conflicts=report.conflicts,
             retried=report.retried,

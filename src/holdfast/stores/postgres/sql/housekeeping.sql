@@ -1,5 +1,5 @@
 -- name: settled_intents
-DELETE FROM secret_intents WHERE state IN ('done', 'superseded') AND settled_at < now() - $1::interval
+DELETE FROM secret_intents WHERE state IN ('done', 'superseded', 'refused') AND settled_at < now() - $1::interval
     AND NOT EXISTS (SELECT 1 FROM secrets_vault v WHERE v.incarnation = secret_intents.incarnation)
 
 -- name: idempotency_records

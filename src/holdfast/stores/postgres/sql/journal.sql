@@ -1,18 +1,43 @@
 -- name: claim
 WITH due AS (
     SELECT i.sequence FROM secret_intents i
-    WHERE i.state = 'open' AND i.next_attempt_at <= now() AND (i.lease_until IS NULL OR i.lease_until <= now())
+    WHERE i.state IN ('open', 'parked') AND i.next_attempt_at <= now()
+      AND (i.lease_until IS NULL OR i.lease_until <= now())
       AND ($3::text IS NULL OR i.secret_name = $3)
+      AND NOT EXISTS (SELECT 1 FROM secret_proposals p WHERE p.secret_name = i.secret_name)
       AND NOT EXISTS (
           SELECT 1 FROM secret_intents earlier
-          WHERE earlier.secret_name = i.secret_name
-            AND (earlier.state = 'parked' OR (earlier.state = 'open' AND earlier.sequence < i.sequence)))
-    ORDER BY i.sequence LIMIT $1
+          WHERE earlier.secret_name = i.secret_name AND earlier.state IN ('open', 'parked')
+            AND earlier.sequence < i.sequence)
+    ORDER BY i.next_attempt_at, i.sequence LIMIT $1
     FOR UPDATE SKIP LOCKED
 )
-UPDATE secret_intents i SET fence = i.fence + 1, lease_until = now() + $2::interval, attempts = i.attempts + 1
+UPDATE secret_intents i SET fence = i.fence + 1, lease_until = now() + $2::interval, attempts = i.attempts + 1,
+    doubts = i.doubts + 1
 FROM due WHERE i.sequence = due.sequence
 RETURNING i.*
+
+-- name: take_orphans
+WITH left_alone AS (
+    SELECT i.id FROM secret_proposals p JOIN secret_intents i ON i.id = p.intent
+    WHERE i.lease_until IS NULL OR i.lease_until <= now()
+    LIMIT $1 FOR UPDATE OF i SKIP LOCKED
+), taken AS (
+    UPDATE secret_intents i SET fence = i.fence + 1, lease_until = now() + $2::interval
+    FROM left_alone WHERE i.id = left_alone.id
+    RETURNING i.*
+)
+SELECT taken.*, p.change FROM taken JOIN secret_proposals p ON p.intent = taken.id
+
+-- name: in_the_way
+-- A set goes past parked ones of its secret, and past updates of versions that these were to make.
+SELECT w.id FROM secret_intents w
+WHERE w.secret_name = $1 AND w.state IN ('open', 'parked')
+  AND NOT EXISTS (SELECT 1 FROM secret_proposals p WHERE p.intent = w.id)
+  AND NOT ($2 = 'set' AND (w.lease_until IS NULL OR w.lease_until <= now()) AND w.kind IN ('set', 'update') AND EXISTS (
+      SELECT 1 FROM secret_intents p
+      WHERE p.incarnation = w.incarnation AND p.version = w.version AND p.kind = 'set' AND p.state = 'parked'))
+ORDER BY w.sequence DESC LIMIT 1
 
 -- name: lock
 SELECT 1 FROM secrets_vault WHERE incarnation = $1 FOR UPDATE
@@ -20,7 +45,7 @@ SELECT 1 FROM secrets_vault WHERE incarnation = $1 FOR UPDATE
 -- name: complete
 WITH settled AS (
     UPDATE secret_intents SET state = 'done', settled_at = now(), lease_until = NULL, last_error = NULL
-    WHERE id = $1 AND fence = $2 AND state = 'open'
+    WHERE id = $1 AND fence = $2 AND state IN ('open', 'parked')
     RETURNING incarnation, version, kind
 ), head AS (
     UPDATE secrets_vault v
@@ -36,33 +61,57 @@ WITH settled AS (
 SELECT count(*) FROM settled
 
 -- name: release
-UPDATE secret_intents SET lease_until = NULL, last_error = $3, next_attempt_at = now() + $4::interval
-WHERE id = $1 AND fence = $2 AND state = 'open'
+UPDATE secret_intents SET lease_until = NULL, last_error = $3, next_attempt_at = now() + $4::interval,
+    failures = CASE WHEN $5 THEN failures + 1 ELSE failures END,
+    doubts = CASE WHEN $6 THEN doubts ELSE doubts - 1 END, limbo_since = $7
+WHERE id = $1 AND fence = $2 AND state IN ('open', 'parked')
 RETURNING 1
 
 -- name: park
-UPDATE secret_intents SET state = 'parked', lease_until = NULL, last_error = $3
-WHERE id = $1 AND fence = $2 AND state = 'open'
-RETURNING 1
+-- A set that another one follows is superseded by it, together with updates of the version that it was to make.
+WITH refused AS (
+    UPDATE secret_intents i SET
+        state = CASE WHEN $6 AND f.followed THEN 'superseded' ELSE 'parked' END,
+        settled_at = CASE WHEN $6 AND f.followed THEN now() END,
+        lease_until = NULL, last_error = $3, next_attempt_at = now() + $4::interval, failures = i.failures + 1,
+        doubts = CASE WHEN $5 THEN i.doubts ELSE i.doubts - 1 END
+    FROM (SELECT EXISTS (
+        SELECT 1 FROM secret_intents one JOIN secret_intents later
+            ON later.incarnation = one.incarnation AND later.sequence > one.sequence
+        WHERE one.id = $1 AND one.kind = 'set' AND later.kind = 'set' AND later.state IN ('open', 'parked')
+          AND NOT EXISTS (SELECT 1 FROM secret_proposals p WHERE p.intent = later.id)) AS followed) AS f
+    WHERE i.id = $1 AND i.fence = $2 AND i.state IN ('open', 'parked')
+    RETURNING i.incarnation, i.version, i.state
+), moot AS (
+    UPDATE secret_intents u SET state = 'superseded', settled_at = now(), fence = u.fence + 1
+    FROM refused r
+    WHERE r.state = 'superseded' AND u.incarnation = r.incarnation AND u.version = r.version AND u.kind = 'update'
+      AND u.state IN ('open', 'parked')
+)
+SELECT state FROM refused
 
 -- name: unpark
 WITH reopened AS (
     UPDATE secret_intents SET state = 'open', next_attempt_at = now(), fence = fence + 1, restored = false
     WHERE state = 'parked' AND ($1::text IS NULL OR secret_name = $1)
     RETURNING 1
+), hurried AS (
+    UPDATE secret_intents SET next_attempt_at = now()
+    WHERE state = 'open' AND next_attempt_at > now() AND ($1::text IS NULL OR secret_name = $1)
 )
 SELECT count(*) FROM reopened
 
 -- name: discard
 WITH given_up AS (
-    UPDATE secret_intents SET state = 'superseded', settled_at = now(), fence = fence + 1
-    WHERE state = 'parked' AND secret_name = $1
+    UPDATE secret_intents i SET state = 'superseded', settled_at = now(), fence = fence + 1, lease_until = NULL
+    WHERE state IN ('open', 'parked') AND secret_name = $1
+      AND NOT EXISTS (SELECT 1 FROM secret_proposals p WHERE p.intent = i.id)
     RETURNING 1
 )
 SELECT count(*) FROM given_up
 
 -- name: is_held
-SELECT EXISTS (SELECT 1 FROM secret_intents WHERE secret_name = $1 AND state = 'open' AND lease_until > now())
+SELECT EXISTS (SELECT 1 FROM secret_intents WHERE secret_name = $1 AND state IN ('open', 'parked') AND lease_until > now())
 
 -- name: is_settled
 SELECT EXISTS (SELECT 1 FROM secret_intents WHERE id = $1 AND state IN ('done', 'superseded'))
@@ -70,9 +119,11 @@ SELECT EXISTS (SELECT 1 FROM secret_intents WHERE id = $1 AND state IN ('done', 
 -- name: waiting
 SELECT DISTINCT secret_name FROM secret_intents WHERE state IN ('open', 'parked')
 
--- name: is_purging
+-- name: hands_off
 SELECT EXISTS (SELECT 1 FROM secret_intents
-               WHERE secret_name = $1 AND kind = 'purge' AND state IN ('open', 'parked'))
+               WHERE secret_name = $1 AND state IN ('open', 'parked') AND (kind = 'purge' OR
+                   kind = 'set' AND doubts > 0 AND (SELECT count(*) FROM jsonb_object_keys(attributes -> 'tags')) >= 15))
+    OR EXISTS (SELECT 1 FROM secret_proposals WHERE secret_name = $1)
 
 -- name: find
 SELECT * FROM secret_intents WHERE id = ANY($1::uuid[])
@@ -93,8 +144,12 @@ SELECT max(created_at) FROM secret_intents WHERE secret_name = $1 AND kind = 'pu
 
 -- name: status
 SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE state = 'parked') AS parked,
-       min(created_at) FILTER (WHERE state = 'open') AS oldest_open_at
+       min(created_at) FILTER (WHERE state = 'open') AS oldest_open_at,
+       count(*) FILTER (WHERE state = 'open' AND last_error IS NOT NULL AND created_at < now() - $1::interval) AS stuck
 FROM secret_intents WHERE state IN ('open', 'parked')
 
 -- name: parked
 SELECT * FROM secret_intents WHERE state = 'parked' ORDER BY sequence
+
+-- name: open
+SELECT * FROM secret_intents WHERE state = 'open' ORDER BY failures = 0, sequence LIMIT $1

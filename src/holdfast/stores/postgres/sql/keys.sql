@@ -73,6 +73,7 @@ WITH sealed (place, key_id) AS (
     UNION ALL SELECT 'api_tokens.attestation', split_part(attestation, '.', 2) FROM api_tokens
     UNION ALL SELECT 'audit_keys.sealed_key', encode(substring(sealed_key FROM 2 FOR 8), 'hex') FROM audit_keys
     UNION ALL SELECT 'rotation_runs.candidate', encode(substring(candidate FROM 2 FOR 8), 'hex') FROM rotation_runs
+    UNION ALL SELECT 'secret_proposals.change', encode(substring(change FROM 2 FOR 8), 'hex') FROM secret_proposals
     UNION ALL SELECT 'idempotency_records.fingerprint', split_part(encode(fingerprint, 'escape'), '.', 2)
     FROM idempotency_records
 )

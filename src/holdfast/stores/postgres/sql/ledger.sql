@@ -180,9 +180,58 @@ FROM next
 INSERT INTO secret_intents (id, incarnation, secret_name, display_name, kind, version, attributes)
 VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb)
 
+-- name: lock_name
+SELECT pg_advisory_xact_lock(1751215723, hashtext($1))
+
+-- name: proposed
+SELECT intent FROM secret_proposals WHERE secret_name = $1
+
+-- name: propose
+WITH held AS (
+    UPDATE secret_intents SET attempts = 1, doubts = 1, fence = 1, lease_until = now() + $4::interval
+    WHERE id = $1
+)
+INSERT INTO secret_proposals (intent, secret_name, change) VALUES ($1, $2, $3)
+ON CONFLICT (secret_name) DO NOTHING
+RETURNING 1
+
+-- name: conclude
+WITH held AS (
+    UPDATE secret_intents SET state = $3, lease_until = NULL, last_error = $4, next_attempt_at = now() + $5::interval,
+        settled_at = CASE WHEN $3 = 'refused' THEN now() END
+    WHERE id = $1 AND fence = $2 AND state = 'open'
+    RETURNING id
+)
+DELETE FROM secret_proposals p USING held WHERE p.intent = held.id
+RETURNING 1
+
 -- name: supersede_intents
 UPDATE secret_intents SET state = 'superseded', settled_at = now(), fence = fence + 1
-WHERE incarnation = $1 AND state IN ('open', 'parked')
+WHERE incarnation = $1 AND state IN ('open', 'parked') AND id <> $2
+
+-- name: supersede_purges
+UPDATE secret_intents SET state = 'superseded', settled_at = now(), fence = fence + 1
+WHERE secret_name = $1 AND kind = 'purge' AND state IN ('open', 'parked') AND id <> $2
+
+-- name: supersede_refused
+WITH overtaken AS (
+    UPDATE secret_intents SET state = 'superseded', settled_at = now(), fence = fence + 1
+    WHERE incarnation = $1 AND kind = 'set' AND state = 'parked' AND id <> $2
+      AND (lease_until IS NULL OR lease_until <= now())
+    RETURNING version
+), moot AS (
+    UPDATE secret_intents u SET state = 'superseded', settled_at = now(), fence = u.fence + 1
+    FROM overtaken o
+    WHERE u.incarnation = $1 AND u.version = o.version AND u.kind = 'update' AND u.state IN ('open', 'parked')
+)
+SELECT version FROM overtaken ORDER BY version
+
+-- name: is_in_vault
+-- Whether Key Vault may ever have had anything of this life of the name.
+SELECT EXISTS (SELECT 1 FROM secrets_vault WHERE incarnation = $1 AND vault_version_id IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM secret_versions WHERE incarnation = $1 AND vault_version_id IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM secret_intents
+               WHERE incarnation = $1 AND (state = 'done' OR doubts > 0 OR restored) AND id <> $2)
 
 -- name: recall
 SELECT fingerprint, answer::text FROM idempotency_records
@@ -195,6 +244,9 @@ ON CONFLICT (user_id, idempotency_key) DO UPDATE
     SET secret_name = $3, fingerprint = $4, answer = $5::text::jsonb, created_at = now()
     WHERE idempotency_records.created_at <= now() - interval '24 hours'
 RETURNING 1
+
+-- name: answer_otherwise
+UPDATE idempotency_records SET answer = $3::text::jsonb WHERE user_id = $1 AND idempotency_key = $2
 
 -- name: put_schedule
 INSERT INTO secret_rotation_schedule (secret_name, rotation_policy, next_rotation_at)

@@ -81,6 +81,14 @@ ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 -- name: put_rotation_runs_candidate
 UPDATE rotation_runs SET candidate = $2 WHERE id = $1
 
+-- name: secret_proposals_change
+SELECT intent, secret_name, change FROM secret_proposals
+WHERE encode(substring(change FROM 2 FOR 8), 'hex') = ANY ($1::text[]) AND intent > $3
+ORDER BY intent LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: put_secret_proposals_change
+UPDATE secret_proposals SET change = $2 WHERE intent = $1
+
 -- name: idempotency_records_fingerprint
 SELECT user_id, idempotency_key, fingerprint FROM idempotency_records
 WHERE split_part(encode(fingerprint, 'escape'), '.', 2) = ANY ($1::text[]) AND fingerprint LIKE 'v2.%'::bytea

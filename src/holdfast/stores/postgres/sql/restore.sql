@@ -35,7 +35,8 @@ ORDER BY 1, 2
 SELECT format('UPDATE %1$I SET %2$I = NULL WHERE %2$I IS NOT NULL', $1::text, $2::text)
 
 -- name: doubt_intents
-UPDATE secret_intents SET restored = true, fence = fence + 1, attempts = attempts + 1, next_attempt_at = now()
+UPDATE secret_intents SET restored = true, fence = fence + 1, attempts = attempts + 1, doubts = doubts + 1,
+    next_attempt_at = now()
 WHERE state = 'open'
 
 -- name: void_emergencies

@@ -73,7 +73,8 @@ CREATE INDEX secret_versions_by_vault_id ON secret_versions (incarnation, vault_
 CREATE INDEX secret_versions_unfetched ON secret_versions (incarnation, version DESC) WHERE key_id IS NULL AND enabled;
 
 -- Changes that Key Vault must still learn of, and those it has learnt: the outbox. restored: it was open in a backup, so
--- it may be in effect already, and undone since.
+-- it may be in effect already, and undone since. failures: those in a row that were about this change alone. doubts:
+-- attempts that may have taken effect. limbo_since: since when Key Vault has been settling.
 CREATE TABLE secret_intents (
     sequence        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id              UUID NOT NULL UNIQUE,
@@ -83,7 +84,9 @@ CREATE TABLE secret_intents (
     kind            TEXT NOT NULL CHECK (kind IN ('set', 'update', 'delete', 'recover', 'purge')),
     version         BIGINT,
     attributes      JSONB,
-    state           TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'done', 'parked', 'superseded')),
+    state           TEXT NOT NULL DEFAULT 'open'
+                    CONSTRAINT secret_intents_state_check
+                    CHECK (state IN ('open', 'done', 'parked', 'superseded', 'refused')),
     attempts        INTEGER NOT NULL DEFAULT 0,
     last_error      TEXT,
     next_attempt_at TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -91,13 +94,23 @@ CREATE TABLE secret_intents (
     fence           BIGINT NOT NULL DEFAULT 0,
     created_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
     settled_at      TIMESTAMPTZ,
-    restored        BOOLEAN NOT NULL DEFAULT false
+    restored        BOOLEAN NOT NULL DEFAULT false,
+    failures        INTEGER NOT NULL DEFAULT 0,
+    doubts          INTEGER NOT NULL DEFAULT 0,
+    limbo_since     TIMESTAMPTZ
 );
 CREATE INDEX secret_intents_waiting ON secret_intents (secret_name, sequence) WHERE state IN ('open', 'parked');
-CREATE INDEX secret_intents_open ON secret_intents (sequence) WHERE state = 'open';
+CREATE INDEX secret_intents_due ON secret_intents (next_attempt_at, sequence) WHERE state IN ('open', 'parked');
 CREATE INDEX secret_intents_by_version ON secret_intents (incarnation, version);
 CREATE INDEX secret_intents_purges ON secret_intents (secret_name) WHERE kind = 'purge';
-CREATE INDEX secret_intents_settled ON secret_intents (settled_at) WHERE state IN ('done', 'superseded');
+CREATE INDEX secret_intents_settled ON secret_intents (settled_at) WHERE state IN ('done', 'superseded', 'refused');
+
+-- Changes that Key Vault is being asked about, sealed: they count here only after its answer. The intent is open and held.
+CREATE TABLE secret_proposals (
+    intent      UUID PRIMARY KEY REFERENCES secret_intents (id) ON DELETE CASCADE,
+    secret_name VARCHAR(255) NOT NULL UNIQUE,
+    change      BYTEA NOT NULL
+);
 
 -- (writer, boot) is a chain, seq counts in it without gaps, hash chains the rows: docs/audit.md.
 CREATE TABLE secret_access_logs (
@@ -455,6 +468,8 @@ BEGIN
         sealing := encode(substring(NEW.totp_secret FROM 2 FOR 8), 'hex');
     ELSIF TG_ARGV[0] = 'sealed_key' THEN
         sealing := encode(substring(NEW.sealed_key FROM 2 FOR 8), 'hex');
+    ELSIF TG_ARGV[0] = 'change' THEN
+        sealing := encode(substring(NEW.change FROM 2 FOR 8), 'hex');
     ELSE
         sealing := encode(substring(NEW.candidate FROM 2 FOR 8), 'hex');
     END IF;
@@ -644,6 +659,8 @@ CREATE TRIGGER retired_sealed_key AFTER INSERT OR UPDATE OF sealed_key ON audit_
     FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('sealed_key');
 CREATE TRIGGER retired_candidate AFTER INSERT OR UPDATE OF candidate ON rotation_runs
     FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('candidate');
+CREATE TRIGGER retired_change AFTER INSERT OR UPDATE OF change ON secret_proposals
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('change');
 CREATE TRIGGER retired_fingerprint AFTER INSERT OR UPDATE OF fingerprint ON idempotency_records
     FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('fingerprint');
 

@@ -1,0 +1,198 @@
+"""From a checked request to a change: asked of Key Vault first where that can be, accepted where not (ADR 0017)."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+from weakref import WeakValueDictionary
+
+from holdfast.domain.intent import IntentKind
+from holdfast.domain.names import SecretName
+from holdfast.domain.secret import SecretVersion
+from holdfast.errors import (
+    BackendUnavailable,
+    ChangePending,
+    HoldfastError,
+    NameRefused,
+    OutcomeUnknown,
+    TransitionPending,
+    VaultRefusal,
+)
+from holdfast.ports import Clock, Ledger, LedgerTransaction
+from holdfast.service.crashpoints import Crashpoint, no_crash
+from holdfast.service.secrets.announcing import Announcer, Reach
+from holdfast.service.secrets.changes import Change
+from holdfast.service.secrets.idempotency import Made
+from holdfast.service.secrets.proposing import FIRST_FENCE, Proposals, Taken
+
+_log: Final = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Plan = Callable[[LedgerTransaction], Awaitable[Change | Made]]
+"""Locks the secret, makes every check, and returns the change; or what an earlier request of the same key made."""
+
+AlsoWrite = Callable[[LedgerTransaction, SecretVersion], Awaitable[None]]
+"""What else is to be committed with a new version, or with none at all if it raises."""
+
+PATIENCE_S: Final = 15.0
+"""Seconds that a change waits for another one of the same secret."""
+
+_LOOK_S: Final = 0.05
+_PAUSES_S: Final = (0.2, 1.0, 3.0)
+"""Seconds between tries to note Key Vault's answer; all of them together fit into the lease of a proposal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enacted:
+    """A change that counts. ``replicated``: Key Vault has it, and calls a new version ``vault_version_id``."""
+
+    change: Change
+    replicated: bool
+    vault_version_id: str | None = None
+
+    @property
+    def version(self) -> SecretVersion:
+        """The version that was made or changed, or else the current one."""
+        version = self.change.version
+        if self.change.kind is not IntentKind.SET or self.vault_version_id is None:
+            return version
+        return replace(version, vault_version_id=self.vault_version_id, told_id=self.vault_version_id)
+
+
+class Maker:
+    """Makes changes, one at a time per secret."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        proposals: Proposals,
+        announcer: Announcer,
+        clock: Clock,
+        *,
+        crashpoint: Crashpoint = no_crash,
+    ) -> None:
+        self._ledger, self._proposals, self._announcer = ledger, proposals, announcer
+        self._clock, self._crashpoint = clock, crashpoint
+        self._turns: WeakValueDictionary[SecretName, asyncio.Lock] = WeakValueDictionary()
+        self._flights: set[asyncio.Task[Enacted]] = set()
+
+    async def make(
+        self, name: SecretName, kind: IntentKind, plan: Plan, also: AlsoWrite | None = None
+    ) -> Enacted | Made:
+        """Make a change, after those of the same secret that came before. One with ``also`` is never asked about.
+
+        Raises:
+            VaultRefusal, SecretDeleted: Key Vault refuses it, and nothing has changed.
+            ChangePending: Key Vault takes too long over another change of this secret.
+            OutcomeUnknown: PostgreSQL was lost at the wrong moment: it may have been made, or may be made yet.
+        """
+        async with self._turn(name):
+            return await self.patiently(lambda: self._make(name, kind, plan, also))
+
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do what needs a secret's lock, after the change that Key Vault is being asked about."""
+        deadline = self._clock.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return await work()
+            except ChangePending:
+                if self._clock.monotonic() >= deadline:
+                    raise
+            await self._clock.sleep(_LOOK_S)
+
+    async def aclose(self) -> None:
+        """Wait for what Key Vault is being asked."""
+        if self._flights:
+            await asyncio.wait(set(self._flights), timeout=PATIENCE_S)
+
+    @asynccontextmanager
+    async def _turn(self, name: SecretName) -> AsyncIterator[None]:
+        turn = self._turns.setdefault(name, asyncio.Lock())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await turn.acquire()
+        except TimeoutError:
+            raise ChangePending(f"Other changes of {name!r} are still being made; try again") from None
+        try:
+            yield
+        finally:
+            turn.release()
+
+    async def _make(self, name: SecretName, kind: IntentKind, plan: Plan, also: AlsoWrite | None) -> Enacted | Made:
+        reach = Reach.PUSH if also else await self._announcer.reach(name, kind)
+        async with self._ledger.transaction() as tx:
+            planned = await plan(tx)
+            if isinstance(planned, Made):
+                return planned
+            ask = reach is Reach.ASK and planned.journalled and not await tx.in_the_way(name, kind)
+            if ask:
+                await self._proposals.propose(tx, planned)
+            else:
+                revision = await self._accept(tx, planned, also)
+        if ask:
+            self._crashpoint("proposed")
+            return await self._asked(planned)
+        await self._proposals.committed(planned, revision)
+        return Enacted(planned, await self._announcer.replicated(planned, revision, push=reach is not Reach.REPLAY))
+
+    async def _accept(self, tx: LedgerTransaction, change: Change, also: AlsoWrite | None) -> int:
+        if change.journalled:
+            await self._announcer.journal(tx, change.intent_id, change.head, change.kind, change.subject)
+        revision = await self._proposals.enactor.enact(tx, change)
+        if also is not None:
+            await also(tx, change.version)
+        return revision
+
+    async def _asked(self, change: Change) -> Enacted:
+        """Ask Key Vault; no impatience of a caller leaves an outcome unknown."""
+        flight = asyncio.create_task(self._ask(change), name=f"ask-{change.name}")
+        self._flights.add(flight)
+        flight.add_done_callback(self._landed)
+        return await asyncio.shield(flight)
+
+    def _landed(self, flight: asyncio.Task[Enacted]) -> None:
+        self._flights.discard(flight)
+        if not flight.cancelled():
+            flight.exception()  # told to whoever waited, if anybody did
+
+    async def _ask(self, change: Change) -> Enacted:
+        """Ask Key Vault, and do as it says."""
+        try:
+            taken = await self._announcer.offer(change)
+        except NameRefused as error:
+            return await self._refused(change, VaultRefusal(f"{error}", status=403, vault_code="Forbidden"))
+        except (TransitionPending, BackendUnavailable) as error:
+            return await self._answered(change, None, error)
+        except HoldfastError as error:
+            return await self._refused(change, error)
+        return await self._answered(change, taken, None)
+
+    async def _answered(self, change: Change, taken: Taken | None, error: HoldfastError | None) -> Enacted:
+        self._crashpoint("answered")
+        ours = await self._noted(change, lambda: self._proposals.enact(change, FIRST_FENCE, taken, error))
+        if not ours:  # this node was away for so long that another one accepted the change
+            return Enacted(change, await self._announcer.settled(change.name, change.intent_id))
+        await self._announcer.taken(change.name, taken)
+        return Enacted(change, taken is not None, taken.vault_version_id if taken else None)
+
+    async def _refused(self, change: Change, error: HoldfastError) -> Enacted:
+        self._crashpoint("answered")
+        if await self._noted(change, lambda: self._proposals.refuse(change, FIRST_FENCE, error)):
+            raise error
+        return Enacted(change, await self._announcer.settled(change.name, change.intent_id))
+
+    async def _noted(self, change: Change, note: Callable[[], Awaitable[bool]]) -> bool:
+        """Note Key Vault's answer, against all odds: the caller must be told what became of the change."""
+        for pause_s in _PAUSES_S:
+            try:
+                return await note()
+            except BackendUnavailable as error:
+                _log.warning("Key Vault's answer about %s cannot be noted: %s", change.name, error)
+            await self._clock.sleep(pause_s)
+        raise OutcomeUnknown(
+            f"Key Vault was asked about {change.name!r}, and PostgreSQL was lost before the answer could be noted: "
+            "the change may yet be made. Repeat it with the same idempotency key, or look."
+        )

@@ -1,0 +1,133 @@
+"""A change that Key Vault is asked about before it counts here: how that ends.
+
+It ends exactly once, under a fence: taken, refused, or, where nobody knows or nobody asks any more, accepted. So a
+death between the question and the answer leaves nothing half: whoever finds the proposal with its lease run out accepts
+it, and the replay finds out what Key Vault has of it.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from holdfast.domain.audit import printable
+from holdfast.domain.intent import IntentKind, IntentState
+from holdfast.errors import HoldfastError, IntegrityFailure
+from holdfast.ports import Clock, Ledger, LedgerTransaction, Orphan, Sealer
+from holdfast.service.crashpoints import Crashpoint, no_crash
+from holdfast.service.secrets.changes import Change, Enactor
+from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.idempotency import Made, refusal
+
+_log: Final = logging.getLogger(__name__)
+
+PROPOSAL_LEASE: Final = timedelta(seconds=20)
+"""How long Key Vault may be asked about a change before any node accepts it on behalf of whoever asked."""
+
+FIRST_FENCE: Final = 1
+"""The fence of whoever makes a proposal."""
+
+_AGAIN: Final = timedelta(seconds=1)
+_MAX_ERROR: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Key Vault has the change. ``strangers``: it has newer versions than ours, to be taken over."""
+
+    vault_version_id: str | None = None
+    vault_updated_at: datetime | None = None
+    strangers: bool = False
+
+
+class Proposals:
+    """Makes and ends proposals."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        sealer: Sealer,
+        coherence: Coherence,
+        clock: Clock,
+        crashpoint: Crashpoint = no_crash,
+    ) -> None:
+        self._ledger, self._coherence, self.enactor = ledger, coherence, Enactor(sealer)
+        self._clock, self._crashpoint = clock, crashpoint
+
+    async def propose(self, tx: LedgerTransaction, change: Change) -> None:
+        """Keep a change for as long as Key Vault is asked about it. Nobody sees anything of it.
+
+        Raises:
+            ChangePending: there is another one of this name.
+        """
+        await tx.add_intent(change.intent_id, change.head, change.kind, change.subject)
+        await tx.propose(change.intent_id, change.name, self.enactor.sealed(change), PROPOSAL_LEASE)
+
+    async def enact(
+        self, change: Change, fence: int, taken: Taken | None = None, error: HoldfastError | None = None
+    ) -> bool:
+        """Make the change: Key Vault has it, or else learns of it by replay. False if somebody else decided.
+
+        Raises:
+            IntegrityFailure: it does not fit the rows any more, so they were edited.
+        """
+        async with self._ledger.transaction() as tx:
+            head = await tx.lock(change.name, proposal=change.intent_id)
+            text = as_text(error) if error else None
+            pause = _AGAIN if error else timedelta()
+            if not await tx.conclude(change.intent_id, fence, IntentState.OPEN, error=text, retry_in=pause):
+                return False
+            if (head.revision if head else None) != change.before:
+                raise IntegrityFailure(f"Secret {change.name!r} changed while it was held for another change")
+            revision = await self.enactor.enact(tx, change)
+            if taken is not None:
+                await self._complete(tx, change, fence, taken)
+        self._crashpoint("enacted")
+        await self.committed(change, revision)
+        if taken is not None:
+            self._coherence.unsettled.settled(change.name, revision)
+        return True
+
+    async def _complete(self, tx: LedgerTransaction, change: Change, fence: int, taken: Taken) -> None:
+        await tx.complete(change.intent_id, fence, taken.vault_version_id, taken.vault_updated_at)
+        if change.key is not None and taken.vault_version_id is not None:  # the id that the caller will be told
+            told = replace(change.version, told_id=taken.vault_version_id).told()
+            await tx.answer_otherwise(change.record.user_id, change.key, Made.of(told, change.intent_id).answer())
+
+    async def refuse(self, change: Change, fence: int, error: HoldfastError) -> bool:
+        """End a change that Key Vault refuses: it is as if it had never been made. False if somebody else decided."""
+        async with self._ledger.transaction() as tx:
+            if not await tx.conclude(change.intent_id, fence, IntentState.REFUSED, error=as_text(error)):
+                return False
+            if change.key is not None:
+                await tx.answer_otherwise(change.record.user_id, change.key, refusal(error))
+        return True
+
+    async def enact_orphan(self, orphan: Orphan) -> None:
+        """Accept a change whose maker is gone.
+
+        Raises:
+            BackendUnavailable: PostgreSQL does not answer; it is done later.
+        """
+        intent = orphan.intent
+        try:
+            change = self.enactor.opened(intent, orphan.sealed)
+            await self.enact(change, intent.fence or 0)
+        except IntegrityFailure as error:
+            _log.error("A change of %s that was never acknowledged is given up: %s", intent.name, error)
+            async with self._ledger.transaction() as tx:
+                await tx.conclude(intent.id, intent.fence or 0, IntentState.REFUSED, error=as_text(error))
+
+    async def committed(self, change: Change, revision: int) -> None:
+        """Let the caches hold what readers get from now on, before anybody is told of it."""
+        if change.kind is IntentKind.PURGE:
+            await self._coherence.purged(change.name, revision)
+        else:
+            await self._coherence.committed(change.name, revision, change.standing(self._clock.now()))
+
+
+def as_text(error: Exception) -> str:
+    """The error as the journal keeps it. Errors of unknown kind may hold anything, so their text is left out."""
+    text = f"{error.code}: {error}" if isinstance(error, HoldfastError) else type(error).__name__
+    return printable(text, _MAX_ERROR) or ""
