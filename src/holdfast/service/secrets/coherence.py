@@ -50,7 +50,12 @@ class Unsettled:
     @property
     def is_current(self) -> bool:
         """Whether the last look is young enough to say that nothing waits for a name that is not in here."""
-        return self._monotonic() - self._looked_at < LOOK_HOLDS_S
+        return self.age_s < LOOK_HOLDS_S
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last look began; infinite before the first."""
+        return self._monotonic() - self._looked_at
 
     def announce(self, name: SecretName, revision: int) -> None:
         """A change of this secret was committed, or found to wait."""

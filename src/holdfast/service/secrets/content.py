@@ -20,6 +20,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``checked_at``: when it was last compared with its source. ``as_of``: when it was last known to be current.
     ``vault_version_id`` and ``vault_updated_at``: its id and time of change in Key Vault, where known.
+    ``timeline``: that of the database which held it.
     ``told``: Key Vault alone told it, while PostgreSQL could not be asked, so nobody could confirm it.
     """
 
@@ -33,6 +34,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     as_of: datetime
     vault_version_id: str | None = None
     vault_updated_at: datetime | None = None
+    timeline: str = ""
     told: bool = False
     not_before: datetime | None = None
     expires_at: datetime | None = None

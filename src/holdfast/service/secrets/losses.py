@@ -67,6 +67,7 @@ class Losses:
             await self.look()
             self._again_at = float("inf")
         self._timeline, self._reached = timeline, revision
+        self._tiers.timeline = timeline
 
     async def look(self) -> None:
         """Compare every name that was answered here; the state of the database counts for those that went back."""

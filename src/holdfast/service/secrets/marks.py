@@ -80,6 +80,10 @@ class Marks:
         self._put(name, _mark(heard, revision, content))
         return True
 
+    def carried(self, name: SecretName, revision: int, content: Content) -> None:
+        """This is about to be answered though PostgreSQL cannot be asked; nothing known is newer."""
+        self._put(name, _mark(self.of(name).heard, revision, content))
+
     def told(self, name: SecretName, content: Content) -> None:
         """Key Vault alone says that this is current."""
         mark = self.of(name)

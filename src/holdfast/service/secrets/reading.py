@@ -146,9 +146,9 @@ class Reader:
             raise (missing if head else not_found(name)) from None
         if head is None:
             self._upstream.histories.later(name)
-        told = self._unlisted(seen, None)
+        told = self._unlisted(seen, None, as_of=self._clock.now())
         refuse = head.settings.refuse_outside_validity if head else None
-        content = replace(told, version=0, told=False, as_of=told.checked_at, refuse_outside_validity=refuse)
+        content = replace(told, version=0, refuse_outside_validity=refuse)
         return self._answer(name, content, Source.KEYVAULT)
 
     # --- the tiers, in order ---
@@ -262,10 +262,10 @@ class Reader:
 
     async def _told_before(self, name: SecretName) -> Secret:
         """Key Vault told a newer version while PostgreSQL was away, and it cannot be adopted yet: no older one goes."""
-        content = await self._tiers.remembered(name)
-        if content is None:
+        kept = await self._tiers.remembered(name)
+        if kept is None:
             raise BackendUnavailable(f"Key Vault has a newer version of {name!r} than the mirror, and does not answer.")
-        return self._answer(name, content, Source.CACHE)
+        return self._answer(name, *kept)
 
     async def discover(self, name: SecretName) -> None:
         """Take over, with all patience, the history of a secret that nothing here knows.
@@ -295,18 +295,19 @@ class Reader:
 
     async def _without_ledger(self, name: SecretName, cause: HoldfastError) -> Secret:
         """PostgreSQL is away, or what it says is not credible: what we remember, or Key Vault, under the lease."""
-        content = await self._tiers.remembered(name)
-        if content is not None and self._tiers.is_fresh(content):
-            return self._answer(name, content, Source.CACHE)
+        kept = await self._tiers.remembered(name)
+        if kept is not None and self._tiers.is_fresh(kept[0]):
+            return self._answer(name, *kept)
         if self._upstream is not None and name not in self._unsettled:
+            as_of = self._clock.now() - timedelta(seconds=self._unsettled.age_s)  # then Key Vault had all there was
             seen = await self._told_by_vault(self._upstream.vault, name)
             if seen is not None and self._is_credible(name, seen):
-                told = self._unlisted(seen, content)
+                told = self._unlisted(seen, kept[0] if kept else None, as_of=as_of, told=True)
                 await self._tiers.keep_told(name, told)
                 return self._answer(name, told, Source.KEYVAULT)
-        if content is None:
+        if kept is None:
             raise cause
-        return self._answer(name, content, Source.CACHE)
+        return self._answer(name, *kept)
 
     def _is_credible(self, name: SecretName, seen: VaultVersion) -> bool:
         """Whether Key Vault's word may stand alone: it is not older than what was answered here.
@@ -349,7 +350,7 @@ class Reader:
         stale = content.told or now - content.as_of > self._tiers.ttl
         return answer(name, content, source, now, stale=stale, refuse_outside_validity=self._refuse)
 
-    def _unlisted(self, seen: VaultVersion, known: Content | None) -> Content:
+    def _unlisted(self, seen: VaultVersion, known: Content | None, *, as_of: datetime, told: bool = False) -> Content:
         """What Key Vault says, when PostgreSQL cannot tell its version number: the marker's, or 0 for unknown.
 
         It may be the one that is remembered, by its id.
@@ -358,7 +359,6 @@ class Reader:
         adopted = known is not None and known.vault_version_id == seen.vault_version_id
         number = known.version if known and adopted else seen.marker.version if seen.marker else 0
         same = adopted or (known is not None and known.version == number > 0)
-        now = self._clock.now()
         return Content(
             display_name=seen.name,
             version=number,
@@ -366,11 +366,11 @@ class Reader:
             value=value,
             created_at=seen.created_at,
             updated_at=seen.updated_at,
-            checked_at=now,
-            as_of=now - timedelta(seconds=self._feed.seconds_since_contact()),
+            checked_at=self._clock.now(),
+            as_of=as_of,
             vault_version_id=seen.vault_version_id,
             vault_updated_at=seen.updated_at,
-            told=True,
+            told=told,
             **described(unmarked(seen.attributes)),
             description=known.description if known else None,
             refuse_outside_validity=known.refuse_outside_validity if known else True,  # it may be what was asked for

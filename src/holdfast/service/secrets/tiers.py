@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Source
 from holdfast.ports import Cache, CacheEntry, Clock, Sealer
@@ -25,7 +27,7 @@ class Tiers:
     """L1, Redis and the marks. Both caches hold sealed bytes.
 
     An entry of L1 carries the era it was compared with PostgreSQL in. Each loss of the feed ends an era: nothing is
-    forgotten then, and everything is to be compared.
+    forgotten then, and everything is to be compared. ``timeline`` names the history that the database is on.
 
     Args:
         ttl: how long an entry is fresh. lease: the longest that one may serve without PostgreSQL.
@@ -38,6 +40,7 @@ class Tiers:
         self.ttl, self._life = ttl, max(ttl, lease)
         self.marks = Marks()
         self.era = 1
+        self.timeline = ""
 
     def distrust(self) -> None:
         """Changes may have been missed: whatever is kept is to be compared before it is answered again."""
@@ -69,27 +72,32 @@ class Tiers:
                 return content, source
         return None
 
-    async def remembered(self, name: SecretName) -> Content | None:
+    async def remembered(self, name: SecretName) -> tuple[Content, Source] | None:
         """What may be answered though PostgreSQL cannot be asked: nothing older than was answered or announced here.
 
-        Of Redis only what is fresh: nobody says how long something has been there.
+        Of Redis only what is fresh, and of this timeline: nobody says how long something has been there.
         """
         mark = self.marks.of(name)
-        for cache in (self._local, self._shared):
+        for cache, source in ((self._local, Source.CACHE), (self._shared, Source.REDIS)):
             entry = await cache.get(name) if cache is not None else None
             if entry is None or entry.revision < mark.floor:
                 continue
             content = unseal(self._sealer, name, entry)
-            if content is None or content.told < mark.told or (cache is self._shared and not self.is_fresh(content)):
+            if content is None or content.told < mark.told:
                 continue
-            return content
+            if source is Source.CACHE:
+                return content, source
+            if self.is_fresh(content) and content.timeline == self.timeline:
+                self.marks.carried(name, entry.revision, content)
+                await self._local.put(name, entry, self._life)
+                return content, source
         return None
 
     async def keep(self, name: SecretName, revision: int, content: Content, asked: Asked) -> bool:
         """Keep what PostgreSQL says is current; False if this node has answered or committed newer meanwhile."""
         if not self.marks.answered(name, revision, content, heard_before=asked.heard):
             return False
-        entry = seal(self._sealer, name, revision, content)
+        entry = seal(self._sealer, name, revision, replace(content, timeline=self.timeline))
         await self._local.put(name, _of_era(entry, asked.era), self._life)
         if self._shared is not None:
             await self._shared.put(name, entry, self.ttl)
