@@ -405,5 +405,5 @@ class Lying:
 class Away:
     """A mirror whose database does not answer."""
 
-    async def current(self, name: object, *, at_least: int) -> object:
+    async def found(self, name: object, *, at_least: int) -> object:
         raise BackendUnavailable("PostgreSQL did not answer")

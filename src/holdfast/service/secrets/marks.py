@@ -18,7 +18,7 @@ class Mark(NamedTuple):
     ``heard``: the highest revision announced, which anybody may who can reach the database: it makes nobody believe a
     row less. ``revision``: the highest answered or committed here, 0 for none. The rest is about the version that was
     answered: its number (0: unknown), when it was made, and its id and time of change in Key Vault where known.
-    ``told``: Key Vault alone told it, while PostgreSQL could not be asked.
+    ``told``: Key Vault alone told it, while PostgreSQL could not be asked. ``gone``: PostgreSQL did not know the name.
     """
 
     heard: int = 0
@@ -28,6 +28,7 @@ class Mark(NamedTuple):
     vault_id: str | None = None
     vault_updated_at: datetime | None = None
     told: bool = False
+    gone: bool = False
 
     @property
     def floor(self) -> int:
@@ -80,6 +81,11 @@ class Marks:
         self._put(name, _mark(heard, revision, content))
         return True
 
+    def vanished(self, name: SecretName) -> None:
+        """PostgreSQL does not know the name any more."""
+        if name in self._marks and not self._marks[name].gone:
+            self._put(name, self._marks[name]._replace(gone=True))
+
     def carried(self, name: SecretName, revision: int, content: Content) -> None:
         """This is about to be answered though PostgreSQL cannot be asked; nothing known is newer."""
         self._put(name, _mark(self.of(name).heard, revision, content))
@@ -123,6 +129,16 @@ def is_older(seen: VaultVersion, mark: Mark) -> bool | None:
     if seen.created_at == mark.created_at:
         return None
     return seen.created_at < mark.created_at
+
+
+def is_credible(seen: VaultVersion, mark: Mark, *, known: bool) -> bool:
+    """Whether Key Vault's word may stand alone: it is not older than what was answered here.
+
+    ``known``: the journal was looked at just now, so that what cannot be ordered passes; later, only what is provably
+    not older.
+    """
+    older = is_older(seen, mark)
+    return not older if known else older is False
 
 
 def _mark(heard: int, revision: int, content: Content) -> Mark:

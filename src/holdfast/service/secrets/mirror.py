@@ -26,24 +26,36 @@ class Mirror:
     def __init__(self, ledger: Ledger, sealer: Sealer, clock: Clock) -> None:
         self._ledger, self._sealer, self._clock = ledger, sealer, clock
 
-    async def current(self, name: SecretName, *, at_least: int = 0) -> Mirrored | None:
+    async def current(self, name: SecretName) -> Mirrored | None:
         """Return a secret's current version if it may be disclosed; None for a name the mirror does not know.
-
-        ``at_least``: the revision that the name is known to have reached.
 
         Raises:
             SecretNotFound: deleted.
             SecretDisabled: disabled.
             IntegrityFailure: its rows were edited, swapped or rolled back.
         """
-        found = await self._ledger.current(name)
-        if found is None:
-            return None
-        if found[0].revision < at_least:
-            raise IntegrityFailure(f"PostgreSQL tells an older state of {name!r} than it told before.")
-        self.check_living(found[0])
-        self.check_enabled(*found)
+        found = await self.found(name)
+        if found is not None:
+            self.check(*found)
         return found
+
+    async def found(self, name: SecretName, *, at_least: int = 0) -> Mirrored | None:
+        """Return a secret's current version, which is still to be checked; None for a name the mirror does not know.
+
+        ``at_least``: the revision that the name is known to have reached.
+
+        Raises:
+            IntegrityFailure: its rows were rolled back.
+        """
+        found = await self._ledger.current(name)
+        if found is not None and found[0].revision < at_least:
+            raise IntegrityFailure(f"PostgreSQL tells an older state of {name!r} than it told before.")
+        return found
+
+    def check(self, head: Head, stored: StoredVersion) -> None:
+        """Refuse what may not be disclosed, and rows that were edited."""
+        self.check_living(head)
+        self.check_enabled(head, stored)
 
     def check_living(self, head: Head) -> None:
         """Refuse a head that was edited, or whose secret is deleted."""

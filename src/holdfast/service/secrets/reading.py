@@ -30,7 +30,7 @@ from holdfast.ports import Clock, Feed, Head, Ledger, VaultVersion
 from holdfast.service.access.guard import Authorized
 from holdfast.service.secrets.coherence import Absences, Flights, Unsettled
 from holdfast.service.secrets.content import Content, answer, content_of, described
-from holdfast.service.secrets.marks import is_ahead, is_older
+from holdfast.service.secrets.marks import is_ahead, is_credible
 from holdfast.service.secrets.mirror import Mirror, Mirrored
 from holdfast.service.secrets.numbering import Histories, fetched
 from holdfast.service.secrets.tiers import Asked, Tiers
@@ -39,7 +39,6 @@ _log: Final = logging.getLogger(__name__)
 
 OUTAGE_TTL: Final = timedelta(seconds=5)
 """How long an answer from the mirror is fresh while Key Vault is away, so that its return is noticed soon."""
-
 
 _OVERTAKEN_AT_MOST: Final = 5
 """How often a read begins anew because the secret was changed meanwhile."""
@@ -174,9 +173,17 @@ class Reader:
 
     async def _current(self, name: SecretName) -> Mirrored | None:
         """What the mirror has, which is nothing older than this node has answered or committed before it asked."""
-        found = await self._mirror.current(name, at_least=self._tiers.marks.of(name).revision)
-        if found is not None and found[0].open_intents:
+        found = await self._mirror.found(name, at_least=self._tiers.marks.of(name).revision)
+        if found is None:
+            self._tiers.vanished(name)
+            return None
+        if found[0].open_intents:
             self._unsettled.announce(name, found[0].revision)
+        try:
+            self._mirror.check(*found)
+        except (SecretNotFound, SecretDisabled):
+            await self._tiers.withheld(name, found[0].revision)
+            raise
         return found
 
     async def _from_caches(self, found: Mirrored, asked: Asked) -> Secret | None:
@@ -301,21 +308,13 @@ class Reader:
         if self._upstream is not None and name not in self._unsettled:
             as_of = self._clock.now() - timedelta(seconds=self._unsettled.age_s)  # then Key Vault had all there was
             seen = await self._told_by_vault(self._upstream.vault, name)
-            if seen is not None and self._is_credible(name, seen):
+            if seen is not None and is_credible(seen, self._tiers.marks.of(name), known=self._unsettled.is_current):
                 told = self._unlisted(seen, kept[0] if kept else None, as_of=as_of, told=True)
                 await self._tiers.keep_told(name, told)
                 return self._answer(name, told, Source.KEYVAULT)
         if kept is None:
             raise cause
         return self._answer(name, *kept)
-
-    def _is_credible(self, name: SecretName, seen: VaultVersion) -> bool:
-        """Whether Key Vault's word may stand alone: it is not older than what was answered here.
-
-        While the journal is known, what cannot be ordered passes; later, only what is provably not older.
-        """
-        older = is_older(seen, self._tiers.marks.of(name))
-        return not older if self._unsettled.is_current else older is False
 
     @staticmethod
     async def _told_by_vault(vault: VaultReader, name: SecretName) -> VaultVersion | None:

@@ -78,6 +78,8 @@ class Tiers:
         Of Redis only what is fresh, and of this timeline: nobody says how long something has been there.
         """
         mark = self.marks.of(name)
+        if mark.gone:
+            return None
         for cache, source in ((self._local, Source.CACHE), (self._shared, Source.REDIS)):
             entry = await cache.get(name) if cache is not None else None
             if entry is None or entry.revision < mark.floor:
@@ -124,6 +126,15 @@ class Tiers:
             await self._shared.invalidate(name, revision)
         if content is not None:
             await self.keep(name, revision, content, Asked(heard=revision))
+
+    async def withheld(self, name: SecretName, revision: int) -> None:
+        """PostgreSQL says that at this revision nothing is disclosed: what is kept may not come back in an outage."""
+        self.marks.committed(name, revision)
+        await self._local.invalidate(name, revision)
+
+    def vanished(self, name: SecretName) -> None:
+        """PostgreSQL says that a name is not there, be it purged: likewise for all that is kept of it."""
+        self.marks.vanished(name)
 
     async def drop(self, name: SecretName, below: int) -> None:
         """The database has lost the change that made what is kept."""
