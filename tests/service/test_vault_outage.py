@@ -214,6 +214,15 @@ async def test_a_secret_that_key_vault_waits_for_is_never_read_there(node: Insid
     assert (health.open_intents, health.parked_intents) == (1, 0)
 
 
+async def test_a_restored_version_is_still_known_by_the_id_that_was_told(node: Inside) -> None:
+    told = [(await node.service.set_secret("k", value)).version_id for value in ("first", "second")]
+    blob = await node.service.backup_secret("k")
+    await node.service.delete_secret("k")
+    await node.service.purge_secret("k")
+    await node.service.restore_secret(blob)
+    assert [(await node.service.get_secret_version("k", each)).value for each in told] == ["first", "second"]
+
+
 async def test_as_many_tags_as_key_vault_takes_come_through_everything(node: Inside, scripted: ScriptedVault) -> None:
     full = {str(number): "" for number in range(15)}
     scripted.model.set("k", "theirs", Attributes(tags=full))

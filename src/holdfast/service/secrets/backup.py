@@ -150,7 +150,7 @@ class Backup:
         version, attributes = stored.version, stored.version.attributes
         return _Version(
             version=version.version,
-            version_id=version.version_id,
+            version_id=version.public_id,
             value=None
             if is_undisclosed(stored) and not attributes.enabled
             else self._mirror.value(head, stored).reveal(),
