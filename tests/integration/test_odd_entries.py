@@ -178,7 +178,7 @@ def test_numbers_of_any_size_go_through_the_mirror_and_the_api_back_to_the_vault
         created_at=there.created_at,
         updated_at=there.updated_at,
     )
-    shown = json.loads(wire.version_bundle(wire.Vault("https://holdfast.test"), "n", here))["attributes"]
+    shown = json.loads(wire.version_bundle(wire.Vault("https://holdfast.test"), here))["attributes"]
     assert (shown.get("nbf"), shown.get("exp")) == (nbf, exp)
     again = answers.version(entry("n/" + "a" * 32, attributes={**shown, "created": 1, "updated": 2}), "n")
     assert (again.attributes.nbf, again.attributes.exp) == (nbf, exp)

@@ -41,7 +41,13 @@ def secret(attributes: Attributes, value: str) -> Secret:
 
 def version(attributes: Attributes) -> SecretVersion:
     return SecretVersion(
-        name=NAME, version=1, version_id=VERSION_ID, attributes=attributes, created_at=CREATED, updated_at=UPDATED
+        name=NAME,
+        display_name="Db-Pass",
+        version=1,
+        version_id=VERSION_ID,
+        attributes=attributes,
+        created_at=CREATED,
+        updated_at=UPDATED,
     )
 
 
@@ -78,13 +84,13 @@ def test_what_key_vault_alone_says_is_passed_on_with_dates_of_any_size() -> None
     attributes = Attributes(content_type="application/x-pkcs12", tags={}, empty_tags=True, vault=said)
     carried = dated(attributes, nbf=-62135596800, exp=253402303861)
     exactly(wire.secret_bundle(VAULT, secret(carried, "pfx")), VECTORS["carried"])
-    (item,) = json.loads(wire.version_page(VAULT, "Db-Pass", [version(carried)], None))["value"]
+    (item,) = json.loads(wire.version_page(VAULT, [version(carried)], None))["value"]
     assert item == {member: fact for member, fact in VECTORS["carried"].items() if member != "value"}
 
 
 def test_a_version_has_no_value() -> None:
     expected = {key: value for key, value in VECTORS["full"].items() if key != "value"}
-    exactly(wire.version_bundle(VAULT, "Db-Pass", version(FULL)), expected)
+    exactly(wire.version_bundle(VAULT, version(FULL)), expected)
 
 
 def test_a_deleted_secret() -> None:
@@ -111,7 +117,7 @@ def test_an_empty_page_is_an_array_with_an_explicit_end() -> None:
 )
 def test_the_recovery_level_tells_retention_and_protection(days: int, protected: bool, level: str) -> None:
     vault = wire.Vault("https://v", days, protected)
-    shown = json.loads(wire.version_bundle(vault, "a", version(Attributes())))["attributes"]
+    shown = json.loads(wire.version_bundle(vault, version(Attributes())))["attributes"]
     assert (shown["recoveryLevel"], shown["recoverableDays"]) == (level, days)
 
 

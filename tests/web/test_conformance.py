@@ -170,6 +170,19 @@ async def test_34_names_are_one_in_any_case(vault: Client) -> None:
     assert len([name for name in await names(vault) if name.lower() == "a34-name"]) == 1
 
 
+async def test_34_every_answer_names_the_secret_in_the_casing_of_its_first_set(vault: Client) -> None:
+    await put(vault, "A34-Casing")
+    answers = [await put(vault, "a34-CASING", "second")]
+    answers += [await vault.request("PATCH", f"/secrets/a34-CASING{V}", {"tags": {"k": "v"}})]
+    answers += [await vault.request("GET", f"/secrets/a34-CASING{V}")]
+    answers += [await vault.request("DELETE", f"/secrets/a34-CASING{V}")]
+    answers += [await vault.request("GET", f"/deletedsecrets/a34-CASING{V}")]
+    answers += [await vault.request("POST", f"/deletedsecrets/a34-CASING/recover{V}")]
+    listed = (await vault.request("GET", f"/secrets/a34-CASING/versions{V}")).json["value"]
+    ids = [answer.json["id"] for answer in answers] + [item["id"] for item in listed]
+    assert {found.split("/")[-2] for found in ids} == {"A34-Casing"}
+
+
 # --- get ---------------------------------------------------------------------------------------------------------
 
 

@@ -228,7 +228,8 @@ class Secret:
 class WriteResult:
     """The answer to a change. ``replicated``: Key Vault has it already (always True when standalone).
 
-    ``created_at`` is when the version was made, in UTC.
+    ``created_at`` is when the version was made, in UTC. ``display_name``, where it is told, is the name in the casing
+    of its first set.
     """
 
     name: SecretName
@@ -236,6 +237,7 @@ class WriteResult:
     version_id: str
     replicated: bool
     created_at: datetime | None = None
+    display_name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,9 +67,9 @@ def new_secret_bundle(vault: Vault, name: str, version_id: str, created_at: date
     return _encode({"value": request.value, **bundle})
 
 
-def version_bundle(vault: Vault, name: str, version: SecretVersion) -> bytes:
+def version_bundle(vault: Vault, version: SecretVersion) -> bytes:
     """The answer to an update, a recovery or a restore: no value."""
-    return _encode(_version(vault, vault.secret_id(name, version.version_id), version))
+    return _encode(_version(vault, _versioned(vault, version), version))
 
 
 def deleted_bundle(vault: Vault, deleted: DeletedSecret) -> bytes:
@@ -85,9 +85,9 @@ def secret_page(vault: Vault, secrets: Sequence[SecretSummary], next_link: str |
     return _page(items, next_link)
 
 
-def version_page(vault: Vault, name: str, versions: Sequence[SecretVersion], next_link: str | None) -> bytes:
+def version_page(vault: Vault, versions: Sequence[SecretVersion], next_link: str | None) -> bytes:
     """A page of a listing of one secret's versions."""
-    return _page([_version(vault, vault.secret_id(name, each.version_id), each) for each in versions], next_link)
+    return _page([_version(vault, _versioned(vault, each), each) for each in versions], next_link)
 
 
 def deleted_page(vault: Vault, deleted: Sequence[DeletedSecret], next_link: str | None) -> bytes:
@@ -119,6 +119,10 @@ def unix_seconds(moment: datetime) -> int:
 
 def _page(items: list[dict[str, Any]], next_link: str | None) -> bytes:
     return _encode({"value": items, "nextLink": next_link})
+
+
+def _versioned(vault: Vault, version: SecretVersion) -> str:
+    return vault.secret_id(version.display_name or version.name, version.version_id)
 
 
 def _version(vault: Vault, secret_id: str, version: SecretVersion) -> dict[str, Any]:

@@ -116,7 +116,8 @@ class KeyVaultApi:
             context=call.caller,
         )
         created_at = result.created_at or datetime.now(UTC)
-        body = wire.new_secret_bundle(self._vault(call), call.name, result.version_id, created_at, request)
+        name = result.display_name or call.name
+        body = wire.new_secret_bundle(self._vault(call), name, result.version_id, created_at, request)
         return Reply(HTTPStatus.OK, body, write_marks(result))
 
     async def _get(self, call: Call) -> Reply:
@@ -141,7 +142,7 @@ class KeyVaultApi:
             tags=request.tags,
             context=call.caller,
         )
-        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), call.name, version))
+        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), version))
 
     async def _list(self, call: Call) -> Reply:
         size = call.query.page_size
@@ -171,7 +172,7 @@ class KeyVaultApi:
         found = sorted((each for each in versions if each.version_id > after), key=lambda each: each.version_id)
         page = found[:size]
         link = self._next_link(call, listing, page[-1].version_id) if len(found) > size else None
-        return Reply(HTTPStatus.OK, wire.version_page(self._vault(call), call.name, page, link))
+        return Reply(HTTPStatus.OK, wire.version_page(self._vault(call), page, link))
 
     async def _delete(self, call: Call) -> Reply:
         deleted = await self._secrets.delete_secret(call.name, context=call.caller)
@@ -183,7 +184,7 @@ class KeyVaultApi:
 
     async def _recover(self, call: Call) -> Reply:
         version = await self._secrets.recover_secret(call.name, context=call.caller)
-        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), call.name, version))
+        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), version))
 
     async def _purge(self, call: Call) -> Reply:
         await self._secrets.purge_secret(call.name, context=call.caller)
@@ -206,9 +207,7 @@ class KeyVaultApi:
             raise MalformedBackup("Backup blob is corrupt.", field="value") from None
         except (IntegrityFailure, KeyUnavailable):
             raise MalformedBackup("Backup blob is corrupt.", field="value") from None
-        return Reply(
-            HTTPStatus.OK, wire.version_bundle(self._vault(call), version.display_name or version.name, version)
-        )
+        return Reply(HTTPStatus.OK, wire.version_bundle(self._vault(call), version))
 
     def _position(self, call: Call, listing: str) -> str | None:
         token = call.query.skip_token

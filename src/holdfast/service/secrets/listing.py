@@ -91,7 +91,8 @@ class Lister:
         if head is None or head.state is not State.ACTIVE:
             raise not_found(authorized.name)
         await numbered(self._histories, self._ledger, authorized.name, needed=False)
-        return [version.told() for version in await self._ledger.versions(authorized.name)]
+        versions = await self._ledger.versions(authorized.name)
+        return [replace(version.told(), display_name=head.display_name) for version in versions]
 
     async def deleted(self, authorized: Authorized) -> DeletedSecret:
         """The facts of one deleted secret.

@@ -56,7 +56,7 @@ class Enacted:
     @property
     def version(self) -> SecretVersion:
         """The version that was made or changed, or else the current one."""
-        version = self.change.version
+        version = replace(self.change.version, display_name=self.change.head.display_name)
         if self.change.kind is not IntentKind.SET or self.vault_version_id is None:
             return version
         return replace(version, vault_version_id=self.vault_version_id, told_id=self.vault_version_id)

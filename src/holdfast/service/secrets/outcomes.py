@@ -29,4 +29,5 @@ def written(made: Enacted) -> WriteResult:
         version_id=version.version_id,
         created_at=version.created_at,
         replicated=made.replicated,
+        display_name=version.display_name,
     )
