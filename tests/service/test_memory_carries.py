@@ -35,11 +35,12 @@ async def test_what_was_just_written_is_read_though_postgresql_dies(
     database_url: str, tmp_path: Path, scripted: ScriptedVault, with_vault: bool
 ) -> None:
     async with opened(database_url, tmp_path, scripted if with_vault else None) as node:
-        await node.service.set_secret("k", "v")
+        made = await node.service.set_secret("k", "v")
         await node.service.update_secret("k", tags={"a": "b"})
         async with away(database_url):
             secret = await node.service.get_secret("k")
             assert (secret.value, secret.version, dict(secret.tags)) == ("v", 1, {"a": "b"})
+            assert secret.version_id == made.version_id
 
 
 async def test_another_node_finds_it_in_redis(database_url: str, redis_url: str, tmp_path: Path) -> None:

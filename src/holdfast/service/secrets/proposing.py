@@ -84,7 +84,7 @@ class Proposals:
             if taken is not None:
                 await self._complete(tx, change, fence, taken)
         self._crashpoint("enacted")
-        await self.committed(change, revision)
+        await self.committed(_with_id(change, taken), revision)
         if taken is not None:
             self._coherence.unsettled.settled(change.name, revision)
         return True
@@ -125,6 +125,16 @@ class Proposals:
             await self._coherence.purged(change.name, revision)
         else:
             await self._coherence.committed(change.name, revision, change.standing(self._clock.now()))
+
+
+def _with_id(change: Change, taken: Taken | None) -> Change:
+    """The change as readers see it: the first id that Key Vault gave is the version's."""
+    if taken is None or taken.vault_version_id is None:
+        return change
+    told = change.version.told_id or taken.vault_version_id
+    version = replace(change.version, told_id=told, vault_version_id=taken.vault_version_id)
+    head = replace(change.head, vault_version_id=taken.vault_version_id, vault_updated_at=taken.vault_updated_at)
+    return replace(change, head=head, version=version)
 
 
 def as_text(error: Exception) -> str:
