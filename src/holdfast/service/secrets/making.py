@@ -136,7 +136,10 @@ class Maker:
             self._crashpoint("proposed")
             return await self._asked(planned)
         await self._proposals.committed(planned, revision)
-        return Enacted(planned, await self._announcer.replicated(planned, revision, push=reach is not Reach.REPLAY))
+        replicated = await self._announcer.replicated(planned, revision, push=reach is not Reach.REPLAY)
+        if replicated:
+            await self._proposals.renamed(planned)
+        return Enacted(planned, replicated)
 
     async def _accept(self, tx: LedgerTransaction, change: Change, also: AlsoWrite | None) -> int:
         if change.journalled:

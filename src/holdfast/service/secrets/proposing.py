@@ -6,13 +6,14 @@ it, and the replay finds out what Key Vault has of it.
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.domain.audit import printable
 from holdfast.domain.intent import IntentKind, IntentState
-from holdfast.errors import HoldfastError, IntegrityFailure
+from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure
 from holdfast.ports import Clock, Ledger, LedgerTransaction, Orphan, Sealer
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.changes import Change, Enactor
@@ -92,7 +93,7 @@ class Proposals:
     async def _complete(self, tx: LedgerTransaction, change: Change, fence: int, taken: Taken) -> None:
         await tx.complete(change.intent_id, fence, taken.vault_version_id, taken.vault_updated_at)
         if change.key is not None and taken.vault_version_id is not None:  # the id that the caller will be told
-            told = replace(change.version, told_id=taken.vault_version_id).told()
+            told = _with_id(change, taken).version.told()
             await tx.answer_otherwise(change.record.user_id, change.key, Made.of(told, change.intent_id).answer())
 
     async def refuse(self, change: Change, fence: int, error: HoldfastError) -> bool:
@@ -118,6 +119,14 @@ class Proposals:
             _log.error("A change of %s that was never acknowledged is given up: %s", intent.name, error)
             async with self._ledger.transaction() as tx:
                 await tx.conclude(intent.id, intent.fence or 0, IntentState.REFUSED, error=as_text(error))
+
+    async def renamed(self, change: Change) -> None:
+        """Key Vault took a version that counted already: let the caches hold it under the id that it gave."""
+        with suppress(BackendUnavailable):  # then they hold nothing until the next read
+            found = await self._ledger.version(change.name, change.version.version) if change.journalled else None
+            if found is not None and found[1] is not None and found[1].version.current:
+                taken = Taken(found[1].version.told_id, found[0].vault_updated_at)
+                await self.committed(_with_id(change, taken), found[0].revision)
 
     async def committed(self, change: Change, revision: int) -> None:
         """Let the caches hold what readers get from now on, before anybody is told of it."""

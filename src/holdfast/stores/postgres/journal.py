@@ -37,6 +37,8 @@ class PostgresJournal:
             settled = await connection.fetchval(
                 self._sql["complete"], intent.id, intent.fence, vault_version_id, vault_updated_at
             )
+            if settled and intent.kind is IntentKind.SET:  # callers were told our own id until now
+                await connection.execute(self._sql["tell_id"], intent.incarnation, intent.version, vault_version_id)
         return bool(settled)
 
     async def take_orphans(self, *, limit: int, lease: timedelta) -> list[Orphan]:

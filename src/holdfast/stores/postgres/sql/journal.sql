@@ -60,6 +60,14 @@ WITH settled AS (
 )
 SELECT count(*) FROM settled
 
+-- name: tell_id
+WITH told AS (
+    UPDATE secrets_vault SET revision = nextval('secret_revisions')
+    WHERE incarnation = $1 AND version = $2 AND told_id = $3
+    RETURNING secret_name, revision
+)
+SELECT pg_notify('holdfast', 'secret:' || secret_name || ':' || revision) FROM told
+
 -- name: release
 UPDATE secret_intents SET lease_until = NULL, last_error = $3, next_attempt_at = now() + $4::interval,
     failures = CASE WHEN $5 THEN failures + 1 ELSE failures END,
