@@ -104,7 +104,7 @@ _NEEDS = {operation.id: set(re.findall(r"`(\w+)`", operation.needs)) for operati
 
 @dataclass(frozen=True)
 class Request:
-    """One request for each route. ``lists``: it shows what may be listed; a stranger may list nothing."""
+    """One request for each route. ``lists``: our own API shows what may be listed; a stranger may list nothing."""
 
     id: str
     method: str
@@ -117,7 +117,7 @@ def requests(backup: str = "") -> Iterator[Request]:
     """A request for every route that needs a login, well-formed but for the login."""
     for kind, (method, target, given) in VAULT.items():
         body = {"value": backup} if kind is VaultOperation.RESTORE else given
-        yield Request(kind, method, target, body, kind in {VaultOperation.LIST, VaultOperation.LIST_DELETED})
+        yield Request(kind, method, target, body)
     for operation in OPERATIONS:
         path = operation.path.format(**PARAMETERS)
         body = BODIES.get(operation.id, {} if operation.body else None)
