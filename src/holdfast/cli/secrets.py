@@ -164,4 +164,4 @@ def rollback(
 def _show_written(result: WriteResult) -> None:
     output.say(views.written_text(result))
     if output.wants_json():
-        output.write_document(result)
+        output.write_document(views.written_document(result))

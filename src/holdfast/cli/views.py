@@ -103,6 +103,17 @@ def written_text(result: WriteResult) -> str:
     return f"{result.name} is now at version {result.version}{pending(replicated=result.replicated)}."
 
 
+def written_document(result: WriteResult) -> dict[str, Any]:
+    """A write as ``--json`` shows it, in process and from a server alike."""
+    return {
+        "name": result.name,
+        "version": result.version,
+        "version_id": result.version_id,
+        "replicated": result.replicated,
+        "created_at": result.created_at,
+    }
+
+
 def pending(*, replicated: bool) -> str:
     """The end of a sentence about a change that Key Vault may not have yet."""
     return "" if replicated else "; it is safe here, and Key Vault gets it as soon as it answers"
