@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 class Cable:
     """Listens on loopback and passes bytes on. ``cut`` ends every connection and refuses new ones; ``freeze`` keeps
-    them, and nothing passes until ``mend``."""
+    them, and nothing passes until ``mend``; ``hold_reply`` lets a question through, and never its answer."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -17,6 +17,9 @@ class Cable:
         self._passing = asyncio.Event()
         self._passing.set()
         self._server: asyncio.Server | None = None
+        self._question, self._number = b"", 0
+        self.held = asyncio.Event()
+        """Set when ``hold_reply`` has met its question."""
 
     @property
     def dsn(self) -> str:
@@ -49,6 +52,11 @@ class Cable:
         self._whole = True
         self._passing.set()
 
+    def hold_reply(self, question: bytes, number: int = 1) -> None:
+        """Let the server get the question of this number from now on with these bytes in it, and nobody its answer."""
+        self._question, self._number = question, number
+        self.held.clear()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._whole:
             writer.transport.abort()
@@ -57,7 +65,9 @@ class Cable:
         ends = {writer, far_writer}
         self._ends |= ends
         try:
-            await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
+            answered = asyncio.Event()
+            answered.set()
+            await asyncio.gather(self._ask(reader, far_writer, answered), self._pass(far_reader, writer, answered))
         finally:
             self._ends -= ends
 
@@ -70,10 +80,25 @@ class Cable:
             )
         return await asyncio.open_connection(url.hostname, url.port or 5432)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answered: asyncio.Event) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
                 await self._passing.wait()
+                if self._number and self._question in data:
+                    self._number -= 1
+                    if not self._number:
+                        answered.clear()
+                        self.held.set()
+                writer.write(data)
+                await writer.drain()
+        answered.set()
+        writer.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self._passing.wait()
+                await flows.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -164,8 +164,9 @@ class FailingSink:
             raise BackendUnavailable("this sink takes nothing")
         return ()
 
-    async def write_once(self, entries: Sequence[Entry]) -> None:
+    async def write_once(self, entries: Sequence[Entry]) -> int:
         await self.write(entries)
+        return len(entries)
 
     async def waiting(self) -> bool:
         return False

@@ -9,7 +9,7 @@ A record in its chain is one line of JSON, the same in the local log, in streams
 Members without a value are left out. Why the text itself is what is hashed: ADR 0007.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -146,3 +146,23 @@ def parse_place(line: bytes) -> tuple[ChainId, int]:
 def follows(previous: bytes, entry: Entry) -> bool:
     """Whether an entry's hash is the one it must have after that hash."""
     return sha256(previous + entry.body).digest() == entry.hash
+
+
+def sorted_out(entries: Sequence[Entry], stored: Mapping[int, bytes]) -> tuple[list[Entry], list[Entry]]:
+    """Compare entries of one chain, in order, with the hashes that are stored of it, by seq, from the one before on.
+
+    Returns those that are not stored and have their place free, and those whose place is another's now: it holds
+    another record, or what stands before it is not what the entry follows.
+    """
+    missing, displaced = list[Entry](), list[Entry]()
+    before = stored.get(entries[0].seq - 1)
+    for entry in entries:
+        there = stored.get(entry.seq)
+        if there is None and (before is None or follows(before, entry)):
+            missing.append(entry)
+        elif there != entry.hash:
+            displaced.append(entry)
+            before = there or b""
+            continue
+        before = entry.hash
+    return missing, displaced

@@ -41,8 +41,11 @@ class ChainHead:
 class AuditArchive(AuditSink, Protocol):
     """The place where all records of all writers end up."""
 
-    async def write_once(self, entries: Sequence[Entry]) -> None:
-        """Store entries of one chain, some of which may have been stored before."""
+    async def write_once(self, entries: Sequence[Entry]) -> int:
+        """Store entries of one chain, some of which may have been stored before; returns how many were not.
+
+        Whoever finds another record in its place waits for ``take_in``, and that is an alarm.
+        """
 
     async def take_in(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
         """Store records that were committed with their change and have no place in a chain yet.

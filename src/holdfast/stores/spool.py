@@ -35,7 +35,7 @@ class AuditSpool:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._chain: ChainId | None = None
         self._descriptor: int | None = None
         self._identity: int | None = None
@@ -47,9 +47,9 @@ class AuditSpool:
         It is the first in the folder that no live process has, so that a restarted process goes on under its old one.
         """
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for number in range(_MAX_WRITERS):
-                descriptor = os.open(self._folder / f"writer-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                descriptor = os.open(self.folder / f"writer-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 if _locked(descriptor):
                     self._identity = descriptor
                     return _identity_in(descriptor)
@@ -87,7 +87,7 @@ class AuditSpool:
         A file is removed when its context ends without an error; one that is damaged is set aside instead.
         """
         self.close()
-        for file in sorted(self._folder.glob("*.log")) if self._folder.is_dir() else []:
+        for file in sorted(self.folder.glob("*.log")) if self.folder.is_dir() else []:
             try:
                 descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:  # another process has shipped it meanwhile
@@ -101,10 +101,11 @@ class AuditSpool:
         with self._busy:
             descriptor = self._current(chain)
             start = os.fstat(descriptor).st_size
-            if os.write(descriptor, lines) != len(lines):
-                os.ftruncate(descriptor, start)
-                raise OSError("short write")
-            os.fdatasync(descriptor)
+            try:
+                _write_durably(descriptor, lines)
+            except OSError:
+                os.ftruncate(descriptor, start)  # what is refused had better not be on record
+                raise
 
     def _let_go(self) -> None:
         if self._descriptor is not None:
@@ -115,10 +116,16 @@ class AuditSpool:
         if self._chain != chain or (self._descriptor and os.fstat(self._descriptor).st_size > MAX_FILE_BYTES):
             self._let_go()
         if self._descriptor is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = _new_file(self._folder)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = _new_file(self.folder)
             self._chain = chain
         return self._descriptor
+
+
+def _write_durably(descriptor: int, lines: bytes) -> None:
+    if os.write(descriptor, lines) != len(lines):
+        raise OSError("short write")
+    os.fdatasync(descriptor)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.chain import OPEN, Chain, ChainId, Entry
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
-from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError, OutcomeUnknown
+from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError
 from holdfast.ports import SILENCE, AuditArchive, AuditSink, Clock, Telemetry, traced
 
 _log: Final = logging.getLogger(__name__)
@@ -31,6 +31,9 @@ TAKEN_AT_ONCE: Final = 500
 
 GIVEN_UP_AFTER: Final = timedelta(hours=1)
 """A chain that had no record for this long gets no more, so that it need not be watched for ever."""
+
+_AWAY: Final = (BackendUnavailable, TimeoutError)
+"""How a sink fails that is not there now; the entries it was given may be in it, or get there yet."""
 
 _SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 
@@ -124,28 +127,32 @@ class AuditTrail:
     async def _write(self, records: Sequence[AuditRecord]) -> None:
         chain = await self._open_chain()
         entries = self._extend(chain, records)
-        if not await self._write_first(entries):
+        self._chain = None  # until it is certain where it ends: no place is ever given out twice
+        failure = await self._failure_of_first(entries)
+        if failure is not None:
             await self._write_locally(entries)
         chain.advance(entries)
+        if failure is None or isinstance(failure, _AWAY):
+            self._chain = chain
 
-    async def _write_first(self, entries: Sequence[Entry]) -> bool:
+    async def _failure_of_first(self, entries: Sequence[Entry]) -> Exception | None:
+        """Write to the first sink; returns why it may not have these entries, if so. None: it has them all."""
         if not self._first_is_due():
-            return False
+            return BackendUnavailable("it failed a moment ago")
         try:
             async with asyncio.timeout(SINK_TIMEOUT_S):
                 await self._first.write(entries)
-        except (BackendUnavailable, TimeoutError) as error:
+        except Exception as error:
             self._first_failed(error)
-            return False
+            return error
         self._first_failed_at = None
-        return True
+        return None
 
     async def _write_locally(self, entries: Sequence[Entry]) -> None:
         try:
             async with asyncio.timeout(SINK_TIMEOUT_S):
                 await self._local.write(entries)
-        except (BackendUnavailable, TimeoutError) as error:
-            self._chain = None  # either sink may yet turn out to have these entries: their places are spent
+        except _AWAY as error:
             raise AuditUnavailable(
                 "No audit sink takes records, so nothing is disclosed: "
                 "restore PostgreSQL, or make the data folder writable with space left."
@@ -156,18 +163,21 @@ class AuditTrail:
         if not self._first_is_due():
             return
         chain = await self._open_chain()
+
+        def extend(records: Sequence[AuditRecord]) -> list[Entry]:
+            self._chain = None  # as in _write
+            return self._extend(chain, records)
+
         try:
             async with asyncio.timeout(SINK_TIMEOUT_S):
-                taken = await self._first.take_in(lambda records: self._extend(chain, records), TAKEN_AT_ONCE)
-        except (BackendUnavailable, TimeoutError) as error:
-            if isinstance(error, OutcomeUnknown | TimeoutError):
-                self._chain = None  # the commit may have been made: these places are spent
+                taken = await self._first.take_in(extend, TAKEN_AT_ONCE)
+        except _AWAY as error:
             self._first_failed(error)
         except Exception:
-            self._chain = None
             _log.exception("Audit records that were committed with their change keep waiting for their place")
         else:
             chain.advance(taken)
+            self._chain = chain
             self._outbox_waits |= len(taken) >= TAKEN_AT_ONCE
 
     def _extend(self, chain: Chain, records: Sequence[AuditRecord]) -> list[Entry]:
@@ -193,7 +203,7 @@ class AuditTrail:
         try:
             async with asyncio.timeout(SINK_TIMEOUT_S):
                 head = await self._first.last_head(self._writer_id)
-        except (BackendUnavailable, TimeoutError) as error:
+        except _AWAY as error:
             self._first_failed(error)
             return "the end of the former chain is not known"
         return f"after boot {head.boot}, seq {head.seq}, hash {head.hash.hex()}" if head else "the first of this writer"

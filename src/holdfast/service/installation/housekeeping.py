@@ -43,8 +43,8 @@ class LocalLog(Protocol):
 class Archive(Protocol):
     """Where those records belong."""
 
-    async def write_once(self, entries: Sequence[Entry]) -> None:
-        """Store entries, some of which may be there already."""
+    async def write_once(self, entries: Sequence[Entry]) -> int:
+        """Store entries, some of which may be there already; returns how many were not."""
 
     async def waiting(self) -> bool:
         """Whether any record that was committed with its change waits for its place in a chain."""

@@ -4,6 +4,7 @@ asyncpg would encode the rows cell by cell, which costs several times as much. M
 secret and operation, so that part is encoded once and kept.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -14,10 +15,13 @@ from uuid import UUID
 import msgspec
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.domain.chain import Entry
+from holdfast.domain.chain import Entry, sorted_out
 from holdfast.ports import ChainHead
 from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.outbox import all_stored, put_record
 from holdfast.stores.postgres.queries import load
+
+_log: Final = logging.getLogger(__name__)
 
 TABLE: Final = "secret_access_logs"
 
@@ -53,14 +57,26 @@ class PostgresAuditSink:
         async with self._database.connection() as connection:
             await _copy(connection, entries)
 
-    async def write_once(self, entries: Sequence[Entry]) -> None:
+    async def write_once(self, entries: Sequence[Entry]) -> int:
         """See the port."""
-        chain = entries[0].chain
+        chain, first, last = entries[0].chain, entries[0].seq, entries[-1].seq
         async with self._database.transaction() as connection:
-            rows = await connection.fetch(self._sql["present"], *chain, entries[0].seq, entries[-1].seq)
-            present = {row["seq"] for row in rows}
-            await _copy(connection, [entry for entry in entries if entry.seq not in present])
+            rows = await connection.fetch(self._sql["present"], *chain, first - 1, last)
+            missing, displaced = sorted_out(entries, {row["seq"]: row["hash"] for row in rows})
+            await _copy(connection, missing)
+            for entry in displaced:
+                await put_record(connection, entry.record)
             await connection.execute(self._sql["reopen"], *chain)
+        if displaced:
+            _log.error(
+                "ALARM: %s, seq %d holds another record than the one that was given this place, by an edit of the "
+                "audit trail: %d record(s) get new places in another chain",
+                chain,
+                displaced[0].seq,
+                len(displaced),
+            )
+            self._database.recorded()
+        return len(missing)
 
     async def take_in(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
         """See the port."""
@@ -96,7 +112,9 @@ class PostgresAuditSink:
 
 async def _copy(connection: Connection, entries: Sequence[Entry]) -> None:
     if entries:
-        await connection.copy_to_table(TABLE, source=_once(copy_data(entries)), columns=COLUMNS, format="binary")
+        data = _once(copy_data(entries))
+        said = await connection.copy_to_table(TABLE, source=data, columns=COLUMNS, format="binary")
+        all_stored(said, len(entries))
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from holdfast.errors import BackendUnavailable, StartupError
-from holdfast.stores.postgres.errors import translating, unconfirmed
+from holdfast.stores.postgres.errors import is_spent, translating, unconfirmed
 
 _log: Final = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ OLDEST_SERVER: Final = 14
 _CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 5.0
 """For one statement with its answer."""
+_RELEASE_TIMEOUT_S: Final = 1.0
 
 
 class Database:
@@ -69,6 +70,7 @@ class Database:
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
                 max_inactive_connection_lifetime=300,
+                init=_commit_durably,
                 reset=_leave_as_is,
                 server_settings={"application_name": "holdfast", "timezone": "UTC"},
             )
@@ -82,13 +84,30 @@ class Database:
     async def connection(self, *, probing: bool = False) -> AsyncIterator[Connection]:
         """Lend a connection; errors of connectivity become ``BackendUnavailable``.
 
-        A server that is silent is not asked, so that nobody waits for it in vain, but by whoever is ``probing``.
+        A server that is silent is not asked, so that nobody waits for it in vain, but by whoever is ``probing``. A
+        connection whose operation was cancelled or got no answer is ended at once, whoever waited waits no longer.
         """
         if not probing and not self.answering():
             raise BackendUnavailable("PostgreSQL gives no sign of life; try again")
         with translating():
-            async with self._pool.acquire(timeout=_CONNECT_TIMEOUT_S) as connection:
+            connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT_S)
+            try:
+                if not self._owned:  # its sessions are the application's, and may have been reset
+                    await _commit_durably(connection)
                 yield connection
+            except BaseException as error:
+                if is_spent(error):
+                    connection.terminate()
+                raise
+            finally:
+                await self._give_back(connection)
+
+    async def _give_back(self, connection: Connection) -> None:
+        """Return a connection to the pool. What ails it now says nothing of the work that was done over it."""
+        try:
+            await self._pool.release(connection, timeout=_RELEASE_TIMEOUT_S)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            _log.info("A connection to PostgreSQL was dead when it was given back (%s)", type(error).__name__)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -98,16 +117,17 @@ class Database:
             OutcomeUnknown: the commit was sent and not confirmed.
         """
         async with self.connection() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
+            await connection.execute("BEGIN")
             try:
                 yield connection
-            except BaseException:
-                if not connection.is_closed():
-                    await transaction.rollback()
+            except BaseException as error:
+                if not is_spent(error):
+                    await _roll_back(connection)
                 raise
             with unconfirmed():
-                await transaction.commit()
+                said = await connection.execute("COMMIT")
+            if said != "COMMIT":  # the server's answer where a statement before had failed
+                raise BackendUnavailable("PostgreSQL rolled the change back; try again")
 
     async def renew(self) -> None:
         """Let no connection of before be lent again: what is silent now may stay so when the server is back."""
@@ -125,8 +145,27 @@ class Database:
                 pool.terminate()
 
 
+async def _commit_durably(connection: Connection) -> None:
+    """See that a commit of this session is on disk, here and on synchronous standbys, when it is confirmed.
+
+    Asked for in the session, because a setting of the role or the database may say less. What says more stays.
+    """
+    await connection.execute(
+        "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) "
+        "WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+    )
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Undo the transaction. Where that cannot be asked for, the end of the connection does it."""
+    try:
+        await connection.execute("ROLLBACK")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        connection.terminate()
+
+
 async def _leave_as_is(connection: Connection) -> None:
-    """Nothing to undo: no statement here leaves session state behind, and a reset would cost a round trip each time."""
+    """Nothing to undo: what a statement leaves in the session is to stay, and a reset would cost a round trip."""
 
 
 @dataclass(frozen=True, slots=True)

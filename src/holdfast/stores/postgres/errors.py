@@ -47,15 +47,25 @@ def translating() -> Iterator[None]:
 
 
 def _cancellation_behind(error: BaseException) -> asyncio.CancelledError | None:
-    """The cancellation during which a dead connection could not be given back; that error must not take its place.
+    """The cancellation of this task during which the error arose; that error must not take its place.
 
-    A ``TimeoutError`` ends the search: it began with a cancellation too, but with one of its own.
+    One that a timeout further in began and ended is over: the task is not being cancelled any more.
     """
-    while not isinstance(error, TimeoutError) and error.__context__ is not None:
-        error = error.__context__
-        if isinstance(error, asyncio.CancelledError):
-            return error
-    return None
+    task = asyncio.current_task()
+    cause: BaseException | None = error if task is not None and task.cancelling() else None
+    while cause is not None and not isinstance(cause, asyncio.CancelledError):
+        cause = cause.__context__
+    return cause
+
+
+def is_spent(error: BaseException) -> bool:
+    """Whether a connection on which this happened may still wait for an answer, so that nothing more is asked over it.
+
+    True for whatever ended an operation from here, or for want of an answer; what PostgreSQL itself said leaves the
+    connection as good as it was.
+    """
+    unanswered = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, BackendUnavailable)
+    return not isinstance(error, Exception) or isinstance(error, unanswered)
 
 
 @contextmanager

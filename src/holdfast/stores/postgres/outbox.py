@@ -6,10 +6,30 @@ A place in a chain cannot be given inside the transaction of a change: a rollbac
 import msgspec
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.errors import BackendUnavailable
 from holdfast.stores.postgres.database import Connection
 from holdfast.stores.postgres.queries import load
 
 
 async def put_record(connection: Connection, record: AuditRecord) -> None:
-    """Store a record within the transaction of ``connection``; call ``Database.recorded`` after the commit."""
-    await connection.execute(load("audit")["record"], msgspec.json.encode(record).decode())
+    """Store a record within the transaction of ``connection``; call ``Database.recorded`` after the commit.
+
+    Raises:
+        BackendUnavailable: something in the database swallows records.
+    """
+    all_stored(await connection.execute(load("audit")["record"], msgspec.json.encode(record).decode()), 1)
+
+
+def all_stored(said: str, sent: int) -> None:
+    """Compare what PostgreSQL says of an INSERT or COPY ("COPY 5": the last number is that of rows) with what was sent.
+
+    A trigger may swallow rows, and the statement succeeds all the same.
+
+    Raises:
+        BackendUnavailable: fewer were stored.
+    """
+    if said.rpartition(" ")[2] != str(sent):
+        raise BackendUnavailable(
+            f"PostgreSQL did not store every audit record: {sent} sent, and it says {said!r}. "
+            "Look for triggers and rules on secret_access_logs and audit_outbox that are not Holdfast's."
+        )

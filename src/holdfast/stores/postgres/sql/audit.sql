@@ -10,7 +10,7 @@ RETURNING id, record
 SELECT EXISTS (SELECT 1 FROM audit_outbox)
 
 -- name: present
-SELECT seq FROM secret_access_logs WHERE writer = $1 AND boot = $2 AND seq BETWEEN $3 AND $4
+SELECT seq, hash FROM secret_access_logs WHERE writer = $1 AND boot = $2 AND seq BETWEEN $3 AND $4
 
 -- name: last_head
 SELECT c.writer, c.boot, l.seq, l.hash FROM audit_chains c

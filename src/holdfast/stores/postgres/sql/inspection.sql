@@ -2,7 +2,8 @@
 SELECT current_setting('server_version') AS version,
        current_setting('server_version_num')::integer / 10000 AS major,
        current_setting('fsync')::boolean AS fsync,
-       current_setting('synchronous_commit') AS synchronous_commit,
+       -- What role and database say; Holdfast's sessions say more where that is less.
+       (SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit') AS synchronous_commit,
        current_setting('full_page_writes')::boolean AS full_page_writes,
        current_setting('autovacuum')::boolean AS autovacuum,
        current_setting('track_counts')::boolean AS track_counts,
