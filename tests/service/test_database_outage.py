@@ -79,14 +79,21 @@ async def test_a_version_made_in_key_vault_has_its_number_where_it_is_remembered
 
 
 async def test_a_cancellation_is_not_replaced_by_the_error_of_giving_a_dead_connection_back() -> None:
-    def dead() -> None:
-        try:
-            raise asyncio.CancelledError
-        finally:
-            raise asyncpg.InterfaceError("connection is closed")
+    async def dead() -> None:
+        with translating():
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                raise TimeoutError("the server did not see the connection off")
 
-    with pytest.raises(asyncio.CancelledError), translating():
-        dead()
+    waiting = asyncio.create_task(dead())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert waiting.cancelled()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await dead()
 
 
 async def test_a_time_out_is_an_outage_though_it_began_with_a_cancellation() -> None:

@@ -22,10 +22,9 @@ from tests.support.node import Inside, opened, rows, within
 from tests.support.postgres import execute, fetch
 
 
-async def on_record(dsn: str, operation: str) -> int:
-    (count,) = (await rows(dsn, "SELECT count(*) FROM secret_access_logs WHERE success AND operation = $1", operation))[
-        0
-    ]
+async def on_record(dsn: str, operation: str, name: str | None = None) -> int:
+    query = "SELECT count(*) FROM secret_access_logs WHERE success AND operation = $1"
+    (count,) = (await rows(dsn, f"{query} AND secret_name = coalesce($2, secret_name)", operation, name))[0]
     assert isinstance(count, int)
     return count
 

@@ -1,5 +1,6 @@
 """The audit trail of a node: sequencer, sinks, search."""
 
+import asyncio
 from typing import Final
 
 from holdfast.config import Settings
@@ -38,6 +39,7 @@ class AuditParts:
         self._streams = PostgresStreams(database)
         self.streamer = Streamer(_streams(settings), self._streams, clock)
         database.recorded = self.trail.take_in
+        self._serves = False
 
     def use_cases(self, guard: Guard) -> Audit:
         """What ``service.audit`` offers."""
@@ -60,9 +62,16 @@ class AuditParts:
         """Those that checkpoints of this installation may be signed with."""
         return await self._key.public_keys()
 
+    def compare(self) -> None:
+        """The database may have gone back: see that it has the newest records, those that it was shipped among them."""
+        self.trail.compare()
+        self.spool.reopen()
+
     def background(self) -> dict[str, Work]:
         """What has to go on beside serving."""
+        self._serves = True
         return {
+            "audit tail": self.trail.run,
             "checkpoints": self.checkpointer.run,
             **({"retention": self.checkpointer.run_retention} if self.checkpointer.retention else {}),
             **({"streams": self.streamer.run} if self.streamer.streams else {}),
@@ -72,6 +81,8 @@ class AuditParts:
         """Return when every record has its place; the database must still be there."""
         await self.trail.aclose()
         self.spool.close()
+        if self._serves:  # others are too short-lived to hear of a failover, and there are many of them
+            await asyncio.to_thread(self.spool.keep, self.trail.newest())
         self.spool.forget_writer()
 
 

@@ -97,7 +97,9 @@ class Parts:
         self.sealing = SealingKey(ring, self.key_store)
         self.losses = Losses(self.tiers, self.ledger, self.trail, self.clock)
         follow, losses = self.sealing.follow, self.losses
-        self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, follow, losses)
+        self.coherence = Coherence(
+            self.tiers, self._flights, self.book, self.directory, follow, losses, self.audit.compare
+        )
         self.keys = self._keys(ring)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.proposals = Proposals(ledger=self.ledger, sealer=self.sealer, coherence=self.coherence, clock=self.clock)

@@ -155,14 +155,13 @@ def sorted_out(entries: Sequence[Entry], stored: Mapping[int, bytes]) -> tuple[l
     another record, or what stands before it is not what the entry follows.
     """
     missing, displaced = list[Entry](), list[Entry]()
-    before = stored.get(entries[0].seq - 1)
+    known = dict(stored)
     for entry in entries:
-        there = stored.get(entry.seq)
+        before, there = known.get(entry.seq - 1), stored.get(entry.seq)
         if there is None and (before is None or follows(before, entry)):
             missing.append(entry)
+            known[entry.seq] = entry.hash
         elif there != entry.hash:
             displaced.append(entry)
-            before = there or b""
-            continue
-        before = entry.hash
+            known.setdefault(entry.seq, b"")  # which nothing follows
     return missing, displaced

@@ -8,8 +8,11 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
@@ -23,6 +26,11 @@ _log: Final = logging.getLogger(__name__)
 
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 """Records of one file are shipped in one transaction, so a file is kept to what one holds easily."""
+
+KEPT_S: Final = 600.0
+"""Seconds that a file is kept when its records were shipped: as long as the newest records are kept in memory."""
+
+_KEPT: Final = ".kept"
 
 _MAX_WRITERS: Final = 1024
 """Processes that can share a data folder and each keep their identity over restarts; more get a new one each time."""
@@ -84,9 +92,11 @@ class AuditSpool:
     def segments(self) -> Iterator[AbstractContextManager[Sequence[Entry]]]:
         """The whole entries of every file nobody else holds.
 
-        A file is removed when its context ends without an error; one that is damaged is set aside instead.
+        When its context ends without an error a file is kept for ``KEPT_S`` more seconds, in case a failover takes its
+        records back; one that is damaged is set aside instead.
         """
         self.close()
+        self._forget()
         for file in sorted(self.folder.glob("*.log")) if self.folder.is_dir() else []:
             try:
                 descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -96,6 +106,32 @@ class AuditSpool:
                 yield _taken(file, descriptor)
             else:
                 os.close(descriptor)
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """Keep entries that were confirmed over a restart, for ``reopen`` by whoever starts next. They may be lost."""
+        draft = self.folder / f"{uuid4()}.new"
+        try:
+            for number, (_, same) in enumerate(groupby(entries, attrgetter("chain"))):
+                lines = b"".join(_framed(entry.line()) for entry in same)
+                draft.touch(mode=0o600)
+                draft.write_bytes(lines)
+                draft.rename(draft.with_suffix(f".{number}{_KEPT}"))
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            _log.warning("The newest audit records are not kept over the restart (%s)", type(error).__name__)
+
+    def reopen(self) -> None:
+        """Let files that were shipped, or kept over a restart, be shipped again: what is there already is compared."""
+        self._forget()
+        for file in self.folder.glob(f"*{_KEPT}"):
+            with suppress(FileNotFoundError):  # another process was quicker
+                file.rename(file.with_suffix(".log"))
+
+    def _forget(self) -> None:
+        for file in self.folder.glob(f"*{_KEPT}"):
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > KEPT_S:
+                    file.unlink()
 
     def _append(self, chain: ChainId, lines: bytes) -> None:
         with self._busy:
@@ -122,6 +158,12 @@ class AuditSpool:
         return self._descriptor
 
 
+def _keep(file: Path) -> None:
+    with suppress(FileNotFoundError):
+        os.utime(file)
+        file.rename(file.with_suffix(_KEPT))
+
+
 def _write_durably(descriptor: int, lines: bytes) -> None:
     if os.write(descriptor, lines) != len(lines):
         raise OSError("short write")
@@ -139,7 +181,7 @@ def _taken(file: Path, descriptor: int) -> Iterator[Sequence[Entry]]:
                 "The local audit log has a damaged file; what is whole of it was shipped, and it is kept: %s", file
             )
         else:
-            file.unlink(missing_ok=True)
+            _keep(file)
     finally:
         os.close(descriptor)
 

@@ -21,7 +21,7 @@ from holdfast.ports import NodeRecord
 from holdfast.service.doctor.audit import audit_findings
 from holdfast.service.doctor.certificates import certificate_findings
 from holdfast.service.doctor.clocks import skew_finding
-from holdfast.service.doctor.database import schema_findings, server_findings
+from holdfast.service.doctor.database import host_findings, schema_findings, server_findings
 from holdfast.service.doctor.examination import Check
 from holdfast.service.doctor.keys import key_findings
 from holdfast.service.doctor.local import not_looked_at
@@ -30,6 +30,7 @@ from holdfast.service.doctor.nodes import node_findings, quota_findings
 from holdfast.service.doctor.sample import sample_findings
 from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.hosts import writable_hosts
 from holdfast.stores.postgres.inspection import PostgresInspector, why_unreachable
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.kept_out import PostgresKeptOut
@@ -90,6 +91,7 @@ class DatabaseLooks:
         """All of them; those on the content only where there is any."""
         return [
             Check(name="postgresql", look=self._server),
+            Check(name="postgresql", look=self._hosts),
             Check(name="schema", look=self._schema),
             Check(name="keys", look=self._keys),
             Check(name="clocks", look=self._clocks),
@@ -114,6 +116,10 @@ class DatabaseLooks:
 
     async def _server(self) -> Sequence[Finding]:
         return server_findings(await self._inspector.server(), len(await self._serving()))
+
+    async def _hosts(self) -> Sequence[Finding]:
+        dsn = self._settings.database_url
+        return host_findings(await writable_hosts(dsn)) if dsn else []
 
     async def _serving(self) -> list[NodeRecord]:
         schema = await self._inspector.schema()

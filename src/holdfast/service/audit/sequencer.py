@@ -17,6 +17,7 @@ from holdfast.domain.chain import OPEN, Chain, ChainId, Entry
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
 from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError
 from holdfast.ports import SILENCE, AuditArchive, AuditSink, Clock, Telemetry, traced
+from holdfast.service.audit.tail import Tail
 
 _log: Final = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ GIVEN_UP_AFTER: Final = timedelta(hours=1)
 
 _AWAY: Final = (BackendUnavailable, TimeoutError)
 """How a sink fails that is not there now; the entries it was given may be in it, or get there yet."""
+
+RESTORED: Final = "audit.restored"
+"""The operation of the record that says that others were written again."""
 
 _SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 
@@ -56,6 +60,7 @@ class AuditTrail:
         self._records: list[AuditRecord] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._outbox_waits = False
+        self._tail = Tail(clock.monotonic)
         self._writer: asyncio.Task[None] | None = None
         self._first_failed_at: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -64,6 +69,11 @@ class AuditTrail:
     def degraded(self) -> bool:
         """Whether records go to the local log because the first sink fails."""
         return self._first_failed_at is not None
+
+    @property
+    def comparing(self) -> bool:
+        """Whether the newest records are still to be compared with the database."""
+        return self._tail.doubted
 
     async def append(self, record: AuditRecord) -> None:
         """See the port."""
@@ -76,6 +86,21 @@ class AuditTrail:
         self._start()
         with traced("audit"):
             await waiter
+
+    def compare(self) -> None:
+        """The database may have gone back: compare the newest records with it, and write the missing ones again."""
+        self._tail.doubt()
+        self._start()
+
+    async def run(self) -> None:
+        """Go on comparing where the database did not answer, until cancelled."""
+        while True:
+            await self._clock.sleep(COOL_DOWN_S)
+            self._start()
+
+    def newest(self) -> list[Entry]:
+        """The records that a failover may yet take back from the database."""
+        return self._tail.entries()
 
     def take_in(self) -> None:
         """Give records that were committed with their change a place in the chain, soon and before those that follow.
@@ -91,12 +116,17 @@ class AuditTrail:
             await asyncio.wait({self._writer})
 
     def _start(self) -> None:
-        if self._writer is None:
+        if self._writer is None and self._has_work():
             self._writer = asyncio.create_task(self._write_all(), name="audit")
+
+    def _has_work(self) -> bool:
+        return bool(self._records) or self._outbox_waits or (self._tail.doubted and self._first_is_due())
 
     async def _write_all(self) -> None:
         try:
-            while self._records or self._outbox_waits:
+            while self._has_work():
+                if self._tail.doubted:
+                    await self._compare_some()
                 if self._outbox_waits:
                     await self._empty_outbox()
                 records, waiters = self._records, self._waiters
@@ -146,6 +176,7 @@ class AuditTrail:
             self._first_failed(error)
             return error
         self._first_failed_at = None
+        self._tail.add(entries)
         return None
 
     async def _write_locally(self, entries: Sequence[Entry]) -> None:
@@ -178,7 +209,24 @@ class AuditTrail:
         else:
             chain.advance(taken)
             self._chain = chain
+            self._tail.add(taken)
             self._outbox_waits |= len(taken) >= TAKEN_AT_ONCE
+
+    async def _compare_some(self) -> None:
+        if not self._first_is_due():
+            return
+        try:
+            async with asyncio.timeout(SINK_TIMEOUT_S):
+                restored = await self._tail.compare_some(self._first)
+        except Exception as error:
+            self._first_failed(error)
+            return
+        if restored:
+            _log.error(
+                "ALARM: the database had lost %d audit records, by a failover; they were written again", restored
+            )
+            detail = f"{restored} records were not in the database any more and were written again"
+            self._records.append(record_of(_SYSTEM, RESTORED, "*", self._clock.now(), detail=detail))
 
     def _extend(self, chain: Chain, records: Sequence[AuditRecord]) -> list[Entry]:
         if chain.seq == 0 and self._opening is not None:

@@ -1,6 +1,6 @@
 """Judging PostgreSQL: what makes an acknowledged change durable, and what stops a node."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from holdfast.domain.diagnosis import Finding, failure, ok, warning
@@ -22,6 +22,20 @@ def server_findings(server: ServerFacts, nodes: int) -> list[Finding]:
     found = [*_durability(server), *_connections(server, nodes), *_upkeep(server), *_access(server)]
     size = f"{server.database_bytes / 2**20:.0f} MiB"
     return [ok(_CHECK, f"PostgreSQL {server.version} answers; the database takes {size}."), *found]
+
+
+def host_findings(writable: Sequence[str]) -> list[Finding]:
+    """Judge which hosts of ``DATABASE_URL`` take changes: one does, the others are its standbys."""
+    if len(writable) < 2:
+        return []
+    return [
+        failure(
+            _CHECK,
+            f"{len(writable)} hosts of DATABASE_URL take changes: {', '.join(writable)}.",
+            why="They are different databases by now: what one node changes in one, nodes on the other never see.",
+            fix="Stop the one that is not the primary, and let the HA layer fence it before it promotes another.",
+        )
+    ]
 
 
 def _durability(server: ServerFacts) -> Iterator[Finding]:

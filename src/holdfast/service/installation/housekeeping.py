@@ -36,7 +36,7 @@ class LocalLog(Protocol):
     def segments(self) -> Iterator[AbstractContextManager[Sequence[Entry]]]:
         """The whole entries of every file nobody else holds.
 
-        A file is removed when its context ends without an error; one that is damaged is set aside instead.
+        A file is out of the way when its context ends without an error; one that is damaged is set aside.
         """
 
 
@@ -106,9 +106,8 @@ class Housekeeping:
         """Bring the records of the local log to PostgreSQL."""
         for segment in self._local.segments():
             with segment as entries:
-                if entries:
-                    await self._archive.write_once(entries)
-                    _log.info("Shipped %d audit records of an outage", len(entries))
+                if entries and (shipped := await self._archive.write_once(entries)):
+                    _log.info("Shipped %d audit records that were only here", shipped)
 
     async def chain_audit(self) -> None:
         """Give records their place in a chain whose writer died between their commit and that."""

@@ -119,7 +119,8 @@ class Absences:
 class Coherence:
     """Implements ``ports.FeedListener`` over the tiers, the loads under way, the grants and the identities.
 
-    ``seal_with`` is told which key seals; ``losses`` looks for what a database that went back has lost.
+    ``seal_with`` is told which key seals; ``losses`` looks for what a database that went back has lost, and
+    ``compare_records`` for audit records of that kind.
     """
 
     def __init__(
@@ -130,9 +131,11 @@ class Coherence:
         directory: Directory,
         seal_with: Callable[[int, str], None] = lambda _activation, _key_id: None,
         losses: Losses | None = None,
+        compare_records: Callable[[], None] = lambda: None,
     ) -> None:
         self._tiers, self._flights = tiers, flights
         self._grants, self._directory, self._seal_with, self._losses = grants, directory, seal_with, losses
+        self._compare_records = compare_records
         self.unsettled = Unsettled()
         self.absences = Absences(time.monotonic)
 
@@ -141,6 +144,7 @@ class Coherence:
         self._tiers.distrust()
         self._flights.forget_all()
         self.unsettled.distrust()
+        self._compare_records()
         await self._grants.load()
         await self._directory.load()
 

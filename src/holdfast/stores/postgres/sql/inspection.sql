@@ -72,3 +72,6 @@ WHERE NOT c.settled
 
 -- name: streams
 SELECT name, last_error, failed_at IS NOT NULL AS failing FROM audit_streams ORDER BY name
+
+-- name: writable
+SELECT pg_postmaster_start_time() WHERE NOT pg_is_in_recovery()
