@@ -96,10 +96,8 @@ class Parts:
         self.key_store = PostgresKeys(database, self.sealer)
         self.sealing = SealingKey(ring, self.key_store)
         self.losses = Losses(self.tiers, self.ledger, self.trail, self.clock)
-        follow, losses = self.sealing.follow, self.losses
-        self.coherence = Coherence(
-            self.tiers, self._flights, self.book, self.directory, follow, losses, self.audit.compare
-        )
+        follow, losses, compare = self.sealing.follow, self.losses, self.audit.compare
+        self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, follow, losses, compare)
         self.keys = self._keys(ring)
         self.mirror = Mirror(self.ledger, self.sealer, self.clock)
         self.proposals = Proposals(ledger=self.ledger, sealer=self.sealer, coherence=self.coherence, clock=self.clock)
