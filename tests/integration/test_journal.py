@@ -253,7 +253,7 @@ async def test_a_claim_does_not_walk_over_what_was_settled_before(outbox: Outbox
                 f"FROM generate_series(1, {count}) n"
             )
         await connection.execute("ANALYZE secret_intents")
-        plan = await connection.fetch("EXPLAIN ANALYZE " + load("journal")["claim"], 1, LEASE, None)
+        plan = await connection.fetch("EXPLAIN ANALYZE " + load("journal")["claim"], 1, LEASE, None, [])
     text = "\n".join(line[0] for line in plan)
     assert "Index Scan using secret_intents_due" in text
     assert sum(map(int, re.findall(r"Rows Removed by Filter: (\d+)", text))) < 10

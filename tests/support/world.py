@@ -95,6 +95,7 @@ class World:
             sealer=self.sealer,
             primary=self.primary,
             adopter=self.adopter,
+            journal=self.journal,
             clock=self.clock,
             crashpoint=self.crash,
         )

@@ -119,7 +119,7 @@ def open_replica(
         clock=clock,
         retention=timedelta(days=settings.retention_days),
     )
-    applier = Applier(ledger=ledger, sealer=sealer, primary=primary, adopter=adopter, clock=clock)
+    applier = Applier(ledger=ledger, sealer=sealer, primary=primary, adopter=adopter, journal=journal, clock=clock)
     replicator = Replicator(
         journal=journal, applier=applier, adopter=adopter, proposals=proposals, clock=clock, tracing=telemetry.tracing
     )

@@ -43,6 +43,23 @@ class IntentState(enum.StrEnum):
     REFUSED = "refused"
 
 
+GOES_PAST: Final[Mapping[IntentKind, frozenset[IntentKind]]] = {
+    IntentKind.SET: frozenset({IntentKind.UPDATE}),
+    IntentKind.UPDATE: frozenset({IntentKind.UPDATE}),
+    IntentKind.DELETE: frozenset({IntentKind.SET, IntentKind.UPDATE}),
+    IntentKind.RECOVER: frozenset({IntentKind.SET, IntentKind.UPDATE}),
+}
+"""Which refused changes of its secret a later one does not wait for. They are tried again all the same."""
+
+OVERTAKES: Final[Mapping[IntentKind, frozenset[IntentKind]]] = {
+    IntentKind.SET: frozenset({IntentKind.SET}),
+    IntentKind.UPDATE: frozenset({IntentKind.UPDATE}),
+    IntentKind.DELETE: frozenset({IntentKind.RECOVER}),
+    IntentKind.RECOVER: frozenset({IntentKind.DELETE}),
+}
+"""Which refused changes of its secret a later one makes void; an update only those of the same version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Marker:
     """Names the generation and the intent that wrote a version into Key Vault."""

@@ -40,6 +40,7 @@ class Journal(Protocol):
     async def claim(self, *, limit: int, lease: timedelta, name: SecretName | None = None) -> list[Intent]:
         """Lease the lowest waiting intent of each of up to ``limit`` secrets that are due and not leased by another.
 
+        Some go past lower ones that are parked (``domain.intent.GOES_PAST``).
         Parked ones are due each hour. Whatever was due first comes first. ``attempts`` of each claimed intent is one
         higher afterwards.
         """
@@ -50,7 +51,7 @@ class Journal(Protocol):
     async def in_the_way(self, name: SecretName, kind: IntentKind) -> UUID | None:
         """Return the newest waiting intent that a change of this kind has to wait for, or None.
 
-        A set goes past parked ones.
+        It goes past some parked ones: ``domain.intent.GOES_PAST`` and ``OVERTAKES``.
         """
 
     async def complete(
@@ -84,7 +85,7 @@ class Journal(Protocol):
         Args:
             retry_in: when it is tried again all the same.
             in_doubt: it may have taken effect.
-            overtaken: a set that a later one of the same secret follows is superseded by that one instead.
+            overtaken: if a later one of the same secret makes it void, it is superseded by that one instead.
         """
 
     async def unpark(self, name: SecretName | None = None) -> int:
@@ -120,6 +121,9 @@ class Journal(Protocol):
         So it is if the intent had more than one attempt and was settled within that time, and one of the kind that
         undoes it was settled after it.
         """
+
+    async def is_deletion_void(self, incarnation: UUID) -> bool:
+        """Whether the last deletion of a life was made void by its purge before Key Vault had it."""
 
     async def last_written(self, incarnation: UUID, version: int) -> UUID | None:
         """Return the newest set or update intent of a version, in whatever state."""

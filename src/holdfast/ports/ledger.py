@@ -156,6 +156,9 @@ class LedgerTransaction(Protocol):
     ) -> bool:
         """End a proposal: its intent is open from now on, or refused; False if its lease was lost."""
 
+    async def concluded(self, intent_id: UUID, fence: int) -> IntentState | None:
+        """What became of an intent whose proposal was ended under this fence; None if it was claimed since."""
+
     async def complete(
         self, intent_id: UUID, fence: int, vault_version_id: str | None, vault_updated_at: datetime | None
     ) -> None:
@@ -173,8 +176,13 @@ class LedgerTransaction(Protocol):
     async def supersede_purges(self, name: SecretName, purge: UUID) -> None:
         """Close earlier purges of a name: what they were to destroy, this one destroys."""
 
-    async def supersede_refused(self, head: Head, intent_id: UUID) -> list[int]:
-        """Close the parked sets of a secret, which this one overtakes; returns their versions."""
+    async def supersede_refused(
+        self, head: Head, intent_id: UUID, kind: IntentKind, version: int | None
+    ) -> list[int | None]:
+        """Close the parked intents of a secret that one of this kind, of this version, overtakes.
+
+        Returns the versions that they were about, None for a deletion or recovery.
+        """
 
     async def is_in_vault(self, head: Head, purge: UUID) -> bool:
         """Whether Key Vault may have anything of this incarnation."""

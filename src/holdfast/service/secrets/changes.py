@@ -117,6 +117,8 @@ class Enactor:
     async def enact(self, tx: LedgerTransaction, change: Change) -> int:
         """Make a change, with everything that belongs to it; returns the revision."""
         await tx.record(change.record)
+        if change.journalled and change.before is not None:
+            await self._overtake(tx, change)
         if change.kind is IntentKind.PURGE:
             await tx.supersede_intents(change.head, change.intent_id)
             if change.journalled:
@@ -135,13 +137,13 @@ class Enactor:
             return await tx.put_head(head)
         if change.before is None:
             return await tx.create(head, self._stored(change))
-        await self._overtake(tx, change)
         return await tx.append(head, self._stored(change))
 
     async def _overtake(self, tx: LedgerTransaction, change: Change) -> None:
-        """A set supersedes the earlier ones that Key Vault refuses: that is on record."""
-        now = change.record.timestamp
-        for version in await tx.supersede_refused(change.head, change.intent_id):
+        """What Key Vault refuses is superseded by what makes it void: that is on record."""
+        now, subject = change.record.timestamp, change.subject
+        number = subject.version if subject else None
+        for version in await tx.supersede_refused(change.head, change.intent_id, change.kind, number):
             await tx.record(record_of(_SYSTEM, "supersede", change.name, now, version=version))
 
     def _stored(self, change: Change) -> StoredVersion:

@@ -192,7 +192,7 @@ class Maker:
         for pause_s in _PAUSES_S:
             try:
                 return await note()
-            except BackendUnavailable as error:
+            except (BackendUnavailable, ChangePending) as error:
                 _log.warning("Key Vault's answer about %s cannot be noted: %s", change.name, error)
             await self._clock.sleep(pause_s)
         raise OutcomeUnknown(

@@ -14,7 +14,7 @@ from typing import Final
 from holdfast.domain.audit import printable
 from holdfast.domain.intent import IntentKind, IntentState
 from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure
-from holdfast.ports import Clock, Ledger, LedgerTransaction, Orphan, Sealer
+from holdfast.ports import Clock, Head, Ledger, LedgerTransaction, Orphan, Sealer
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.changes import Change, Enactor
 from holdfast.service.secrets.coherence import Coherence
@@ -77,18 +77,32 @@ class Proposals:
             head = await tx.lock(change.name, proposal=change.intent_id)
             text = as_text(error) if error else None
             pause = _AGAIN if error else timedelta()
-            if not await tx.conclude(change.intent_id, fence, IntentState.OPEN, error=text, retry_in=pause):
+            if await tx.conclude(change.intent_id, fence, IntentState.OPEN, error=text, retry_in=pause):
+                revision = await self._enacted(tx, change, head, fence, taken)
+            elif await tx.concluded(change.intent_id, fence) in (None, IntentState.REFUSED):
                 return False
-            if (head.revision if head else None) != change.before:
-                raise IntegrityFailure(f"Secret {change.name!r} changed while it was held for another change")
-            revision = await self.enactor.enact(tx, change)
-            if taken is not None:
-                await self._complete(tx, change, fence, taken)
+            else:  # by this very call, whose commit was not confirmed; others may have changed it again since
+                return await self._unheard(change, head)
         self._crashpoint("enacted")
         await self.committed(_with_id(change, taken), revision)
         if taken is not None:
             self._coherence.unsettled.settled(change.name, revision)
         return True
+
+    async def _unheard(self, change: Change, head: Head | None) -> bool:
+        if head is not None:
+            await self._coherence.committed(change.name, head.revision)
+        return True
+
+    async def _enacted(
+        self, tx: LedgerTransaction, change: Change, head: Head | None, fence: int, taken: Taken | None
+    ) -> int:
+        if (head.revision if head else None) != change.before:
+            raise IntegrityFailure(f"Secret {change.name!r} changed while it was held for another change")
+        revision = await self.enactor.enact(tx, change)
+        if taken is not None:
+            await self._complete(tx, change, fence, taken)
+        return revision
 
     async def _complete(self, tx: LedgerTransaction, change: Change, fence: int, taken: Taken) -> None:
         await tx.complete(change.intent_id, fence, taken.vault_version_id, taken.vault_updated_at)
@@ -100,7 +114,7 @@ class Proposals:
         """End a change that Key Vault refuses: it is as if it had never been made. False if somebody else decided."""
         async with self._ledger.transaction() as tx:
             if not await tx.conclude(change.intent_id, fence, IntentState.REFUSED, error=as_text(error)):
-                return False
+                return await tx.concluded(change.intent_id, fence) is IntentState.REFUSED  # and nobody heard of it
             if change.key is not None:
                 await tx.answer_otherwise(change.record.user_id, change.key, refusal(error))
         return True

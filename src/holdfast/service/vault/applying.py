@@ -19,8 +19,9 @@ from holdfast.errors import (
     SecretDisabled,
     SecretNotFound,
     TransitionPending,
+    VaultRefusal,
 )
-from holdfast.ports import Clock, Head, Ledger, Sealer, StoredVersion, Vault, VaultVersion
+from holdfast.ports import Clock, Head, Journal, Ledger, Sealer, StoredVersion, Vault, VaultVersion
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.mirror import Mirrored, place_of
 from holdfast.service.secrets.proposing import Taken
@@ -75,11 +76,13 @@ class Applier:
         sealer: Sealer,
         primary: Primary,
         adopter: Adopter,
+        journal: Journal,
         clock: Clock,
         settling: timedelta = timedelta(seconds=60),
         crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._ledger, self._sealer, self._primary, self._adopter = ledger, sealer, primary, adopter
+        self._journal = journal
         self._clock, self._settling, self._crashpoint = clock, settling, crashpoint
         self._steps: Mapping[IntentKind, Callable[[Attempt], Awaitable[Taken]]] = {
             IntentKind.SET: self._set,
@@ -111,6 +114,10 @@ class Applier:
         """
         if attempt.intent.kind is IntentKind.SET and value is not None:
             return await self._put(attempt, value)
+        if (
+            attempt.intent.kind is IntentKind.RECOVER
+        ):  # Key Vault has confirmed the deletion, or it would be asked later
+            attempt.limbo_since = self._clock.now() - self._settling
         return await self.apply(attempt)
 
     async def look_ahead(self, name: SecretName) -> None:
@@ -272,9 +279,11 @@ class Applier:
         if await self._is_live(attempt):
             return Taken()
         self._wait_while_settling(attempt)
-        raise Rejected(
-            f"Key Vault has no deleted secret {attempt.name!r} to recover: "
-            "discard the intent, then set the secret anew to write it there."
+        raise VaultRefusal(
+            f"Key Vault has no deleted secret {attempt.name!r} to recover: somebody purged it there. "
+            "Purge it here too, then set it anew.",
+            status=404,
+            vault_code="SecretNotFound",
         )
 
     async def _purge(self, attempt: Attempt) -> Taken:
@@ -289,7 +298,14 @@ class Applier:
         return Taken()
 
     async def _delete_before_purge(self, attempt: Attempt) -> None:
-        """The purge made the deletion void before it arrived there."""
+        """The purge may have made the deletion void before it arrived there; else somebody recovered it there."""
+        if not await self._journal.is_deletion_void(attempt.intent.incarnation):
+            raise VaultRefusal(
+                f"Key Vault has no deleted secret {attempt.name!r} to purge: somebody recovered it there, and it is "
+                "in use again. Compare it with Key Vault (`holdfast sync`), delete it, then purge it.",
+                status=404,
+                vault_code="SecretNotFound",
+            )
         await self._see_that_nothing_came_after(attempt)
         await self._write(attempt, lambda vault: vault.delete(attempt.name))
 

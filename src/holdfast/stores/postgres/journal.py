@@ -6,12 +6,24 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from holdfast.domain.intent import Intent, IntentKind, IntentState
+from holdfast.domain.intent import GOES_PAST, OVERTAKES, Intent, IntentKind, IntentState
 from holdfast.domain.names import SecretName
 from holdfast.ports import STUCK_AFTER, JournalStatus, Orphan
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import attributes_of
+
+
+def _pairs(table: Mapping[IntentKind, Collection[IntentKind]]) -> list[str]:
+    return [f"{later} {refused}" for later, those in table.items() for refused in those]
+
+
+_PAST, _OVER = _pairs(GOES_PAST), _pairs(OVERTAKES)
+
+
+def no_hindrance(kind: IntentKind) -> list[str]:
+    """Kinds of refused changes that one of this kind does not wait for."""
+    return [*GOES_PAST.get(kind, ()), *OVERTAKES.get(kind, ())]
 
 
 class PostgresJournal:
@@ -24,7 +36,7 @@ class PostgresJournal:
     async def claim(self, *, limit: int, lease: timedelta, name: SecretName | None = None) -> list[Intent]:
         """See the port."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(self._sql["claim"], limit, lease, name)
+            rows = await connection.fetch(self._sql["claim"], limit, lease, name, _PAST)
         return sorted(map(_intent_of, rows), key=lambda intent: intent.sequence)
 
     async def complete(
@@ -49,7 +61,7 @@ class PostgresJournal:
 
     async def in_the_way(self, name: SecretName, kind: IntentKind) -> UUID | None:
         """See the port."""
-        found: UUID | None = await self._value("in_the_way", name, kind.value)
+        found: UUID | None = await self._value("in_the_way", name, no_hindrance(kind))
         return found
 
     async def release(
@@ -75,7 +87,7 @@ class PostgresJournal:
             # Whoever accepts another set holds the row: it supersedes what is parked by then.
             await connection.execute(self._sql["lock"], intent.incarnation)
             state = await connection.fetchval(
-                self._sql["park"], intent.id, intent.fence, error, retry_in, in_doubt, overtaken
+                self._sql["park"], intent.id, intent.fence, error, retry_in, in_doubt, overtaken, _OVER
             )
         return IntentState(state) if state else None
 
@@ -118,6 +130,10 @@ class PostgresJournal:
     ) -> bool:
         """See the port."""
         return bool(await self._value("is_disputed", incarnation, kind.value, undone_by.value, within))
+
+    async def is_deletion_void(self, incarnation: UUID) -> bool:
+        """See the port."""
+        return bool(await self._value("is_deletion_void", incarnation))
 
     async def last_written(self, incarnation: UUID, version: int) -> UUID | None:
         """See the port."""

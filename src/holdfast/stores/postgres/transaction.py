@@ -9,13 +9,14 @@ from uuid import UUID
 
 from holdfast.domain.attributes import carried
 from holdfast.domain.audit import AuditRecord
-from holdfast.domain.intent import IntentKind, IntentState
+from holdfast.domain.intent import OVERTAKES, IntentKind, IntentState
 from holdfast.domain.names import SecretName
 from holdfast.domain.rotation import Phase, RotationRun
 from holdfast.domain.secret import JSONObject, RotationPolicy, SecretVersion
 from holdfast.errors import ChangePending, Conflict, IntegrityFailure, TransitionPending
 from holdfast.ports import Head, StoredVersion
 from holdfast.stores.postgres.database import Connection
+from holdfast.stores.postgres.journal import no_hindrance
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import (
@@ -184,7 +185,7 @@ class PostgresTransaction:
 
     async def in_the_way(self, name: SecretName, kind: IntentKind) -> UUID | None:
         """See the port."""
-        found: UUID | None = await self._connection.fetchval(load("journal")["in_the_way"], name, kind.value)
+        found: UUID | None = await self._connection.fetchval(load("journal")["in_the_way"], name, no_hindrance(kind))
         return found
 
     async def propose(self, intent_id: UUID, name: SecretName, sealed: bytes, lease: timedelta) -> None:
@@ -207,6 +208,11 @@ class PostgresTransaction:
         )
         return bool(concluded)
 
+    async def concluded(self, intent_id: UUID, fence: int) -> IntentState | None:
+        """See the port."""
+        state = await self._connection.fetchval(self._sql["concluded"], intent_id, fence)
+        return IntentState(state) if state else None
+
     async def complete(
         self, intent_id: UUID, fence: int, vault_version_id: str | None, vault_updated_at: datetime | None
     ) -> None:
@@ -222,9 +228,12 @@ class PostgresTransaction:
         """See the port."""
         await self._connection.execute(self._sql["supersede_purges"], name, purge)
 
-    async def supersede_refused(self, head: Head, intent_id: UUID) -> list[int]:
+    async def supersede_refused(
+        self, head: Head, intent_id: UUID, kind: IntentKind, version: int | None
+    ) -> list[int | None]:
         """See the port."""
-        rows = await self._connection.fetch(self._sql["supersede_refused"], head.incarnation, intent_id)
+        kinds = list(OVERTAKES.get(kind, ()))
+        rows = await self._connection.fetch(self._sql["supersede_refused"], head.incarnation, intent_id, kinds, version)
         return [row["version"] for row in rows]
 
     async def is_in_vault(self, head: Head, purge: UUID) -> bool:

@@ -6,9 +6,15 @@ WITH due AS (
       AND ($3::text IS NULL OR i.secret_name = $3)
       AND NOT EXISTS (SELECT 1 FROM secret_proposals p WHERE p.secret_name = i.secret_name)
       AND NOT EXISTS (
-          SELECT 1 FROM secret_intents earlier
-          WHERE earlier.secret_name = i.secret_name AND earlier.state IN ('open', 'parked')
-            AND earlier.sequence < i.sequence)
+          SELECT 1 FROM secret_intents other
+          WHERE other.secret_name = i.secret_name AND other.state IN ('open', 'parked') AND (
+              other.lease_until > now()
+              OR other.sequence < i.sequence
+                  AND NOT (other.state = 'parked' AND i.kind || ' ' || other.kind = ANY($4::text[]))
+                  AND NOT (other.kind = 'update' AND i.kind || ' set' = ANY($4) AND EXISTS (
+                      SELECT 1 FROM secret_intents made
+                      WHERE made.incarnation = other.incarnation AND made.version = other.version
+                        AND made.kind = 'set' AND made.state = 'parked'))))
     ORDER BY i.next_attempt_at, i.sequence LIMIT $1
     FOR UPDATE SKIP LOCKED
 )
@@ -30,13 +36,16 @@ WITH left_alone AS (
 SELECT taken.*, p.change FROM taken JOIN secret_proposals p ON p.intent = taken.id
 
 -- name: in_the_way
--- A set goes past parked ones of its secret, and past updates of versions that these were to make.
+-- What goes past a parked set goes past updates of the version that it was to make.
 SELECT w.id FROM secret_intents w
 WHERE w.secret_name = $1 AND w.state IN ('open', 'parked')
   AND NOT EXISTS (SELECT 1 FROM secret_proposals p WHERE p.intent = w.id)
-  AND NOT ($2 = 'set' AND (w.lease_until IS NULL OR w.lease_until <= now()) AND w.kind IN ('set', 'update') AND EXISTS (
-      SELECT 1 FROM secret_intents p
-      WHERE p.incarnation = w.incarnation AND p.version = w.version AND p.kind = 'set' AND p.state = 'parked'))
+  AND NOT ((w.lease_until IS NULL OR w.lease_until <= now()) AND (
+      w.state = 'parked' AND w.kind = ANY($2::text[])
+      OR w.kind = 'update' AND 'set' = ANY($2) AND EXISTS (
+          SELECT 1 FROM secret_intents made
+          WHERE made.incarnation = w.incarnation AND made.version = w.version
+            AND made.kind = 'set' AND made.state = 'parked')))
 ORDER BY w.sequence DESC LIMIT 1
 
 -- name: lock
@@ -76,7 +85,7 @@ WHERE id = $1 AND fence = $2 AND state IN ('open', 'parked')
 RETURNING 1
 
 -- name: park
--- A set that another one follows is superseded by it, together with updates of the version that it was to make.
+-- What a later one makes void is superseded by it, and with a set updates of the version that it was to make.
 WITH refused AS (
     UPDATE secret_intents i SET
         state = CASE WHEN $6 AND f.followed THEN 'superseded' ELSE 'parked' END,
@@ -86,14 +95,15 @@ WITH refused AS (
     FROM (SELECT EXISTS (
         SELECT 1 FROM secret_intents one JOIN secret_intents later
             ON later.incarnation = one.incarnation AND later.sequence > one.sequence
-        WHERE one.id = $1 AND one.kind = 'set' AND later.kind = 'set' AND later.state IN ('open', 'parked')
+        WHERE one.id = $1 AND later.kind || ' ' || one.kind = ANY($7::text[]) AND later.state IN ('open', 'parked')
+          AND (one.kind <> 'update' OR later.version = one.version)
           AND NOT EXISTS (SELECT 1 FROM secret_proposals p WHERE p.intent = later.id)) AS followed) AS f
     WHERE i.id = $1 AND i.fence = $2 AND i.state IN ('open', 'parked')
-    RETURNING i.incarnation, i.version, i.state
+    RETURNING i.incarnation, i.kind, i.version, i.state
 ), moot AS (
     UPDATE secret_intents u SET state = 'superseded', settled_at = now(), fence = u.fence + 1
     FROM refused r
-    WHERE r.state = 'superseded' AND u.incarnation = r.incarnation AND u.version = r.version AND u.kind = 'update'
+    WHERE r.state = 'superseded' AND r.kind = 'set' AND u.incarnation = r.incarnation AND u.version = r.version AND u.kind = 'update'
       AND u.state IN ('open', 'parked')
 )
 SELECT state FROM refused
@@ -141,6 +151,11 @@ SELECT EXISTS (
     SELECT 1 FROM secret_intents early JOIN secret_intents later USING (incarnation)
     WHERE incarnation = $1 AND early.kind = $2 AND early.attempts > 1 AND early.settled_at > now() - $4::interval
       AND later.kind = $3 AND later.state = 'done' AND later.sequence > early.sequence)
+
+-- name: is_deletion_void
+SELECT coalesce((SELECT kind = 'delete' AND state = 'superseded' FROM secret_intents
+                 WHERE incarnation = $1 AND kind IN ('delete', 'recover') AND state IN ('done', 'superseded')
+                 ORDER BY sequence DESC LIMIT 1), false)
 
 -- name: last_written
 SELECT id FROM secret_intents

@@ -205,6 +205,10 @@ WITH held AS (
 DELETE FROM secret_proposals p USING held WHERE p.intent = held.id
 RETURNING 1
 
+-- name: concluded
+SELECT state FROM secret_intents i
+WHERE id = $1 AND fence = $2 AND NOT EXISTS (SELECT 1 FROM secret_proposals p WHERE p.intent = i.id)
+
 -- name: supersede_intents
 UPDATE secret_intents SET state = 'superseded', settled_at = now(), fence = fence + 1
 WHERE incarnation = $1 AND state IN ('open', 'parked') AND id <> $2
@@ -216,13 +220,13 @@ WHERE secret_name = $1 AND kind = 'purge' AND state IN ('open', 'parked') AND id
 -- name: supersede_refused
 WITH overtaken AS (
     UPDATE secret_intents SET state = 'superseded', settled_at = now(), fence = fence + 1
-    WHERE incarnation = $1 AND kind = 'set' AND state = 'parked' AND id <> $2
-      AND (lease_until IS NULL OR lease_until <= now())
-    RETURNING version
+    WHERE incarnation = $1 AND kind = ANY($3::text[]) AND state = 'parked' AND id <> $2
+      AND (kind <> 'update' OR version = $4) AND (lease_until IS NULL OR lease_until <= now())
+    RETURNING kind, version
 ), moot AS (
     UPDATE secret_intents u SET state = 'superseded', settled_at = now(), fence = u.fence + 1
     FROM overtaken o
-    WHERE u.incarnation = $1 AND u.version = o.version AND u.kind = 'update' AND u.state IN ('open', 'parked')
+    WHERE o.kind = 'set' AND u.incarnation = $1 AND u.version = o.version AND u.kind = 'update' AND u.state IN ('open', 'parked')
 )
 SELECT version FROM overtaken ORDER BY version
 
