@@ -31,8 +31,9 @@ from holdfast.service.vault.sighting import (
     all_versions,
     disclose,
     in_order,
+    is_ours,
+    may_be_ours,
     newest_disclosed,
-    own_attributes,
 )
 
 T = TypeVar("T")
@@ -150,7 +151,7 @@ class Applier:
                 await self._see_that_it_was_not_undone(attempt)
             if newest is None or newest.vault_version_id == looked_into or await self._is_former(attempt, newest):
                 return await self._put(attempt, value)
-            if _is_ours(newest, attempt.intent, value):
+            if is_ours(newest, attempt.intent, value):
                 return Taken(newest.vault_version_id, newest.updated_at)
             if attempt.intent.attempts > 1 and (found := await self._find_ours(attempt, value)):
                 return found
@@ -218,7 +219,7 @@ class Applier:
     async def _is_of(self, attempt: Attempt, version: VaultVersion, value: SecretValue) -> bool:
         if attempt.intent.marker is not None:
             return version.marker is not None and version.marker.intent_id == attempt.intent.id
-        if not _may_be_ours(version, attempt.intent) or await self._is_known(attempt.name, version):
+        if not may_be_ours(version, attempt.intent) or await self._is_known(attempt.name, version):
             return False
         told = await disclose(self._primary, attempt.name, version)
         return told is not None and told.reveal() == value.reveal()
@@ -384,21 +385,6 @@ class Applier:
         if stored.sealed is None:
             raise Rejected(f"The mirror holds no value for version {stored.version.version} of {head.name!r}: set it.")
         return self._sealer.open(place_of(head, stored.version), stored.sealed)
-
-
-def _is_ours(version: VaultVersion, intent: Intent, value: SecretValue) -> bool:
-    """Whether an earlier attempt made this version, rather than somebody who copied its tags."""
-    if version.marker is None or version.marker.intent_id != intent.id or version.value is None:
-        return False
-    return version.value.reveal() == value.reveal()
-
-
-def _may_be_ours(version: VaultVersion, intent: Intent) -> bool:
-    """Whether an intent that goes without a marker may have made this version. Key Vault counts whole seconds."""
-    if version.marker is not None or intent.attributes is None or intent.created_at is None:
-        return False
-    since = intent.created_at.replace(microsecond=0)
-    return version.created_at >= since and own_attributes(version.attributes) == own_attributes(intent.attributes)
 
 
 def _attributes(intent: Intent) -> Attributes:

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Final
 
-from holdfast.domain.intent import unmarked
+from holdfast.domain.intent import Intent, unmarked
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import BackendRefused, NameRefused, NameUnavailable, SecretDisabled, SecretNotFound
@@ -137,3 +137,18 @@ def own_attributes(attributes: Attributes) -> Attributes:
         expires_at=attributes.expires_at and attributes.expires_at.replace(microsecond=0),
         content_type=attributes.content_type or None,
     )
+
+
+def is_ours(version: VaultVersion, intent: Intent, value: SecretValue) -> bool:
+    """Whether an earlier attempt made this version, rather than somebody who copied its tags."""
+    if version.marker is None or version.marker.intent_id != intent.id or version.value is None:
+        return False
+    return version.value.reveal() == value.reveal()
+
+
+def may_be_ours(version: VaultVersion, intent: Intent) -> bool:
+    """Whether an intent that goes without a marker may have made this version. Key Vault counts whole seconds."""
+    if version.marker is not None or intent.attributes is None or intent.created_at is None:
+        return False
+    since = intent.created_at.replace(microsecond=0)
+    return version.created_at >= since and own_attributes(version.attributes) == own_attributes(intent.attributes)
