@@ -19,6 +19,7 @@ from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
+from holdfast.service.access.policies import PolicyRights, Reach
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.making import Maker
@@ -157,6 +158,7 @@ class World:
             sealer=self.sealer,
             clock=self.clock,
             guard=self.guard,
+            policies=PolicyRights(self.guard, lambda name, policy: Reach(), lambda identity: False),
             announcer=announcer,
             maker=self.maker,
             retention_days=90,

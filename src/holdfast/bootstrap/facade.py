@@ -114,6 +114,7 @@ def _backup(parts: Parts) -> Backup:
         sealer=parts.sealer,
         clock=parts.clock,
         guard=parts.guard,
+        policies=parts.policies,
         announcer=parts.announcer,
         histories=parts.replica.histories if parts.replica else None,
     )

@@ -11,7 +11,7 @@ from holdfast.bootstrap.break_glass import BreakGlassParts, open_break_glass
 from holdfast.bootstrap.identities import IdentityParts, open_directory
 from holdfast.bootstrap.notices import open_notices
 from holdfast.bootstrap.replica import Replica, open_replica
-from holdfast.bootstrap.rotation import RotationParts, open_rotations
+from holdfast.bootstrap.rotation import RotationParts, open_handlers, open_rotations
 from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
@@ -26,6 +26,7 @@ from holdfast.resilience.singleflight import SingleFlight
 from holdfast.resilience.supervision import Supervisor
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
+from holdfast.service.access.policies import PolicyRights
 from holdfast.service.access.rules import Rules
 from holdfast.service.installation.outages import Outages
 from holdfast.service.keys.control import Keys
@@ -104,7 +105,10 @@ class Parts:
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.maker = Maker(self.ledger, self.proposals, self.announcer, self.clock)
-        self.rules, self.reader, self.writer = self._rules(), self._reader(), self._writer()
+        self.rules, self.reader = self._rules(), self._reader()
+        self.handlers = open_handlers(settings, self.guard, self.reader)
+        self.policies = PolicyRights(self.guard, self.handlers.reach_of, self.directory.is_disabled)
+        self.writer = self._writer()
         self.identities = self._identities(database)
         self.backups = open_backups(database, ring, sealer=self.sealer, guard=self.guard, clock=self.clock)
         self.backends = Outages(self._look, self.clock.now)
@@ -195,6 +199,7 @@ class Parts:
             sealer=self.sealer,
             clock=self.clock,
             guard=self.guard,
+            policies=self.policies,
             announcer=self.announcer,
             maker=self.maker,
             retention_days=self.settings.retention_days,
@@ -212,7 +217,8 @@ class Parts:
             clock=self.clock,
             guard=self.guard,
             writer=self.writer,
-            reader=self.reader,
+            handlers=self.handlers,
+            policies=self.policies,
             telemetry=self.recorder,
         )
 

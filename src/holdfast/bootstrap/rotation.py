@@ -13,10 +13,12 @@ from holdfast.rotators.rabbitmq import RabbitMqUserPair
 from holdfast.rotators.random_value import RandomValue
 from holdfast.rotators.webhook import Webhook
 from holdfast.service.access.guard import Guard
+from holdfast.service.access.policies import PolicyRights
 from holdfast.service.installation.systemreads import SystemReads
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.driver import RotationDriver
 from holdfast.service.rotation.handlers import Handlers
+from holdfast.service.rotation.reviewing import PolicyReview
 from holdfast.service.rotation.rollback import Rollbacks
 from holdfast.service.rotation.rotations import Rotations
 from holdfast.service.rotation.work import RotationWork
@@ -44,6 +46,11 @@ class RotationParts:
         return {"rotation": self.work.run}
 
 
+def open_handlers(settings: Settings, guard: Guard, reader: Reader) -> Handlers:
+    """Return the handlers of a node; what they borrow they read as the installation itself."""
+    return Handlers(built_in(SystemReads(guard, reader, "rotation"), settings.webhook_targets))
+
+
 def open_rotations(
     settings: Settings,
     database: Database,
@@ -54,12 +61,12 @@ def open_rotations(
     clock: Clock,
     guard: Guard,
     writer: Writer,
-    reader: Reader,
+    handlers: Handlers,
+    policies: PolicyRights,
     telemetry: Telemetry,
 ) -> RotationParts:
     """Return the rotation of a node, with nothing begun."""
-    store, system = PostgresRotations(database), SystemReads(guard, reader, "rotation")
-    handlers = Handlers(built_in(system, settings.webhook_targets))
+    store = PostgresRotations(database)
     adoption = Adoption(store, clock, window=settings.adoption_window, grace=2 * settings.cache_ttl)
     driver = RotationDriver(
         store=store,
@@ -70,11 +77,19 @@ def open_rotations(
         sealer=sealer,
         clock=clock,
         guard=guard,
+        policies=policies,
         writer=writer,
         telemetry=telemetry,
     )
     rotations = Rotations(
-        guard=guard, store=store, handlers=handlers, driver=driver, adoption=adoption, mirror=mirror, writer=writer
+        guard=guard,
+        store=store,
+        handlers=handlers,
+        driver=driver,
+        adoption=adoption,
+        review=PolicyReview(store, ledger, policies),
+        mirror=mirror,
+        writer=writer,
     )
     rollbacks = Rollbacks(
         guard=guard,
@@ -83,6 +98,7 @@ def open_rotations(
         writer=writer,
         store=store,
         handlers=handlers,
+        policies=policies,
         rotations=rotations,
     )
     work = RotationWork(rotations, clock, settings.rotation_check_interval)

@@ -33,7 +33,7 @@ class RotationSettings:
         default=(),
         metadata=variable(
             "HOLDFAST_WEBHOOK_TARGETS",
-            "Origins that rotations may call although they are private or not https on port 443, comma-separated.",
+            "Origins that webhooks of rotations may call, and private ones of RabbitMQ, comma-separated.",
             parsing.targets,
         ),
     )

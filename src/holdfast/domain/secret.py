@@ -53,10 +53,6 @@ class SecretValue:
         raise TypeError("a secret value is not to be pickled or copied")
 
 
-_NAMING_SECRETS: Final = ("admin_secret", "signing_secret")
-"""Options whose values are names of other secrets."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationPolicy:
     """When a secret is to be rotated, and how. Days; ``auto_rotate`` False asks a person first.
@@ -74,11 +70,31 @@ class RotationPolicy:
     options: Mapping[str, str] = field(default_factory=dict)
     retire_after_days: int | None = None
 
-    def borrowed(self, before: "RotationPolicy | None") -> tuple[str, ...]:
-        """The secrets whose values it has Holdfast work with, unless the policy before did just the same with them."""
-        if before is not None and (before.handler, before.options) == (self.handler, self.options):
-            return ()
-        return tuple(self.options[each] for each in _NAMING_SECRETS if each in self.options)
+    @property
+    def steers(self) -> bool:
+        """Whether it says who takes the steps of a rotation, and on what."""
+        return self.handler is not None or bool(self.options)
+
+    def steers_like(self, other: "RotationPolicy | None") -> bool:
+        """Whether another policy says the same of that."""
+        return other is not None and (other.handler, other.options) == (self.handler, self.options)
+
+    @property
+    def goes_by_itself(self) -> bool:
+        """Whether what is due is rotated without anybody's word."""
+        return self.enabled and self.auto_rotate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyAuthor:
+    """Whose word the handler and options of a rotation policy are.
+
+    ``groups``: those that the proof of identity vouched for then. ``system``: the owner of the service, or an operator.
+    """
+
+    id: str
+    groups: tuple[str, ...] = ()
+    system: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +102,15 @@ class SecretSettings:
     """What belongs to the secret as a whole, not to a version of it.
 
     ``refuse_outside_validity``: refuse expired and not-yet-valid reads; None follows the global setting.
-    ``notify_on_expiry``: e-mail addresses.
+    ``notify_on_expiry``: e-mail addresses. ``rotation_author``: None where the policy has no handler, or was stored
+    before authors were kept.
     """
 
     description: str | None = None
     notify_on_expiry: tuple[str, ...] = ()
     rotation_policy: RotationPolicy | None = None
     refuse_outside_validity: bool | None = None
+    rotation_author: PolicyAuthor | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

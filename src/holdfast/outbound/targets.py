@@ -44,6 +44,18 @@ def permitted(url: str, allowed: Collection[str]) -> SplitResult:
     return parts
 
 
+def named(url: str, allowed: Collection[str]) -> SplitResult:
+    """Return the parts of a URL at one of the ``allowed`` origins: for messages that not every public host may get.
+
+    Raises:
+        ValueError: it is no such URL; the text says why, as the rest of a sentence.
+    """
+    parts = permitted(url, allowed)
+    if origin_of(parts) not in allowed:
+        raise ValueError("is at no origin that is allowed")
+    return parts
+
+
 def origin_of(parts: SplitResult) -> str:
     """Return the origin of a URL, without the port that its scheme has anyway."""
     port = parts.port

@@ -52,8 +52,10 @@ class Head:
         parts = ["head", str(self.incarnation), self.name, self.state, str(self.version), self.version_id, refuse]
         if self.provisional:
             parts.append("provisional")
-        policy = self.settings.rotation_policy
-        if policy is not None and (policy.handler is not None or policy.options):
+        author, policy = self.settings.rotation_author, self.settings.rotation_policy
+        if author is not None:
+            parts += ("author", author.id, str(author.system), str(len(author.groups)), *author.groups)
+        if policy is not None and policy.steers:
             # Where credentials are sent to when they are rotated is nobody's to edit either.
             options = (text for pair in sorted(policy.options.items()) for text in pair)
             parts += ("rotation", policy.handler or "", *options)

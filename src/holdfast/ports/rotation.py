@@ -1,9 +1,10 @@
 """Rotation: the steps that a handler takes at a target, and the rows that make them survive a crash."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 from uuid import UUID
 
@@ -45,6 +46,12 @@ class RotationHandler(ABC):
     Each may be called again after a crash or an error, with the same candidate, and has to come to the same end. Raise
     anything to say that a step failed: it is tried again later, and both credentials are kept until then.
     """
+
+    borrows: ClassVar[Set[str]] = frozenset()
+    """Options that name secrets whose values it works with. A policy that names one takes `get` on it."""
+
+    sends: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What it sends out, by the option that says where to: of what is borrowed, or as it stands in the option."""
 
     reversible: ClassVar[bool] = False
     """Whether the current credential goes on working after ``apply``, so that a rotation may still be cancelled."""
@@ -134,6 +141,15 @@ class RotationStore(Protocol):
 
         ``ahead``: and those that will be within it by then.
         """
+
+    async def steered(self, *, after: SecretName | None = None, limit: int) -> list[SecretName]:
+        """Return secrets whose policy says who takes the steps, or on what; in order."""
+
+    async def withhold(self, reasons: Mapping[SecretName, str | None]) -> None:
+        """Note why a policy waits to be confirmed; None: it does not."""
+
+    async def withheld(self) -> dict[SecretName, str]:
+        """Return what was noted."""
 
     async def failed(self, name: SecretName, error: str, retry_in: timedelta) -> None:
         """Note that a due rotation could not begin."""

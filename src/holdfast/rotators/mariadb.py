@@ -6,14 +6,14 @@ server itself first compares what it has with what the change is meant to replac
 
 import enum
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar, Final
 
 from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.ports import Rotation, RotationHandler
 from holdfast.rotators.mysql_hashes import native_hash
 from holdfast.rotators.mysql_wire import Login, account, admin_of, asked, host_of, log_in, login_of, text
-from holdfast.rotators.options import ReadSecret, known, pair_of
+from holdfast.rotators.options import BORROWS, ReadSecret, known, not_at_home, pair_of
 from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
 from holdfast.rotators.random_value import random_value
 
@@ -50,6 +50,9 @@ class MariaDbUser(RotationHandler):
     the account (default ``%``); besides, those of ``random``. The rotated secret is the bare password.
     """
 
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = {"admin_secret": "a hash of the candidate, and the candidate to log in"}
+
     def __init__(self, read_secret: ReadSecret) -> None:
         self._read_secret = read_secret
 
@@ -84,6 +87,8 @@ class MariaDbUserPair(RotationHandler):
     ``random``. The rotated secret is a URL, ``mysql://user:password@host/database``; both need the same privileges.
     """
 
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = {"admin_secret": "a hash of the candidate, and the candidate to log in"}
     reversible: ClassVar[bool] = True
 
     def __init__(self, read_secret: ReadSecret) -> None:
@@ -91,7 +96,7 @@ class MariaDbUserPair(RotationHandler):
 
     async def create(self, rotation: Rotation) -> str:
         """The URL of the user that is not in use, with a new password."""
-        users, in_use = _pair(rotation), _credential(rotation, rotation.current)
+        users, (in_use, _) = _pair(rotation), await self._at_home(rotation, rotation.current)
         return in_use.who.of(users[1 - users.index(in_use.user)], random_value(rotation.options))
 
     async def apply(self, rotation: Rotation) -> None:
@@ -102,7 +107,8 @@ class MariaDbUserPair(RotationHandler):
 
     async def test(self, rotation: Rotation) -> None:
         """Log in as that user."""
-        await log_in(_credential(rotation, rotation.candidate))
+        candidate, admin = await self._at_home(rotation, rotation.candidate)
+        await log_in(login_of(admin.who.of(candidate.user, candidate.who.password), "It"))
 
     async def retire(self, rotation: Rotation) -> None:
         """Take the password of the other user away, unless it has another by now."""
@@ -111,6 +117,13 @@ class MariaDbUserPair(RotationHandler):
         outcome = await self._change(rotation, current, current.user, unknown)
         if outcome is _Outcome.BUSY:
             _check(outcome, rotation, current.user)
+
+    async def _at_home(self, rotation: Rotation, url: str) -> tuple[Login, Login]:
+        """Return a credential of this secret, which must be of the administrator's server, and the administrator's."""
+        admin, credential = await admin_of(self._read_secret, rotation), _credential(rotation, url)
+        if credential.place != admin.place:
+            raise not_at_home(rotation)
+        return credential, admin
 
     async def _change(self, rotation: Rotation, current: Login, user: str, new: str) -> _Outcome:
         """Change a user as long as the one in use has the current password."""

@@ -4,13 +4,14 @@ The server gets hashes, never passwords. It has no place for a fence: before eac
 looked at, and whoever finds another there than it expects comes too late.
 """
 
+from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
 from holdfast.errors import RotationFailed
 from holdfast.ports import Rotation, RotationHandler
 from holdfast.rotators.mysql_hashes import caching_hash, is_caching_hash_of
 from holdfast.rotators.mysql_wire import account, admin_of, asked, host_of, log_in, login_of, text
-from holdfast.rotators.options import ReadSecret, known
+from holdfast.rotators.options import BORROWS, ReadSecret, known
 from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
 from holdfast.rotators.random_value import random_value
 
@@ -22,6 +23,8 @@ class MySqlUser(RotationHandler):
     of the account (default ``%``); besides, those of ``random``. The rotated secret is the bare password.
     """
 
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = {"admin_secret": "a hash of the candidate, and the candidate to log in"}
     reversible: ClassVar[bool] = True
 
     def __init__(self, read_secret: ReadSecret) -> None:

@@ -48,6 +48,11 @@ class Login:
     unix_socket: str | None
 
     @property
+    def place(self) -> tuple[str, int, str | None]:
+        """The server."""
+        return self.host.lower(), self.port, self.unix_socket
+
+    @property
     def user(self) -> str:
         """The user's name."""
         return self.who.user

@@ -1,11 +1,16 @@
 """Options of a rotation policy, as the handlers read them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Set
+from typing import Final
 
 from holdfast.errors import InvalidInput
+from holdfast.ports import Rotation
 
 ReadSecret = Callable[[str], Awaitable[str]]
 """Returns the value of another secret, such as an administrator's credential; that is on record."""
+
+BORROWS: Final = frozenset({"admin_secret"})
+"""What handlers borrow that act at a server as its administrator."""
 
 
 def known(options: Mapping[str, str], *, required: Set[str] = frozenset(), optional: Set[str] = frozenset()) -> None:
@@ -50,6 +55,14 @@ def pair_of(options: Mapping[str, str], name: str) -> list[str]:
     if len(names) != 2 or len(set(names)) != 2 or not all(names):
         raise InvalidInput(f"The rotation option {name!r} must name two {name}, comma-separated.", field=_field(name))
     return names
+
+
+def not_at_home(rotation: Rotation) -> InvalidInput:
+    """The refusal of a URL that is of another server than the administrator's."""
+    return InvalidInput(
+        f"The URL in {rotation.name!r} names another server than the secret in 'admin_secret': name the same host and "
+        "port in both. The password that the rotation makes goes nowhere else."
+    )
 
 
 def _field(option: str) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Set
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final
 
@@ -18,12 +18,13 @@ import asyncpg
 
 from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.ports import Rotation, RotationHandler
-from holdfast.rotators.options import ReadSecret, known, pair_of
+from holdfast.rotators.options import BORROWS, ReadSecret, known, not_at_home, pair_of
 from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
 from holdfast.rotators.random_value import random_value
-from holdfast.rotators.urls import UserUrl, user_url
+from holdfast.rotators.urls import UserUrl, place_of, user_url
 
 _TIMEOUT_S: Final = 10.0
+_PORT: Final = 5432
 _ITERATIONS: Final = 4096
 """Of PBKDF2; what PostgreSQL itself uses (``scram_iterations``). The passwords have 190 random bits."""
 
@@ -36,6 +37,9 @@ class PostgresRole(RotationHandler):
     Options: ``admin_secret`` names the secret with the URL of an administrator, ``role`` the role; besides, those of
     ``random``. The rotated secret is the bare password.
     """
+
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = {"admin_secret": "a verifier of the candidate, and the candidate to log in"}
 
     def __init__(self, read_secret: ReadSecret) -> None:
         self._read_secret = read_secret
@@ -66,9 +70,12 @@ class PostgresRolePair(RotationHandler):
     """Two roles in turn: while one is in use, the other gets a new password, and nobody is cut off.
 
     Options: ``admin_secret`` as above, ``roles`` the two roles, comma-separated; besides, those of ``random``. The
-    rotated secret is a URL, ``postgresql://role:password@host/database``; both roles need the same privileges.
+    rotated secret is a URL, ``postgresql://role:password@host/database``, of the server that the administrator's URL
+    names; both roles need the same privileges.
     """
 
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = {"admin_secret": "a verifier of the candidate, and the candidate to log in"}
     reversible: ClassVar[bool] = True
 
     def __init__(self, read_secret: ReadSecret) -> None:
@@ -77,7 +84,7 @@ class PostgresRolePair(RotationHandler):
     async def create(self, rotation: Rotation) -> str:
         """The URL of the role that is not in use, with a new password."""
         roles = _pair(rotation)
-        in_use = _credential(rotation.current)
+        in_use, _ = await self._at_home(rotation, rotation.current)
         if in_use.user not in roles:
             raise InvalidInput(f"The URL in {rotation.name!r} is of none of the two roles in the option 'roles'.")
         other = roles[1 - roles.index(in_use.user)]
@@ -85,21 +92,33 @@ class PostgresRolePair(RotationHandler):
 
     async def apply(self, rotation: Rotation) -> None:
         """Give that role its password, and let it log in."""
-        candidate = _credential(rotation.candidate)
-        await self._change(rotation, candidate.user, candidate.password)
+        candidate, admin = await self._at_home(rotation, rotation.candidate)
+        await self._change(rotation, admin, candidate.user, candidate.password)
 
     async def test(self, rotation: Rotation) -> None:
         """Log in as that role."""
-        await _connected(rotation.candidate)
+        candidate, admin = await self._at_home(rotation, rotation.candidate)
+        await _log_in(admin, candidate.user, candidate.password)
 
     async def retire(self, rotation: Rotation) -> None:
         """Take the password of the other role away; it gets a new one with the next rotation."""
-        await self._change(rotation, _credential(rotation.current).user, None)
+        current, admin = await self._at_home(rotation, rotation.current)
+        await self._change(rotation, admin, current.user, None)
 
-    async def _change(self, rotation: Rotation, role: str, password: str | None) -> None:
+    async def _at_home(self, rotation: Rotation, url: str) -> tuple[UserUrl, str]:
+        """Return a credential of this secret, which must be of the administrator's server, and the administrator's.
+
+        Whoever may set the secret chooses its URL, and is not to choose by it where the other password goes.
+        """
+        _pair(rotation)
+        admin, credential = await self._read_secret(rotation.options["admin_secret"]), _credential(url)
+        if place_of(url, _PORT) != place_of(admin, _PORT):
+            raise not_at_home(rotation)
+        return credential, admin
+
+    async def _change(self, rotation: Rotation, admin: str, role: str, password: str | None) -> None:
         if role not in _pair(rotation):
             raise InvalidInput(f"A URL in {rotation.name!r} is of none of the two roles in the option 'roles'.")
-        admin = await self._read_secret(rotation.options["admin_secret"])
         async with _changing(admin, role, rotation.fence) as change:
             await change.password(password)
 
@@ -154,11 +173,6 @@ async def _changing(admin_url: str, role: str, fence: int) -> AsyncIterator[_Cha
 
 async def _log_in(admin_url: str, role: str, password: str) -> None:
     connection = await _open(admin_url, user=role, password=password)
-    await connection.close(timeout=_TIMEOUT_S)
-
-
-async def _connected(url: str) -> None:
-    connection = await _open(url)
     await connection.close(timeout=_TIMEOUT_S)
 
 

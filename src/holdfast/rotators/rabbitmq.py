@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import hmac
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -21,7 +21,7 @@ from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.outbound.posting import Answer, NoAnswerError, call
 from holdfast.outbound.targets import permitted
 from holdfast.ports import Rotation, RotationHandler
-from holdfast.rotators.options import ReadSecret, known, pair_of
+from holdfast.rotators.options import BORROWS, ReadSecret, known, pair_of
 from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
 from holdfast.rotators.random_value import random_value
 from holdfast.rotators.urls import UserUrl, user_url
@@ -47,6 +47,8 @@ class RabbitMqUserPair(RotationHandler):
         allowed: origins that may be called although they are private, or not https on port 443.
     """
 
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = {"admin_secret": "a hash of the candidate, and the candidate to log in"}
     reversible: ClassVar[bool] = True
 
     def __init__(self, read_secret: ReadSecret, allowed: Collection[str] = ()) -> None:
@@ -55,13 +57,14 @@ class RabbitMqUserPair(RotationHandler):
     async def create(self, rotation: Rotation) -> str:
         """The URL of the user that is not in use, with a new password."""
         users, in_use = _pair(rotation), _credential(rotation, rotation.current)
-        await self._api(rotation)
+        self._check_home(rotation, in_use, await self._api(rotation))
         return in_use.of(users[1 - users.index(in_use.user)], random_value(rotation.options))
 
     async def apply(self, rotation: Rotation) -> None:
         """Give that user its password, as long as the other still has the current one."""
         api, current = await self._api(rotation), _credential(rotation, rotation.current)
         candidate = _credential(rotation, rotation.candidate)
+        self._check_home(rotation, candidate, api)
         if not is_of(await api.user(current.user), current.password):
             raise RotationFailed(
                 f"The user {current.user!r} has another password than the one in {rotation.name!r}: a later rotation "
@@ -83,6 +86,14 @@ class RabbitMqUserPair(RotationHandler):
         found = await api.user(current.user)
         if is_of(found, current.password):
             await api.give(current.user, found, "")
+
+    @staticmethod
+    def _check_home(rotation: Rotation, credential: UserUrl, api: "_Api") -> None:
+        """See that a URL of this secret is of the host that the management API is on; ports differ by nature."""
+        if urlsplit(credential.url).hostname != api.host:
+            raise InvalidInput(
+                f"The URL in {rotation.name!r} names another host than the secret in 'admin_secret': name the same one."
+            )
 
     async def _api(self, rotation: Rotation) -> "_Api":
         name = rotation.options["admin_secret"]
@@ -110,6 +121,11 @@ class _Api:
                 f"The URL in the secret {name!r} {error}. Other targets are allowed by their origin in "
                 "HOLDFAST_WEBHOOK_TARGETS.",
             ) from None
+
+    @property
+    def host(self) -> str | None:
+        """Where it is."""
+        return urlsplit(self._root).hostname
 
     async def user(self, name: str) -> Mapping[str, Any]:
         """What the broker keeps of a user."""

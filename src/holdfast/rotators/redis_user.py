@@ -1,7 +1,7 @@
 """``redis``: the password of a Redis ACL user, who has both while a rotation is under way."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Set
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final
 
@@ -10,7 +10,7 @@ from redis import exceptions
 
 from holdfast.errors import RotationFailed
 from holdfast.ports import Rotation, RotationHandler
-from holdfast.rotators.options import ReadSecret, known
+from holdfast.rotators.options import BORROWS, ReadSecret, known
 from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
 from holdfast.rotators.random_value import random_value
 
@@ -23,6 +23,8 @@ class RedisUser(RotationHandler):
     The rotated secret is the bare password. Besides, the options of ``random``.
     """
 
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = {"admin_secret": "the candidate, and the old one to revoke it"}
     reversible: ClassVar[bool] = True
 
     def __init__(self, read_secret: ReadSecret) -> None:

@@ -1,7 +1,11 @@
 """URLs that hold a user with its password."""
 
 from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+
+_PLACING: Final = frozenset({"host", "hostaddr", "port", "service", "servicefile", "passfile", "unix_socket"})
+"""Settings in the query of a URL by which a driver finds another server than the one in front of it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,3 +38,13 @@ def user_url(url: str) -> UserUrl | None:
     if not user or password is None or not parts.scheme:
         return None
     return UserUrl(url, unquote(user), unquote(password))
+
+
+def place_of(url: str, usual_port: int) -> tuple[str, int, tuple[tuple[str, str], ...]]:
+    """Return which server a URL names: host, port, and the settings that say otherwise. Two URLs of equal places lead
+    to the same one.
+    """
+    parts = urlsplit(url)
+    settings = parse_qsl(parts.query, keep_blank_values=True)
+    host = parts.netloc.rpartition("@")[2].lower() if "," in parts.netloc else parts.hostname or ""
+    return host, parts.port or usual_port, tuple(sorted(each for each in settings if each[0].lower() in _PLACING))

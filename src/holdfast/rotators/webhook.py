@@ -2,21 +2,21 @@
 
 import json
 import time
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping, Set
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.outbound.posting import NoAnswerError, post
 from holdfast.outbound.signature import signature, signing_key
-from holdfast.outbound.targets import permitted
+from holdfast.outbound.targets import named
 from holdfast.ports import Rotation, RotationHandler
 from holdfast.rotators.options import ReadSecret, known
 from holdfast.rotators.random_value import OPTIONS as RANDOM_OPTIONS
 from holdfast.rotators.random_value import random_value
 
-_ALLOWING: Final = "Other targets are allowed by their origin in HOLDFAST_WEBHOOK_TARGETS."
+_ALLOWING: Final = "Origins are allowed by name in HOLDFAST_WEBHOOK_TARGETS."
 
 
 class Webhook(RotationHandler):
@@ -27,8 +27,11 @@ class Webhook(RotationHandler):
 
     Args:
         read_secret: gives out the key.
-        allowed: origins that may be called although they are private, or not https on port 443.
+        allowed: the origins that may be called; there are no others, as each is handed credentials.
     """
+
+    borrows: ClassVar[Set[str]] = frozenset({"signing_secret"})
+    sends: ClassVar[Mapping[str, str]] = {"url": "the candidate, and the old one when it is retired"}
 
     def __init__(self, read_secret: ReadSecret, allowed: Collection[str] = ()) -> None:
         self._read_secret, self._allowed = read_secret, frozenset(allowed)
@@ -54,7 +57,7 @@ class Webhook(RotationHandler):
         known(rotation.options, required={"url", "signing_secret"}, optional=RANDOM_OPTIONS)
         url = rotation.options["url"]
         try:
-            permitted(url, self._allowed)
+            named(url, self._allowed)
         except ValueError as error:
             raise _refused("url", f"The rotation option 'url' {error}. {_ALLOWING}") from None
         try:

@@ -181,7 +181,8 @@ class DatabaseLooks:
 
     async def _rotation(self) -> Sequence[Finding]:
         rotations = PostgresRotations(self._database)
-        return rotation_findings(await rotations.overdue(), await rotations.last_checked())
+        withheld = await rotations.withheld()
+        return rotation_findings(await rotations.overdue(), await rotations.last_checked(), withheld)
 
     async def _audit(self) -> Sequence[Finding]:
         exported = bool(self._settings.audit_checkpoints)

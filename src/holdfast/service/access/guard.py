@@ -14,9 +14,8 @@ from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.break_glass import EMERGENCY, RULE_PREFIX
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.policy import Caller, Grant, Permission
-from holdfast.domain.secret import RotationPolicy
 from holdfast.errors import AccessDenied, HoldfastError, InvalidInput
-from holdfast.ports import AuditLog, Clock, Head
+from holdfast.ports import AuditLog, Clock
 from holdfast.resilience.correlation import correlated, correlation_id
 from holdfast.service.access.delivery import pass_on
 from holdfast.service.access.grants import GrantBook
@@ -173,17 +172,6 @@ class Guard:
         """
         if not self._grants.allows_withdrawal(authorized.caller, pattern):
             raise denied(authorized.caller, (Permission.GRANT,), pattern)
-
-    def check_borrowing(self, authorized: Authorized, wanted: RotationPolicy | None, before: Head | None) -> None:
-        """Refuse a policy that has Holdfast use credentials which the caller may not read.
-
-        Raises:
-            AccessDenied: they would act through it as whoever these credentials belong to.
-        """
-        former = before.settings.rotation_policy if before is not None else None
-        for each in wanted.borrowed(former) if wanted is not None else ():
-            if not self.may(authorized.caller, Permission.GET, name := canonical_name(each)):
-                raise denied(authorized.caller, (Permission.GET,), name)
 
     async def record(
         self,

@@ -1,10 +1,11 @@
 """Judging how well the mirror follows Key Vault."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.domain.diagnosis import Finding, failure, ok, warning
+from holdfast.domain.names import SecretName
 from holdfast.ports import JournalStatus, KeptOut, RotationSchedule, SyncStatus
 
 OLD_INTENT: Final = timedelta(minutes=5)
@@ -82,8 +83,10 @@ def kept_out_findings(kept_out: Sequence[KeptOut], number: int) -> list[Finding]
     ]
 
 
-def rotation_findings(overdue: Sequence[RotationSchedule], checked: datetime | None) -> list[Finding]:
-    """Judge the rotations that are due."""
+def rotation_findings(
+    overdue: Sequence[RotationSchedule], checked: datetime | None, withheld: Mapping[SecretName, str]
+) -> list[Finding]:
+    """Judge the rotations that are due, and those that wait for a person. ``withheld``: why, by secret."""
     failing = sum(each.failures > 0 for each in overdue)
     asking = sum(each.requested_at is not None and each.approved_by is None for each in overdue)
     looked = f"last looked at {checked:%Y-%m-%d %H:%M} UTC" if checked else "never looked at: no node has run"
@@ -106,4 +109,13 @@ def rotation_findings(overdue: Sequence[RotationSchedule], checked: datetime | N
                 fix="`holdfast rotation list` names them; `holdfast rotation approve NAME`.",
             )
         )
-    return found
+    return [*found, *(_withheld(name, reason) for name, reason in withheld.items())]
+
+
+def _withheld(name: SecretName, reason: str) -> Finding:
+    return warning(
+        "rotation",
+        f"The rotation policy of {name!r} has to be confirmed: {reason}.",
+        why="It says where credentials go, on the word of somebody who could not say so today; nothing is rotated by it.",
+        fix="Look at it; somebody who may get and rotate the secret gives the same again: docs/rotation.md.",
+    )

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from holdfast.domain.lifecycle import not_found
 from holdfast.domain.masking import masked
-from holdfast.domain.policy import AuthMethod, Caller, Permission
+from holdfast.domain.policy import OPERATOR_PREFIX, SYSTEM_ID, AuthMethod, Caller, Permission
 from holdfast.domain.rotation import FORWARD, Phase, RotationRun, Step, Trigger, advance
 from holdfast.domain.secret import SecretSettings, SecretValue, SecretVersion
 from holdfast.domain.validation import valid_value
@@ -40,9 +40,10 @@ from holdfast.ports import (
 from holdfast.ports.places import CANDIDATE, candidate_place
 from holdfast.resilience.correlation import correlation_id
 from holdfast.service.access.guard import Authorized, Guard
+from holdfast.service.access.policies import PolicyRights
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.rotation.consumers import Adoption
-from holdfast.service.rotation.handlers import Handlers, retires
+from holdfast.service.rotation.handlers import CALLBACK, Handlers, retires
 from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.wishes import NewVersion
 from holdfast.service.secrets.writing import Writer
@@ -91,13 +92,14 @@ class RotationDriver:
         sealer: Sealer,
         clock: Clock,
         guard: Guard,
+        policies: PolicyRights,
         writer: Writer,
         telemetry: Telemetry = SILENCE,
         crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._store, self._handlers, self._adoption = store, handlers, adoption
         self._ledger, self._mirror, self._sealer, self._clock = ledger, mirror, sealer, clock
-        self._guard, self._writer, self._crashpoint = guard, writer, crashpoint
+        self._guard, self._policies, self._writer, self._crashpoint = guard, policies, writer, crashpoint
         self._telemetry = telemetry
         self._steps: Final[Mapping[Step, _TakeStep]] = {
             Step.APPLY: self._apply,
@@ -119,6 +121,7 @@ class RotationDriver:
         Raises:
             RotationInProgress: an earlier rotation is not over.
             RotationFailed: no usable candidate came of it.
+            AccessDenied: the policy has to be confirmed first.
         """
         found = await self._mirror.current(authorized.name)
         if found is None:
@@ -136,6 +139,7 @@ class RotationDriver:
             from_version=head.version,
             retire_by=now + timedelta(days=policy.retire_after_days) if policy and policy.retire_after_days else None,
         )
+        self._check_policy(run, head, authorized.caller if trigger is not Trigger.SCHEDULE else None)
         rotation = _rotation(run, head, self._mirror.value(head, stored))
         with traced("rotation.create"):
             candidate = value or await self._created(handler, rotation)
@@ -192,6 +196,7 @@ class RotationDriver:
         if work.run.tried and await self._logs_in(work):
             return await self._advanced(work.run, Step.APPLY)
         if not work.run.tried:
+            self._check_policy(work.run, work.head, _asker(work.run))
             await self._writer.foresee(work.run.name)
         await self._hold(work.run, tried=True)
         self._crashpoint("applying")
@@ -237,6 +242,7 @@ class RotationDriver:
         await self._hold(run)
         self._crashpoint("retiring")
         if not await self._is_back(work):
+            self._check_policy(run, work.head, _asker(run))
             async with asyncio.timeout(STEP_PATIENCE_S):
                 await work.handler.retire(work.rotation)
         self._crashpoint("retired")
@@ -251,6 +257,11 @@ class RotationDriver:
         return found is not None and self._mirror.value(*found).reveal() == work.rotation.current
 
     # --- what steps need ---
+
+    def _check_policy(self, run: RotationRun, head: Head, asker: Caller | None) -> None:
+        """See that the secret's policy may steer the run; a callback is steered by none."""
+        if run.handler != CALLBACK:
+            self._policies.check_run(asker, head.name, head.settings)
 
     async def _created(self, handler: RotationHandler, rotation: Rotation) -> SecretValue:
         try:
@@ -358,6 +369,14 @@ def _place(run: RotationRun) -> bytes:
 def _requester(run: RotationRun) -> Caller:
     """Whoever asked for the rotation, and was authorised to then."""
     return Caller(run.requested_by, is_system=True, user_agent=f"rotation {run.id}", method=AuthMethod.SYSTEM)
+
+
+def _asker(run: RotationRun) -> Caller | None:
+    """On whose word it goes on, beside that of the policy's author; nobody's where it was begun by itself."""
+    if run.trigger is Trigger.SCHEDULE:
+        return None
+    owner = run.requested_by == SYSTEM_ID or run.requested_by.startswith(OPERATOR_PREFIX)
+    return Caller(run.requested_by, is_system=owner)
 
 
 def _still_ours(run: RotationRun | None) -> RotationRun:

@@ -1,13 +1,14 @@
 """Which handler rotates which secret."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Final
 
 from holdfast.domain.names import SecretName, canonical_pattern, is_glob, matches
 from holdfast.domain.secret import RotationPolicy
 from holdfast.errors import InvalidInput
 from holdfast.ports import Rotation, RotationHandler
+from holdfast.service.access.policies import Reach
 
 Generate = Callable[[], str | Awaitable[str]]
 """The one-function form: returns the new value, having made it valid at the target by itself."""
@@ -46,12 +47,13 @@ class Handlers:
         """Let ``handler`` rotate the secrets that a name or glob covers; the longest pattern that fits decides.
 
         Raises:
-            InvalidInput: neither a handler nor a function.
+            InvalidInput: neither a handler nor a function, or a handler whose declarations cannot be understood.
         """
         if not isinstance(handler, RotationHandler):
             if not callable(handler):
                 raise InvalidInput("handler must be a RotationHandler or a function.", field="handler")
             handler = OneCallback(handler)
+        _check_declarations(handler)
         self._registered[canonical_pattern(pattern)] = handler
 
     def find(self, name: SecretName, policy: RotationPolicy | None) -> tuple[str, RotationHandler] | None:
@@ -65,6 +67,21 @@ class Handlers:
             return wanted, self._built_in[wanted]
         return None
 
+    def reach_of(self, name: SecretName, policy: RotationPolicy) -> Reach:
+        """What a secret's policy has its handler do; of what a registered one hides, too."""
+        found = self.find(name, policy)
+        handlers = {*([found[1]] if found else []), *self._built_in_of(policy)}
+        borrows = {option for each in handlers for option in each.borrows}
+        sends = {option for each in handlers for option in each.sends}
+        return Reach(
+            borrowed=[policy.options[option] for option in sorted(borrows & policy.options.keys())],
+            anywhere=bool((sends - borrows) & policy.options.keys()),
+        )
+
+    def _built_in_of(self, policy: RotationPolicy) -> list[RotationHandler]:
+        wanted = self._built_in.get(policy.handler or "")
+        return [wanted] if wanted is not None else []
+
     def named(self, name: str) -> RotationHandler:
         """Return one of ``names``."""
         return self._built_in.get(name) or self._registered[name.removeprefix("registered:")]
@@ -73,6 +90,13 @@ class Handlers:
     def names(self) -> list[str]:
         """The handlers that this node could go on with."""
         return [*self._built_in, *(f"registered:{pattern}" for pattern in self._registered)]
+
+
+def _check_declarations(handler: RotationHandler) -> None:
+    borrows, sends = handler.borrows, handler.sends
+    if isinstance(borrows, Set) and isinstance(sends, Mapping) and all(isinstance(each, str) for each in borrows):
+        return
+    raise InvalidInput("borrows must be a set of names of options, and sends a mapping by them.", field="handler")
 
 
 def tests(handler: RotationHandler) -> bool:

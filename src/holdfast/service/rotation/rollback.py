@@ -14,7 +14,8 @@ from holdfast.domain.rotation import Phase
 from holdfast.domain.secret import SecretValue, WriteResult
 from holdfast.errors import CredentialRetired, RotationInProgress
 from holdfast.ports import Head, Ledger, Rotation, RotationStore
-from holdfast.service.access.guard import Guard
+from holdfast.service.access.guard import Authorized, Guard
+from holdfast.service.access.policies import PolicyRights
 from holdfast.service.rotation.driver import LEASE, STEP_PATIENCE_S
 from holdfast.service.rotation.handlers import Handlers, tests
 from holdfast.service.rotation.rotations import Rotations
@@ -34,10 +35,11 @@ class Rollbacks:
         writer: Writer,
         store: RotationStore,
         handlers: Handlers,
+        policies: PolicyRights,
         rotations: Rotations,
     ) -> None:
         self._guard, self._ledger, self._mirror, self._writer = guard, ledger, mirror, writer
-        self._store, self._handlers, self._rotations = store, handlers, rotations
+        self._store, self._handlers, self._policies, self._rotations = store, handlers, policies, rotations
 
     async def roll_back(
         self, caller: Caller, name: SecretName, version: int | str, expected: int | None, key: str | None
@@ -52,7 +54,7 @@ class Rollbacks:
             self._guard.operation(caller, Permission.SET, name, "rollback") as authorized,
             self._held_still(name),
         ):
-            await self._check(name, version)
+            await self._check(authorized, version)
             return await self._writer.rollback(authorized, version, expected, key)
 
     async def reapply(self, caller: Caller, name: SecretName, version: int | str) -> WriteResult:
@@ -98,12 +100,14 @@ class Rollbacks:
         finally:
             await self._store.release(held[0], None, timedelta())
 
-    async def _check(self, name: SecretName, version: int | str) -> None:
+    async def _check(self, authorized: Authorized, version: int | str) -> None:
+        name = authorized.name
         head, former, current = await self._former(name, version)
         policy = head.settings.rotation_policy
         found = self._handlers.find(name, policy)
         if found is None or not tests(found[1]):
             return
+        self._policies.check_run(authorized.caller, name, head.settings)
         rotation = Rotation(
             name=name,
             run_id=uuid4(),

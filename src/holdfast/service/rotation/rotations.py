@@ -19,6 +19,7 @@ from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.driver import LEASE, Fenced, RotationDriver, pause_after
 from holdfast.service.rotation.handlers import CALLBACK, Generate, Handlers, OneCallback
+from holdfast.service.rotation.reviewing import PolicyReview
 from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.writing import Writer
 
@@ -52,11 +53,13 @@ class Rotations:
         handlers: Handlers,
         driver: RotationDriver,
         adoption: Adoption,
+        review: PolicyReview,
         mirror: Mirror,
         writer: Writer,
     ) -> None:
         self._guard, self._store, self._handlers = guard, store, handlers
         self._driver, self._adoption, self._mirror, self._writer = driver, adoption, mirror, writer
+        self._review = review
         self._slots = asyncio.Semaphore(PARALLEL)
 
     # --- rotating ---
@@ -87,6 +90,7 @@ class Rotations:
     async def execute_due(self) -> list[RotationResult]:
         """Rotate what is due and may go ahead, and take up what was left; one result per secret."""
         await self._store.checked()
+        await self._review.look()
         asked = await self._store.request_approvals()
         if asked:
             _log.warning("%d secret(s) are due for rotation and ask for approval", len(asked))

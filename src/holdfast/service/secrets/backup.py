@@ -15,6 +15,7 @@ from holdfast.domain.secret import Attributes, RotationPolicy, SecretSettings, S
 from holdfast.errors import Conflict, IntegrityFailure, InvalidInput, KeyUnavailable
 from holdfast.ports import Clock, Head, Ledger, Sealer, StoredVersion
 from holdfast.service.access.guard import Authorized, Guard
+from holdfast.service.access.policies import PolicyRights
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.mirror import Mirror, is_undisclosed, place_of
 from holdfast.service.secrets.numbering import Histories, numbered
@@ -72,11 +73,13 @@ class Backup:
         sealer: Sealer,
         clock: Clock,
         guard: Guard,
+        policies: PolicyRights,
         announcer: Announcer,
         histories: Histories | None = None,
     ) -> None:
         self._ledger, self._mirror, self._sealer = ledger, mirror, sealer
-        self._clock, self._guard, self._announcer, self._histories = clock, guard, announcer, histories
+        self._clock, self._guard, self._policies = clock, guard, policies
+        self._announcer, self._histories = announcer, histories
 
     async def pack(self, authorized: Authorized) -> bytes:
         """Return a secret with all its versions, sealed.
@@ -129,12 +132,13 @@ class Backup:
 
         Raises:
             Conflict: the name is in use, by a deleted secret possibly.
+            AccessDenied: it has a rotation policy that the caller may not give a secret.
         """
         content, intents = unpacked.content, []
         async with self._ledger.transaction() as tx:
             if await tx.lock(authorized.name) is not None:
                 raise Conflict(f"Secret {authorized.name!r} exists, or is deleted but recoverable: it is not replaced.")
-            head = self._head(authorized.name, content)
+            head = self._head(authorized, content)
             stored = [self._unpack(head, version) for version in content.versions]
             head = await tx.create(head, stored[-1])
             await tx.add_history(head, stored[:-1])
@@ -165,7 +169,7 @@ class Backup:
             created_by=version.created_by,
         )
 
-    def _head(self, name: SecretName, content: _Backup) -> Head:
+    def _head(self, authorized: Authorized, content: _Backup) -> Head:
         newest = content.versions[-1]
         settings = SecretSettings(
             description=content.description,
@@ -173,9 +177,10 @@ class Backup:
             rotation_policy=content.rotation_policy,
             refuse_outside_validity=content.refuse_outside_validity,
         )
+        settings = self._policies.settled(authorized.caller, authorized.name, None, settings)
         head = Head(
             incarnation=uuid4(),
-            name=name,
+            name=authorized.name,
             display_name=content.display_name,
             state=State.ACTIVE,
             revision=0,

@@ -41,6 +41,7 @@ def merged(before: SecretSettings, given: SecretSettings) -> SecretSettings:
         notify_on_expiry=given.notify_on_expiry or before.notify_on_expiry,
         rotation_policy=given.rotation_policy or before.rotation_policy,
         refuse_outside_validity=refuse,
+        rotation_author=before.rotation_author,
     )
 
 

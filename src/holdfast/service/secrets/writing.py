@@ -30,6 +30,7 @@ from holdfast.errors import (
 )
 from holdfast.ports import Clock, Head, Ledger, LedgerTransaction, Sealer, StoredVersion
 from holdfast.service.access.guard import Authorized, Guard
+from holdfast.service.access.policies import PolicyRights
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.changes import Change
 from holdfast.service.secrets.idempotency import Made, recall, remember
@@ -57,6 +58,7 @@ class Writer:
         sealer: Sealer,
         clock: Clock,
         guard: Guard,
+        policies: PolicyRights,
         announcer: Announcer,
         maker: Maker,
         retention_days: int,
@@ -64,7 +66,8 @@ class Writer:
         histories: Histories | None = None,
     ) -> None:
         self._ledger, self._mirror, self._sealer, self._clock = ledger, mirror, sealer, clock
-        self._guard, self._announcer, self._maker, self._histories = guard, announcer, maker, histories
+        self._guard, self._policies = guard, policies
+        self._announcer, self._maker, self._histories = announcer, maker, histories
         self._retention, self._purge_protection = timedelta(days=retention_days), purge_protection
 
     async def set(self, authorized: Authorized, new: NewVersion, also: AlsoWrite | None = None) -> WriteResult:
@@ -163,8 +166,9 @@ class Writer:
             if stored is None:
                 raise VersionNotFound(f"Secret not found: {head.name!r} has no version {change.version!r}.")
             check_managed(stored.version)
-            settings = change.settings(head.settings)
-            self._guard.check_borrowing(authorized, settings.rotation_policy, head)
+            settings = self._policies.settled(
+                authorized.caller, head.name, head.settings, change.settings(head.settings)
+            )
             attributes = change.attributes(stored.version.attributes)
             return Change(
                 intent_id=uuid4(),
@@ -280,11 +284,13 @@ class Writer:
         self._expect(before, new.expected_generation)
         if new.incarnation is not None and (before is None or before.incarnation != new.incarnation):
             raise not_found(authorized.name)  # purged meanwhile, with the value
-        self._guard.check_borrowing(authorized, new.settings.rotation_policy, before)
+        former = before.settings if before else None
+        settings = merged(former or SecretSettings(), new.settings)
+        settings = self._policies.settled(authorized.caller, authorized.name, former, settings)
         if before is not None:
             check_managed((await self._current(tx, before)).version)
         before = before and await settled(tx, before, self._sealer, self._clock.now())
-        head, version = self._next(authorized, before, new)
+        head, version = self._next(authorized, before, new, settings)
         change = Change(
             intent_id=uuid4(),
             kind=IntentKind.SET,
@@ -348,7 +354,9 @@ class Writer:
 
     # --- versions and heads ---
 
-    def _next(self, authorized: Authorized, before: Head | None, new: NewVersion) -> tuple[Head, SecretVersion]:
+    def _next(
+        self, authorized: Authorized, before: Head | None, new: NewVersion, settings: SecretSettings
+    ) -> tuple[Head, SecretVersion]:
         """The head and the version after a set."""
         now = self._clock.now()
         if before is not None:
@@ -371,7 +379,7 @@ class Writer:
             revision=0,
             version=version.version,
             version_id=version.version_id,
-            settings=merged(before.settings if before else SecretSettings(), new.settings),
+            settings=settings,
             attestation="",
             verified_at=now,
         )

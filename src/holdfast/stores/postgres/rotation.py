@@ -103,6 +103,23 @@ class PostgresRotations:
         async with self._database.connection() as connection:
             return list(map(_schedule_of, await connection.fetch(self._sql["soon"], limit, ahead)))
 
+    async def steered(self, *, after: SecretName | None = None, limit: int) -> list[SecretName]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            return [
+                SecretName(row["secret_name"]) for row in await connection.fetch(self._sql["steered"], after, limit)
+            ]
+
+    async def withhold(self, reasons: Mapping[SecretName, str | None]) -> None:
+        """See the port."""
+        await self._value("withhold", list(reasons), list(reasons.values()))
+
+    async def withheld(self) -> dict[SecretName, str]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            found = await connection.fetch(self._sql["withheld"])
+        return {SecretName(row["secret_name"]): row["withheld"] for row in found}
+
     async def failed(self, name: SecretName, error: str, retry_in: timedelta) -> None:
         """See the port."""
         await self._value("failed", name, error, retry_in)

@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import (
     Attributes,
     JSONObject,
+    PolicyAuthor,
     RotationPolicy,
     SecretSettings,
     SecretSummary,
@@ -156,9 +158,14 @@ def settings_of(text: str, name: str) -> SecretSettings:
             notify_on_expiry=tuple(data.get("notify_on_expiry", ())),
             rotation_policy=RotationPolicy(**policy) if policy else None,
             refuse_outside_validity=data.get("refuse_outside_validity"),
+            rotation_author=_author(data.get("rotation_author")),
         )
-    except (AttributeError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise _edited(name, "metadata") from None
+
+
+def _author(data: JSONObject | None) -> PolicyAuthor | None:
+    return PolicyAuthor(**{**data, "groups": tuple(data["groups"])}) if data else None
 
 
 def _tags(text: str, name: str) -> dict[str, str]:
@@ -186,6 +193,7 @@ def settings_column(settings: SecretSettings) -> str:
         "notify_on_expiry": list(settings.notify_on_expiry),
         "rotation_policy": policy_object(settings.rotation_policy),
         "refuse_outside_validity": settings.refuse_outside_validity,
+        "rotation_author": asdict(settings.rotation_author) if settings.rotation_author is not None else None,
     }
     return json.dumps({key: value for key, value in data.items() if value not in (None, [])})
 

@@ -98,6 +98,19 @@ WHERE s.next_rotation_at > now() AND (s.rotation_policy ->> 'enabled')::boolean 
   AND s.next_rotation_at <= now() + $2::interval + make_interval(days => (s.rotation_policy ->> 'notify_days_before')::integer)
 ORDER BY s.next_rotation_at LIMIT $1
 
+-- name: steered
+SELECT secret_name FROM secret_rotation_schedule
+WHERE rotation_policy ?| ARRAY['handler', 'options'] AND secret_name > coalesce($1, '')
+ORDER BY secret_name LIMIT $2
+
+-- name: withhold
+UPDATE secret_rotation_schedule s SET withheld = found.reason
+FROM unnest($1::text[], $2::text[]) AS found (name, reason)
+WHERE s.secret_name = found.name AND s.withheld IS DISTINCT FROM found.reason
+
+-- name: withheld
+SELECT secret_name, withheld FROM secret_rotation_schedule WHERE withheld IS NOT NULL ORDER BY secret_name
+
 -- name: failed
 UPDATE secret_rotation_schedule
 SET failures = failures + 1, last_error = $2, next_attempt_at = now() + $3::interval, lease_until = NULL

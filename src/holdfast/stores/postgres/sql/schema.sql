@@ -301,7 +301,8 @@ CREATE TABLE secret_rotation_schedule (
     next_attempt_at  TIMESTAMPTZ NOT NULL DEFAULT now(),
     lease_until      TIMESTAMPTZ,
     requested_at     TIMESTAMPTZ,
-    approved_by      VARCHAR(255)
+    approved_by      VARCHAR(255),
+    withheld         TEXT
 );
 CREATE INDEX secret_rotation_schedule_by_due ON secret_rotation_schedule (next_rotation_at);
 
@@ -567,7 +568,8 @@ CREATE TABLE rotation_runs (
     started_at      TIMESTAMPTZ NOT NULL DEFAULT now(),
     promoted_at     TIMESTAMPTZ,
     retire_by       TIMESTAMPTZ,
-    finished_at     TIMESTAMPTZ
+    finished_at     TIMESTAMPTZ,
+    held_by         INTEGER
 );
 CREATE UNIQUE INDEX rotation_runs_open ON rotation_runs (secret_name) WHERE phase NOT IN ('retired', 'cancelled');
 CREATE INDEX rotation_runs_by_secret ON rotation_runs (secret_name, started_at DESC);
