@@ -229,7 +229,7 @@ async def test_the_doctor_names_policies_that_have_to_be_confirmed(inside: Insid
     await written_by(inside, MALLORY, BY_ITSELF)
     await inside.service.execute_scheduled_rotations()
     found = rotation_findings([], None, await inside.parts.rotation.store.withheld())
-    assert "'app' has to be confirmed: its author 'mallory' may not get 'app'" in found[1].what
+    assert "'app' has to be confirmed: its author 'mallory' may not get 'app'" in found[1].found
     await inside.service.update_secret("app", rotation_policy=BY_ITSELF)
     await inside.service.execute_scheduled_rotations()
     assert await inside.parts.rotation.store.withheld() == {}

@@ -116,6 +116,6 @@ def _withheld(name: SecretName, reason: str) -> Finding:
     return warning(
         "rotation",
         f"The rotation policy of {name!r} has to be confirmed: {reason}.",
-        why="It says where credentials go, on the word of somebody who could not say so today; nothing is rotated by it.",
-        fix="Look at it; somebody who may get and rotate the secret gives the same again: docs/rotation.md.",
+        why="It says where credentials go, on the word of somebody who could not say so today. It stands still.",
+        fix="Look at it. Whoever may get and rotate the secret confirms it by giving it again: docs/rotation.md.",
     )

@@ -1,4 +1,4 @@
-"""Looks for rotation policies whose author could not give them any more, so that people hear of it before they are due."""
+"""Looks for rotation policies whose author could not give them any more, so that people hear of it in time."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,7 +12,7 @@ _AT_ONCE: Final = 500
 
 
 class PolicyReview:
-    """What it finds is noted beside the schedules, where ``doctor`` reads it; whether a run goes ahead is asked anew."""
+    """What it finds is noted with the schedules, where ``doctor`` reads it; whether a run goes ahead is asked anew."""
 
     def __init__(self, store: RotationStore, ledger: Ledger, policies: PolicyRights) -> None:
         self._store, self._ledger, self._policies = store, ledger, policies
