@@ -26,7 +26,6 @@ from holdfast.resilience.singleflight import SingleFlight
 from holdfast.resilience.supervision import Supervisor
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
-from holdfast.service.access.policies import PolicyRights
 from holdfast.service.access.rules import Rules
 from holdfast.service.installation.outages import Outages
 from holdfast.service.keys.control import Keys
@@ -99,17 +98,14 @@ class Parts:
         self.losses = Losses(self.tiers, self.ledger, self.trail, self.clock)
         follow, losses, compare = self.sealing.follow, self.losses, self.audit.compare
         self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, follow, losses, compare)
-        self.keys = self._keys(ring)
-        self.mirror = Mirror(self.ledger, self.sealer, self.clock)
+        self.keys, self.mirror = self._keys(ring), Mirror(self.ledger, self.sealer, self.clock)
         self.proposals = Proposals(ledger=self.ledger, sealer=self.sealer, coherence=self.coherence, clock=self.clock)
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.maker = Maker(self.ledger, self.proposals, self.announcer, self.clock)
         self.rules, self.reader = self._rules(), self._reader()
-        self.handlers = open_handlers(settings, self.guard, self.reader)
-        self.policies = PolicyRights(self.guard, self.handlers.reach_of, self.directory.is_disabled)
-        self.writer = self._writer()
-        self.identities = self._identities(database)
+        self.handlers, self.policies = open_handlers(settings, self.guard, self.reader, self.directory.is_disabled)
+        self.writer, self.identities = self._writer(), self._identities(database)
         self.backups = open_backups(database, ring, sealer=self.sealer, guard=self.guard, clock=self.clock)
         self.backends = Outages(self._look, self.clock.now)
         self.rotation, self.break_glass = self._rotation(database), self._break_glass(database)

@@ -1,6 +1,6 @@
 """Rotation on a node: the built-in handlers, the rows, and what drives them."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from holdfast.service.installation.systemreads import SystemReads
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.driver import RotationDriver
 from holdfast.service.rotation.handlers import Handlers
+from holdfast.service.rotation.holding import Holding
 from holdfast.service.rotation.reviewing import PolicyReview
 from holdfast.service.rotation.rollback import Rollbacks
 from holdfast.service.rotation.rotations import Rotations
@@ -33,22 +34,33 @@ from holdfast.stores.postgres.rotation import PostgresRotations
 class RotationParts:
     """What rotates secrets. ``store`` is also what tells who fetched what."""
 
-    store: RotationStore
-    handlers: Handlers
     driver: RotationDriver
     adoption: Adoption
     rotations: Rotations
     rollbacks: Rollbacks
     work: RotationWork
 
+    @property
+    def store(self) -> RotationStore:
+        """Runs and schedules."""
+        return self.driver.store
+
+    @property
+    def handlers(self) -> Handlers:
+        """Who takes the steps."""
+        return self.driver.handlers
+
     def background(self) -> dict[str, Work]:
         """What has to go on beside serving."""
         return {"rotation": self.work.run}
 
 
-def open_handlers(settings: Settings, guard: Guard, reader: Reader) -> Handlers:
-    """Return the handlers of a node; what they borrow they read as the installation itself."""
-    return Handlers(built_in(SystemReads(guard, reader, "rotation"), settings.webhook_targets))
+def open_handlers(
+    settings: Settings, guard: Guard, reader: Reader, is_disabled: Callable[[str], bool]
+) -> tuple[Handlers, PolicyRights]:
+    """Return the handlers of a node, and who may name them. What they borrow they read as the installation itself."""
+    handlers = Handlers(built_in(SystemReads(guard, reader, "rotation"), settings.webhook_targets))
+    return handlers, PolicyRights(guard, handlers.reach_of, is_disabled)
 
 
 def open_rotations(
@@ -70,6 +82,7 @@ def open_rotations(
     adoption = Adoption(store, clock, window=settings.adoption_window, grace=2 * settings.cache_ttl)
     driver = RotationDriver(
         store=store,
+        holding=Holding(store, clock),
         handlers=handlers,
         adoption=adoption,
         ledger=ledger,
@@ -99,18 +112,11 @@ def open_rotations(
         store=store,
         handlers=handlers,
         policies=policies,
+        holding=driver.holding,
         rotations=rotations,
     )
     work = RotationWork(rotations, clock, settings.rotation_check_interval)
-    return RotationParts(
-        store=store,
-        handlers=handlers,
-        driver=driver,
-        adoption=adoption,
-        rotations=rotations,
-        rollbacks=rollbacks,
-        work=work,
-    )
+    return RotationParts(driver=driver, adoption=adoption, rotations=rotations, rollbacks=rollbacks, work=work)
 
 
 def built_in(read_secret: ReadSecret, webhook_targets: Collection[str] = ()) -> dict[str, RotationHandler]:

@@ -102,11 +102,18 @@ class RotationStore(Protocol):
         """
 
     async def claim(
-        self, handlers: Collection[str], lease: timedelta, *, limit: int, name: SecretName | None = None
+        self,
+        handlers: Collection[str],
+        lease: timedelta,
+        *,
+        limit: int,
+        name: SecretName | None = None,
+        force: bool = False,
     ) -> list[RotationRun]:
         """Hold open runs that are due, nobody holds and one of these handlers can go on with.
 
-        With a ``name``, its run is due now.
+        Nobody holds what a process held that is gone, as far as the database can tell. With a ``name``, its run is due
+        now. ``force``: whoever holds it is fenced off.
         """
 
     async def candidate(self, run: RotationRun) -> bytes | None:

@@ -14,7 +14,7 @@ SLICE: Final = 200
 """Items looked at in one go: some milliseconds, where each costs a signature's check."""
 
 
-async def stopped(task: "asyncio.Task[Any]") -> None:
+async def stopped(task: "asyncio.Future[Any]") -> None:
     """Cancel a task and return when it has ended; a failure that it ended with is raised.
 
     A cancellation can get lost: tidying up on its way out, a task meets a dead connection, and the error of that takes

@@ -36,8 +36,14 @@ class RedisUser(RotationHandler):
         return random_value(rotation.options)
 
     async def apply(self, rotation: Rotation) -> None:
-        """Add it to those that the user has."""
+        """Add it to those that the user has, unless a later rotation has others by now."""
         self._check(rotation)
+        kept = await self._passwords(rotation)
+        if kept and not kept & {_kept(rotation.current), _kept(rotation.candidate)}:
+            raise RotationFailed(
+                f"The user {rotation.options['user']!r} has other passwords than the one in {rotation.name!r}: a later "
+                "rotation has begun, or somebody changed it. In that case give it the stored one, and this goes on."
+            )
         await self._set_user(rotation, f">{rotation.candidate}")
 
     async def test(self, rotation: Rotation) -> None:
@@ -48,8 +54,7 @@ class RedisUser(RotationHandler):
 
     async def retire(self, rotation: Rotation) -> None:
         """Take the old one away, unless it is gone already."""
-        old = hashlib.sha256(rotation.current.encode()).hexdigest()  # as Redis keeps passwords
-        if old in await self._passwords(rotation):
+        if _kept(rotation.current) in await self._passwords(rotation):
             await self._set_user(rotation, f"<{rotation.current}")
 
     async def _set_user(self, rotation: Rotation, change: str) -> None:
@@ -66,6 +71,11 @@ class RedisUser(RotationHandler):
     @staticmethod
     def _check(rotation: Rotation) -> None:
         known(rotation.options, required={"admin_secret", "user"}, optional=RANDOM_OPTIONS)
+
+
+def _kept(password: str) -> str:
+    """A password as Redis keeps it."""
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.secret import PolicyAuthor, RotationPolicy, SecretSettings
 from holdfast.errors import AccessDenied
-from holdfast.service.access.guard import Guard, denied
+from holdfast.service.access.guard import Authorized, Guard, denied
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,7 @@ class PolicyRights:
     def __init__(self, guard: Guard, reach_of: ReachOf, is_disabled: Callable[[str], bool]) -> None:
         self._guard, self._reach_of, self._is_disabled = guard, reach_of, is_disabled
 
-    def settled(
-        self, caller: Caller, name: SecretName, before: SecretSettings | None, after: SecretSettings
-    ) -> SecretSettings:
+    def settled(self, authorized: Authorized, before: SecretSettings | None, after: SecretSettings) -> SecretSettings:
         """Return settings that a caller gives a secret, with whose word its rotation policy is from now on.
 
         To change handler or options takes `get` and `rotate` on the secret, and `get` on every secret they name; to
@@ -44,6 +42,7 @@ class PolicyRights:
         Raises:
             AccessDenied: some of it is missing.
         """
+        caller, name = authorized.caller, authorized.name
         former, wanted = before.rotation_policy if before is not None else None, after.rotation_policy
         if wanted is None:
             return replace(after, rotation_author=None)

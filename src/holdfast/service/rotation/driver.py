@@ -5,7 +5,6 @@ the old credential is revoked only when nobody needs it any longer. Every step m
 who died, so each is repeatable with the same candidate; a step whose outcome is unknown keeps both credentials.
 """
 
-import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,27 +43,18 @@ from holdfast.service.access.policies import PolicyRights
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.handlers import CALLBACK, Handlers, retires
+from holdfast.service.rotation.holding import LEASE, Fenced, Holding
 from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.wishes import NewVersion
 from holdfast.service.secrets.writing import Writer
 
 _log: Final = logging.getLogger(__name__)
 
-STEP_PATIENCE_S: Final = 60.0
-"""How long one step at a target may take."""
-
-LEASE: Final = timedelta(seconds=3 * STEP_PATIENCE_S)
-"""How long a run is held for one step. A holder that is silent for longer has lost it to the next one."""
-
 _FIRST_PAUSE: Final = timedelta(seconds=10)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
 
 ROTATION_CRASH_POINTS: Final = ("created", "begun", "applying", "applied", "tested", "promoted", "retiring", "retired")
 """In the order in which a rotation passes them."""
-
-
-class Fenced(Exception):
-    """Somebody else holds the run by now: whoever learns this lets everything be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +75,7 @@ class RotationDriver:
         self,
         *,
         store: RotationStore,
+        holding: Holding,
         handlers: Handlers,
         adoption: Adoption,
         ledger: Ledger,
@@ -97,7 +88,7 @@ class RotationDriver:
         telemetry: Telemetry = SILENCE,
         crashpoint: Crashpoint = no_crash,
     ) -> None:
-        self._store, self._handlers, self._adoption = store, handlers, adoption
+        self.store, self.holding, self.handlers, self._adoption = store, holding, handlers, adoption
         self._ledger, self._mirror, self._sealer, self._clock = ledger, mirror, sealer, clock
         self._guard, self._policies, self._writer, self._crashpoint = guard, policies, writer, crashpoint
         self._telemetry = telemetry
@@ -145,7 +136,7 @@ class RotationDriver:
             candidate = value or await self._created(handler, rotation)
         self._crashpoint("created")
         sealed = self._sealer.seal_bytes(CANDIDATE, _place(run), candidate.reveal().encode())
-        begun = await self._store.begin(run, sealed, self._guard.success(authorized), LEASE)
+        begun = await self.store.begin(run, sealed, self._guard.success(authorized), LEASE)
         self._crashpoint("begun")
         return begun
 
@@ -156,7 +147,7 @@ class RotationDriver:
             RotationFailed: a step failed. It is tried again later.
             Fenced: somebody else holds the run by now.
         """
-        handler = self._handlers.named(run.handler)
+        handler = self.handlers.named(run.handler)
         while (step := FORWARD.get(run.phase)) is not None:
             with traced(f"rotation.{step}"):
                 before, run = run.phase, await self._taken(self._steps[step], run, handler)
@@ -172,7 +163,7 @@ class RotationDriver:
             Fenced: somebody else holds the run by now.
         """
         with traced("rotation.retire"):
-            return await self._taken(self._revoke, run, self._handlers.named(run.handler))
+            return await self._taken(self._revoke, run, self.handlers.named(run.handler))
 
     def traced(self, trigger: Trigger) -> AbstractContextManager[Span]:
         """Enter as a rotation is begun or taken up."""
@@ -198,17 +189,15 @@ class RotationDriver:
         if not work.run.tried:
             self._check_policy(work.run, work.head, _asker(work.run))
             await self._writer.foresee(work.run.name)
-        await self._hold(work.run, tried=True)
+        await self.holding.hold(work.run, tried=True)
         self._crashpoint("applying")
-        async with asyncio.timeout(STEP_PATIENCE_S):
-            await work.handler.apply(work.rotation)
+        await self.holding.through(work.run, lambda: work.handler.apply(work.rotation))
         self._crashpoint("applied")
         return await self._advanced(work.run, Step.APPLY)
 
     async def _test(self, work: _Work) -> RotationRun:
-        await self._hold(work.run)
-        async with asyncio.timeout(STEP_PATIENCE_S):
-            await work.handler.test(work.rotation)
+        await self.holding.hold(work.run)
+        await self.holding.through(work.run, lambda: work.handler.test(work.rotation))
         tested = await self._advanced(work.run, Step.TEST)
         self._crashpoint("tested")
         return tested
@@ -233,22 +222,22 @@ class RotationDriver:
         run = work.run
         wait = await self._adoption.wait(run)
         if wait is not None:
-            await self._store.release(run, None, wait)
+            await self.holding.release(run, None, wait)
             return run
         return await self._revoke(work)
 
     async def _revoke(self, work: _Work) -> RotationRun:
-        run = work.run
-        await self._hold(run)
-        self._crashpoint("retiring")
-        if not await self._is_back(work):
+        run, is_back = work.run, await self._is_back(work)
+        if not is_back:
             self._check_policy(run, work.head, _asker(run))
-            async with asyncio.timeout(STEP_PATIENCE_S):
-                await work.handler.retire(work.rotation)
+        await self.holding.hold(run)  # the last look before what cannot be taken back
+        self._crashpoint("retiring")
+        if not is_back:
+            await self.holding.through(run, lambda: work.handler.retire(work.rotation))
         self._crashpoint("retired")
         async with self._guard.operation(_requester(run), Permission.ROTATE, run.name, "rotate.retire") as authorized:
             record = self._guard.success(authorized, version=run.from_version)
-            moved = await self._store.advance(run, advance(run.phase, Step.RETIRE, run.name), record)
+            moved = await self.store.advance(run, advance(run.phase, Step.RETIRE, run.name), record)
         return _still_ours(moved)
 
     async def _is_back(self, work: _Work) -> bool:
@@ -291,7 +280,7 @@ class RotationDriver:
             if found is None or found[1] is None:
                 raise IntegrityFailure(f"The version that a rotation of {run.name!r} made is gone")
             return self._mirror.value(head, found[1])
-        sealed = await self._store.candidate(run)
+        sealed = await self.store.candidate(run)
         if sealed is None:
             raise IntegrityFailure(f"The candidate of a rotation of {run.name!r} is gone: its row was edited")
         return SecretValue(self._sealer.open_bytes(CANDIDATE, _place(run), sealed).decode())
@@ -311,24 +300,21 @@ class RotationDriver:
     async def _logs_in(self, work: _Work) -> bool:
         """Whether an earlier attempt did reach the target, although nobody came back to say so."""
         try:
-            async with asyncio.timeout(STEP_PATIENCE_S):
-                await work.handler.test(work.rotation)
+            await self.holding.through(work.run, lambda: work.handler.test(work.rotation))
+        except Fenced:
+            raise
         except Exception as error:
             _log.info("The candidate for %s does not log in yet (%s)", work.run.name, type(error).__name__)
             return False
         return True
 
-    async def _hold(self, run: RotationRun, *, tried: bool = False) -> None:
-        if not await self._store.hold(run, LEASE, tried=tried):
-            raise Fenced
-
     async def _advanced(self, run: RotationRun, step: Step) -> RotationRun:
-        return _still_ours(await self._store.advance(run, advance(run.phase, step, run.name)))
+        return _still_ours(await self.store.advance(run, advance(run.phase, step, run.name)))
 
     async def _failed(self, run: RotationRun, error: Exception, secrets: list[SecretValue | None]) -> RotationFailed:
         self._telemetry.rotation_ended(succeeded=False)
         text = f"{type(error).__name__}: {masked(str(error), secrets)}"
-        await self._store.release(run, text, pause_after(run.attempts))
+        await self.holding.release(run, text, pause_after(run.attempts))
         return RotationFailed(
             f"The rotation of {run.name!r} stays {run.phase} ({text}); both credentials are kept and it is tried again."
         )

@@ -1,8 +1,7 @@
 """Going back to an earlier version: only to a value that still logs in, or with its target told of it again."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -16,8 +15,8 @@ from holdfast.errors import CredentialRetired, RotationInProgress
 from holdfast.ports import Head, Ledger, Rotation, RotationStore
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.access.policies import PolicyRights
-from holdfast.service.rotation.driver import LEASE, STEP_PATIENCE_S
 from holdfast.service.rotation.handlers import Handlers, tests
+from holdfast.service.rotation.holding import LEASE, STEP_PATIENCE_S, Fenced, Holding
 from holdfast.service.rotation.rotations import Rotations
 from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.writing import Writer
@@ -36,10 +35,12 @@ class Rollbacks:
         store: RotationStore,
         handlers: Handlers,
         policies: PolicyRights,
+        holding: Holding,
         rotations: Rotations,
     ) -> None:
         self._guard, self._ledger, self._mirror, self._writer = guard, ledger, mirror, writer
         self._store, self._handlers, self._policies, self._rotations = store, handlers, policies, rotations
+        self._holding = holding
 
     async def roll_back(
         self, caller: Caller, name: SecretName, version: int | str, expected: int | None, key: str | None
@@ -50,12 +51,13 @@ class Rollbacks:
             CredentialRetired: it does not.
             RotationInProgress: a rotation is about to make another value current.
         """
-        async with (
-            self._guard.operation(caller, Permission.SET, name, "rollback") as authorized,
-            self._held_still(name),
-        ):
-            await self._check(authorized, version)
-            return await self._writer.rollback(authorized, version, expected, key)
+        async with self._guard.operation(caller, Permission.SET, name, "rollback") as authorized:
+
+            async def go_back() -> WriteResult:
+                await self._check(authorized, version)
+                return await self._writer.rollback(authorized, version, expected, key)
+
+            return await self._held_still(name, go_back)
 
     async def reapply(self, caller: Caller, name: SecretName, version: int | str) -> WriteResult:
         """Make an earlier value current by a rotation, so that its target accepts it again.
@@ -81,24 +83,28 @@ class Rollbacks:
             created_at=made.created_at,
         )
 
-    @asynccontextmanager
-    async def _held_still(self, name: SecretName) -> AsyncIterator[None]:
+    async def _held_still(self, name: SecretName, go_back: Callable[[], Awaitable[WriteResult]]) -> WriteResult:
         """Keep a rotation from revoking, meanwhile, what is gone back to."""
         run = await self._store.find(name)
         if run is None or run.finished_at is not None:
-            yield
-            return
+            return await go_back()
         if run.phase is not Phase.CURRENT:
             raise RotationInProgress(
                 f"A rotation of {name!r} is {run.phase}: let it end, or give it up with `holdfast rotation cancel`."
             )
         held = await self._store.claim([run.handler], LEASE, limit=1, name=name)
         if not held:
-            raise RotationInProgress(f"Somebody is at the rotation of {name!r} at this moment: try again.")
+            raise self._busy(name)
         try:
-            yield
+            return await self._holding.through(held[0], go_back)
+        except Fenced:
+            raise self._busy(name) from None
         finally:
-            await self._store.release(held[0], None, timedelta())
+            await self._holding.release(held[0], None, timedelta())
+
+    @staticmethod
+    def _busy(name: SecretName) -> RotationInProgress:
+        return RotationInProgress(f"Somebody is at the rotation of {name!r} at this moment: try again.")
 
     async def _check(self, authorized: Authorized, version: int | str) -> None:
         name = authorized.name

@@ -17,8 +17,9 @@ from holdfast.ports import RotationHandler, RotationSchedule, RotationStore
 from holdfast.resilience.correlation import correlate
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.rotation.consumers import Adoption
-from holdfast.service.rotation.driver import LEASE, Fenced, RotationDriver, pause_after
+from holdfast.service.rotation.driver import RotationDriver, pause_after
 from holdfast.service.rotation.handlers import CALLBACK, Generate, Handlers, OneCallback
+from holdfast.service.rotation.holding import LEASE, Fenced
 from holdfast.service.rotation.reviewing import PolicyReview
 from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.writing import Writer
@@ -29,7 +30,10 @@ PARALLEL: Final = 4
 """Rotations that one node drives at the same time."""
 
 _AT_ONCE: Final = 100
-"""Schedules and runs taken up in one round."""
+"""Schedules taken up in one round, and runs by each of those that drive some at the same time."""
+
+_SCHEDULE_LEASE: Final = timedelta(minutes=3)
+"""How long a due schedule is left to whoever took it, until a run has begun. Nothing at the target has happened yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +99,20 @@ class Rotations:
         if asked:
             _log.warning("%d secret(s) are due for rotation and ask for approval", len(asked))
         resumed = await self.resume_open()
-        due = await self._store.due(LEASE, limit=_AT_ONCE)
+        due = await self._store.due(_SCHEDULE_LEASE, limit=_AT_ONCE)
         return [*resumed, *await asyncio.gather(*map(self._rotate_due, due))]
 
     async def resume_open(self) -> list[RotationResult]:
         """Take up runs that nobody holds and whose time has come."""
-        runs = await self._store.claim(self._handlers.names, LEASE, limit=_AT_ONCE)
-        results = await asyncio.gather(*map(self._resume, runs))
+        await self._driver.holding.release_kept()
+        results = await asyncio.gather(*(self._take_up() for _ in range(PARALLEL)))
+        return [result for some in results for result in some]
+
+    async def _take_up(self) -> list[RotationResult]:
+        """Take up one after the other, so that none is held while it waits for its turn."""
+        results = list[RotationResult | None]()
+        while len(results) < _AT_ONCE and (runs := await self._store.claim(self._handlers.names, LEASE, limit=1)):
+            results += [await self._resume(run) for run in runs]
         return [result for result in results if result is not None]
 
     async def schedule(
@@ -144,9 +155,9 @@ class Rotations:
         return cancelled
 
     async def resume(self, caller: Caller, name: SecretName) -> RotationResult:
-        """Go on with a rotation now rather than at its next attempt."""
+        """Go on with a rotation now rather than at its next attempt, whoever holds it: that one is fenced off."""
         async with self._guard.operation(caller, Permission.ROTATE, name, "rotate.resume") as authorized:
-            run = await self._held(name)
+            run = await self._held(name, force=True)
             await self._guard.record(authorized)
         return await self._ended(self._driver.drive(run), name)
 
@@ -260,8 +271,8 @@ class Rotations:
             )
         return handler
 
-    async def _held(self, name: SecretName) -> RotationRun:
-        held = await self._store.claim(self._handlers.names, LEASE, limit=1, name=name)
+    async def _held(self, name: SecretName, *, force: bool = False) -> RotationRun:
+        held = await self._store.claim(self._handlers.names, LEASE, limit=1, name=name, force=force)
         if held:
             return held[0]
         run = await self._store.find(name)

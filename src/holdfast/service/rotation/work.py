@@ -10,8 +10,9 @@ from holdfast.service.rotation.rotations import Rotations
 
 _log: Final = logging.getLogger(__name__)
 
-RESUME_EVERY_S: Final = 15.0
-"""Seconds between looks for rotations that were left in the middle; more often than new ones come due."""
+RESUME_EVERY_S: Final = 2.0
+"""Seconds between looks for rotations that were left in the middle, by a node that died possibly: while one is, all
+consumers of a target with one password wait."""
 
 
 class RotationWork:

@@ -177,7 +177,7 @@ class Backup:
             rotation_policy=content.rotation_policy,
             refuse_outside_validity=content.refuse_outside_validity,
         )
-        settings = self._policies.settled(authorized.caller, authorized.name, None, settings)
+        settings = self._policies.settled(authorized, None, settings)
         head = Head(
             incarnation=uuid4(),
             name=authorized.name,

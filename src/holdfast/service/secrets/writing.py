@@ -13,21 +13,8 @@ from uuid import uuid4
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.lifecycle import Event, advance, not_found
 from holdfast.domain.names import SecretName, new_version_id
-from holdfast.domain.secret import (
-    DeletedSecret,
-    RotationPolicy,
-    SecretSettings,
-    SecretVersion,
-    State,
-    WriteResult,
-)
-from holdfast.errors import (
-    GenerationMismatch,
-    IntegrityFailure,
-    PurgeProtected,
-    VaultRefusal,
-    VersionNotFound,
-)
+from holdfast.domain.secret import DeletedSecret, RotationPolicy, SecretSettings, SecretVersion, State, WriteResult
+from holdfast.errors import GenerationMismatch, IntegrityFailure, PurgeProtected, VaultRefusal, VersionNotFound
 from holdfast.ports import Clock, Head, Ledger, LedgerTransaction, Sealer, StoredVersion
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.access.policies import PolicyRights
@@ -166,9 +153,7 @@ class Writer:
             if stored is None:
                 raise VersionNotFound(f"Secret not found: {head.name!r} has no version {change.version!r}.")
             check_managed(stored.version)
-            settings = self._policies.settled(
-                authorized.caller, head.name, head.settings, change.settings(head.settings)
-            )
+            settings = self._policies.settled(authorized, head.settings, change.settings(head.settings))
             attributes = change.attributes(stored.version.attributes)
             return Change(
                 intent_id=uuid4(),
@@ -285,8 +270,7 @@ class Writer:
         if new.incarnation is not None and (before is None or before.incarnation != new.incarnation):
             raise not_found(authorized.name)  # purged meanwhile, with the value
         former = before.settings if before else None
-        settings = merged(former or SecretSettings(), new.settings)
-        settings = self._policies.settled(authorized.caller, authorized.name, former, settings)
+        settings = self._policies.settled(authorized, former, merged(former or SecretSettings(), new.settings))
         if before is not None:
             check_managed((await self._current(tx, before)).version)
         before = before and await settled(tx, before, self._sealer, self._clock.now())

@@ -41,6 +41,8 @@ class Database:
         """To be called after a commit that stored an audit record; whoever chains records listens here."""
         self.answering: Callable[[], bool] = lambda: True
         """Whether PostgreSQL gives signs of life; whoever asks it all the time says so here."""
+        self.mark: Callable[[], int | None] = lambda: None
+        """What a session of this process holds as long as it lives, so that others see when it is gone."""
 
     @property
     def owned(self) -> bool:

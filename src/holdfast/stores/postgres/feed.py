@@ -46,6 +46,7 @@ class PostgresFeed:
         self._contact = self._beaten_at = float("-inf")
         self._listening = self._unanswered = False
         self._told: tuple[datetime, float] | None = None
+        self._mark: int | None = None
         self._task: asyncio.Task[None] | None = None
 
     def live(self) -> bool:
@@ -72,7 +73,7 @@ class PostgresFeed:
 
     async def start(self, listener: FeedListener) -> None:
         """Listen from now on; returns once the first resynchronisation is through."""
-        self._database.answering = self.answering
+        self._database.answering, self._database.mark = self.answering, lambda: self._mark
         started = asyncio.Event()
         feed = self._supervisor.run("feed", lambda: self._run(listener, started))
         self._task = asyncio.create_task(feed, name="feed")
@@ -97,7 +98,7 @@ class PostgresFeed:
             except Exception as error:  # whoever may write to the database may also send us nonsense: begin anew
                 note_failure(_FOLLOWING, error)
             finally:
-                self._listening = False
+                self._listening, self._mark = False, None
             await asyncio.sleep(HEARTBEAT_S)
 
     async def _follow(self, connection: Connection, listener: FeedListener, started: asyncio.Event) -> None:
@@ -107,6 +108,7 @@ class PostgresFeed:
             inbox.put_nowait(payload)
 
         await connection.add_listener(CHANNEL, receive)
+        self._mark = await connection.fetchval(load("feed")["mark"])
         self._unanswered = False
         try:
             await listener.resynchronise()

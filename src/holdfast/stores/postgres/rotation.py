@@ -31,7 +31,7 @@ class PostgresRotations:
         facts = (run.id, run.name, run.incarnation, run.handler, run.trigger.value, run.requested_by)
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(
-                self._sql["begin"], *facts, run.from_version, run.retire_by, candidate, lease
+                self._sql["begin"], *facts, run.from_version, run.retire_by, candidate, lease, self._database.mark()
             )
             if row is None:
                 raise RotationInProgress(
@@ -42,11 +42,18 @@ class PostgresRotations:
         return _run_of(row)
 
     async def claim(
-        self, handlers: Collection[str], lease: timedelta, *, limit: int, name: SecretName | None = None
+        self,
+        handlers: Collection[str],
+        lease: timedelta,
+        *,
+        limit: int,
+        name: SecretName | None = None,
+        force: bool = False,
     ) -> list[RotationRun]:
         """See the port."""
+        wanted = (list(handlers), lease, limit, name, force, self._database.mark())
         async with self._database.connection() as connection:
-            rows = await connection.fetch(self._sql["claim"], list(handlers), lease, limit, name)
+            rows = await connection.fetch(self._sql["claim"], *wanted)
         return list(map(_run_of, rows))
 
     async def candidate(self, run: RotationRun) -> bytes | None:
@@ -56,7 +63,7 @@ class PostgresRotations:
 
     async def hold(self, run: RotationRun, lease: timedelta, *, tried: bool = False) -> bool:
         """See the port."""
-        return bool(await self._value("hold", run.id, run.fence, lease, tried))
+        return bool(await self._value("hold", run.id, run.fence, lease, tried, self._database.mark()))
 
     async def advance(self, run: RotationRun, phase: Phase, record: AuditRecord | None = None) -> RotationRun | None:
         """See the port."""

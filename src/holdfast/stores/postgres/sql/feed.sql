@@ -1,3 +1,8 @@
+-- name: mark
+-- Held by the session for as long as the process lives: when it is gone, so is what it was at (rotation.sql).
+WITH drawn AS MATERIALIZED (SELECT (nextval('rotation_fences') % 2147483647)::integer AS mark)
+SELECT mark, pg_advisory_lock_shared(1751215724, mark) FROM drawn
+
 -- name: beat
 SELECT clock_timestamp() AS now, a.epoch AS rules, i.epoch AS identities,
        -- A promoted standby begins a timeline; a copy of a database has another oid; a restored backup another namespace.

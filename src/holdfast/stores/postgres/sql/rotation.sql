@@ -1,7 +1,7 @@
 -- name: begin
 INSERT INTO rotation_runs (id, secret_name, incarnation, handler, trigger, requested_by, from_version, retire_by,
-                           candidate, lease_until, fence)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + $10::interval, nextval('rotation_fences'))
+                           candidate, lease_until, held_by, fence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + $10::interval, $11, nextval('rotation_fences'))
 ON CONFLICT (secret_name) WHERE phase NOT IN ('retired', 'cancelled') DO NOTHING
 RETURNING *
 
@@ -9,13 +9,18 @@ RETURNING *
 WITH due AS (
     SELECT id FROM rotation_runs
     WHERE phase NOT IN ('retired', 'cancelled') AND handler = ANY($1::text[])
-      AND (lease_until IS NULL OR lease_until <= now())
+      AND ($5 OR lease_until IS NULL OR lease_until <= now()
+           -- The process that holds it is gone, and its mark with its session (see feed.sql).
+           OR NOT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                          WHERE l.locktype = 'advisory' AND l.classid = 1751215724 AND l.objid = held_by::oid
+                            AND l.objsubid = 2 AND l.granted AND d.datname = current_database())
+              AND held_by IS NOT NULL)
       AND CASE WHEN $4::text IS NULL THEN next_attempt_at <= now() ELSE secret_name = $4 END
     ORDER BY next_attempt_at LIMIT $3
     FOR UPDATE SKIP LOCKED
 )
 UPDATE rotation_runs r
-SET lease_until = now() + $2::interval, fence = nextval('rotation_fences'), attempts = r.attempts + 1
+SET lease_until = now() + $2::interval, held_by = $6, fence = nextval('rotation_fences'), attempts = r.attempts + 1
 FROM due WHERE r.id = due.id
 RETURNING r.*
 
@@ -23,7 +28,7 @@ RETURNING r.*
 SELECT candidate FROM rotation_runs WHERE id = $1
 
 -- name: hold
-UPDATE rotation_runs SET lease_until = now() + $3::interval, tried = tried OR $4
+UPDATE rotation_runs SET lease_until = now() + $3::interval, held_by = $5, tried = tried OR $4
 WHERE id = $1 AND fence = $2 AND lease_until > now()
 RETURNING 1
 
@@ -55,7 +60,7 @@ FROM moved WHERE s.secret_name = moved.secret_name
 SELECT 1 FROM rotation_runs WHERE id = $1 AND fence = $2 AND version = $3
 
 -- name: release
-UPDATE rotation_runs SET lease_until = NULL, last_error = $3, next_attempt_at = now() + $4::interval
+UPDATE rotation_runs SET lease_until = NULL, held_by = NULL, last_error = $3, next_attempt_at = now() + $4::interval
 WHERE id = $1 AND fence = $2
 RETURNING 1
 
