@@ -280,7 +280,7 @@ class BackendRefused(BackendUnavailable):
     code = "backend_refused"
 
     def __init__(self, message: str, *, forbidden: bool = False, vault_code: str = "") -> None:
-        super().__init__(message, certain=not forbidden)
+        super().__init__(message)
         self.forbidden = forbidden
         self.vault_code = vault_code
 
@@ -291,7 +291,7 @@ class Throttled(BackendUnavailable):
     code = "throttled"
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message, certain=True)
+        super().__init__(message)
         self.retry_after_s = retry_after_s
 
 

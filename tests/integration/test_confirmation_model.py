@@ -39,6 +39,8 @@ ODD = [SecretName(f"odd-{number}") for number in range(6)]
 ODDITIES: dict[str, HoldfastError | None] = {
     "5xx": BackendUnavailable("500"),
     "forbidden": BackendRefused("403", forbidden=True),
+    "no identity": BackendRefused("401"),
+    "throttled": Throttled("429"),
     "lost": OutcomeUnknown("reset"),
     "its own": NameUnavailable("odd"),
     "refused": VaultRefusal("403", status=403, vault_code="SecretManagedByKeyVault"),
@@ -93,7 +95,10 @@ async def _fail(error: HoldfastError | None) -> None:
     if error is None:
         await asyncio.Event().wait()
     else:
-        raise type(error)(str(error), **{key: value for key, value in vars(error).items() if key in _KEPT})
+        made = type(error)(str(error), **{key: value for key, value in vars(error).items() if key in _KEPT})
+        if isinstance(made, BackendUnavailable):
+            made.certain = getattr(error, "certain", False)
+        raise made
 
 
 _KEPT = {"forbidden", "vault_code", "status"}

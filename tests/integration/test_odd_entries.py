@@ -186,11 +186,23 @@ def test_numbers_of_any_size_go_through_the_mirror_and_the_api_back_to_the_vault
     assert (intent, intent.nbf, intent.exp) == (there.attributes, nbf, exp)
 
 
-@pytest.mark.parametrize("name", ["a_b", "x" * 128, "ä", "", "a%20b"])
-def test_a_name_beyond_the_grammar_is_told(name: str) -> None:
-    (found,) = read(json.dumps({"value": [entry(name)]}).encode())
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a_b", "a_b"),
+        ("x" * 128, "x" * 126 + "…"),
+        ("app-ä", "app-ä"),
+        ("app\u200b", "app\ufffd"),
+        ("app\n", "app\ufffd"),
+        ("", ""),
+        ("a%20b", "a%20b"),
+    ],
+)
+def test_a_name_beyond_the_grammar_is_told_and_is_no_other_name(name: str, shown: str, escaped: bool) -> None:
+    (found,) = read(json.dumps({"value": [entry(name)]}, ensure_ascii=escaped).encode())
     assert isinstance(found, OddEntry)
-    assert found.name == (name[:127] if name.isascii() else "")
+    assert found.name == shown
 
 
 async def test_a_listing_goes_on_behind_an_odd_entry() -> None:

@@ -351,6 +351,7 @@ async def test_our_own_quota_is_no_outage() -> None:
 async def test_a_throttling_vault_slows_the_background_down() -> None:
     bench = Bench({QuotaKind.OTHER: 100, QuotaKind.CREATE: 10})
     bench.vault.fail("set", Throttled("429", retry_after_s=1))
+    bench.vault.fail("touch", Throttled("429", retry_after_s=1), times=2)
     with pytest.raises(Throttled):
         await bench.write()
     bench.clock.move(9.5)  # the shares: 35 % after the cut

@@ -21,13 +21,13 @@ ROWS = [
     (Kind.READ, 404, "SecretNotFound", "", Verdict.ABSENT, SURE),
     (Kind.READ, 404, "", "", Verdict.UNREADABLE, SUSPECTED),
     (Kind.READ, 404, "ResourceGroupNotFound", "", Verdict.UNREADABLE, SUSPECTED),
-    (Kind.READ, 404, "VaultNotFound", "", Verdict.AWAY, SURE),
+    (Kind.READ, 404, "VaultNotFound", "", Verdict.AWAY, SUSPECTED),
     (Kind.READ, 403, "Forbidden", "SecretDisabled", Verdict.DISABLED, SURE),
     (Kind.READ, 403, "Forbidden", "ForbiddenByRbac", Verdict.REFUSED, SUSPECTED),
     (Kind.READ, 403, "Forbidden", "", Verdict.REFUSED, SUSPECTED),
     (Kind.READ, 403, "", "", Verdict.REFUSED, SUSPECTED),
-    (Kind.READ, 403, "Forbidden", "ForbiddenByFirewall", Verdict.AWAY, SURE),
-    (Kind.WRITE, 403, "Forbidden", "ForbiddenByConnection", Verdict.AWAY, SURE),
+    (Kind.READ, 403, "Forbidden", "ForbiddenByFirewall", Verdict.AWAY, SUSPECTED),
+    (Kind.WRITE, 403, "Forbidden", "ForbiddenByConnection", Verdict.AWAY, SUSPECTED),
     (Kind.WRITE, 403, "Forbidden", "ForbiddenByPolicy", Verdict.REFUSED, SUSPECTED),
     (Kind.WRITE, 403, "Forbidden", "SecretManagedByKeyVault", Verdict.REFUSED, SURE),
     (Kind.WRITE, 403, "Forbidden", "VaultIsReadOnly", Verdict.AWAY, SURE),
@@ -46,8 +46,9 @@ ROWS = [
     (Kind.READ, 408, "", "", Verdict.UNREADABLE, SUSPECTED),
     (Kind.READ, 500, "InternalServerError", "", Verdict.UNREADABLE, SUSPECTED),
     (Kind.WRITE, 503, "ServiceUnavailable", "", Verdict.UNREADABLE, SUSPECTED),
-    (Kind.READ, 429, "Throttled", "", Verdict.THROTTLED, SURE),
-    (Kind.READ, 401, "Unauthorized", "", Verdict.UNKNOWN_TO_IT, SURE),
+    (Kind.READ, 429, "Throttled", "", Verdict.THROTTLED, SUSPECTED),
+    (Kind.WRITE, 429, "Throttled", "", Verdict.THROTTLED, SUSPECTED),
+    (Kind.READ, 401, "Unauthorized", "", Verdict.UNKNOWN_TO_IT, SUSPECTED),
 ]
 
 
@@ -66,7 +67,7 @@ def test_every_answer_has_a_verdict_and_the_vault_is_only_blamed_for_what_names_
     found = judge(kind, status, code, inner)
     named = {"ForbiddenByFirewall", "ForbiddenByConnection", "VaultNotFound", "VaultDisabled"} & {code, inner}
     if found.verdict in WHOLE:
-        assert found.certain
+        assert found.certain is (kind is not Kind.READ and "ReadOnly" in code + inner)
         assert status in {401, 429} or named or "ReadOnly" in code + inner
     if found.verdict is Verdict.ABSENT:
         assert (status, code) == (404, "SecretNotFound")

@@ -27,6 +27,13 @@ from tests.support.world import World
 GOOD = [SecretName(f"good-{number}") for number in range(20)]
 BAD = SecretName("good-7-bad")  # in the middle of the list
 
+
+def everywhere(error: BackendUnavailable) -> BackendUnavailable:
+    """An error that needs no second question."""
+    error.certain = True
+    return error
+
+
 OF_ONE = {
     "refused": NameRefused("Key Vault answered 403 to get of 'good-7-bad'."),
     "failing": NameUnavailable("Key Vault answered 500 to get of 'good-7-bad'."),
@@ -39,7 +46,7 @@ OF_ONE = {
 OF_ALL = {
     "away": BackendUnavailable("nothing connects", certain=True),
     "unknown": OutcomeUnknown("PostgreSQL did not confirm the commit", certain=True),
-    "refused everywhere": BackendRefused("our identity is not accepted"),
+    "no token": everywhere(BackendRefused("the token endpoint does not accept our credential")),
     "disk": OSError(28, "No space left on device"),
     "memory": MemoryError(),
 }
@@ -169,11 +176,13 @@ async def test_entries_that_cannot_be_read_are_named_and_those_that_can_by_name_
     world.vault.odd_entries[GOOD[3]] = OddEntry(name="x" * 127, reason="a time that is none")
     world.vault.odd_entries[GOOD[4]] = OddEntry(name="", reason="no object")
     world.vault.odd_entries[GOOD[5]] = OddEntry(name="naïve", reason="its name is none of Key Vault's")
+    world.vault.odd_entries[GOOD[6]] = OddEntry(name="", reason="no id")
     report = await world.synced()
-    assert (report.adopted, report.failed) == (18, 3)
+    assert (report.adopted, report.failed) == (17, 4)
     assert await world.values(BAD) == [f"value of {BAD}"]
     assert {(kept.name, kept.reason, kept.detail) for kept in await kept_out(world)} == {
-        ("", "odd_entry", "no object"),
+        ("nameless entry 1", "odd_entry", "no object"),
+        ("nameless entry 2", "odd_entry", "no id"),
         ("naïve", "odd_entry", "its name is none of Key Vault's"),
         ("x" * 127, "odd_entry", "a time that is none"),
     }
@@ -190,6 +199,30 @@ async def test_an_edited_row_keeps_its_own_name_out(world: World) -> None:
     report = await world.synced()
     assert (report.changed, report.failed) == (3, 1)
     assert [(kept.name, kept.reason) for kept in await kept_out(world)] == [(GOOD[9], "integrity_failure")]
+
+
+class Endless:
+    """A vault whose listing goes on for ever, with entries that tell no name."""
+
+    def __init__(self, world: World) -> None:
+        self._secrets = world.vault.secrets
+
+    async def __call__(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
+        async for entry in self._secrets():
+            yield entry
+        while True:
+            yield OddEntry(name="", reason="it holds no id of a secret")
+
+
+async def test_a_listing_of_nameless_entries_without_end_ends_and_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(world)
+    monkeypatch.setattr(world.vault, "secrets", Endless(world))
+    report = await world.synced()
+    assert report.adopted == 21
+    assert report.incomplete is not None
+    await check_good_ones(world)
 
 
 class Rings:

@@ -153,13 +153,16 @@ async def test_all_that_waits_is_reported_and_can_be_given_up(world: World) -> N
 
 async def test_i12_lives_that_key_vault_never_saw_are_not_purged_there(world: World) -> None:
     for number in range(3):
-        world.vault.fail("get", Throttled("429"), times=9)
+        for operation in ("get", "secrets", "touch"):
+            world.vault.fail(operation, Throttled("429"), times=9)
         await world.set(f"value {number}")
         await world.delete()
         await world.purge()
     world.vault.heal()
-    world.vault.fail("get", Throttled("429"))
+    for operation in ("get", "secrets", "touch"):
+        world.vault.fail(operation, Throttled("429"), times=2)
     await world.set("the last")
+    world.vault.heal()
     assert [row[0] for row in await world.pending()] == ["set"]
     world.vault.calls.clear()
     await world.settle()

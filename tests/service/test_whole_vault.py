@@ -36,7 +36,7 @@ class Filled:
         vault.oddities |= {name: KINDS[kind](draw) for name, kind in self.odd.items()}
         vault.oddities |= {name: forbidden(draw) for name in self.forbidden}
         self.good = sorted(set(names) - set(chosen))
-        self.bad = {"" if self.odd.get(name) == "no id" else name for name in chosen}
+        self.bad = {"nameless entry 1" if self.odd.get(name) == "no id" else name for name in chosen}
         """As they are named: an entry without an id has no name."""
 
 

@@ -89,6 +89,11 @@ KINDS: Final[Mapping[str, Draw]] = {
     "a 404 of somebody else": _fault(status=[404], body=[b"<html>Not found</html>", b"{}", b""]),
     "a 4xx of nobody": _fault(status=[418, 422, 451]),
     "settling for ever": _settling,
+    "nobody is known": _fault(status=[401], code=["Unauthorized"]),
+    "throttled for ever": _fault(status=[429], code=["Throttled", None], headers=[{"Retry-After": "30"}]),
+    "a code of the whole vault": _fault(
+        status=[403, 404], code=["Forbidden"], inner=["ForbiddenByFirewall", "ForbiddenByConnection", "VaultNotFound"]
+    ),
     "no attributes": _member("attributes", [..., None, [], "none", 7]),
     "no time of creation": _member("attributes.created", [..., None, "yesterday", [], {}, True]),
     "no time of update": _member("attributes.updated", [..., None, "yesterday", [], {}, True]),

@@ -15,7 +15,7 @@ BATCH: Final = 250
 """Secrets in memory at a time: ten pages of Key Vault's."""
 
 REPEATS: Final = 1_000
-"""Entries in a row that were there before, after which a listing is taken to go round in circles."""
+"""Entries in a row that were there before, or have no name, after which a listing is taken to go in circles."""
 
 MAX_ENTRIES: Final = 1_000_000
 """Entries after which a listing is taken to have no end."""
@@ -57,11 +57,12 @@ class Listing:
         try:
             async for entry in self._entries:
                 key = entry.name.lower()
-                repeats = repeats + 1 if key and key in seen else 0
+                known = key in seen
+                repeats = repeats + 1 if known else 0
                 if repeats >= REPEATS or len(seen) >= MAX_ENTRIES:
                     self._break_off("it goes round in circles" if repeats else f"more than {MAX_ENTRIES} entries")
                     return
-                if not repeats:
+                if not known or not key:  # those without a name are all different ones
                     seen.add(key)
                     yield entry
         except Exception as error:

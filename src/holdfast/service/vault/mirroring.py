@@ -78,7 +78,7 @@ class MirrorPass:
         self._ledger, self._primary, self._adopter, self._clock = ledger, primary, adopter, clock
         self._slots = asyncio.Semaphore(concurrency)
         self._kept_out, self._keep_lead, self._progress = kept_out, keep_lead, progress
-        self._compared = 0
+        self._compared = self._nameless = 0
         self._over: Exception | None = None
         self.report = SyncReport()
 
@@ -124,8 +124,13 @@ class MirrorPass:
                 named[canonical_name(entry.name)] = entry
             except InvalidInput:
                 reason = entry.reason if isinstance(entry, OddEntry) else "its name is none of Key Vault's"
-                await self._kept_out.add(entry.name, _ODD, reason, None)
+                await self._kept_out.add(entry.name or self._numbered(), _ODD, reason, None)
         return named
+
+    def _numbered(self) -> str:
+        """What an entry is called that tells no name; it cannot be that of a secret."""
+        self._nameless += 1
+        return f"nameless entry {self._nameless}"
 
     async def _honour_deletions(self, entries: Collection[Entry]) -> None:
         named = await self._named(entries)

@@ -263,17 +263,14 @@ class Primary:
             wait_s = 0.0 if acquired else self._quota.try_acquire(kind, background=False)
             if wait_s:
                 raise _QuotaSpent("Our share of the vault's quota is used up.", retry_after_s=wait_s)
-            return await call()
-
-        try:
-            with traced(f"keyvault.{line.kind}", Side.CLIENT):
-                return await line.attempt(
-                    name, timeout_s, within_quota, wait=wait, watched=watched, repeatable=repeatable
-                )
-        except Throttled as error:
-            if not isinstance(error, _QuotaSpent):
+            try:
+                return await call()
+            except Throttled:
                 self._quota.throttled(kind)
-            raise
+                raise
+
+        with traced(f"keyvault.{line.kind}", Side.CLIENT):
+            return await line.attempt(name, timeout_s, within_quota, wait=wait, watched=watched, repeatable=repeatable)
 
     def _breaker(self, kind: str, on_transition: BreakerTransition | None) -> CircuitBreaker:
         def tell(old: BreakerState, new: BreakerState) -> None:

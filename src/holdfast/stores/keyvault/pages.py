@@ -1,5 +1,6 @@
 """A page of a listing, parted into its entries before any of them is read: what ails one says nothing of the others."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,7 +19,8 @@ MAX_MARKS: Final = 1_000_000
 _TEXT: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'  # possessive: one pass over any bytes, however hostile
 _TOKEN: Final = re.compile(_TEXT + rb"|[\[\]{},\"]", re.DOTALL)  # a quote by itself: a text without an end
 _MEMBER: Final = re.compile(rb"\s*(" + _TEXT + rb")\s*:(.*)", re.DOTALL)
-_NAME: Final = re.compile(rb'"id"\s*:\s*"[^"]{0,1000}?/(?:deleted)?secrets/([^"/\\]{1,512})', re.IGNORECASE)
+_ID: Final = re.compile(rb'"id"\s*:\s*(' + _TEXT + rb")")
+_NAME: Final = re.compile(r".{0,1000}?/(?:deleted)?secrets/([^/]{1,512})", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,21 @@ def page(raw: bytes) -> Page:
 
 
 def shown_name(raw: bytes) -> str:
-    """Return what can be shown of the name of an entry that cannot be read, "" if nothing can."""
-    found = _NAME.search(raw)
-    text = found[1].decode(errors="replace") if found else ""
-    return "".join(letter for letter in text if letter.isprintable())[:MAX_NAME_LENGTH]
+    """Return what can be shown of the name of an entry that cannot be read, "" if nothing can.
+
+    What cannot be shown is replaced, not left out: what remained might be the name of another secret.
+    """
+    found = _ID.search(raw)
+    named = _NAME.match(_decoded(found[1])) if found else None
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in named[1]) if named else ""
+    return text if len(text) <= MAX_NAME_LENGTH else text[: MAX_NAME_LENGTH - 1] + "…"
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return str(json.loads(text.decode(errors="replace"), strict=False))
+    except ValueError:  # an escape that is none
+        return ""
 
 
 def _parts(raw: bytes, brackets: bytes) -> list[bytes]:

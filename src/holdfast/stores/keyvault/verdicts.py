@@ -1,7 +1,8 @@
 """What an answer of Key Vault says, in one table without I/O: about one secret, or about the vault as a whole.
 
-A verdict that is not certain is a suspicion: "it is refused" may mean our identity, "it cannot be read" the vault. A
-question that is known to work settles that (``service/vault/confirmation.py``).
+A verdict that is not certain is a suspicion: "it is refused" may mean our identity, "it cannot be read" the vault, and
+what a gateway says of the whole vault may be a rule for one path. A question that is known to work settles that
+(``service/vault/confirmation.py``).
 
 Codes are from Key Vault's REST reference (error codes, common error codes), from recordings of the service in the
 official SDKs and from public issues. Which code a regional failover gives to changes is documented nowhere, so any
@@ -44,12 +45,16 @@ class Judgement:
 
 
 _SUSPECT: Final = Judgement(Verdict.UNREADABLE, certain=False)
-_BY_STATUS: Final = {429: Judgement(Verdict.THROTTLED), 401: Judgement(Verdict.UNKNOWN_TO_IT), 408: _SUSPECT}
+_BY_STATUS: Final = {
+    429: Judgement(Verdict.THROTTLED, certain=False),
+    401: Judgement(Verdict.UNKNOWN_TO_IT, certain=False),
+    408: _SUSPECT,
+}
 _OF_ONE: Final = frozenset({"SecretManagedByKeyVault", "SecretManagedByCertificate", "PurgeProtectionEnabled"})
 """Inner codes of a 403 that are about one object and no right of ours could mend."""
 
 _OF_ALL: Final = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection", "VaultNotFound", "VaultDisabled"})
-"""Codes that name the whole vault."""
+"""Codes that speak of the whole vault."""
 
 _BEING: Final = "ObjectIsBeing"
 """How the inner codes of all transitions begin: ...Deleted, ...Recovered, ...Purged."""
@@ -69,8 +74,9 @@ def no_answer() -> Judgement:
 
 def judge(kind: Kind, status: int, code: str, inner: str) -> Judgement:
     """Judge an answer that is no success by its status, ``error.code`` and ``error.innererror.code`` ("" for none)."""
-    if _OF_ALL & {code, inner} or (kind is not Kind.READ and _READ_ONLY in code + inner):
-        return Judgement(Verdict.AWAY)
+    read_only = kind is not Kind.READ and _READ_ONLY in code + inner
+    if read_only or _OF_ALL & {code, inner}:
+        return Judgement(Verdict.AWAY, certain=read_only)
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status == 403:
