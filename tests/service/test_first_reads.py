@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.secret import Attributes, Source
-from holdfast.errors import BackendUnavailable, GenerationMismatch, SecretNotFound, VersionNotFound
+from holdfast.errors import BackendUnavailable, GenerationMismatch, NameUnavailable, SecretNotFound, VersionNotFound
 from tests.support.node import Inside, opened, within
+from tests.support.oddities import Oddity
 from tests.support.scripted_vault import ScriptedVault
 
 LONG = 60
@@ -44,6 +45,20 @@ async def test_the_first_read_takes_one_call_whatever_the_history(node: Inside, 
     secret = await node.service.get_secret("k")
     assert (secret.value, secret.version, secret.version_id) == (f"value {LONG}", 0, ids[-1])
     assert secret.source is Source.KEYVAULT
+
+
+@pytest.mark.parametrize("inner", ["ObjectIsBeingDeleted", "ObjectIsDeletedButRecoverable", ""])
+async def test_a_read_is_never_told_of_a_conflict(node: Inside, scripted: ScriptedVault, inner: str) -> None:
+    (version_id,) = _made_there(scripted, 1)
+    scripted.oddities["k"] = Oddity(fault={"status": 409, "code": "Conflict", "inner": inner})
+    with pytest.raises(NameUnavailable):
+        await node.service.get_secret("k")
+    with pytest.raises(NameUnavailable):
+        await node.service.get_secret_version("k", version_id)
+    del scripted.oddities["k"]
+    assert (await node.service.get_secret("k")).value == "value 1"
+    scripted.oddities["k"] = Oddity(fault={"status": 409, "code": "Conflict", "inner": inner})
+    assert (await node.service.get_secret("k")).value == "value 1"
 
 
 async def test_numbers_follow_creation_once_the_history_is_known(node: Inside, scripted: ScriptedVault) -> None:

@@ -19,6 +19,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Secret, Source
 from holdfast.errors import (
     BackendUnavailable,
+    Conflict,
     HoldfastError,
     IntegrityFailure,
     NameUnavailable,
@@ -143,6 +144,8 @@ class Reader:
         except SecretNotFound:
             self._absences.add(a_version)
             raise (missing if head else not_found(name)) from None
+        except Conflict as settling:
+            raise NameUnavailable(str(settling)) from None
         if head is None:
             self._upstream.histories.later(name)
         told = self._unlisted(seen, None, as_of=self._clock.now())
@@ -299,6 +302,8 @@ class Reader:
             raise not_found(name) from None
         except SecretDisabled:
             return self._upstream, None
+        except Conflict as settling:  # no answer to a read: it is settling, and can be looked at again
+            raise NameUnavailable(str(settling)) from None
 
     async def _without_ledger(self, name: SecretName, cause: HoldfastError) -> Secret:
         """PostgreSQL is away, or what it says is not credible: what we remember, or Key Vault, under the lease."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretVersion
-from holdfast.errors import BackendUnavailable, TransitionPending
+from holdfast.errors import BackendUnavailable, Conflict, TransitionPending
 from holdfast.ports import Head, VaultVersion
 from holdfast.service.vault.adoption import Adopter
 
@@ -63,7 +63,7 @@ class Histories:
         await asyncio.wait({flight}, timeout=self._patience_s)
         try:
             return flight.done() and not flight.cancelled() and (flight.result(), True)[1]
-        except (BackendUnavailable, TransitionPending) as error:
+        except (BackendUnavailable, Conflict) as error:
             _log.info("What Key Vault tells of %s cannot be taken over now: %s", name, error)
             return False
 
@@ -79,7 +79,7 @@ class Histories:
             raise BackendUnavailable(f"The versions of {name!r} in Key Vault are still being numbered; try again.")
         try:
             flight.result()
-        except TransitionPending as error:
+        except Conflict as error:
             raise BackendUnavailable(str(error)) from None
 
     async def aclose(self) -> None:
