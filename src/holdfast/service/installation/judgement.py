@@ -89,9 +89,7 @@ def _on_mirror(fault: str | None, lacking: str | None) -> list[str]:
     mend = "`holdfast doctor` says what it takes, `holdfast sync` tries again"
     advice = [f"{fault.rstrip('.')}: in an outage it answers only what it holds; {mend}."] if fault else []
     if lacking:
-        advice.append(
-            f"{lacking}: what was deleted there is not shown here. `holdfast doctor` says whether our identity may list it."
-        )
+        advice.append(f"{lacking}: what was deleted there is not shown here; `holdfast doctor` says if we may list it.")
     return advice
 
 
