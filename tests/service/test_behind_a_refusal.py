@@ -113,11 +113,13 @@ async def test_an_update_goes_past_a_refused_update(world: World) -> None:
 async def test_a_purge_here_does_not_destroy_what_was_recovered_there(world: World) -> None:
     await world.set("one")
     await world.delete()
+    world.clock.move(3600)
     world.vault.model.recover(SECRET)
     with pytest.raises(VaultRefusal, match="recovered it there") as refused:
         await world.purge()
     assert (refused.value.status, refused.value.vault_code) == (404, "SecretNotFound")
     assert world.vault.model.phase(SECRET) is Phase.ACTIVE
+    assert (await world.head()).state is State.ACTIVE
 
 
 async def test_a_recovery_of_what_was_purged_there_is_refused(world: World) -> None:

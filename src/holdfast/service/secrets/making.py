@@ -17,6 +17,7 @@ from holdfast.errors import (
     HoldfastError,
     NameRefused,
     OutcomeUnknown,
+    SecretDeleted,
     TransitionPending,
     VaultRefusal,
 )
@@ -30,6 +31,9 @@ from holdfast.service.secrets.proposing import FIRST_FENCE, Proposals, Taken
 _log: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_CHANGED_THERE: Final = Taken(strangers=True)
+"""Others deleted, recovered or purged it there: that is to be taken over."""
 
 Plan = Callable[[LedgerTransaction], Awaitable[Change | Made]]
 """Locks the secret, makes every check, and returns the change; or what an earlier request of the same key made."""
@@ -90,18 +94,29 @@ class Maker:
             OutcomeUnknown: PostgreSQL was lost at the wrong moment: it may have been made, or may be made yet.
         """
         async with self._turn(name):
-            return await self.patiently(lambda: self._make(name, kind, plan, also))
+            return await self.patiently(name, lambda: self._make(name, kind, plan, also))
 
-    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def patiently(self, name: SecretName, work: Callable[[], Awaitable[T]]) -> T:
         """Do what needs a secret's lock, after the change that Key Vault is being asked about."""
         deadline = self._clock.monotonic() + PATIENCE_S
         while True:
             try:
                 return await work()
             except ChangePending:
+                await self._freed(name, deadline)
+
+    async def _freed(self, name: SecretName, deadline: float) -> None:
+        """Wait in the database, since the work may begin with a question to Key Vault."""
+        while True:
+            await self._clock.sleep(_LOOK_S)
+            try:
+                async with self._ledger.transaction() as tx:
+                    await tx.lock(name)
+            except ChangePending:
                 if self._clock.monotonic() >= deadline:
                     raise
-            await self._clock.sleep(_LOOK_S)
+            else:
+                return
 
     async def aclose(self) -> None:
         """Wait for what Key Vault is being asked."""
@@ -184,6 +199,8 @@ class Maker:
     async def _refused(self, change: Change, error: HoldfastError) -> Enacted:
         self._crashpoint("answered")
         if await self._noted(change, lambda: self._proposals.refuse(change, FIRST_FENCE, error)):
+            if isinstance(error, SecretDeleted) or (isinstance(error, VaultRefusal) and error.status == 404):
+                await self._announcer.taken(change.name, _CHANGED_THERE)
             raise error
         return Enacted(change, await self._announcer.settled(change.name, change.intent_id))
 

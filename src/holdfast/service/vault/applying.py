@@ -303,7 +303,7 @@ class Applier:
         if not await self._journal.is_deletion_void(attempt.intent.incarnation):
             raise VaultRefusal(
                 f"Key Vault has no deleted secret {attempt.name!r} to purge: somebody recovered it there, and it is "
-                "in use again. Compare it with Key Vault (`holdfast sync`), delete it, then purge it.",
+                "in use again. Delete it, then purge it.",
                 status=404,
                 vault_code="SecretNotFound",
             )
