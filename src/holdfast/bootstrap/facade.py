@@ -1,9 +1,13 @@
 """The use cases of a node, as the facade calls them."""
 
+from contextlib import suppress
+
 from holdfast.bootstrap.compliance import open_compliance
 from holdfast.bootstrap.doctor import diagnose
 from holdfast.bootstrap.parts import Parts
 from holdfast.config import Draft
+from holdfast.domain.diagnosis import Diagnosis
+from holdfast.errors import BackendUnavailable
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.control import AccessControl
 from holdfast.service.access.explaining import Explainer
@@ -79,7 +83,13 @@ def _authorisation(parts: Parts) -> Authorisation:
 
 def _doctor(parts: Parts) -> Doctor:
     draft = Draft(settings=parts.settings)
-    return Doctor(parts.guard, lambda write: diagnose(draft, parts.database, write=write))
+
+    async def examine(write: bool) -> Diagnosis:
+        with suppress(BackendUnavailable):  # which is what will be found
+            await parts.rotation.rotations.review.look()
+        return await diagnose(draft, parts.database, write=write)
+
+    return Doctor(parts.guard, examine)
 
 
 def _reporter(parts: Parts) -> Reporter:

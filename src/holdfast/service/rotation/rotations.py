@@ -63,7 +63,7 @@ class Rotations:
     ) -> None:
         self._guard, self._store, self._handlers = guard, store, handlers
         self._driver, self._adoption, self._mirror, self._writer = driver, adoption, mirror, writer
-        self._review = review
+        self.review = review
         self._slots = asyncio.Semaphore(PARALLEL)
 
     # --- rotating ---
@@ -94,7 +94,7 @@ class Rotations:
     async def execute_due(self) -> list[RotationResult]:
         """Rotate what is due and may go ahead, and take up what was left; one result per secret."""
         await self._store.checked()
-        await self._review.look()
+        await self.review.look()
         asked = await self._store.request_approvals()
         if asked:
             _log.warning("%d secret(s) are due for rotation and ask for approval", len(asked))
