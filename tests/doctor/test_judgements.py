@@ -23,7 +23,7 @@ from holdfast.ports.inspection import (
 from holdfast.service.doctor.audit import audit_findings
 from holdfast.service.doctor.certificates import certificate_findings
 from holdfast.service.doctor.clocks import skew_finding
-from holdfast.service.doctor.database import schema_findings, server_findings
+from holdfast.service.doctor.database import host_findings, schema_findings, server_findings
 from holdfast.service.doctor.keys import key_findings
 from holdfast.service.doctor.local import folder_findings
 from holdfast.service.doctor.mirror import mirror_findings
@@ -304,3 +304,9 @@ def test_nodes_that_differ_have_trouble_or_went_silent() -> None:
         "b:2 has trouble with redis.",
         "c:3 was last heard of at 12:00:00 UTC and did not say goodbye.",
     ]
+
+
+def test_two_hosts_that_take_changes_are_two_databases() -> None:
+    assert host_findings(["a"]) == []
+    (found,) = host_findings(["a:5432", "b:5432"])
+    assert (found.level, found.found) == (Level.FAILURE, "2 hosts of DATABASE_URL take changes: a:5432, b:5432.")

@@ -98,3 +98,20 @@ async def test_i1_i9_what_was_shipped_is_shipped_again_after_a_failover(database
             await shipped(node)
             assert await on_record(database_url, "get") == 1
             await assert_intact(node.service)
+
+
+async def test_i9_a_record_that_waits_again_after_a_failover_has_one_place(database_url: str, tmp_path: Path) -> None:
+    async with serving(database_url, tmp_path) as node:
+        await node.service.set_secret("j", "v")
+        await node.parts.trail.aclose()
+        node.database.recorded = lambda: None
+        await node.service.set_secret("k", "v")
+        async with standby_of(database_url) as standby:  # which has the record, and does not hear of its place
+            await within(60, lambda: back(node))
+            node.database.recorded = node.parts.trail.take_in
+            node.parts.trail.take_in()
+            await node.parts.trail.aclose()
+            await promoted(standby, node)
+            await shipped(node)
+            assert await on_record(database_url, "set", "k") == 1
+            await assert_intact(node.service)

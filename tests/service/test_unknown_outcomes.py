@@ -234,3 +234,9 @@ async def test_i9_a_record_whose_place_another_one_holds_gets_a_new_place_and_is
     found = await rows(database_url, "SELECT user_id, boot FROM secret_access_logs WHERE secret_name = 'k' ORDER BY id")
     assert [user for user, _ in found] == ["alice", "mallory", "alice", "alice", "alice"]
     assert {boot for _, boot in found[2:]}.isdisjoint({chain.id.boot})
+
+
+async def test_i1_a_repeated_answer_is_on_record_like_the_first(inside: Inside, database_url: str) -> None:
+    first = await inside.service.set_secret("k", "v", idempotency_key="once")
+    assert await inside.service.set_secret("k", "v", idempotency_key="once") == first
+    assert await on_record(database_url, "set") == 2

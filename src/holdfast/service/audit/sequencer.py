@@ -125,9 +125,9 @@ class AuditTrail:
     async def _write_all(self) -> None:
         try:
             while self._has_work():
-                if self._tail.doubted:
-                    await self._compare_some()
-                if self._outbox_waits:
+                if self._tail.doubted and self._first_is_due():
+                    await self._compare_some()  # first, so that what had its place is not given another one
+                elif self._outbox_waits:
                     await self._empty_outbox()
                 records, waiters = self._records, self._waiters
                 self._records, self._waiters = [], []
@@ -213,8 +213,6 @@ class AuditTrail:
             self._outbox_waits |= len(taken) >= TAKEN_AT_ONCE
 
     async def _compare_some(self) -> None:
-        if not self._first_is_due():
-            return
         try:
             async with asyncio.timeout(SINK_TIMEOUT_S):
                 restored = await self._tail.compare_some(self._first)

@@ -77,7 +77,9 @@ class Writer:
 
         made = await self._maker.make(authorized.name, IntentKind.SET, plan, also)
         if isinstance(made, Made):
-            return await self._repeat(authorized.name, made)
+            repeated = await self._repeat(authorized.name, made)
+            await self._guard.record(authorized, version=repeated.version, detail="repeated")
+            return repeated
         return written(made)
 
     async def foresee(self, name: SecretName) -> None:

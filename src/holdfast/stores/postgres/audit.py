@@ -18,7 +18,7 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.chain import Entry, sorted_out
 from holdfast.ports import ChainHead
 from holdfast.stores.postgres.database import Connection, Database
-from holdfast.stores.postgres.outbox import all_stored, put_record
+from holdfast.stores.postgres.outbox import all_stored, as_stored, put_record
 from holdfast.stores.postgres.queries import load
 
 _log: Final = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class PostgresAuditSink:
             rows = await connection.fetch(self._sql["present"], *chain, first - 1, last)
             missing, displaced = sorted_out(entries, {row["seq"]: row["hash"] for row in rows})
             await _copy(connection, missing)
+            # A database that went back may have a record waiting again that had its place.
+            await connection.execute(self._sql["placed"], [as_stored(entry.record) for entry in missing])
             for entry in displaced:
                 await put_record(connection, entry.record)
             await connection.execute(self._sql["reopen"], *chain)

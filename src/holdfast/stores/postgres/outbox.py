@@ -17,7 +17,12 @@ async def put_record(connection: Connection, record: AuditRecord) -> None:
     Raises:
         BackendUnavailable: something in the database swallows records.
     """
-    all_stored(await connection.execute(load("audit")["record"], msgspec.json.encode(record).decode()), 1)
+    all_stored(await connection.execute(load("audit")["record"], as_stored(record)), 1)
+
+
+def as_stored(record: AuditRecord) -> str:
+    """The text of a record that waits for its place."""
+    return msgspec.json.encode(record).decode()
 
 
 def all_stored(said: str, sent: int) -> None:

@@ -6,6 +6,9 @@ DELETE FROM audit_outbox
 WHERE id IN (SELECT id FROM audit_outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING id, record
 
+-- name: placed
+DELETE FROM audit_outbox WHERE record = ANY ($1::text[]::jsonb[])
+
 -- name: waiting
 SELECT EXISTS (SELECT 1 FROM audit_outbox)
 
