@@ -201,6 +201,23 @@ async def test_an_edited_row_keeps_its_own_name_out(world: World) -> None:
     assert [(kept.name, kept.reason) for kept in await kept_out(world)] == [(GOOD[9], "integrity_failure")]
 
 
+async def test_values_of_former_versions_are_fetched_though_one_secret_cannot_be_read(world: World) -> None:
+    lost, whole = GOOD[:2]
+    for name in (lost, whole):
+        for number in range(30):
+            world.foreign_set(f"value {number}", name)
+    await world.synced()
+    async with world.database.connection() as connection:
+        await connection.execute("UPDATE secrets_vault SET display_name = 'edited' WHERE secret_name = $1", lost)
+    await world.adopter.fetcher.fetch_everywhere()
+    async with world.database.connection() as connection:
+        lacking = await connection.fetch(
+            "SELECT DISTINCT secret_name FROM secrets_vault JOIN secret_versions USING (incarnation) "
+            "WHERE secret_versions.key_id IS NULL"
+        )
+    assert [row["secret_name"] for row in lacking] == [lost]
+
+
 class Endless:
     """A vault whose listing goes on for ever, with entries that tell no name."""
 

@@ -16,6 +16,7 @@ from holdfast.errors import ChangePending, HoldfastError
 from holdfast.ports import Head, Ledger, Sealer, StoredVersion
 from holdfast.service.secrets.mirror import place_of
 from holdfast.service.vault.inquiry import is_unchanged
+from holdfast.service.vault.keeping import is_about_one
 from holdfast.service.vault.primary import Primary
 
 _log: Final = logging.getLogger(__name__)
@@ -74,7 +75,12 @@ class Fetcher:
         while names := await self._ledger.with_unfetched(after=after, limit=SOME):
             after = names[-1]
             for name in names:
-                await self.fetch_all(name)
+                try:
+                    await self.fetch_all(name)
+                except Exception as error:
+                    if not is_about_one(error):
+                        raise
+                    _log.warning("Former values of %s are not fetched: %s", name, type(error).__name__)
 
     async def _ask(self, head: Head, version: SecretVersion) -> StoredVersion | None:
         name, vault_id = head.name, version.vault_version_id

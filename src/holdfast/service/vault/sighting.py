@@ -67,8 +67,9 @@ async def _listed(primary: Primary, name: SecretName, newest: VaultVersion | Non
         if newest is None:
             raise
         return [newest]
-    for odd in (entry for entry in entries if isinstance(entry, OddEntry)):
-        _log.warning("A version of %s is left out: %s", name, odd.reason)
+    odd = [entry.reason for entry in entries if isinstance(entry, OddEntry)]
+    if odd:
+        _log.warning("%d version(s) of %s are left out, the first because %s", len(odd), name, odd[0])
     return [entry for entry in entries if isinstance(entry, VaultVersion)]
 
 
