@@ -201,6 +201,7 @@ async def test_broken_answers(scripted: ScriptedVault, vault: Vault, fault: dict
     with pytest.raises(OutcomeUnknown) as caught:
         await write(vault)
     exactly(caught, OutcomeUnknown)
+    assert "Error" not in str(caught.value), "it is told in words, and not by the name of a class"
     assert (scripted.calls["get"], scripted.calls["set"]) == (1, 1)
 
 

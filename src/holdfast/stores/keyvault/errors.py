@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from azure.core.exceptions import HttpResponseError, ServiceRequestError
+from azure.core.exceptions import (
+    DecodeError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+    ServiceResponseTimeoutError,
+)
 
 from holdfast.errors import (
     BackendRefused,
@@ -64,8 +70,19 @@ def _translate(error: Exception, what: str, kind: Kind) -> HoldfastError:
         return _error(no_connection(), f"Key Vault is out of reach for {what}: {fault}", kind)
     if isinstance(error.__cause__, AnswerTooLong) and kind is Kind.READ:  # it answers, and this very question oddly
         return NameUnavailable(f"Key Vault gave no usable answer to {what}: {error.__cause__}.")
-    why = str(error) if isinstance(error, ImplausibleAnswer) else type(error).__name__
-    return _error(no_answer(), f"Key Vault gave no usable answer to {what}: {why}", kind)
+    return _error(no_answer(), f"Key Vault gave no usable answer to {what}: {_oddity(error)}", kind)
+
+
+def _oddity(error: Exception) -> str:
+    if isinstance(error, ImplausibleAnswer):
+        return str(error)
+    if isinstance(error, DecodeError | RecursionError):
+        return "it says that it is JSON, and is none, or an endlessly nested one"
+    if isinstance(error, ServiceResponseTimeoutError):
+        return "it takes too long"
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return "the connection broke before it was complete, or it came in a form that was not asked for"
+    return type(error).__name__
 
 
 def _reason(error: Exception) -> str:
