@@ -6,7 +6,7 @@ from typing import Final
 from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
-from holdfast.ports import Clock, Sealer, StreamState, Telemetry
+from holdfast.ports import BackendHealth, Clock, Sealer, StreamState, Telemetry
 from holdfast.resilience.supervision import Work
 from holdfast.service.access.guard import Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
@@ -66,6 +66,13 @@ class AuditParts:
         """The database may have gone back: see that it has the newest records, those that it was shipped among them."""
         self.trail.compare()
         self.spool.reopen()
+
+    def health(self) -> BackendHealth:
+        """Whether records go where they belong, and how many files of them wait here: no export has those yet."""
+        degraded, waiting = self.trail.degraded, self.spool.waiting()
+        told = ["records go to the local log and are shipped later"] if degraded else []
+        told += [f"{waiting} file(s) of records wait here, and no export has them yet"] if waiting else []
+        return BackendHealth(name="audit", configured=True, healthy=not degraded, detail="; ".join(told))
 
     def background(self) -> dict[str, Work]:
         """What has to go on beside serving."""

@@ -235,12 +235,10 @@ class Parts:
 
     def _look(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it now."""
-        degraded = self.trail.degraded
-        detail = "records go to the local log and are shipped later" if degraded else ""
         vault, shared = self.replica, self.shared
         return (
             BackendHealth(name="postgresql", configured=True, healthy=self.feed.live()),
-            BackendHealth(name="audit", configured=True, healthy=not degraded, detail=detail),
+            self.audit.health(),
             BackendHealth(name="redis", configured=shared is not None, healthy=shared is None or shared.healthy()),
             vault.health() if vault else BackendHealth(name="keyvault", configured=False, healthy=True),
         )

@@ -107,6 +107,10 @@ class AuditSpool:
             else:
                 os.close(descriptor)
 
+    def waiting(self) -> int:
+        """How many files have not been shipped."""
+        return sum(1 for _ in self.folder.glob("*.log"))
+
     def keep(self, entries: Sequence[Entry]) -> None:
         """Keep entries that were confirmed over a restart, for ``reopen`` by whoever starts next. They may be lost."""
         draft = self.folder / f"{uuid4()}.new"
