@@ -72,7 +72,7 @@ class Database:
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
                 max_inactive_connection_lifetime=300,
-                init=_commit_durably,
+                init=_prepared,
                 reset=_leave_as_is,
                 server_settings={"application_name": "holdfast", "timezone": "UTC"},
             )
@@ -145,6 +145,12 @@ class Database:
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.info("PostgreSQL did not see us off (%s)", type(error).__name__)
                 pool.terminate()
+
+
+async def _prepared(connection: Connection) -> None:
+    """Set a new session up; a server that is too old is told of by whoever looks at its version."""
+    if connection.get_server_version().major >= OLDEST_SERVER:
+        await _commit_durably(connection)
 
 
 async def _commit_durably(connection: Connection) -> None:
