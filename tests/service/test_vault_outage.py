@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdfast.domain.secret import Attributes, Source
-from holdfast.errors import BackendUnavailable, InvalidInput, SecretDisabled, SecretNotFound, VaultRefusal
+from holdfast.errors import BackendUnavailable, Conflict, InvalidInput, SecretDisabled, SecretNotFound, VaultRefusal
 from holdfast.ports import CacheEntry
 from tests.support.node import Inside, audit, opened, within
 from tests.support.scripted_vault import ScriptedVault
@@ -212,6 +212,18 @@ async def test_a_secret_that_key_vault_waits_for_is_never_read_there(node: Insid
     assert scripted.calls["get"] == 0
     health = await node.service.get_secret_health()
     assert (health.open_intents, health.parked_intents) == (1, 0)
+
+
+async def test_a_backup_does_not_replace_what_key_vault_has(node: Inside, scripted: ScriptedVault) -> None:
+    await node.service.set_secret("k", "ours")
+    blob = await node.service.backup_secret("k")
+    await node.service.delete_secret("k")
+    await node.service.purge_secret("k")
+    scripted.model.set("k", "theirs", Attributes())
+    with pytest.raises(Conflict):
+        await node.service.restore_secret(blob)
+    assert [version.value for version in scripted.model.history("k")] == ["theirs"]
+    assert (await node.service.get_secret("k")).value == "theirs"
 
 
 async def test_a_restored_version_is_still_known_by_the_id_that_was_told(node: Inside) -> None:
@@ -416,3 +428,27 @@ class Away:
 
     async def found(self, name: object, *, at_least: int) -> object:
         raise BackendUnavailable("PostgreSQL did not answer")
+
+
+async def test_a_cache_is_invalidated_once_key_vault_has_answered(
+    node: Inside, scripted: ScriptedVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await node.service.set_secret("k", "one")
+    asked, answer = asyncio.Event(), asyncio.Event()
+    vault = node.parts.replica.vault if node.parts.replica else None
+    assert vault is not None
+    put = vault.set
+
+    async def slow(*arguments: Any) -> Any:
+        asked.set()
+        await answer.wait()
+        return await put(*arguments)
+
+    monkeypatch.setattr(vault, "set", slow)
+    writing = asyncio.create_task(node.service.set_secret("k", "two"))
+    await asyncio.wait_for(asked.wait(), 30)
+    invalidating = asyncio.create_task(node.service.invalidate_cache("k"))
+    await asyncio.wait({invalidating}, timeout=0.2)
+    answer.set()
+    await asyncio.wait_for(asyncio.gather(writing, invalidating), 30)
+    assert (await node.service.get_secret("k")).value == "two"

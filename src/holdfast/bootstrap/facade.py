@@ -149,4 +149,5 @@ def _cache_control(parts: Parts) -> CacheControl:
         ledger=parts.ledger,
         coherence=parts.coherence,
         tiers=parts.tiers,
+        maker=parts.maker,
     )

@@ -135,6 +135,7 @@ class Backup:
             AccessDenied: it has a rotation policy that the caller may not give a secret.
         """
         content, intents = unpacked.content, []
+        await self._announcer.reach(authorized.name, IntentKind.SET)  # takes over what others wrote under this name
         async with self._ledger.transaction() as tx:
             if await tx.lock(authorized.name) is not None:
                 raise Conflict(f"Secret {authorized.name!r} exists, or is deleted but recoverable: it is not replaced.")

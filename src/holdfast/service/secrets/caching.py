@@ -8,9 +8,10 @@ from typing import Final
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.errors import HoldfastError
-from holdfast.ports import Ledger
-from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.ports import Head, Ledger
+from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.secrets.coherence import Coherence
+from holdfast.service.secrets.making import Maker
 from holdfast.service.secrets.reading import Reader
 from holdfast.service.secrets.tiers import Tiers
 
@@ -31,9 +32,10 @@ class CacheControl:
         ledger: Ledger,
         coherence: Coherence,
         tiers: Tiers,
+        maker: Maker,
     ) -> None:
         self._guard, self._reader, self._ledger, self._coherence = guard, reader, ledger, coherence
-        self._tiers = tiers
+        self._tiers, self._maker = tiers, maker
 
     async def warm(self, caller: Caller, names: Sequence[SecretName]) -> int:
         """Read secrets into the caches; returns how many. The others are refused, absent or unreadable: see the log."""
@@ -58,13 +60,17 @@ class CacheControl:
     async def invalidate(self, caller: Caller, name: SecretName) -> None:
         """Let the next read of a secret, on every node, ask Key Vault: its revision moves on, so no entry fits it."""
         async with self._guard.operation(caller, Permission.LIST, name, "invalidate") as authorized:
-            async with self._ledger.transaction() as tx:
-                head = await tx.lock(name)
-                if head is not None:
-                    head = await tx.put_head(head)
-                await tx.record(self._guard.success(authorized))
+            head = await self._maker.patiently(name, lambda: self._move_on(authorized))
             if head is not None:
                 await self._coherence.committed(name, head.revision)
+
+    async def _move_on(self, authorized: Authorized) -> Head | None:
+        async with self._ledger.transaction() as tx:
+            head = await tx.lock(authorized.name)
+            if head is not None:
+                head = await tx.put_head(head)
+            await tx.record(self._guard.success(authorized))
+        return head
 
     async def clear(self, caller: Caller) -> None:
         """Empty this node's cache and the shared one."""
