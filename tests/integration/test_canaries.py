@@ -29,7 +29,7 @@ from holdfast.crypto.recovery_codes import new_recovery_code
 from holdfast.domain.policy import AccessContext
 from holdfast.domain.secret import SecretValue
 from holdfast.domain.validation import valid_value
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, Rejected
 from holdfast.keyvault_wire.strict_json import parse_object
 from holdfast.service.manager import SecretsService
 from holdfast.web import oauth
@@ -345,12 +345,15 @@ async def _vault_faults(sweep: Sweep, service: SecretsService, vault: ScriptedVa
         {"body": f"<html>{echoed}</html>".encode(), "content_type": "text/html"},
         {"answer": lambda body: {**body, "id": f"https://x/secrets/{echoed}/y"}},
         {"drop": True, "applied": "once"},
-        {"status": 400, "body": error},  # last: this one parks
+        {"status": 400, "body": error},
     )
     for number, fault in enumerate(faults):
         name = f"fault-{number}"
         vault.fail("set", times=1, **fault)
-        sweep.saw("results", await service.set_secret(name, echoed))
+        try:
+            sweep.saw("results", await service.set_secret(name, echoed))
+        except Rejected as refusal:
+            sweep.saw("results", refusal)
         await _healed(service, vault)
         for asked in (name, f"unknown-{number}"):
             vault.fail("get", times=1, **fault)
@@ -359,7 +362,11 @@ async def _vault_faults(sweep: Sweep, service: SecretsService, vault: ScriptedVa
             await _healed(service, vault)
     async with vault.refusing():
         sweep.saw("results", await service.set_secret("refused", echoed), await service.get_secret("refused"))
-    sweep.saw("results", await service.get_secret_health(), await service.reconcile())
+    vault.fail("set", times=1, status=400, body=error)  # of what was accepted in the outage, which parks it
+    async with asyncio.timeout(60):
+        while not (report := await service.reconcile(retry=True)).parked:
+            await asyncio.sleep(0.05)
+    sweep.saw("results", await service.get_secret_health(), report)
     with suppress(HoldfastError):
         sweep.saw("results", await service.sync())
 

@@ -16,7 +16,7 @@ import holdfast.service as service_package
 from holdfast import create_secrets_service
 from holdfast.config import Settings
 from holdfast.embedded.postgres import EmbeddedPostgres
-from holdfast.service.crashpoints import CRASH_POINTS
+from holdfast.service.crashpoints import CRASH_POINTS, PROPOSAL_CRASH_POINTS
 from holdfast.service.manager import SecretsService
 from holdfast.service.notices.delivery import NOTICE_CRASH_POINTS
 from holdfast.service.rotation.driver import ROTATION_CRASH_POINTS
@@ -130,11 +130,11 @@ async def settle(dsn: str, folder: Path, vault: ScriptedVault, settings: Setting
 
 
 def test_every_crash_point_in_the_source_is_one_that_tests_crash_at() -> None:
-    """The lists are what the tests of replay, rotation and notices run through, each point by itself and at random."""
+    """The lists are what the tests of replay, proposals, rotation and notices run through, singly and at random."""
     passed = set[str]()
     for file in Path(service_package.__path__[0]).rglob("*.py"):
         passed |= set(re.findall(r"_?crashpoint\(\s*[\"'](\w+)[\"']", file.read_text()))
         assert not re.search(r"_?crashpoint\((?!\s*[\"']\w+[\"']\))", file.read_text()), (
             f"a computed point in {file.name}"
         )
-    assert passed == {*CRASH_POINTS, *ROTATION_CRASH_POINTS, *NOTICE_CRASH_POINTS}
+    assert passed == {*CRASH_POINTS, *PROPOSAL_CRASH_POINTS, *ROTATION_CRASH_POINTS, *NOTICE_CRASH_POINTS}

@@ -116,9 +116,12 @@ def _written(collector: Collector, vault: ScriptedVault) -> None:
     assert (request.trace, request.parent) == tuple(CALLER["traceparent"].split("-")[1:3])
     assert (request.kind, request.facts["http.response.status_code"]) == (SERVER, 200)
     tree = collector.trees("PUT /secrets")[0]
-    transaction, replicate = tree[1][0][1]
-    assert (tree[1][0][0], transaction[0], replicate[0]) == ("write", "postgresql.transaction", "replicate")
-    assert {child[0] for child in replicate[1]} >= {"keyvault.read", "keyvault.write"}
+    write, steps = tree[1][0]
+    assert (write, [step[0] for step in steps]) == (
+        "write",
+        ["keyvault.read", "postgresql.transaction", "replicate", "postgresql.transaction"],
+    ), "Key Vault is asked between the change's proposal and its taking effect"
+    assert [child[0] for child in steps[2][1]] == ["keyvault.write"]
     told = {parent.split("-")[2] for parent in vault.parents if parent.split("-")[1:2] == [request.trace]}
     assert told <= {span.id for span in collector.spans if span.name.startswith("keyvault.")}
     assert len(told) >= 2, "Key Vault can go on with the trace"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from azure.core.exceptions import (
+    AzureError,
     DecodeError,
     HttpResponseError,
     ServiceRequestError,
@@ -59,7 +60,17 @@ def translated(operation: str, name: str, *, writing: bool) -> Iterator[None]:
         failure = _translate(error, f"{operation} of {name!r}", kind)
         if isinstance(failure, BackendUnavailable):
             failure.reason = _reason(error)
+        _empty(error)
         raise failure from None
+
+
+def _empty(error: BaseException | None) -> None:
+    """Take what the server said out of the SDK's errors: Python keeps them as the context of ours, whatever we do."""
+    while error is not None:
+        if isinstance(error, AzureError):
+            error.args = ()
+            vars(error).update(message="", exc_msg="", response=None, error=None, model=None)
+        error = error.__context__
 
 
 def _translate(error: Exception, what: str, kind: Kind) -> HoldfastError:

@@ -9,6 +9,6 @@ SELECT clock_timestamp() AS now, a.epoch AS rules, i.epoch AS identities,
        CASE WHEN NOT pg_is_in_recovery() THEN
            concat_ws(':', left(pg_walfile_name(pg_current_wal_lsn()), 8),
                      (SELECT oid FROM pg_database WHERE datname = current_database()), n.cache_namespace)
-       END AS timeline, (SELECT last_value FROM secret_revisions) AS revision,
+       END AS timeline, coalesce(pg_sequence_last_value('secret_revisions'), 0) AS revision,
        k.key_id AS sealing, (extract(epoch FROM k.activated_at) * 1000000)::bigint AS activation
 FROM access_epoch a CROSS JOIN identity_epoch i CROSS JOIN installation n LEFT JOIN encryption_keys k ON k.state = 'active'

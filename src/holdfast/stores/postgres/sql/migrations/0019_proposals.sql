@@ -1,3 +1,4 @@
+-- older nodes: stop first
 -- Key Vault is asked about a change before it counts here; until then the change is kept sealed, beside its intent. Nodes of
 -- the release before would take such an intent for one that lost its version, so they have to stop.
 ALTER TABLE secret_intents
