@@ -227,6 +227,8 @@ class Records(RuleBasedStateMachine):
         """In good order: what the process had in memory is in the local log."""
         for entry in self.trail.newest():
             self.local.stored[entry.chain, entry.seq] = entry
+            if entry.record in self.archive.outbox:  # since a failover that nobody has compared yet
+                self.waits_again.add(str(entry.record.request_id))
         self.clock.move(1.0)
         self.begin()
 
@@ -267,7 +269,7 @@ class Records(RuleBasedStateMachine):
         assert verify(lines, [], lambda *_: True).problems == []
         on_record = [str(entry.record.request_id) for entry in stored.values() if entry.record.request_id]
         twice = {each for each in on_record if on_record.count(each) > 1}
-        assert twice <= self.waits_again, "each once, unless its place was forgotten in a restart before a failover"
+        assert twice <= self.waits_again, "each once, unless its place was forgotten in a restart around a failover"
         assert self.answered | self.committed <= set(on_record)
         assert self.archive.outbox == []
 
