@@ -8,25 +8,29 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import pytest
 
 from holdfast.domain.names import SecretName
-from holdfast.stores.postgres import feed as module
+from holdfast.stores.postgres import clock as module
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.feed import LIVE_WITHIN_S, PostgresFeed
 
 
 class Busy:
-    """A listener that takes its time over identities. ``told`` collects the secrets it heard of."""
+    """A listener that takes its time over secrets. ``told`` collects what it heard of each, and at which revision."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.told: dict[str, int] = {}
 
     async def resynchronise(self) -> None: ...
 
+    def secrets_missed(self) -> None: ...
+
     async def secret_changed(self, name: SecretName, revision: int) -> None:
-        self.told.append(name)
+        await self.secret_absent(name, revision)
+
+    async def secret_absent(self, name: SecretName, revision: int) -> None:
+        await asyncio.sleep(0.1)
+        self.told[name] = revision
 
     async def timeline_reached(self, timeline: str, revision: int) -> None: ...
-
-    async def rules_changed(self, epoch: int, subject: str | None) -> None: ...
 
     async def rules_reached(self, epoch: int) -> None: ...
 
@@ -34,13 +38,10 @@ class Busy:
 
     async def key_activated(self, activation: int, key_id: str) -> None: ...
 
-    async def identity_changed(self, epoch: int, name: str) -> None:
-        await asyncio.sleep(0.1)
-
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, max_connections=3)
+    database = Database(database_url, max_connections=4)
     await database.open()
     yield database
     await database.close()
@@ -52,7 +53,7 @@ async def test_i3_a_feed_that_is_behind_is_not_live(database: Database) -> None:
     try:
         async with database.connection() as connection:
             await connection.execute(
-                "SELECT pg_notify('holdfast', 'identities:' || n || ':app') FROM generate_series(1, 25) n;"
+                "SELECT pg_notify('holdfast', 'secret:k' || n || ':1') FROM generate_series(1, 25) n;"
                 "SELECT pg_notify('holdfast', 'secret:api-key:7')"
             )
         committed_at = time.monotonic()
@@ -72,7 +73,7 @@ async def test_i6_no_step_of_the_machine_s_clock_makes_the_past_come_back(
     feed = PostgresFeed(database)
     await feed.start(Busy())
     await feed.stop()
-    before = feed.now()
+    before = feed.clock.now()
 
     class SteppedBack(datetime):
         @classmethod
@@ -81,8 +82,8 @@ async def test_i6_no_step_of_the_machine_s_clock_makes_the_past_come_back(
             return cls.fromtimestamp(stepped.timestamp(), tz)
 
     monkeypatch.setattr(module, "datetime", SteppedBack)
-    assert timedelta(0) <= feed.now() - before < timedelta(minutes=1)
-    assert abs(feed.now() - datetime.now(UTC)) < timedelta(minutes=1)
+    assert timedelta(0) <= feed.clock.now() - before < timedelta(minutes=1)
+    assert abs(feed.clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 async def test_i6_the_time_that_a_machine_slept_has_passed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +91,7 @@ async def test_i6_the_time_that_a_machine_slept_has_passed(database: Database, m
     feed = PostgresFeed(database)
     await feed.start(Busy())
     await feed.stop()
-    before, awake = feed.now(), time.clock_gettime
+    before, awake = feed.clock.now(), time.clock_gettime
     monkeypatch.setattr(time, "clock_gettime", lambda clock: awake(clock) + 3600 * (clock == time.CLOCK_BOOTTIME))
-    assert feed.now() - before >= timedelta(hours=1)
+    assert feed.clock.now() - before >= timedelta(hours=1)
     assert feed.seconds_since_contact() >= 3600

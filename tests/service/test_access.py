@@ -408,7 +408,7 @@ async def test_i6_a_late_reading_of_all_rules_does_not_bring_a_revoked_one_back(
     everything = asyncio.create_task(book.load())
     await store.asked.wait()
     store.stored, store.epoch = [], 1  # the revocation commits
-    revoked = asyncio.create_task(book.changed(1, "alice"))
+    revoked = asyncio.create_task(book.committed(1, "alice"))
     await asyncio.sleep(0)
     store.answer.set()
     await asyncio.gather(everything, revoked)

@@ -12,7 +12,7 @@ import pytest
 
 from holdfast.bootstrap.background import background, presence_of
 from holdfast.resilience.tasks import stopped
-from holdfast.stores.postgres.feed import DatabaseClock
+from holdfast.stores.postgres.clock import BelievedClock
 from tests.support.node import Inside, opened, within
 from tests.support.scripted_vault import ScriptedVault
 
@@ -30,10 +30,10 @@ async def node(
 ) -> AsyncIterator[Inside]:
     """A node whose rounds follow each other at once."""
 
-    async def briefly(_: DatabaseClock, seconds: float) -> None:
+    async def briefly(_: BelievedClock, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.05))
 
-    monkeypatch.setattr(DatabaseClock, "sleep", briefly)
+    monkeypatch.setattr(BelievedClock, "sleep", briefly)
     streams = [f"file:{tmp_path / 'records'}"]
     async with opened(
         database_url,

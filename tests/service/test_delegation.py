@@ -45,7 +45,7 @@ class Office:
             store=self.store,
             sealer=SEALER,
             clock=self.clock,
-            announce=self.book.changed,
+            announce=self.book.committed,
         )
         self.roles = RoleControl(guard=guard, rules=rules, clock=self.clock)
         self.access = AccessControl(

@@ -213,7 +213,9 @@ async def test_renewal_never_outlives_the_end(service: SecretsService) -> None:
     assert await service.tokens.revoke(new.record.id) is False
 
 
-async def test_an_expired_token_is_neither_good_nor_renewable_and_no_clock_revives_it(inside: Inside) -> None:
+async def test_an_expired_token_is_neither_good_nor_renewable_and_no_clock_revives_it(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service, database = inside.service, inside.database
     new = await made(service, "app")
     soon = dataclasses.replace(new.record, expires_at=service.now() + timedelta(seconds=1))
@@ -226,9 +228,7 @@ async def test_an_expired_token_is_neither_good_nor_renewable_and_no_clock_reviv
     await asyncio.sleep(1.1)
     with pytest.raises(Unauthenticated):
         service.prove_token(new.token)
-    moment, seen = inside.parts.feed._told or (None, None)
-    assert moment is not None
-    inside.parts.feed._told = (moment - timedelta(hours=1), seen or 0.0)
+    monkeypatch.setattr(inside.parts.clock, "now", lambda: soon.expires_at - timedelta(hours=1))
     with pytest.raises(Unauthenticated):
         service.prove_token(new.token)
     with pytest.raises(Conflict):

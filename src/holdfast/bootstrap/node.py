@@ -54,6 +54,7 @@ class Node:
         await parts.feed.start(parts.coherence)
         stack.push_async_callback(parts.feed.stop)
         parts.sealing.check_start()
+        parts.clock.check_start()
         if self._background:
             for name, work in background(parts, presence).items():
                 _run(stack, name, parts.supervisor.run(name, work))

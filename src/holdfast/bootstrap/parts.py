@@ -42,7 +42,7 @@ from holdfast.service.secrets.tiers import Tiers
 from holdfast.service.secrets.writing import Writer
 from holdfast.stores.postgres.access import PostgresReports
 from holdfast.stores.postgres.database import Database, Installation
-from holdfast.stores.postgres.feed import DatabaseClock, PostgresFeed
+from holdfast.stores.postgres.feed import PostgresFeed
 from holdfast.stores.postgres.grants import PostgresGrants, PostgresRequests
 from holdfast.stores.postgres.journal import PostgresJournal
 from holdfast.stores.postgres.kept_out import PostgresKeptOut
@@ -74,7 +74,7 @@ class Parts:
         self.own_database = settings.database_url is None and database.owned
         self.supervisor = Supervisor()
         self.feed = PostgresFeed(database, self.supervisor)
-        self.clock = DatabaseClock(self.feed)
+        self.clock = self.feed.clock
         self.sealer = Envelope(ring)
         self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
         self.sync_state, self.kept_out = PostgresSyncState(database), PostgresKeptOut(database)

@@ -37,6 +37,11 @@ def canonical_name(raw: object) -> SecretName:
     )
 
 
+def is_canonical_name(text: str) -> bool:
+    """Whether a text is a secret name in its canonical form."""
+    return _NAME.fullmatch(text) is not None and text == text.lower()
+
+
 def canonical_names(raw: object) -> list[SecretName]:
     """Return several names in their canonical form.
 

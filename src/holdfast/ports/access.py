@@ -119,7 +119,7 @@ class GrantStore(Protocol):
     """Grants and role assignments at the commit point. Every change announces itself, with its epoch, to all nodes."""
 
     async def rules(self, subject: str | None = None) -> tuple[int, list[StoredRule]]:
-        """The rules for one subject, or all of them, expired ones too, and an epoch that they are not older than."""
+        """The rules for one subject, or all of them, expired ones too, and the epoch that they are of."""
 
     async def changes(self) -> int:
         """The number of changes to rules so far."""

@@ -6,13 +6,22 @@ from holdfast.domain.names import SecretName
 
 
 class FeedListener(Protocol):
-    """What a node does about commits, its own and others'."""
+    """What a node does about commits, its own and others'.
+
+    All it is told was read from rows. An announcement says where to look, and nothing more: anybody may make one up.
+    """
 
     async def resynchronise(self) -> None:
         """Commits may have been missed: forget what could be outdated and load what must be known."""
 
+    def secrets_missed(self) -> None:
+        """Any secret may have been changed: compare whatever is kept before it is answered."""
+
     async def secret_changed(self, name: SecretName, revision: int) -> None:
-        """A secret was changed; ``revision`` is its new one."""
+        """A secret is at this revision, and may have been changed."""
+
+    async def secret_absent(self, name: SecretName, revision: int) -> None:
+        """There was no secret of this name when this revision was the last given out: purged, or never there."""
 
     async def timeline_reached(self, timeline: str, revision: int) -> None:
         """The timeline of the database and the highest revision it has given out, as they are now.
@@ -20,23 +29,11 @@ class FeedListener(Protocol):
         Another timeline, or a lower revision: committed changes may be lost, in a failover or by a restore.
         """
 
-    async def rules_changed(self, epoch: int, subject: str | None) -> None:
-        """The rules (grants, role assignments) of one subject were changed, or of any with None.
-
-        ``epoch``: what that commit made of the epoch of all rules.
-        """
-
     async def rules_reached(self, epoch: int) -> None:
-        """The epoch of all rules as it is now: another one than the last announced means that news was lost."""
-
-    async def identity_changed(self, epoch: int, name: str) -> None:
-        """An identity, its groups, tokens or client secret were changed.
-
-        ``epoch``: what that commit made of the epoch of all identities.
-        """
+        """The epoch of all rules as it is now: another one than the known means that rules were changed."""
 
     async def identities_reached(self, epoch: int) -> None:
-        """The epoch of all identities as it is now, likewise."""
+        """The epoch of all identities, their groups, tokens and client secrets as it is now, likewise."""
 
     async def key_activated(self, activation: int, key_id: str) -> None:
         """This key seals from now on, or still: it is told again and again.

@@ -115,14 +115,14 @@ class Standing:
 class IdentityStore(Protocol):
     """Identities and their groups. Changes raise ``IntegrityFailure`` for one that was edited behind our back."""
 
-    async def epoch(self) -> int:
-        """A number that grows with every change of an identity, its groups or its credentials."""
-
     async def standings(self, name: str | None = None) -> list[Standing]:
         """What nodes have to know of all identities, or of one."""
 
-    async def live_tokens(self, identity: str | None = None) -> list[StoredToken]:
-        """The tokens, of all identities or of one, that are neither revoked nor expired."""
+    async def live_tokens(self, identity: str | None = None) -> tuple[int, list[StoredToken]]:
+        """The tokens, of all identities or of one, that are neither revoked nor expired, and the epoch they are of.
+
+        The epoch grows with every change of an identity, its groups or its credentials.
+        """
 
     async def list(self, *, after: str | None = None, limit: int | None = None) -> list[IdentityRecord]:
         """Every identity by name, or up to ``limit`` of those after a name."""

@@ -32,7 +32,7 @@ class _Known:
 
 
 class Directory:
-    """A snapshot of all genuine identities with their groups and tokens, renewed by announcements."""
+    """A snapshot of all genuine identities with their groups and tokens, renewed when their epoch changes."""
 
     def __init__(self, store: IdentityStore, sealer: Sealer, clock: Clock) -> None:
         self._store, self._sealer, self._clock = store, sealer, clock
@@ -49,19 +49,8 @@ class Directory:
         async with self._loading:
             await self._load(name)
 
-    async def changed(self, epoch: int, name: str) -> None:
-        """An identity was changed by the commit of this epoch."""
-        async with self._loading:
-            if epoch <= self._epoch:
-                return  # a reading that began later has it already
-            if epoch == self._epoch + 1:
-                await self._load(name)
-                self._epoch = epoch
-            else:
-                await self._load(None)
-
     async def reached(self, epoch: int) -> None:
-        """The commit point is at this epoch: read all anew if an announcement was missed."""
+        """The commit point is at this epoch: read all anew if that is not the one known here."""
         if epoch != self._epoch:
             async with self._loading:
                 if epoch != self._epoch:
@@ -69,21 +58,21 @@ class Directory:
 
     async def _load(self, name: str | None) -> None:
         if name is not None:
-            self._replace(name, (await self._read(name)).get(name))
+            self._replace(name, (await self._read(name))[1].get(name))
             return
-        epoch = await self._store.epoch()
-        known = await self._read(None)
+        epoch, known = await self._read(None)
         tokens = {token_hash: record async for token_hash, record in unhurried(_usable(known.values()))}
         self._known, self._tokens, self._epoch = known, tokens, epoch
 
-    async def _read(self, name: str | None) -> dict[str, _Known]:
-        # Tokens first: one that is made in between is announced, one whose identity is gone is not looked at.
+    async def _read(self, name: str | None) -> tuple[int, dict[str, _Known]]:
+        # Tokens with the epoch first, the rest may be newer: what was changed in between makes another epoch.
+        epoch, found = await self._store.live_tokens(name)
         tokens: defaultdict[str, list[StoredToken]] = defaultdict(list)
-        async for token in unhurried(await self._store.live_tokens(name)):
+        async for token in unhurried(found):
             if self._is_genuine(token, f"Token {token.record.id} of {token.record.identity!r}"):
                 tokens[token.record.identity].append(token)
         standings = await self._store.standings(name)
-        return {
+        return epoch, {
             each.name: _Known(
                 each, tuple(token for token in tokens[each.name] if token.incarnation == each.incarnation)
             )

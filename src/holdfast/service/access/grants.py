@@ -10,6 +10,7 @@ from holdfast.domain.leases import Leases
 from holdfast.domain.policy import Caller, Grant, Permission, group_subject, may_delegate, may_withdraw
 from holdfast.errors import IntegrityFailure, KeyUnavailable, LeaseExpired
 from holdfast.ports import Clock, Feed, GrantStore, RuleKind, Sealer, StoredRule
+from holdfast.resilience.tasks import unhurried
 
 _log: Final = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def no_groups(_identity: str) -> frozenset[str]:
 
 
 class GrantBook:
-    """A snapshot of all grants and role assignments, renewed by announcements.
+    """A snapshot of all grants and role assignments, renewed when their epoch changes.
 
     Args:
         leases: how long the snapshot may be used after PostgreSQL last answered this node.
@@ -62,19 +63,22 @@ class GrantBook:
         async with self._loading:
             await self._load()
 
-    async def changed(self, epoch: int, subject: str | None) -> None:
-        """The rules of one subject, or of any with None, were changed by the commit of this epoch."""
+    async def committed(self, epoch: int, subject: str | None) -> None:
+        """This node changed the rules of one subject, or of any with None: they are read anew, whatever is known.
+
+        ``epoch``: what that commit made of it. One that is the next after that of all rules known here says that
+        nothing else was changed in between.
+        """
         async with self._loading:
-            if epoch <= self._epoch:
-                return  # a reading that began later has it already
-            if subject is None or epoch > self._epoch + 1:
+            if subject is None:
                 await self._load()
             else:
                 _, found = await self._store.rules(subject)
-                self._know({**self._rules, subject: self._checked(subject, found)}, epoch)
+                held = await self._checked(subject, found)
+                self._know({**self._rules, subject: held}, epoch if epoch == self._epoch + 1 else self._epoch)
 
     async def reached(self, epoch: int) -> None:
-        """The commit point is at this epoch: read all rules anew if an announcement was missed."""
+        """The commit point is at this epoch: read all rules anew if that is not the one known here."""
         if epoch != self._epoch:
             async with self._loading:
                 if epoch != self._epoch:
@@ -88,8 +92,10 @@ class GrantBook:
 
     async def _load(self) -> None:
         epoch, found = await self._store.rules()
-        self._ignored.clear()
-        self._know({subject: self._checked(subject, rules) for subject, rules in _by_subject(found).items()}, epoch)
+        by_subject = _by_subject(found)
+        rules = {subject: await self._checked(subject, held) for subject, held in by_subject.items()}
+        self._ignored = {subject: count for subject, count in self._ignored.items() if subject in by_subject}
+        self._know(rules, epoch)
 
     def _know(self, rules: dict[str, list[StoredRule]], epoch: int) -> None:
         known = self._indexes
@@ -108,10 +114,21 @@ class GrantBook:
         rules = [rule for rule in held if rule.kind is RuleKind.BREAK_GLASS]
         return _index(rules, RuleKind.BREAK_GLASS) if rules else None
 
-    def _checked(self, subject: str, found: list[StoredRule]) -> list[StoredRule]:
-        """Those rules of a subject that were made here; the very list that is known, if that is what was found."""
+    async def _checked(self, subject: str, found: list[StoredRule]) -> list[StoredRule]:
+        """Those rules of a subject that were made here; the very list that is known, if that is what was found.
+
+        Only what is new is verified, and other tasks run in between: a subject may have thousands.
+        """
         known = self._rules.get(subject, [])
-        genuine = known if known == found else self.genuine(found)
+        if known == found:
+            genuine = known
+        else:
+            proven = {(rule.kind, rule.id): rule for rule in known}
+            genuine = [
+                rule
+                async for rule in unhurried(found)
+                if proven.get((rule.kind, rule.id)) == rule or self._is_genuine(rule)
+            ]
         self._ignored[subject] = len(found) - len(genuine)
         return genuine
 

@@ -81,6 +81,11 @@ class Unsettled:
         """The database may give out revisions once more: none tells what has settled."""
         self._settled.clear()
 
+    def missed(self) -> None:
+        """Announcements may have been missed: every name counts as waiting until a look that begins now has ended."""
+        self._from_journal = None
+        self._looks += 1
+
     def begin_look(self) -> int:
         """The journal is about to be read; give what this returns to ``end_look``."""
         self._looks += 1
@@ -89,6 +94,8 @@ class Unsettled:
 
     def end_look(self, look: int, waiting: Iterable[SecretName]) -> None:
         """The journal was read: these names had open or parked intents."""
+        if look < self._looks:
+            return  # something was missed meanwhile
         self._from_journal, self._looked_at = set(waiting), self._began
         self._announced = {name: (seen, at) for name, (seen, at) in self._announced.items() if seen >= look}
         self._settled = {name: (seen, at) for name, (seen, at) in self._settled.items() if seen >= look - 1}
@@ -141,12 +148,27 @@ class Coherence:
 
     async def resynchronise(self) -> None:
         """See the port."""
-        self._tiers.distrust()
-        self._flights.forget_all()
+        self._distrust()
         self.unsettled.distrust()
         self._compare_records()
         await self._grants.load()
         await self._directory.load()
+
+    def _distrust(self) -> None:
+        self._tiers.distrust()
+        self._flights.forget_all()
+
+    def secrets_missed(self) -> None:
+        """See the port."""
+        self._distrust()
+        self.unsettled.missed()
+
+    async def secret_absent(self, name: SecretName, revision: int) -> None:
+        """See the port."""
+        if await self._tiers.knows(name):
+            await self.secret_changed(name, revision)
+        else:
+            self._flights.forget(name)
 
     async def secret_changed(self, name: SecretName, revision: int) -> None:
         """See the port."""
@@ -176,16 +198,12 @@ class Coherence:
             await self._losses.timeline_reached(timeline, revision)
 
     async def rules_changed(self, epoch: int, subject: str | None) -> None:
-        """See the port."""
-        await self._grants.changed(epoch, subject)
+        """This node changed the rules of one subject, or of any with None: nobody is told before they count here."""
+        await self._grants.committed(epoch, subject)
 
     async def rules_reached(self, epoch: int) -> None:
         """See the port."""
         await self._grants.reached(epoch)
-
-    async def identity_changed(self, epoch: int, name: str) -> None:
-        """See the port."""
-        await self._directory.changed(epoch, name)
 
     async def identities_reached(self, epoch: int) -> None:
         """See the port."""

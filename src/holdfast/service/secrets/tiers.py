@@ -9,7 +9,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Source
 from holdfast.ports import Cache, CacheEntry, Clock, Sealer
 from holdfast.service.secrets.content import Content, seal, unseal
-from holdfast.service.secrets.marks import Marks
+from holdfast.service.secrets.marks import NONE, Marks
 from holdfast.service.secrets.mirror import Mirrored
 
 _TO_COMPARE: Final = 0
@@ -45,6 +45,10 @@ class Tiers:
     def distrust(self) -> None:
         """Changes may have been missed: whatever is kept is to be compared before it is answered again."""
         self.era += 1
+
+    async def knows(self, name: SecretName) -> bool:
+        """Whether anything of the name is remembered on this node."""
+        return self.marks.of(name) is not NONE or await self._local.get(name) is not None
 
     def asking(self, name: SecretName) -> Asked:
         """To be called before PostgreSQL is asked about a name."""

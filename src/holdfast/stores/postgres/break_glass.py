@@ -19,7 +19,7 @@ from holdfast.domain.policy import Permission
 from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import Sealer, StoredRule, codes_facts, request_facts
 from holdfast.stores.postgres.database import Connection, Database
-from holdfast.stores.postgres.grants import rule_of
+from holdfast.stores.postgres.grants import rules_of
 from holdfast.stores.postgres.notices import put_notices
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
@@ -69,7 +69,7 @@ class PostgresEmergency:
 
     async def rules(self, subjects: Collection[str]) -> list[StoredRule]:
         """See the port."""
-        return [rule_of(row) for row in await self._connection.fetch(load("grants")["rules"], list(subjects))]
+        return rules_of(await self._connection.fetch(load("grants")["rules"], list(subjects)))
 
     async def add(self, request: EmergencyRequest) -> EmergencyRequest:
         """See the port."""

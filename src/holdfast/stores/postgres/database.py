@@ -11,6 +11,7 @@ import asyncpg
 
 from holdfast.errors import BackendUnavailable, StartupError
 from holdfast.stores.postgres.errors import is_spent, translating, unconfirmed
+from holdfast.stores.postgres.queries import load
 
 _log: Final = logging.getLogger(__name__)
 
@@ -72,8 +73,8 @@ class Database:
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
                 max_inactive_connection_lifetime=300,
-                init=_prepared,
                 reset=_leave_as_is,
+                init=settle,
                 server_settings={"application_name": "holdfast", "timezone": "UTC"},
             )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
@@ -95,7 +96,7 @@ class Database:
             connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT_S)
             try:
                 if not self._owned:  # its sessions are the application's, and may have been reset
-                    await _commit_durably(connection)
+                    await settle(connection)
                 yield connection
             except BaseException as error:
                 if is_spent(error):
@@ -147,29 +148,22 @@ class Database:
                 pool.terminate()
 
 
-async def _prepared(connection: Connection) -> None:
-    """Set a new session up; a server that is too old is told of by whoever looks at its version."""
-    if connection.get_server_version().major >= OLDEST_SERVER:
-        await _commit_durably(connection)
-
-
-async def _commit_durably(connection: Connection) -> None:
-    """See that a commit of this session is on disk, here and on synchronous standbys, when it is confirmed.
-
-    Asked for in the session, because a setting of the role or the database may say less. What says more stays.
-    """
-    await connection.execute(
-        "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) "
-        "WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
-    )
-
-
 async def _roll_back(connection: Connection) -> None:
     """Undo the transaction. Where that cannot be asked for, the end of the connection does it."""
     try:
         await connection.execute("ROLLBACK")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         connection.terminate()
+
+
+async def settle(connection: Connection) -> None:
+    """Fix for this session what a setting of the role or of the database could bend.
+
+    Names mean PostgreSQL's own functions, the clock among them, and the tables of this installation. A commit is on
+    disk, here and on synchronous standbys, when it is confirmed; a setting that says more stays.
+    """
+    if connection.get_server_version().major >= OLDEST_SERVER:
+        await connection.execute(load("connection")["settle"])
 
 
 async def _leave_as_is(connection: Connection) -> None:

@@ -1,32 +1,40 @@
-"""LISTEN: what other nodes committed, told at once; and PostgreSQL's clock."""
+"""What other nodes committed, read from rows at once; and PostgreSQL's clock.
+
+Two connections: one asks on and on, the other listens. An announcement makes this node look at once, no more. A flood
+of them, or a channel that is stuck, delays no heartbeat and so costs no lease.
+"""
 
 import asyncio
 import logging
-import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Final
 
 import asyncpg
 
-from holdfast.domain.names import SecretName
-from holdfast.errors import BackendUnavailable
+from holdfast.errors import BackendUnavailable, IntegrityFailure
 from holdfast.ports import FeedListener
-from holdfast.resilience.clock import SystemClock
-from holdfast.resilience.supervision import Supervisor, note_failure, note_success
-from holdfast.resilience.tasks import stopped
+from holdfast.resilience.supervision import Supervisor, Work, note_failure, note_success
+from holdfast.resilience.tasks import pause, stopped
+from holdfast.stores.postgres.clock import BelievedClock, elapsed_s
 from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.hints import Hints
 from holdfast.stores.postgres.queries import load
 
 _log: Final = logging.getLogger(__name__)
 
 CHANNEL: Final = "holdfast"
-_KEY: Final = "key:"
 _FOLLOWING: Final = "Following PostgreSQL"
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_LISTENING: Final = "Listening to PostgreSQL"
+_CLOCK: Final = "Reading PostgreSQL's clock"
 
 HEARTBEAT_S: Final = 0.5
-"""How often the listening connection is asked for a sign of life."""
+"""How often PostgreSQL is asked for a sign of life, and whether announcements arrive."""
+
+GAP_S: Final = 0.05
+"""Seconds between two looks, whatever is announced: nobody makes this node ask more than 20 times a second."""
 
 LIVE_WITHIN_S: Final = 1.0
 """Without one for this long, a commit may have been missed: caches are then checked against the database."""
@@ -39,19 +47,21 @@ SILENT_AFTER_S: Final = 2.0
 
 
 class PostgresFeed:
-    """Implements ``ports.Feed`` on one connection that listens all the time, and ``now()`` by the database's clock."""
+    """Implements ``ports.Feed`` on two connections held all the time, and tells its clock the time."""
 
     def __init__(self, database: Database, supervisor: Supervisor | None = None) -> None:
         self._database, self._supervisor = database, supervisor or Supervisor()
-        self._contact = self._beaten_at = float("-inf")
-        self._listening = self._unanswered = False
-        self._told: tuple[datetime, float] | None = None
+        self._contact = self._delivered = float("-inf")
+        self._unanswered = False
         self._mark: int | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.clock = BelievedClock()
+        self._timeline: str | None = ""
+        self._hints = Hints()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def live(self) -> bool:
         """See the port."""
-        return self._listening and self.seconds_since_contact() < LIVE_WITHIN_S
+        return elapsed_s() - min(self._contact, self._delivered) < LIVE_WITHIN_S
 
     def answering(self) -> bool:
         """Whether PostgreSQL gives signs of life."""
@@ -59,132 +69,124 @@ class PostgresFeed:
 
     def seconds_since_contact(self) -> float:
         """See the port."""
-        return _elapsed_s() - self._contact
-
-    def now(self) -> datetime:
-        """The present moment by the database's clock, as of the last contact and what has passed since.
-
-        What has passed is measured, so that no step of the machine's clock makes an expired grant valid again.
-        """
-        if self._told is None:
-            return datetime.now(UTC)
-        moment, told_at = self._told
-        return moment + timedelta(seconds=_elapsed_s() - told_at)
+        return elapsed_s() - self._contact
 
     async def start(self, listener: FeedListener) -> None:
-        """Listen from now on; returns once the first resynchronisation is through."""
+        """Follow from now on; returns once the first resynchronisation is through and announcements arrive."""
         self._database.answering, self._database.mark = self.answering, lambda: self._mark
-        started = asyncio.Event()
-        feed = self._supervisor.run("feed", lambda: self._run(listener, started))
-        self._task = asyncio.create_task(feed, name="feed")
+        listening, beating = asyncio.Event(), asyncio.Event()
+        works: dict[str, Work] = {
+            "listening": lambda: self._held(_LISTENING, partial(self._listen, listener, listening)),
+            "feed": lambda: self._held(_FOLLOWING, partial(self._follow, listener, beating)),
+        }
+        self._tasks = [asyncio.create_task(self._supervisor.run(name, work), name=name) for name, work in works.items()]
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_CONTACT_S):
-                await started.wait()
+                await listening.wait()
+                await beating.wait()
 
     async def stop(self) -> None:
-        """Stop listening."""
-        if self._task is not None:
-            await stopped(self._task)
+        """Follow no more."""
+        for task in self._tasks:
+            await stopped(task)
 
-    async def _run(self, listener: FeedListener, started: asyncio.Event) -> None:
+    async def _held(self, what: str, use: Callable[[Connection], Awaitable[None]]) -> None:
+        """Hold a connection and use it; get another one whenever it is lost."""
         while True:
             try:
                 async with self._database.connection(probing=True) as connection:
-                    await self._follow(connection, listener, started)
+                    await use(connection)
             except BackendUnavailable as error:
-                _log.warning("The feed lost PostgreSQL: %s", error)
-                self._unanswered = True
-                await self._database.renew()
-            except Exception as error:  # whoever may write to the database may also send us nonsense: begin anew
-                note_failure(_FOLLOWING, error)
-            finally:
-                self._listening, self._mark = False, None
+                _log.warning("%s was interrupted: %s", what, error)
+                if what == _FOLLOWING:
+                    self._unanswered = True
+                    await self._database.renew()
+            except Exception as error:  # rows that nobody foresaw: begin anew
+                note_failure(what, error)
             await asyncio.sleep(HEARTBEAT_S)
 
-    async def _follow(self, connection: Connection, listener: FeedListener, started: asyncio.Event) -> None:
-        inbox: asyncio.Queue[str] = asyncio.Queue()
+    # --- the heartbeat ---
 
-        def receive(_connection: Connection, _pid: int, _channel: str, payload: str) -> None:
-            inbox.put_nowait(payload)
-
-        await connection.add_listener(CHANNEL, receive)
+    async def _follow(self, listener: FeedListener, started: asyncio.Event, connection: Connection) -> None:
+        self._timeline = ""
         self._mark = await connection.fetchval(load("feed")["mark"])
-        self._unanswered = False
         try:
-            await listener.resynchronise()
-            await self._beat(connection, inbox, listener)
-            self._listening = True
-            started.set()
             while True:
-                await self._next(connection, inbox, listener)
+                await self._beat(connection, listener)
+                note_success(_FOLLOWING)
+                started.set()
+                await asyncio.sleep(GAP_S)
+                await pause(HEARTBEAT_S - GAP_S, self._hints.look)
         finally:
-            if not connection.is_closed():
-                with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError, TimeoutError):  # the end of it
-                    await connection.remove_listener(CHANNEL, receive)
+            self._mark = None
 
-    async def _next(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
-        """Deliver the next announcement, or ask for a sign of life when that is due, however busy the channel is."""
-        due_in_s = self._beaten_at + HEARTBEAT_S - _elapsed_s()
-        if due_in_s <= 0:
-            await self._beat(connection, inbox, listener)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(due_in_s):
-                payload = await inbox.get()
-            if payload.startswith(_KEY):
-                self._beaten_at = float("-inf")  # which one seals, the next beat says: anybody may announce anything
-            else:
-                await _deliver(payload, listener)
-
-    async def _beat(self, connection: Connection, inbox: asyncio.Queue[str], listener: FeedListener) -> None:
+    async def _beat(self, connection: Connection, listener: FeedListener) -> None:
         """See that PostgreSQL answers, what time it is there, and that rules, identities and key are those known here.
 
-        Its answer comes after all that was announced before: only when that is delivered was there contact. Nothing
-        older than that moment is acted on.
+        Nothing older than the moment of the question is acted on afterwards: that is when there was contact.
         """
-        asked_at = _elapsed_s()
+        self._hints.look.clear()
+        asked_at = elapsed_s()
         try:
             row = await connection.fetchrow(load("feed")["beat"], timeout=LIVE_WITHIN_S)
         except TimeoutError:
             self._unanswered = True  # said at once: a dead connection is slow to give back
             raise
-        self._told = (row["now"], _elapsed_s())
-        for _ in range(inbox.qsize()):
-            await _deliver(inbox.get_nowait(), listener)
+        self._unanswered = False
+        self._hear(row["now"])
+        if row["timeline"] != self._timeline:  # another one may have reached the same epochs in another way
+            await listener.resynchronise()
+            self._timeline = row["timeline"]
         if row["timeline"] is not None:
             await listener.timeline_reached(row["timeline"], row["revision"])
         await listener.rules_reached(row["rules"])
         await listener.identities_reached(row["identities"])
         if row["sealing"] is not None:
             await listener.key_activated(row["activation"], row["sealing"])
-        self._contact = self._beaten_at = asked_at
-        note_success(_FOLLOWING)
+        self._contact = asked_at
 
+    def _hear(self, moment: datetime) -> None:
+        try:
+            self.clock.told(moment)
+        except IntegrityFailure as error:
+            note_failure(_CLOCK, error)
+        else:
+            note_success(_CLOCK)
 
-async def _deliver(payload: str, listener: FeedListener) -> None:
-    kind, _, rest = payload.partition(":")
-    if kind == "secret":
-        name, _, revision = rest.rpartition(":")
-        await listener.secret_changed(SecretName(name), int(revision))
-    elif kind == "rules":
-        epoch, _, subject = rest.partition(":")
-        await listener.rules_changed(int(epoch), subject or None)
-    elif kind == "identities":
-        epoch, _, name = rest.partition(":")
-        await listener.identity_changed(int(epoch), name)
+    # --- announcements ---
 
+    async def _listen(self, listener: FeedListener, started: asyncio.Event, connection: Connection) -> None:
+        def receive(_connection: Connection, _pid: int, _channel: str, payload: str) -> None:
+            self._hints.add(payload)
 
-def _elapsed_s() -> float:
-    """Seconds that have passed, those that the machine slept among them where it can tell."""
-    return time.clock_gettime(_CLOCK)
+        await connection.add_listener(CHANNEL, receive)
+        try:
+            listener.secrets_missed()
+            self._hints.look.set()
+            asked_at = float("-inf")
+            while True:
+                before, asked_at = asked_at, elapsed_s()
+                await self._look(connection, listener)
+                # What was announced before the question has arrived with its answer, and waits for the next round.
+                self._delivered = before if self._hints.waiting.is_set() else asked_at
+                note_success(_LISTENING)
+                started.set()
+                await asyncio.sleep(GAP_S)
+                await pause(HEARTBEAT_S - GAP_S, self._hints.waiting)
+        finally:
+            self._delivered = float("-inf")
+            if not connection.is_closed():
+                with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError, TimeoutError):  # the end of it
+                    await connection.remove_listener(CHANNEL, receive)
 
-
-class DatabaseClock(SystemClock):
-    """The machine's clock for durations; for what is compared with stored times, PostgreSQL's."""
-
-    def __init__(self, feed: PostgresFeed) -> None:
-        self._feed = feed
-
-    def now(self) -> datetime:
-        """The present moment in UTC."""
-        return self._feed.now()
+    async def _look(self, connection: Connection, listener: FeedListener) -> None:
+        """Read of the secrets that were announced what they are now; that PostgreSQL answers is asked in any case."""
+        names, missed = self._hints.take()
+        if missed:
+            listener.secrets_missed()
+        rows = await connection.fetch(load("feed")["announced"], list(names), timeout=LIVE_WITHIN_S)
+        for row in rows:
+            if row["revision"] is not None:
+                await listener.secret_changed(row["name"], row["revision"])
+            else:
+                await listener.secret_absent(row["name"], row["last_revision"])

@@ -1,6 +1,6 @@
 """Rules at the commit point: grants, role assignments, and emergency access, which is made elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -45,9 +45,8 @@ class PostgresGrants:
     async def rules(self, subject: str | None = None) -> tuple[int, list[StoredRule]]:
         """See the port."""
         async with self._database.connection() as connection:
-            epoch: int = await connection.fetchval(self._sql["epoch"])
             rows = await connection.fetch(self._sql["rules"], None if subject is None else [subject])
-        return epoch, [rule_of(row) for row in rows]
+        return rows[0]["epoch"], rules_of(rows)
 
     async def page(self, kind: RuleKind, after: Sequence[str] | None, limit: int) -> list[StoredRule]:
         """See the port."""
@@ -108,6 +107,11 @@ class PostgresRequests:
                 self._sql["recorded_requests"], since, list(operations), limit, timeout=REPLAY_TIMEOUT_S
             )
         return [RecordedRequest(**dict(row)) for row in rows]
+
+
+def rules_of(rows: Iterable[Mapping[str, Any]]) -> list[StoredRule]:
+    """Return what ``rules`` finds: one row without a rule if there is none."""
+    return [rule_of(row) for row in rows if row["id"] is not None]
 
 
 def rule_of(row: Mapping[str, Any]) -> StoredRule:

@@ -54,23 +54,17 @@ class PostgresIdentities:
         self._database, self._sealer = database, sealer
         self._sql = load("identities")
 
-    async def epoch(self) -> int:
-        """See the port."""
-        async with self._database.connection() as connection:
-            epoch: int = await connection.fetchval(self._sql["identity_epoch"])
-        return epoch
-
     async def standings(self, name: str | None = None) -> list[Standing]:
         """See the port."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["standings"], name)
         return [standing_of(row) async for row in unhurried(rows)]
 
-    async def live_tokens(self, identity: str | None = None) -> list[StoredToken]:
+    async def live_tokens(self, identity: str | None = None) -> tuple[int, list[StoredToken]]:
         """See the port."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["live_tokens"], identity)
-        return [stored_token_of(row) async for row in unhurried(rows)]
+        return rows[0]["epoch"], [stored_token_of(row) async for row in unhurried(rows) if row["id"] is not None]
 
     async def list(self, *, after: str | None = None, limit: int | None = None) -> list[IdentityRecord]:
         """See the port."""

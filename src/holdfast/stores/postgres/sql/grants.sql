@@ -8,20 +8,23 @@ SELECT epoch FROM access_epoch FOR UPDATE
 SELECT incarnation FROM secrets_vault WHERE secret_name = $1
 
 -- name: rules
-SELECT 'grant' AS kind, a.id, a.user_id AS subject, a.secret_name AS pattern, a.permissions AS terms,
-       a.granted_by, a.granted_at, a.expires_at, a.incarnation, a.attestation, v.incarnation AS living
-FROM secret_access_control a LEFT JOIN secrets_vault v ON v.secret_name = a.secret_name
-WHERE $1::text[] IS NULL OR a.user_id = ANY($1)
-UNION ALL
-SELECT 'role', r.id, r.subject, r.pattern, ARRAY[r.role],
-       r.granted_by, r.granted_at, r.expires_at, r.incarnation, r.attestation, v.incarnation
-FROM role_assignments r LEFT JOIN secrets_vault v ON v.secret_name = r.pattern
-WHERE $1::text[] IS NULL OR r.subject = ANY($1)
-UNION ALL
-SELECT 'break-glass', b.id, b.subject, b.pattern, b.permissions,
-       b.granted_by, b.granted_at, b.expires_at, b.incarnation, b.attestation, v.incarnation
-FROM break_glass_grants b LEFT JOIN secrets_vault v ON v.secret_name = b.pattern
-WHERE $1::text[] IS NULL OR b.subject = ANY($1)
+-- The epoch in the same statement: it is that of these very rules. One row without a rule where there are none.
+SELECT e.epoch, r.* FROM access_epoch e LEFT JOIN (
+    SELECT 'grant' AS kind, a.id, a.user_id AS subject, a.secret_name AS pattern, a.permissions AS terms,
+           a.granted_by, a.granted_at, a.expires_at, a.incarnation, a.attestation, v.incarnation AS living
+    FROM secret_access_control a LEFT JOIN secrets_vault v ON v.secret_name = a.secret_name
+    WHERE $1::text[] IS NULL OR a.user_id = ANY($1)
+    UNION ALL
+    SELECT 'role', r.id, r.subject, r.pattern, ARRAY[r.role],
+           r.granted_by, r.granted_at, r.expires_at, r.incarnation, r.attestation, v.incarnation
+    FROM role_assignments r LEFT JOIN secrets_vault v ON v.secret_name = r.pattern
+    WHERE $1::text[] IS NULL OR r.subject = ANY($1)
+    UNION ALL
+    SELECT 'break-glass', b.id, b.subject, b.pattern, b.permissions,
+           b.granted_by, b.granted_at, b.expires_at, b.incarnation, b.attestation, v.incarnation
+    FROM break_glass_grants b LEFT JOIN secrets_vault v ON v.secret_name = b.pattern
+    WHERE $1::text[] IS NULL OR b.subject = ANY($1)
+) r ON true
 ORDER BY kind, id
 
 -- name: ending

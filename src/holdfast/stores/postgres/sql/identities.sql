@@ -1,8 +1,5 @@
 -- Announcements that begin with "identity:" are for nodes of the release before; a trigger makes those that count.
 
--- name: identity_epoch
-SELECT epoch FROM identity_epoch
-
 -- name: standings
 SELECT i.name, i.incarnation, i.disabled_at IS NOT NULL AS disabled, i.attestation,
        c.secret_hash AS client_hash, c.created_at AS client_since,
@@ -12,8 +9,10 @@ FROM identities i LEFT JOIN clients c ON c.client_id = i.name
 WHERE $1::text IS NULL OR i.name = $1
 
 -- name: live_tokens
-SELECT t.*, i.incarnation FROM api_tokens t JOIN identities i ON i.name = t.identity_name
-WHERE t.revoked_at IS NULL AND t.expires_at > now() AND ($1::text IS NULL OR t.identity_name = $1)
+-- The epoch in the same statement: it is that of these very tokens. One row without a token where there are none.
+SELECT e.epoch, t.*, i.incarnation
+FROM identity_epoch e LEFT JOIN (api_tokens t JOIN identities i ON i.name = t.identity_name)
+ON t.revoked_at IS NULL AND t.expires_at > now() AND ($1::text IS NULL OR t.identity_name = $1)
 
 -- name: identities
 SELECT i.*, c.client_id IS NOT NULL AS has_client,
