@@ -110,6 +110,7 @@ class PostgresFeed:
     async def _follow(self, listener: FeedListener, started: asyncio.Event, connection: Connection) -> None:
         self._timeline = ""
         self._mark = await connection.fetchval(load("feed")["mark"])
+        self._unanswered = False
         try:
             while True:
                 await self._beat(connection, listener)
