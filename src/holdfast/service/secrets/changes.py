@@ -87,8 +87,8 @@ def _typed(kind: type, raw: Any) -> Any:
     raise NotImplementedError(kind)
 
 
-_encoder: Final = msgspec.msgpack.Encoder(enc_hook=_plain)
-_decoder: Final = msgspec.msgpack.Decoder(Change, dec_hook=_typed)
+_encoder: Final = msgspec.json.Encoder(enc_hook=_plain)  # JSON has integers of any size
+_decoder: Final = msgspec.json.Decoder(Change, dec_hook=_typed)
 
 
 class Enactor:
