@@ -13,7 +13,7 @@ from holdfast.crypto.certificates import ServerCertificate
 from holdfast.domain.attributes import Attributes
 from tests.cli.environment import environment
 from tests.cli.runner import holdfast
-from tests.service.test_carried import FACTS, FAR, FURTHER, NEAR
+from tests.service.test_carried import FACTS, FAR, FURTHER, NEAR, ours
 from tests.support.https import Client
 from tests.support.installation import Installation, installed
 from tests.support.node import settings_for
@@ -29,6 +29,7 @@ async def vault() -> AsyncIterator[ScriptedVault]:
     async with ScriptedVault() as vault:
         for name, attributes in NAMES.items():
             vault.model.set(name, f"value of {name}", attributes)
+            vault.model.set(f"our-{name}", f"value of {name}", ours(attributes))
         yield vault
 
 
@@ -80,10 +81,15 @@ async def test_key_vaults_api_gives_what_key_vault_gives(client: Client, name: s
         each["id"].rsplit("/", 1)[1]: each for each in (await client.request("GET", f"/secrets{V}")).json["value"]
     }
     assert told(listed[name]) == expected(NAMES[name])
-    deleted = (await client.request("DELETE", f"/secrets/{name}{V}")).json
-    assert told(deleted) == expected(NAMES[name])
-    assert told((await client.request("GET", f"/deletedsecrets{V}")).json["value"][0]) == expected(NAMES[name])
-    assert told((await client.request("POST", f"/deletedsecrets/{name}/recover{V}")).json) == expected(NAMES[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_deleted_secret_keeps_what_key_vault_gives(client: Client, name: str) -> None:
+    attributes = expected(ours(NAMES[name]))
+    deleted = (await client.request("DELETE", f"/secrets/our-{name}{V}")).json
+    assert told(deleted) == attributes
+    assert told((await client.request("GET", f"/deletedsecrets{V}")).json["value"][0]) == attributes
+    assert told((await client.request("POST", f"/deletedsecrets/our-{name}/recover{V}")).json) == attributes
 
 
 async def test_our_own_api_says_which_dates_are_only_the_nearest(client: Client) -> None:
@@ -151,15 +157,15 @@ async def test_a_date_that_cannot_be_set_may_come_back_as_it_was_told(client: Cl
     for name in ("far", "further", "near"):
         nbf, exp = NAMES[name].nbf, NAMES[name].exp
         body = {"contentType": "changed", "attributes": {"enabled": True, "nbf": nbf, "exp": exp}}
-        changed = await client.request("PATCH", f"/secrets/{name}{V}", body)
+        changed = await client.request("PATCH", f"/secrets/our-{name}{V}", body)
         assert (changed.status, changed.json["contentType"]) == (200, "changed")
-        assert told(changed.json)["attributes"] == expected(NAMES[name])["attributes"]
-        after = vault.model.history(name)[0].attributes
+        assert told(changed.json)["attributes"] == expected(ours(NAMES[name]))["attributes"]
+        after = vault.model.history(f"our-{name}")[0].attributes
         assert (after.nbf, after.exp, after.content_type) == (nbf, exp, "changed")
         body = {"contentType": "again", "attributes": {"nbf": (nbf or 0) - 1}}
-        refused = await client.request("PATCH", f"/secrets/{name}{V}", body)
+        refused = await client.request("PATCH", f"/secrets/our-{name}{V}", body)
         assert (refused.status, refused.json["error"]["code"]) == (400, "BadParameter")
-        assert vault.model.history(name)[0].attributes.content_type == "changed"
+        assert vault.model.history(f"our-{name}")[0].attributes.content_type == "changed"
 
 
 async def test_a_value_beyond_our_own_limit_is_served_and_mirrored(
