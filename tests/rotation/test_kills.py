@@ -3,11 +3,12 @@
 ``HOLDFAST_KILLS=1000 pytest tests/rotation/test_kills.py -k any_moment --timeout 3600 -s`` kills as often.
 """
 
+import asyncio
 import os
 import random
 import signal
 from collections import Counter
-from urllib.parse import urlsplit
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.rotation.killed import (
     stored,
 )
 from tests.rotation.test_rotation import let_pass
+from tests.support.cable import cable_to
 from tests.support.node import Inside, rows, within
 from tests.support.postgres import execute
 
@@ -106,28 +108,25 @@ async def test_i10_who_was_stopped_beyond_its_lease_changes_nothing_at_postgresq
 async def test_i10_a_commit_that_takes_effect_after_its_process_died_is_taken_over(
     ground: Ground, inside: Inside
 ) -> None:
-    """The server holds back the commit of a process that is killed: the old password logs in, and then the new one."""
-    await inside.service.set_secret("pg-admin", ground.url_of("kill_admin", "admin"))
+    """The commit of a process that is killed arrives late: the old password logs in, and then the new one."""
     await execute(
-        ground.dsn,
-        "DROP ROLE IF EXISTS kill_admin",
-        "CREATE ROLE kill_admin SUPERUSER LOGIN PASSWORD 'admin'",
-        "ALTER ROLE kill_admin SET synchronous_commit = on",
-        f'ALTER DATABASE "{urlsplit(ground.dsn).path.strip("/")}" SET synchronous_commit = local',
+        ground.dsn, "DROP ROLE IF EXISTS kill_admin", "CREATE ROLE kill_admin SUPERUSER LOGIN PASSWORD 'admin'"
     )
-    async with ground.node() as living:  # on connections that wait for no standby, unlike those from before
+    async with cable_to(ground.dsn) as cable, ground.node() as living:
+        await inside.service.set_secret("pg-admin", replace(ground, dsn=cable.dsn).url_of("kill_admin", "admin"))
+        cable.hold_question(b"COMMIT")
         life = begin(ground, ("postgresql",))
-        assert await life.hears() == "ready"
-        await execute(ground.dsn, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()")
         try:
-            await within(30, lambda: _holds_a_commit(ground))
+            assert await life.hears() == "ready"
+            async with asyncio.timeout(30):
+                await cable.held.wait()
             life.process.kill()
             await life.ended()
             current, candidate = await _current_and_candidate(living)
             assert await _accepted(ground, current, candidate) == [True, False]
         finally:
             life.process.kill()
-            await execute(ground.dsn, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+            cable.release()
         await within(30, lambda: _lets_in(ground, candidate))
         assert await _accepted(ground, current, candidate) == [False, True]
         await settle(ground, living)
@@ -141,10 +140,6 @@ async def _current_and_candidate(inside: Inside) -> tuple[str, str]:
     values = {(await inside.service.get_secret_version("postgresql", each.version)).value for each in versions}
     (candidate,) = known - values
     return current, candidate
-
-
-async def _holds_a_commit(ground: Ground) -> bool:
-    return bool(await rows(ground.dsn, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
 
 
 async def _lets_in(ground: Ground, password: str) -> bool:

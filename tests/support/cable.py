@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 class Cable:
     """Listens on loopback and passes bytes on. ``cut`` ends every connection and refuses new ones; ``freeze`` keeps
-    them, and nothing passes until ``mend``; ``hold_reply`` lets a question through, and never its answer."""
+    them, and nothing passes until ``mend``; ``hold_reply`` lets a question through, and never its answer;
+    ``hold_question`` keeps a question until ``release``, though who asked has died meanwhile."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -18,6 +19,8 @@ class Cable:
         self._passing.set()
         self._server: asyncio.Server | None = None
         self._question, self._number = b"", 0
+        self._kept = b""
+        self._released = asyncio.Event()
         self.held = asyncio.Event()
         """Set when ``hold_reply`` has met its question."""
 
@@ -57,6 +60,17 @@ class Cable:
         self._question, self._number = question, number
         self.held.clear()
 
+    def hold_question(self, question: bytes) -> None:
+        """Let nobody have the next question with these bytes in it before ``release``."""
+        self._kept = question
+        self._released.clear()
+        self.held.clear()
+
+    def release(self) -> None:
+        """Pass a question on that was held."""
+        self._kept = b""
+        self._released.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._whole:
             writer.transport.abort()
@@ -84,6 +98,9 @@ class Cable:
         with suppress(OSError):
             while data := await reader.read(65536):
                 await self._passing.wait()
+                if self._kept and self._kept in data:
+                    self.held.set()
+                    await self._released.wait()
                 if self._number and self._question in data:
                     self._number -= 1
                     if not self._number:
