@@ -12,6 +12,9 @@ from tests.support.catalog import contents_of, schema_of
 from tests.support.node import rows
 from tests.support.postgres import execute
 
+SETTLED = "SET search_path TO public"
+"""As the sessions of Holdfast have it, which a function with ``SET search_path FROM CURRENT`` keeps."""
+
 
 async def migrated(dsn: str, *further: Migration) -> None:
     database = Database(dsn, max_connections=1)
@@ -24,7 +27,7 @@ async def migrated(dsn: str, *further: Migration) -> None:
 
 async def test_a_database_built_by_migrations_equals_one_built_from_the_schema(empty: str, other_empty: str) -> None:
     schema = resources.files("holdfast.stores.postgres").joinpath("sql", "schema.sql").read_text()
-    await execute(other_empty, schema)
+    await execute(other_empty, SETTLED, schema)
     await migrated(empty)
     built, drawn = await schema_of(empty), await schema_of(other_empty)
     assert len(built["columns"]) > 100
@@ -101,7 +104,7 @@ async def as_of(dsn: str, version: int) -> None:
         "applied_at TIMESTAMPTZ NOT NULL DEFAULT now())",
     )
     for migration in migrations()[:version]:
-        await execute(dsn, migration.sql)
+        await execute(dsn, SETTLED, migration.sql)
         await execute(
             dsn,
             f"INSERT INTO holdfast_migrations VALUES ({migration.version}, '{migration.name}', '{migration.checksum}')",

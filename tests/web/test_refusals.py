@@ -36,7 +36,7 @@ async def askers(installation: Installation, vault: Client) -> dict[str, Client]
         enabled = {"attributes": {"enabled": name != "W-Disabled"}}
         assert (await vault.request("PUT", f"/secrets/{name}{V}", {"value": "x", **enabled})).status == 200
     assert (await vault.request("DELETE", f"/secrets/W-Deleted{V}")).status == 200
-    stranger = await installation.client("stranger", await installation.register("stranger", ()))
+    stranger = await installation.client("refused", await installation.register("refused", ()))
     return {"app": vault, "stranger": stranger, "nobody": Client(vault.port, vault.ca_file)}
 
 
@@ -80,7 +80,7 @@ async def test_a_listing_that_nothing_allows_is_refused_and_on_record(
 ) -> None:
     for path, operation in (("/secrets", "list"), ("/deletedsecrets", "list_deleted")):
         assert (await askers["stranger"].request("GET", path + V)).status == 403
-        page = await installation.service.audit.search(name="*", user_id="stranger", operation=operation, limit=1)
+        page = await installation.service.audit.search(name="*", user_id="refused", operation=operation, limit=1)
         assert [(record.success, record.error_code) for record in page.records] == [(False, "access_denied")]
 
 
