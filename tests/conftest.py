@@ -1,16 +1,22 @@
 """Fixtures that every test may use: real servers, shared by the session and clean for each test."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from hypothesis import settings
 
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.support.debian import LEFT_OUT, installed
 from tests.support.folders import short_folder
 from tests.support.postgres import empty_database, fresh_database, make_template
 from tests.support.redis import flush, running_redis
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile(os.environ.get("HOLDFAST_EXAMPLES", "repeatable"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

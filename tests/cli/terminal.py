@@ -1,5 +1,6 @@
 """A command in a process of its own, with a terminal for its stdin and stderr."""
 
+import codecs
 import os
 import pty
 import select
@@ -24,6 +25,7 @@ class Terminal:
     def __init__(self, *args: str, environ: Mapping[str, str]) -> None:
         self._main, side = pty.openpty()
         self.shown = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode  # a read may end within a character
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from holdfast.cli.main import main; main()", *args],
             stdin=side,
@@ -72,5 +74,5 @@ class Terminal:
             data = os.read(self._main, 4096)
         except OSError:  # the other side is closed
             return False
-        self.shown += data.decode()
+        self.shown += self._decode(data)
         return bool(data)

@@ -196,9 +196,14 @@ async def test_i7_every_tier_gives_the_same_answer(
 
         assert await all_of(inside) == expected  # Key Vault
         assert await all_of(inside) == expected  # L1
-        assert await all_of(other) == expected  # Redis
-        sources = await rows(database_url, "SELECT DISTINCT source FROM secret_access_logs WHERE operation = 'get'")
-        assert {("keyvault",), ("cache",), ("redis",)} <= set(sources)
+
+        async def all_from_redis() -> bool:  # which is left out of a read while it is slow
+            await other.parts.local.clear()
+            assert await all_of(other) == expected
+            sources = await rows(database_url, "SELECT DISTINCT source FROM secret_access_logs WHERE operation = 'get'")
+            return {("keyvault",), ("cache",), ("redis",)} <= set(sources)
+
+        await within(60, all_from_redis)
         await inside.service.invalidate_cache()
         async with scripted.refusing():
             assert await all_of(inside) == expected  # the mirror

@@ -163,7 +163,8 @@ WITH gone AS (DELETE FROM secrets_vault WHERE incarnation = $1),
      roles AS (DELETE FROM role_assignments USING locked WHERE pattern = $2 RETURNING 1),
      emergencies AS (DELETE FROM break_glass_grants USING locked WHERE pattern = $2 RETURNING 1),
      void AS (UPDATE break_glass_requests SET state = 'void', ended_at = clock_timestamp(), attestation = ''
-              WHERE pattern = $2 AND state IN ('requested', 'approved') RETURNING id),
+              WHERE pattern = $2 AND (state = 'requested' AND open_until > clock_timestamp()
+                                      OR state = 'approved' AND expires_at > clock_timestamp()) RETURNING id),
      votes AS (UPDATE break_glass_votes SET attestation = '' FROM void WHERE request_id = void.id),
      bumped AS (UPDATE access_epoch SET epoch = epoch + 1
                 WHERE EXISTS (SELECT FROM grants) OR EXISTS (SELECT FROM roles) OR EXISTS (SELECT FROM emergencies)
