@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.domain.intent import Marker
@@ -171,6 +171,7 @@ def mixed(moods: dict[SecretName, str]) -> dict[SecretName, HoldfastError | None
 
 @settings(max_examples=400)
 @given(MOODS, STEPS, st.booleans())
+@example({}, [("versions", GOOD[1], 70.0, False), ("versions", GOOD[0], 0.0, False)], True)
 def test_whatever_single_names_do_no_breaker_opens_and_no_other_name_is_refused(
     moods: dict[SecretName, str], steps: list[tuple[str, SecretName, float, bool]], get_only: bool
 ) -> None:

@@ -36,12 +36,16 @@ SURE_FOR_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """An attempt that failed in a way that may be about its secret alone, or about the vault."""
+    """An attempt that failed in a way that may be about its secret alone, or about the vault.
+
+    ``asked``: it was the very question that the name would be asked again to find out, and so proves nothing.
+    """
 
     name: SecretName
     error: BackendUnavailable
     admission: Admission
     began: float
+    asked: bool
 
 
 class Confirmation:
@@ -99,7 +103,7 @@ class Confirmation:
     async def _find_out(self, timeout_s: float) -> bool:
         failed, alive = 0, False
         watched = self._breaker.watch()
-        for question in self._questions({suspicion.name for suspicion in self._pending}):
+        for question in self._questions({suspicion.name for suspicion in self._pending if suspicion.asked}):
             alive = await _answers(question, timeout_s)
             if alive:
                 self._asked_at = self._clock.monotonic()

@@ -11,7 +11,7 @@ from holdfast.resilience.clock import Timer
 from holdfast.resilience.wakefulness import Wakefulness
 from holdfast.service.vault.confirmation import Confirmation, Suspicion, about_the_name, undecided, within
 from holdfast.service.vault.odd_names import OddNames
-from holdfast.service.vault.questions import KnownNames, NotSent, Question
+from holdfast.service.vault.questions import WHOLE, KnownNames, NotSent, Question
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Line:
         try:
             answer = await within(timeout_s, call, OutcomeUnknown if self._changing else BackendUnavailable)
         except BackendUnavailable as error:
-            failed = Suspicion(name, error, admission, began)
+            failed = Suspicion(name, error, admission, began, asked=watched or name == WHOLE)
         except HoldfastError:
             self._answered(admission)
             raise
@@ -113,7 +113,8 @@ class Line:
         return error
 
     async def _suspected(self, failed: Suspicion, timeout_s: float, *, wait: bool, watched: bool) -> HoldfastError:
-        self._known.discard(failed.name)
+        if failed.asked:
+            self._known.discard(failed.name)
         if watched:
             self.odd.suspect(failed.name, undecided(failed.error))
         if not self._changing and self.confirmation.refuted(failed):
