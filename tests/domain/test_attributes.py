@@ -1,7 +1,7 @@
 """Dates of any size, and what is carried besides: nothing of it gets lost, nothing of it is invented."""
 
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given
@@ -103,3 +103,22 @@ def test_a_new_value_inherits_neither_dates_nor_what_key_vault_says() -> None:
     assert old.inherited == Attributes(content_type="a", tags={"": "b"})
     assert old.inherited.vault == VaultFacts()
     assert replace(old, tags={}, empty_tags=True).inherited.empty_tags
+
+
+@pytest.mark.parametrize("days", [None, -1, -(10**20), 0, 7, 90, 10**6, 10**12, 10**99])
+@pytest.mark.parametrize("deleted_at", [EARLIEST, datetime(2026, 1, 1, 0, 0, 0, 5, tzinfo=UTC), LATEST])
+def test_a_deleted_secret_has_a_last_day_whatever_key_vault_says(deleted_at: datetime, days: int | None) -> None:
+    retention = timedelta(days=30)
+    until = VaultFacts(recoverable_days=days).purged_at(deleted_at, retention)
+    kept = retention if days is None or days < 0 else timedelta(days=min(days, 10**7))
+    assert until == deleted_at + min(kept, LATEST - deleted_at)
+
+
+def test_a_date_of_purge_before_the_deletion_is_not_believed() -> None:
+    deleted_at = datetime(2026, 1, 1, tzinfo=UTC)
+    facts, retention = VaultFacts(recoverable_days=7), timedelta(days=30)
+    assert facts.purged_at(deleted_at, retention, told=deleted_at + timedelta(days=3)) == datetime(
+        2026, 1, 4, tzinfo=UTC
+    )
+    for told in (EARLIEST, deleted_at - timedelta(days=1)):
+        assert facts.purged_at(deleted_at, retention, told=told) == datetime(2026, 1, 8, tzinfo=UTC)

@@ -63,6 +63,18 @@ async def test_a_deletion_is_taken_over_with_the_dates_of_key_vault(world: World
     assert (head.state, head.deleted_at) == (State.DELETED, moment)
 
 
+@pytest.mark.parametrize("days", [-1, 10**12, 10**60])
+async def test_days_beyond_all_sense_end_no_deletion(node: Inside, scripted: ScriptedVault, days: int) -> None:
+    for name in ("deleted-here", "deleted-there"):
+        scripted.model.set(name, "v", Attributes(vault=VaultFacts(recoverable_days=days)))
+    await node.service.sync()
+    assert (await node.service.delete_secret("deleted-here")).scheduled_purge_at > node.parts.clock.now()
+    scripted.model.delete(SecretName("deleted-there"))
+    assert (await node.service.sync()).failed == 0
+    deleted = {each.name for each in await node.service.list_deleted_secrets()}
+    assert deleted == {"deleted-here", "deleted-there", "old-key"}
+
+
 async def test_what_was_purged_here_does_not_come_back_while_the_vault_goes_on_listing_it(world: World) -> None:
     world.foreign_set("v")
     await world.synced()

@@ -45,6 +45,18 @@ class VaultFacts:
     recovery_level: str | None = None
     recoverable_days: int | None = None
 
+    def purged_at(self, deleted_at: datetime, retention: timedelta, told: datetime | None = None) -> datetime:
+        """Return when a secret that was deleted then vanishes.
+
+        ``told`` by Key Vault, unless that is before the deletion: nothing is destroyed here for an odd date. Else after
+        its days, or the ``retention`` where it names none.
+        """
+        if told is not None and told >= deleted_at:
+            return told
+        room, days = LATEST - deleted_at, self.recoverable_days
+        kept = retention if days is None or days < 0 else timedelta(days=min(days, room.days + 1))
+        return deleted_at + min(kept, room)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attributes:

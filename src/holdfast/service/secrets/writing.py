@@ -206,9 +206,9 @@ class Writer:
         """
 
         def deleted(head: Head, current: SecretVersion) -> Head:
-            now, days = self._clock.now(), current.attributes.vault.recoverable_days
-            kept = self._retention if days is None else timedelta(days=days)
-            return replace(head, state=State.DELETED, deleted_at=now, scheduled_purge_at=now + kept)
+            now = self._clock.now()
+            until = current.attributes.vault.purged_at(now, self._retention)
+            return replace(head, state=State.DELETED, deleted_at=now, scheduled_purge_at=until)
 
         made = await self._transit(authorized, Event.DELETE, deleted)
         return deleted_secret(made.change.head, made.change.version, replicated=made.replicated)

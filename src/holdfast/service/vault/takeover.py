@@ -286,7 +286,8 @@ class _Deletion(TypedDict):
 
 def _deletion(gone: VaultVersion | None, retention: timedelta, now: datetime) -> _Deletion:
     """When a secret was deleted, and when it vanishes: as Key Vault tells it, where it does."""
-    deleted_at = (gone and gone.deleted_at) or now
-    days = gone.attributes.vault.recoverable_days if gone else None
-    kept = retention if days is None else timedelta(days=days)
-    return {"deleted_at": deleted_at, "scheduled_purge_at": (gone and gone.scheduled_purge_at) or deleted_at + kept}
+    if gone is None:
+        return {"deleted_at": now, "scheduled_purge_at": now + retention}
+    deleted_at = gone.deleted_at or now
+    until = gone.attributes.vault.purged_at(deleted_at, retention, told=gone.scheduled_purge_at)
+    return {"deleted_at": deleted_at, "scheduled_purge_at": until}
