@@ -112,13 +112,3 @@ def test_a_deleted_secret_has_a_last_day_whatever_key_vault_says(deleted_at: dat
     until = VaultFacts(recoverable_days=days).purged_at(deleted_at, retention)
     kept = retention if days is None or days < 0 else timedelta(days=min(days, 10**7))
     assert until == deleted_at + min(kept, LATEST - deleted_at)
-
-
-def test_a_date_of_purge_before_the_deletion_is_not_believed() -> None:
-    deleted_at = datetime(2026, 1, 1, tzinfo=UTC)
-    facts, retention = VaultFacts(recoverable_days=7), timedelta(days=30)
-    assert facts.purged_at(deleted_at, retention, told=deleted_at + timedelta(days=3)) == datetime(
-        2026, 1, 4, tzinfo=UTC
-    )
-    for told in (EARLIEST, deleted_at - timedelta(days=1)):
-        assert facts.purged_at(deleted_at, retention, told=told) == datetime(2026, 1, 8, tzinfo=UTC)

@@ -220,3 +220,12 @@ async def test_a_listing_goes_on_behind_an_odd_entry() -> None:
     (odd,) = [each for each in found if isinstance(each, OddEntry)]
     assert odd == OddEntry(name="app-01", reason="it holds no enabled that is true or false")
     assert len(found) == 30
+
+
+@pytest.mark.parametrize(
+    ("purged_at", "believed"), [(None, False), (1_700_000_099, False), (0, False), (1_700_000_200, True)]
+)
+def test_a_purge_before_the_deletion_is_none(purged_at: int | None, believed: bool) -> None:
+    found = answers.listed(json.dumps(entry("gone", deletedDate=1_700_000_100, scheduledPurgeDate=purged_at)).encode())
+    assert found.deleted_at is not None
+    assert (found.scheduled_purge_at is not None) == believed

@@ -73,6 +73,7 @@ async def test_days_beyond_all_sense_end_no_deletion(node: Inside, scripted: Scr
     assert (await node.service.sync()).failed == 0
     deleted = {each.name for each in await node.service.list_deleted_secrets()}
     assert deleted == {"deleted-here", "deleted-there", "old-key"}
+    assert (await node.service.sync()).changed == 0
 
 
 async def test_what_was_purged_here_does_not_come_back_while_the_vault_goes_on_listing_it(world: World) -> None:

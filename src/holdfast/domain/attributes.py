@@ -45,14 +45,8 @@ class VaultFacts:
     recovery_level: str | None = None
     recoverable_days: int | None = None
 
-    def purged_at(self, deleted_at: datetime, retention: timedelta, told: datetime | None = None) -> datetime:
-        """Return when a secret that was deleted then vanishes.
-
-        ``told`` by Key Vault, unless that is before the deletion: nothing is destroyed here for an odd date. Else after
-        its days, or the ``retention`` where it names none.
-        """
-        if told is not None and told >= deleted_at:
-            return told
+    def purged_at(self, deleted_at: datetime, retention: timedelta) -> datetime:
+        """Return when a secret that was deleted then vanishes: after its days, or the ``retention`` if it has none."""
         room, days = LATEST - deleted_at, self.recoverable_days
         kept = retention if days is None or days < 0 else timedelta(days=min(days, room.days + 1))
         return deleted_at + min(kept, room)

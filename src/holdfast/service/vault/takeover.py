@@ -120,6 +120,8 @@ class Takeover:
         """
         news = self.head.state is not State.DELETED
         buried = replace(self.head, state=State.DELETED, drift=None, **_deletion(gone, retention, self._now))
+        if buried == self.head:
+            return
         self.head = await self._tx.put_head(self._attested(buried))
         if news:
             await self._record("delete")
@@ -289,5 +291,5 @@ def _deletion(gone: VaultVersion | None, retention: timedelta, now: datetime) ->
     if gone is None:
         return {"deleted_at": now, "scheduled_purge_at": now + retention}
     deleted_at = gone.deleted_at or now
-    until = gone.attributes.vault.purged_at(deleted_at, retention, told=gone.scheduled_purge_at)
+    until = gone.scheduled_purge_at or gone.attributes.vault.purged_at(deleted_at, retention)
     return {"deleted_at": deleted_at, "scheduled_purge_at": until}

@@ -6,7 +6,7 @@ The SDK makes texts of whatever comes, and refuses a whole page for one date.
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from holdfast.domain.attributes import Attributes, VaultFacts, dated, nearest_date
 from holdfast.domain.names import canonical_name
@@ -85,9 +85,21 @@ def _entry(body: Mapping[str, Any], name: str, vault_version_id: str, value: Sec
         created_at=created,
         updated_at=updated,
         value=value,
-        deleted_at=_moment(body, "deletedDate"),
-        scheduled_purge_at=_moment(body, "scheduledPurgeDate"),
+        **_deletion(body),
     )
+
+
+class _Deletion(TypedDict):
+    deleted_at: datetime | None
+    scheduled_purge_at: datetime | None
+
+
+def _deletion(body: Mapping[str, Any]) -> _Deletion:
+    """The dates of a deletion. A purge before it is none: what is overdue is destroyed here."""
+    deleted_at, purged_at = _moment(body, "deletedDate"), _moment(body, "scheduledPurgeDate")
+    if deleted_at is not None and purged_at is not None and purged_at < deleted_at:
+        purged_at = None
+    return {"deleted_at": deleted_at, "scheduled_purge_at": purged_at}
 
 
 def _attributes(body: Mapping[str, Any], facts: Mapping[str, Any]) -> Attributes:
