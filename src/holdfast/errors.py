@@ -315,3 +315,8 @@ class LeaseExpired(BackendUnavailable):
     """PostgreSQL has been out of reach for longer than the lease on its last known grants."""
 
     code = "lease_expired"
+
+
+def shown(error: BaseException) -> str:
+    """Return what may be shown of an error: of one of unknown kind only that, for its text may hold anything."""
+    return str(error) if isinstance(error, HoldfastError) else type(error).__name__

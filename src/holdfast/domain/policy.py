@@ -121,6 +121,10 @@ class Grant:
         return other.expires_at is not None and other.expires_at <= self.expires_at
 
 
+SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
+"""The application that owns the service, and the service itself where it acts on its own."""
+
+
 def caller_of(context: AccessContext | None) -> Caller:
     """Return the caller a context names; no context is the application that owns the service.
 
@@ -128,7 +132,7 @@ def caller_of(context: AccessContext | None) -> Caller:
         InvalidInput: it is no context, or its identity is malformed or reserved.
     """
     if context is None:
-        return Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
+        return SYSTEM
     if not isinstance(context, AccessContext):
         raise InvalidInput(f"context must be an AccessContext, not {type(context).__name__}.", field="context")
     for field in ("ip_address", "user_agent", "request_id"):

@@ -4,12 +4,21 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 from holdfast.errors import CircuitOpen, HoldfastError, NameRefused, Throttled
 from holdfast.resilience.clock import Timer
 
 T = TypeVar("T")
+
+
+Pause = TypeVar("Pause", float, timedelta)
+
+
+def doubled(first: Pause, times: int, longest: Pause) -> Pause:
+    """Return a pause that has been doubled so many times, up to the longest."""
+    return min(first * 2.0 ** min(times, 20), longest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +37,7 @@ class RetryPolicy:
 
     def pause_s(self, retry: int, error: HoldfastError, uniform: Callable[[float, float], float]) -> float:
         """Seconds to wait before a retry after ``error``."""
-        backoff = uniform(0.0, min(self.max_backoff_s, self.base_s * 2.0**retry))
+        backoff = uniform(0.0, doubled(self.base_s, retry, self.max_backoff_s))
         asked = error.retry_after_s if isinstance(error, Throttled) else None
         return max(backoff, sane_pause_s(asked, self.max_retry_after_s) or 0.0)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, shown
+from holdfast.resilience.retry import doubled
 
 _log: Final = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Supervisor:
         _current.set(loop)
         while await self._dies(loop, work):
             deaths = loop.faults[""].failures
-            await self._sleep(min(FIRST_PAUSE_S * 2.0 ** min(deaths - 1, 10), MAX_PAUSE_S))
+            await self._sleep(doubled(FIRST_PAUSE_S, deaths - 1, MAX_PAUSE_S))
 
     async def _dies(self, loop: "_Loop", work: Work) -> bool:
         """Do ``work``, and note what it died of; False if it failed at tidying up after its cancellation."""
@@ -156,4 +157,4 @@ def _is_cancelled() -> bool:
 def _reason(error: BaseException) -> str:
     if isinstance(error, _EndedByItself):
         return "it ended by itself"
-    return str(error) if isinstance(error, HoldfastError) else type(error).__name__
+    return shown(error)

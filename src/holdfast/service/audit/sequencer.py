@@ -14,7 +14,7 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.chain import OPEN, Chain, ChainId, Entry
-from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
+from holdfast.domain.policy import SYSTEM
 from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError
 from holdfast.ports import SILENCE, AuditArchive, AuditSink, Clock, Telemetry, traced
 from holdfast.service.audit.tail import Tail
@@ -38,8 +38,6 @@ _AWAY: Final = (BackendUnavailable, TimeoutError)
 
 RESTORED: Final = "audit.restored"
 """The operation of the record that says that others were written again."""
-
-_SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 
 
 class AuditTrail:
@@ -224,7 +222,7 @@ class AuditTrail:
                 "ALARM: the database had lost %d audit records, by a failover; they were written again", restored
             )
             detail = f"{restored} records were not in the database any more and were written again"
-            self._records.append(record_of(_SYSTEM, RESTORED, "*", self._clock.now(), detail=detail))
+            self._records.append(record_of(SYSTEM, RESTORED, "*", self._clock.now(), detail=detail))
 
     def _extend(self, chain: Chain, records: Sequence[AuditRecord]) -> list[Entry]:
         if chain.seq == 0 and self._opening is not None:
@@ -240,7 +238,7 @@ class AuditTrail:
         if self._chain is None:
             self._boot = max(self._boot + 1, round(now.timestamp() * 1_000_000))
             self._chain = Chain(ChainId(self._writer_id, self._boot))
-            self._opening = record_of(_SYSTEM, OPEN, "*", now, detail=await self._former_end())
+            self._opening = record_of(SYSTEM, OPEN, "*", now, detail=await self._former_end())
         return self._chain
 
     async def _former_end(self) -> str:

@@ -96,10 +96,15 @@ def _on_mirror(fault: str | None, lacking: str | None) -> list[str]:
 def _on_kept_out(number: int, named: Sequence[KeptOut]) -> list[str]:
     if not number:
         return []
-    first = [f"{each.name} ({each.reason})" for each in named[:_NAMED_IN_ADVICE]]
-    more = f" ({', '.join(first)}{', …' if number > len(first) else ''})" if first else ""
+    more = _first_of([f"{each.name} ({each.reason})" for each in named], number)
     mend = "`holdfast reconcile` says why; what the mirror has of them is served on, and they are tried again"
     return [f"{number} name(s) in Key Vault cannot be mirrored{more}: {mend}."]
+
+
+def _first_of(named: Sequence[str], number: int) -> str:
+    """The first names in brackets, of so many that there are."""
+    first = named[:_NAMED_IN_ADVICE]
+    return f" ({', '.join(first)}{', …' if number > len(first) else ''})" if first else ""
 
 
 def _on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:
@@ -116,8 +121,7 @@ def _on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:
 def _on_laggards(late: Sequence[Laggard], named: Sequence[Laggard]) -> list[str]:
     if not late:
         return []
-    first = [f"{each.user_id} of {each.secret_name}" for each in named[:_NAMED_IN_ADVICE]]
-    more = f" ({', '.join(first)}{', …' if len(late) > len(first) else ''})" if first else ""
+    more = _first_of([f"{each.user_id} of {each.secret_name}" for each in named], len(late))
     mend = "have them fetch anew, or revoke it with `holdfast rotation retire`"
     return [f"{len(late)} consumer(s) still use a credential that a rotation replaced{more}: {mend}."]
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Final
 
 from holdfast.domain.notices import Notice
-from holdfast.errors import HoldfastError, Rejected
+from holdfast.errors import Rejected, shown
 from holdfast.ports import Channel, Clock, NoticeStore
 from holdfast.resilience.supervision import surviving
 from holdfast.service.crashpoints import Crashpoint, no_crash
@@ -108,7 +108,7 @@ def told_as(error: Exception) -> str:
     """Return what may be said of a failure: of one that is not ours its kind, as it may quote anything."""
     if isinstance(error, TimeoutError):
         return f"No answer within {PATIENCE_S:.0f} seconds."
-    return str(error) if isinstance(error, HoldfastError) else type(error).__name__
+    return shown(error)
 
 
 def lanes(

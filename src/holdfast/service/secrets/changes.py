@@ -10,15 +10,13 @@ import msgspec
 from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.intent import Intent, IntentKind
 from holdfast.domain.names import SecretName
-from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
+from holdfast.domain.policy import SYSTEM
 from holdfast.domain.secret import SecretValue, SecretVersion, State
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import Clock, Head, LedgerTransaction, Sealer, StoredVersion
 from holdfast.ports.places import PROPOSAL, proposal_place
 from holdfast.service.secrets.content import Content, content_of
 from holdfast.service.secrets.mirror import place_of
-
-_SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +142,7 @@ class Enactor:
         now, subject = change.record.timestamp, change.subject
         number = subject.version if subject else None
         for version in await tx.supersede_refused(change.head, change.intent_id, change.kind, number):
-            await tx.record(record_of(_SYSTEM, "supersede", change.name, now, version=version))
+            await tx.record(record_of(SYSTEM, "supersede", change.name, now, version=version))
 
     def _stored(self, change: Change) -> StoredVersion:
         if change.value is None:

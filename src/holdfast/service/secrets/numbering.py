@@ -3,16 +3,14 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from holdfast.domain.audit import record_of
 from holdfast.domain.names import SecretName
-from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
+from holdfast.domain.policy import SYSTEM
 from holdfast.domain.secret import SecretVersion, Source
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import Head, Ledger, LedgerTransaction, Sealer, StoredVersion, VaultVersion
-
-SYSTEM: Final = Caller(SYSTEM_ID, is_system=True, method=AuthMethod.SYSTEM)
 
 
 class Histories(Protocol):

@@ -13,7 +13,7 @@ from typing import Final
 
 from holdfast.domain.audit import printable
 from holdfast.domain.intent import IntentKind, IntentState
-from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure
+from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, shown
 from holdfast.ports import Clock, Head, Ledger, LedgerTransaction, Orphan, Sealer
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.changes import Change, Enactor
@@ -161,6 +161,6 @@ def _with_id(change: Change, taken: Taken | None) -> Change:
 
 
 def as_text(error: Exception) -> str:
-    """The error as the journal keeps it. Errors of unknown kind may hold anything, so their text is left out."""
-    text = f"{error.code}: {error}" if isinstance(error, HoldfastError) else type(error).__name__
-    return printable(text, _MAX_ERROR) or ""
+    """The error as the journal keeps it."""
+    code = f"{error.code}: " if isinstance(error, HoldfastError) else ""
+    return printable(code + shown(error), _MAX_ERROR) or ""

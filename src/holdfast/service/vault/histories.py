@@ -26,7 +26,7 @@ NUMBERING_S: Final = 30.0
 
 
 class Histories:
-    """Implements ``service.secrets.reading.Histories``. ``patience_s``: how long a read waits for one."""
+    """Implements ``service.secrets.numbering.Histories``. ``patience_s``: how long a read waits for one."""
 
     def __init__(self, adopter: Adopter, *, patience_s: float) -> None:
         self._adopter, self._patience_s = adopter, patience_s

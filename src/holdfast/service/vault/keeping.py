@@ -8,6 +8,7 @@ from typing import Final
 from holdfast.domain.audit import printable
 from holdfast.errors import BackendUnavailable, HoldfastError, NameUnavailable
 from holdfast.ports import KeptOut, KeptOutStore
+from holdfast.resilience.retry import doubled
 
 _log: Final = logging.getLogger(__name__)
 
@@ -113,4 +114,4 @@ class KeptOutNames:
             await self._store.forget(gone)
 
     def _pause(self, attempts: int) -> timedelta:
-        return min(self._first_pause * 2.0 ** min(attempts - 1, 20), max(LONGEST_PAUSE, self._first_pause))
+        return doubled(self._first_pause, attempts - 1, max(LONGEST_PAUSE, self._first_pause))

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
-from holdfast.errors import BackendRefused, HoldfastError, NameRefused
+from holdfast.errors import BackendRefused, NameRefused, shown
 from holdfast.ports import OddEntry, VaultVersion
 from holdfast.service.vault.keeping import is_about_one
 
@@ -66,10 +66,11 @@ class Listing:
                     seen.add(key)
                     yield entry
         except Exception as error:
+            why = shown(error).rstrip(".")
             if is_refused(error):
-                self._break_off(f"our identity has no right to it ({_text(error)})")
+                self._break_off(f"our identity has no right to it ({why})")
             elif is_about_one(error):
-                self._break_off(_text(error))
+                self._break_off(why)
             else:
                 raise
 
@@ -81,7 +82,3 @@ class Listing:
 def is_refused(error: Exception) -> bool:
     """Whether Key Vault knows our identity and refuses it what was asked."""
     return isinstance(error, NameRefused) or (isinstance(error, BackendRefused) and error.forbidden)
-
-
-def _text(error: Exception) -> str:
-    return str(error).rstrip(".") if isinstance(error, HoldfastError) else type(error).__name__

@@ -8,6 +8,7 @@ from typing import Final
 from holdfast.domain.names import SecretName
 from holdfast.errors import NameUnavailable
 from holdfast.resilience.clock import Timer
+from holdfast.resilience.retry import doubled
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
@@ -61,8 +62,8 @@ class OddNames:
     def convict(self, name: SecretName) -> None:
         """It is the secret, since the vault answers."""
         if odd := self._odd.get(name):
-            pause_s = min(FIRST_PAUSE_S * 2.0 ** (odd.failures - 1), LONGEST_PAUSE_S) if odd.failures else 0.0
-            odd.failures, odd.until, odd.undecided = min(odd.failures + 1, 60), self._clock.monotonic() + pause_s, False
+            pause_s = doubled(FIRST_PAUSE_S, odd.failures - 1, LONGEST_PAUSE_S) if odd.failures else 0.0
+            odd.failures, odd.until, odd.undecided = odd.failures + 1, self._clock.monotonic() + pause_s, False
 
     def acquit(self, name: SecretName) -> None:
         """It is not the secret: it answers, or the whole vault fails."""

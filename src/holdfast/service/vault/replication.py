@@ -31,6 +31,7 @@ from holdfast.errors import (
 )
 from holdfast.ports import Clock, Journal, Tracing, rooted, traced
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.retry import doubled
 from holdfast.resilience.supervision import surviving
 from holdfast.resilience.tasks import pause
 from holdfast.service.crashpoints import Crashpoint, no_crash
@@ -71,7 +72,7 @@ class Progress(enum.Enum):
 
 
 class Replicator:
-    """Implements ``service.secrets.writing.Pusher`` and runs the replay.
+    """Implements ``service.secrets.announcing.Pusher`` and runs the replay.
 
     Args:
         deadline_s: how long a push may keep a writer waiting.
@@ -327,7 +328,7 @@ class Replicator:
 
     def _backoff(self, intent: Intent) -> timedelta:
         """Doubled with each failure, a quarter of it at random, so that what failed together comes back apart."""
-        longest = min(self._pause * (1 << min(intent.failures, 16)), max(_LONGEST, self._pause))
+        longest = doubled(self._pause, intent.failures, max(_LONGEST, self._pause))
         return longest * random.uniform(0.75, 1)  # noqa: S311 - to spread attempts, not to keep a secret
 
     def _after(self, error: BackendUnavailable) -> timedelta:

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import uuid4
 
 from holdfast.domain.audit import printable
-from holdfast.errors import BackendUnavailable, HoldfastError, TransitionPending
+from holdfast.errors import BackendUnavailable, TransitionPending, shown
 from holdfast.ports import Clock, KeptOutStore, Ledger, SyncLease, SyncState
 from holdfast.resilience.correlation import correlate
 from holdfast.resilience.supervision import surviving
@@ -65,7 +65,7 @@ class VaultSync:
                 report = await self._pass(lead, progress, all_due=all_due).run(lead.started_at)
             except BaseException as error:
                 with suppress(BackendUnavailable):
-                    await self._state.finish(lead, error=_told(error))
+                    await self._state.finish(lead, error=printable(shown(error), _MAX_ERROR))
                 raise
             await self._state.finish(lead, error=report.incomplete, lacking=report.lacking)
             self._passed.set()
@@ -109,8 +109,3 @@ class VaultSync:
             keep_lead=keep_lead,
             progress=progress,
         )
-
-
-def _told(error: BaseException) -> str:
-    """Why a pass did not go through. The text of an unknown error may hold anything, so only its kind is told."""
-    return printable(str(error), _MAX_ERROR) or "" if isinstance(error, HoldfastError) else type(error).__name__

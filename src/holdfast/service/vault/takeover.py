@@ -10,11 +10,12 @@ from uuid import UUID, uuid4
 from holdfast.domain.audit import record_of
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName, new_version_id
+from holdfast.domain.policy import SYSTEM
 from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion, Source, State
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import Head, LedgerTransaction, Sealer, StoredVersion, VaultVersion
 from holdfast.service.secrets.mirror import CREATED_THERE, place_of
-from holdfast.service.secrets.numbering import SYSTEM, settled
+from holdfast.service.secrets.numbering import settled
 from holdfast.service.vault.comparison import Plan, is_edited
 from holdfast.service.vault.sighting import own_attributes
 
