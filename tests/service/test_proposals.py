@@ -14,6 +14,7 @@ from holdfast.errors import (
     NameRefused,
     NameUnavailable,
     OutcomeUnknown,
+    Rejected,
     SecretDeleted,
     TransitionPending,
     VaultRefusal,
@@ -222,6 +223,20 @@ async def test_i4_who_repeats_the_request_of_a_dead_node_is_told_what_became_of_
     again = await keyed(world, "v", "once")
     assert (again.version, again.replicated) == (1, True)
     assert (world.vault_values(), await world.values()) == (["v"], ["v"])
+
+
+async def test_i4_a_proposal_that_was_edited_is_no_success_for_who_repeats_the_request(world: World) -> None:
+    world.crash.point = "proposed"
+    with pytest.raises(Crash):
+        await keyed(world, "v", "once")
+    await world.kill()
+    async with world.database.connection() as connection:
+        await connection.execute("UPDATE secret_proposals SET change = change || 'x'::bytea")
+    await world.settle()
+    with pytest.raises(Rejected, match="given up"):
+        await keyed(world, "v", "once")
+    assert (world.vault_values(), await world.pending()) == ([], [])
+    assert (await keyed(world, "v", "another")).version == 1
 
 
 async def test_a_maker_whose_lease_ran_out_decides_nothing_any_more(world: World) -> None:

@@ -198,8 +198,8 @@ class LedgerTransaction(Protocol):
     async def remember(self, user_id: str, key: str, fingerprint: bytes, name: SecretName, answer: JSONObject) -> None:
         """Keep the answer to a request under its idempotency key for 24 hours."""
 
-    async def answer_otherwise(self, user_id: str, key: str, answer: JSONObject) -> None:
-        """Replace the answer that is kept for an idempotency key."""
+    async def answer_otherwise(self, name: SecretName, intent_id: UUID, answer: JSONObject) -> None:
+        """Replace the answer that is kept for the request of an intent, if it came with an idempotency key."""
 
 
 class Ledger(Protocol):

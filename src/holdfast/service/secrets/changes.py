@@ -26,7 +26,7 @@ class Change:
     ``before``: the revision that it was checked against, None for a name that was free. ``head``: the head
     afterwards, not attested yet. ``version``: the version that is made or changed, or else the current one.
     ``value``: what is to be sealed for it, if anything. ``journalled``: Key Vault must learn of it. ``reschedule``: the
-    rotation schedule follows the settings. ``key``: the idempotency key it came with.
+    rotation schedule follows the settings.
     """
 
     intent_id: UUID
@@ -38,7 +38,6 @@ class Change:
     record: AuditRecord
     journalled: bool = True
     reschedule: bool = False
-    key: str | None = None
 
     @property
     def name(self) -> SecretName:

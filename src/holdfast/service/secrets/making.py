@@ -206,12 +206,12 @@ class Maker:
 
     async def _noted(self, change: Change, note: Callable[[], Awaitable[bool]]) -> bool:
         """Note Key Vault's answer, against all odds: the caller must be told what became of the change."""
-        for pause_s in _PAUSES_S:
+        for pause_s in (0.0, *_PAUSES_S):
+            await self._clock.sleep(pause_s)
             try:
                 return await note()
             except (BackendUnavailable, ChangePending) as error:
                 _log.warning("Key Vault's answer about %s cannot be noted: %s", change.name, error)
-            await self._clock.sleep(pause_s)
         raise OutcomeUnknown(
             f"Key Vault was asked about {change.name!r}, and PostgreSQL was lost before the answer could be noted: "
             "the change may yet be made. Repeat it with the same idempotency key, or look."

@@ -10,10 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from holdfast.domain.audit import printable
 from holdfast.domain.intent import IntentKind, IntentState
-from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, shown
+from holdfast.domain.names import SecretName
+from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, Rejected, shown
 from holdfast.ports import Clock, Head, Ledger, LedgerTransaction, Orphan, Sealer
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.changes import Change, Enactor
@@ -106,17 +108,19 @@ class Proposals:
 
     async def _complete(self, tx: LedgerTransaction, change: Change, fence: int, taken: Taken) -> None:
         await tx.complete(change.intent_id, fence, taken.vault_version_id, taken.vault_updated_at)
-        if change.key is not None and taken.vault_version_id is not None:  # the id that the caller will be told
+        if change.kind is IntentKind.SET and taken.vault_version_id is not None:  # the id that the caller will be told
             told = _with_id(change, taken).version.told()
-            await tx.answer_otherwise(change.record.user_id, change.key, Made.of(told, change.intent_id).answer())
+            await tx.answer_otherwise(change.name, change.intent_id, Made.of(told, change.intent_id).answer())
 
     async def refuse(self, change: Change, fence: int, error: HoldfastError) -> bool:
         """End a change that Key Vault refuses: it is as if it had never been made. False if somebody else decided."""
+        return await self._refuse(change.name, change.intent_id, fence, error)
+
+    async def _refuse(self, name: SecretName, intent_id: UUID, fence: int, error: HoldfastError) -> bool:
         async with self._ledger.transaction() as tx:
-            if not await tx.conclude(change.intent_id, fence, IntentState.REFUSED, error=as_text(error)):
-                return await tx.concluded(change.intent_id, fence) is IntentState.REFUSED  # and nobody heard of it
-            if change.key is not None:
-                await tx.answer_otherwise(change.record.user_id, change.key, refusal(error))
+            if not await tx.conclude(intent_id, fence, IntentState.REFUSED, error=as_text(error)):
+                return await tx.concluded(intent_id, fence) is IntentState.REFUSED  # and nobody heard of it
+            await tx.answer_otherwise(name, intent_id, refusal(error))
         return True
 
     async def enact_orphan(self, orphan: Orphan) -> None:
@@ -131,8 +135,8 @@ class Proposals:
             await self.enact(change, intent.fence or 0)
         except IntegrityFailure as error:
             _log.error("A change of %s that was never acknowledged is given up: %s", intent.name, error)
-            async with self._ledger.transaction() as tx:
-                await tx.conclude(intent.id, intent.fence or 0, IntentState.REFUSED, error=as_text(error))
+            given_up = Rejected(f"The change of {intent.name!r} was given up, and nothing has changed: {error}")
+            await self._refuse(intent.name, intent.id, intent.fence or 0, given_up)
 
     async def renamed(self, change: Change) -> None:
         """Key Vault took a version that counted already: let the caches hold it under the id that it gave."""

@@ -286,7 +286,6 @@ class Writer:
             value=new.value,
             record=self._guard.success(authorized, version=head.version),
             reschedule=new.settings.rotation_policy is not None,
-            key=key,
         )
         await remember(tx, self._sealer, authorized, key, request, Made.of(version, change.intent_id))
         return change

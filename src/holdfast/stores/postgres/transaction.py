@@ -257,9 +257,9 @@ class PostgresTransaction:
         if kept is None:
             raise Conflict("The same idempotency key is in use by another request at this moment; try again")
 
-    async def answer_otherwise(self, user_id: str, key: str, answer: JSONObject) -> None:
+    async def answer_otherwise(self, name: SecretName, intent_id: UUID, answer: JSONObject) -> None:
         """See the port."""
-        await self._connection.execute(self._sql["answer_otherwise"], user_id, key, json.dumps(answer))
+        await self._connection.execute(self._sql["answer_otherwise"], name, intent_id, json.dumps(answer))
 
 
 async def version_among(

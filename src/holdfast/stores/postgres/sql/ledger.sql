@@ -251,7 +251,7 @@ ON CONFLICT (user_id, idempotency_key) DO UPDATE
 RETURNING 1
 
 -- name: answer_otherwise
-UPDATE idempotency_records SET answer = $3::text::jsonb WHERE user_id = $1 AND idempotency_key = $2
+UPDATE idempotency_records SET answer = $3::text::jsonb WHERE secret_name = $1 AND answer ->> 'intent' = $2::uuid::text
 
 -- name: put_schedule
 INSERT INTO secret_rotation_schedule (secret_name, rotation_policy, next_rotation_at)
