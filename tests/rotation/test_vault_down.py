@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.rotation import Phase
+from holdfast.errors import RotationFailed
 from holdfast.service.rotation.driver import ROTATION_CRASH_POINTS
 from tests.rotation.target import Target, TargetHandler
 from tests.rotation.test_rotation import NAME, current, let_pass
@@ -45,3 +46,22 @@ async def test_i11_key_vault_goes_down_in_any_phase(
         health = await service.get_secret_health()
         down_before_promotion = ROTATION_CRASH_POINTS.index(point) < ROTATION_CRASH_POINTS.index("promoted")
         assert (health.open_intents, health.parked_intents) == (int(down_before_promotion), 0)
+
+
+async def test_a_refusal_that_is_known_is_met_before_the_target_is_touched(
+    database_url: str, data_folder: Path, scripted: ScriptedVault
+) -> None:
+    patience = timedelta(milliseconds=200)
+    async with opened(database_url, data_folder, scripted, read_patience=patience) as inside:
+        service, target = inside.service, Target("first")
+        async with scripted.refusing():
+            await service.set_secret(NAME, "first")
+        scripted.fail("set", times=1, status=403, code="Forbidden", inner="ForbiddenByPolicy")
+        assert inside.parts.replica is not None
+        await inside.parts.replica.replicator.drain()
+        (parked,) = (await service.reconcile()).parked
+        assert parked.name == NAME
+        service.register_rotation_handler(NAME, TargetHandler(target))
+        with pytest.raises(RotationFailed, match="refuses changes"):
+            await service.rotate_secret(NAME)
+        assert target.accepted == ["first"]

@@ -134,8 +134,8 @@ class Journal(Protocol):
     async def status(self) -> JournalStatus:
         """Counts for health."""
 
-    async def parked(self) -> list[Intent]:
-        """All parked intents, oldest first."""
+    async def parked(self, name: SecretName | None = None) -> list[Intent]:
+        """The parked intents of one secret or all, oldest first."""
 
     async def open(self, *, limit: int = 1000) -> list[Intent]:
         """Open intents, those that have failed first, and then oldest first."""

@@ -171,8 +171,8 @@ class Replicator:
 
     async def refusal(self, name: SecretName) -> str | None:
         """See ``Pusher.refusal``."""
-        reasons = [intent.last_error for intent in await self._journal.parked() if intent.name == name]
-        return reasons[-1] if reasons else None
+        parked = await self._journal.parked(name)
+        return parked[-1].last_error if parked else None
 
     def wake(self) -> None:
         """Let the replay look at the journal now."""

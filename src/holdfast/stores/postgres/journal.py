@@ -151,10 +151,10 @@ class PostgresJournal:
             row = await connection.fetchrow(self._sql["status"], STUCK_AFTER)
         return JournalStatus(**row)
 
-    async def parked(self) -> list[Intent]:
+    async def parked(self, name: SecretName | None = None) -> list[Intent]:
         """See the port."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(self._sql["parked"])
+            rows = await connection.fetch(self._sql["parked"], name)
         return list(map(_intent_of, rows))
 
     async def open(self, *, limit: int = 1000) -> list[Intent]:

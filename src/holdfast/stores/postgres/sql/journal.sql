@@ -172,7 +172,7 @@ SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE st
 FROM secret_intents WHERE state IN ('open', 'parked')
 
 -- name: parked
-SELECT * FROM secret_intents WHERE state = 'parked' ORDER BY sequence
+SELECT * FROM secret_intents WHERE state = 'parked' AND ($1::text IS NULL OR secret_name = $1) ORDER BY sequence
 
 -- name: open
 SELECT * FROM secret_intents WHERE state = 'open' ORDER BY failures = 0, sequence LIMIT $1
