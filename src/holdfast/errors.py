@@ -238,7 +238,7 @@ class BackendUnavailable(HoldfastError):
     """A backend did not answer, or not properly; the same call may succeed later.
 
     ``certain``: no second question is needed to know that it is the whole backend, since nothing connects, or since
-    it says so itself. ``reason``: why, for health: without the name of what was asked for; "" if nobody knows.
+    it says so itself. ``reason``: why, for health: without the name of what was asked for; "" if no one knows.
     """
 
     code = "backend_unavailable"

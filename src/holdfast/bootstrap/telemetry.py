@@ -35,7 +35,7 @@ Gauges = Mapping[tuple[str, str], float | None]
 class Gauging:
     """Looks at a node, which began at ``started_at``, and its database.
 
-    ``known_changes``: how many changes of ``rules`` this node has heard of. ``failing_work``: what it fails at beside
+    ``known_changes``: how many changes of ``rules`` this node has heard of. ``failing_work``: what it fails at besides
     serving. ``sync_interval``: what lies between two passes over Key Vault; None: there is none.
     """
 

@@ -70,7 +70,7 @@ def kept_out_lines(kept_out: "Sequence[KeptOut]") -> list[str]:
 
 
 def work_lines(failing: "Sequence[FailingWork]") -> list[str]:
-    """What the node fails at beside serving."""
+    """What the node fails at besides serving."""
     rows = [(each.work, each.since, each.failures, each.reason) for each in failing]
     return ["", *output.aligned(WORK_COLUMNS, rows)] if rows else []
 

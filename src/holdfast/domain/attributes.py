@@ -1,7 +1,7 @@
 """What can be changed of a version without making a new one, and what Key Vault says of it besides.
 
 Key Vault's dates are whole seconds of any size; a ``datetime`` ends with the year 9999. So a date that none can hold
-is kept as Key Vault's own number, beside the nearest date there is.
+is kept as Key Vault's own number, next to the nearest date there is.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class Attributes:
     """Everything of a version that can be changed without making a new version. Times are UTC.
 
     ``not_before_seconds``, ``expires_at_seconds``: since 1970, Key Vault's own number where no date can hold it, else
-    None; the date beside it is the nearest one then. Another date in its place makes the number void.
+    None; the date next to it is the nearest one then. Another date in its place makes the number void.
     ``empty_tags``: a client or Key Vault gave an empty object of tags, which is told apart from none.
     ``vault``: what Key Vault adds. These two are carried, and make no two attributes different.
     """
@@ -132,7 +132,7 @@ _decode: Final = msgspec.json.Decoder(_Carried).decode
 
 
 def carried(attributes: Attributes) -> str:
-    """Return what is carried beside enabled, dates, content type and tags, as JSON; ``{}`` if that is nothing."""
+    """Return what is carried besides enabled, dates, content type and tags, as JSON; ``{}`` if that is nothing."""
     vault = None if attributes.vault == VaultFacts() else attributes.vault
     found = _Carried(attributes.not_before_seconds, attributes.expires_at_seconds, attributes.empty_tags, vault)
     return _encode(found).decode()

@@ -25,7 +25,7 @@ class Head:
     ``verified_at`` is when the content was last known to equal Key Vault's. ``open_intents``
     counts open and parked ones. ``drift`` names a difference that awaits a person, such as "missing_in_vault".
     ``provisional``: Key Vault may know versions between this one and those before it, so that ``version`` is only the
-    number it has until they are known, and is told to nobody.
+    number it has until they are known, and is told to no one.
     """
 
     incarnation: UUID
@@ -107,7 +107,7 @@ class LedgerTransaction(Protocol):
         """Store versions that are not the current one."""
 
     async def fill(self, head: Head, versions: Sequence[StoredVersion]) -> None:
-        """Store the values of former versions that have none yet; nobody is told, for nothing changes for readers."""
+        """Store the values of former versions that have none yet; no one is told, for nothing changes for readers."""
 
     async def stored(self, head: Head, version: int | str | None = None) -> StoredVersion | None:
         """Return a version of a locked head by number or any of its ids; the current one by default."""
@@ -141,7 +141,7 @@ class LedgerTransaction(Protocol):
         """See ``Journal.in_the_way``."""
 
     async def propose(self, intent_id: UUID, name: SecretName, sealed: bytes, lease: timedelta) -> None:
-        """Keep a change beside its intent for as long as Key Vault is asked about it, under the intent's first lease.
+        """Keep a change next to its intent for as long as Key Vault is asked about it, under the intent's first lease.
 
         Raises:
             ChangePending: there is another one of this name.

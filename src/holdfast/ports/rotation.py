@@ -112,7 +112,7 @@ class RotationStore(Protocol):
     ) -> list[RotationRun]:
         """Hold open runs that are due, nobody holds and one of these handlers can go on with.
 
-        Nobody holds what a process held that is gone, as far as the database can tell. With a ``name``, its run is due
+        No one holds what a process held that is gone, as far as the database can tell. With a ``name``, its run is due
         now. ``force``: whoever holds it is fenced off.
         """
 

@@ -65,7 +65,7 @@ async def keeps_every_version(vault: Vault) -> None:
 
 
 async def a_touch_changes_nothing(vault: Vault) -> None:
-    """Asking whether changes are taken, of a name that is there or of one that nobody has, makes none."""
+    """Asking whether changes are taken, of a name that is there or of one that no one has, makes none."""
     name, nobody = _name(), _name()
     written = await _set(vault, name, "v", Attributes(content_type="a", tags={"k": "v"}))
     vault.reconnect()

@@ -50,7 +50,7 @@ class Directory:
             await self._load(name)
 
     async def reached(self, epoch: int) -> None:
-        """The commit point is at this epoch: read all anew if that is not the one known here."""
+        """The commit point is at this epoch: read all again if that is not the one known here."""
         if epoch != self._epoch:
             async with self._loading:
                 if epoch != self._epoch:

@@ -64,7 +64,7 @@ class GrantBook:
             await self._load()
 
     async def committed(self, epoch: int, subject: str | None) -> None:
-        """This node changed the rules of one subject, or of any with None: they are read anew, whatever is known.
+        """This node changed the rules of one subject, or of any with None: they are read again, whatever is known.
 
         ``epoch``: what that commit made of it. One that is the next after that of all rules known here says that
         nothing else was changed in between.
@@ -78,7 +78,7 @@ class GrantBook:
                 self._know({**self._rules, subject: held}, epoch if epoch == self._epoch + 1 else self._epoch)
 
     async def reached(self, epoch: int) -> None:
-        """The commit point is at this epoch: read all rules anew if that is not the one known here."""
+        """The commit point is at this epoch: read all rules again if that is not the one known here."""
         if epoch != self._epoch:
             async with self._loading:
                 if epoch != self._epoch:

@@ -66,7 +66,7 @@ class PolicyRights:
         raise denied(caller, (permission,), where)
 
     def objection(self, name: SecretName, settings: SecretSettings) -> str | None:
-        """Say why a stored policy needs somebody who confirms it; None where nobody has to.
+        """Say why a stored policy needs somebody who confirms it; None where no one has to.
 
         Those of unknown authors stand where the place that credentials go to is a borrowed credential's: to name that
         has always taken `get` on it.

@@ -97,7 +97,7 @@ class Checkpointer:
                     await self.make()
                 except BackendUnavailable:
                     raise
-                except HoldfastError as error:  # a person has to mend it, and need not be told every two seconds
+                except HoldfastError as error:  # a person has to fix it, and need not be told every two seconds
                     if str(error) != said:
                         _log.error("There are no checkpoints of the audit trail any more: %s", error)
                     said = str(error)

@@ -23,7 +23,7 @@ AT_ONCE: Final = 500
 """Entries compared in one transaction, between which records of requests get their places."""
 
 _OBJECTS: Final = 500
-"""Bytes that an entry takes beside its line, about."""
+"""Bytes that an entry takes besides its line, about."""
 
 
 class Tail:

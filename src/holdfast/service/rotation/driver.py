@@ -358,7 +358,7 @@ def _requester(run: RotationRun) -> Caller:
 
 
 def _asker(run: RotationRun) -> Caller | None:
-    """On whose word it goes on, beside that of the policy's author; nobody's where it was begun by itself."""
+    """On whose word it goes on, besides that of the policy's author; no one's where it was begun by itself."""
     if run.trigger is Trigger.SCHEDULE:
         return None
     owner = run.requested_by == SYSTEM_ID or run.requested_by.startswith(OPERATOR_PREFIX)

@@ -88,7 +88,7 @@ class Holding:
 
 
 async def _ended(step: "asyncio.Future[Any]") -> None:
-    """Stop a step whose outcome is nobody's any more."""
+    """Stop a step whose outcome is no one's any more."""
     try:
         await stopped(step)
     except Exception as error:

@@ -12,7 +12,7 @@ _AT_ONCE: Final = 500
 
 
 class PolicyReview:
-    """What it finds is noted with the schedules, where ``doctor`` reads it; whether a run goes ahead is asked anew."""
+    """What it finds is noted with the schedules, where ``doctor`` reads it; whether a run goes ahead is asked again."""
 
     def __init__(self, store: RotationStore, ledger: Ledger, policies: PolicyRights) -> None:
         self._store, self._ledger, self._policies = store, ledger, policies

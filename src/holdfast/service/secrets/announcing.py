@@ -35,7 +35,7 @@ class Pusher(Protocol):
 
         Raises:
             VaultRefusal, SecretDeleted, NameRefused, and other kinds of refusal: it refuses the change.
-            BackendUnavailable, TransitionPending: it is away, or settling, or nobody knows what became of it.
+            BackendUnavailable, TransitionPending: it is away, or settling, or no one knows what became of it.
         """
 
     async def taken(self, name: SecretName, taken: Taken | None) -> None:

@@ -180,7 +180,7 @@ class Coherence:
         await self._tiers.changed(name, revision)
 
     async def committed(self, name: SecretName, revision: int, content: Content | None = None) -> None:
-        """This node committed a change: nobody is told of it before no cache can contradict it.
+        """This node committed a change: no one is told of it before no cache can contradict it.
 
         ``content``: what readers get from now on; it stands in the caches at once. None: they get nothing.
         """
@@ -198,7 +198,7 @@ class Coherence:
             await self._losses.timeline_reached(timeline, revision)
 
     async def rules_changed(self, epoch: int, subject: str | None) -> None:
-        """This node changed the rules of one subject, or of any with None: nobody is told before they count here."""
+        """This node changed the rules of one subject, or of any with None: no one is told before they count here."""
         await self._grants.committed(epoch, subject)
 
     async def rules_reached(self, epoch: int) -> None:

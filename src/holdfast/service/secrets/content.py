@@ -21,7 +21,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``checked_at``: when it was last compared with its source. ``as_of``: when it was last known to be current.
     ``vault_version_id`` and ``vault_updated_at``: its id and time of change in Key Vault, where known.
     ``timeline``: that of the database which held it.
-    ``told``: Key Vault alone told it, while PostgreSQL could not be asked, so nobody could confirm it.
+    ``told``: Key Vault alone told it, while PostgreSQL could not be asked, so no one could confirm it.
     """
 
     display_name: str

@@ -1,7 +1,7 @@
 """What a database that went back has lost: found by what this node answered, told, and on record by name.
 
 A standby that was behind and is promoted, or a database restored from a backup, lacks changes that were acknowledged.
-Its state counts from then on, for there is no other; but nobody is to find that out by chance.
+Its state counts from then on, for there is no other; but no one is to find that out by chance.
 """
 
 import logging

@@ -15,7 +15,7 @@ MAX_MARKS: Final = 50_000
 class Mark(NamedTuple):
     """The newest state of a name that was answered, committed or announced here.
 
-    ``heard``: the highest revision announced, which anybody may who can reach the database: it makes nobody believe a
+    ``heard``: the highest revision announced, which anybody may who can reach the database: it makes no one believe a
     row less. ``revision``: the highest answered or committed here, 0 for none. The rest is about the version that was
     answered: its number (0: unknown), when it was made, and its id and time of change in Key Vault where known.
     ``told``: Key Vault alone told it, while PostgreSQL could not be asked. ``gone``: PostgreSQL did not know the name.

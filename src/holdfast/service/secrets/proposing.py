@@ -1,6 +1,6 @@
 """A change that Key Vault is asked about before it counts here: how that ends.
 
-It ends exactly once, under a fence: taken, refused, or, where nobody knows or nobody asks any more, accepted. So a
+It ends exactly once, under a fence: taken, refused, or, where no one knows or no one asks any more, accepted. So a
 death between the question and the answer leaves nothing half: whoever finds the proposal with its lease run out accepts
 it, and the replay finds out what Key Vault has of it.
 """
@@ -59,7 +59,7 @@ class Proposals:
         self._clock, self._crashpoint = clock, crashpoint
 
     async def propose(self, tx: LedgerTransaction, change: Change) -> None:
-        """Keep a change for as long as Key Vault is asked about it. Nobody sees anything of it.
+        """Keep a change for as long as Key Vault is asked about it. No one sees anything of it.
 
         Raises:
             ChangePending: there is another one of this name.
@@ -119,7 +119,7 @@ class Proposals:
     async def _refuse(self, name: SecretName, intent_id: UUID, fence: int, error: HoldfastError) -> bool:
         async with self._ledger.transaction() as tx:
             if not await tx.conclude(intent_id, fence, IntentState.REFUSED, error=as_text(error)):
-                return await tx.concluded(intent_id, fence) is IntentState.REFUSED  # and nobody heard of it
+                return await tx.concluded(intent_id, fence) is IntentState.REFUSED  # and no one heard of it
             await tx.answer_otherwise(name, intent_id, refusal(error))
         return True
 

@@ -42,7 +42,7 @@ OUTAGE_TTL: Final = timedelta(seconds=5)
 """How long an answer from the mirror is fresh while Key Vault is away, so that its return is noticed soon."""
 
 _OVERTAKEN_AT_MOST: Final = 5
-"""How often a read begins anew because the secret was changed meanwhile."""
+"""How often a read begins again because the secret was changed meanwhile."""
 
 
 class VaultReader(Protocol):

@@ -79,7 +79,7 @@ class Tiers:
     async def remembered(self, name: SecretName) -> tuple[Content, Source] | None:
         """What may be answered though PostgreSQL cannot be asked: nothing older than was answered or announced here.
 
-        Of Redis only what is fresh, and of this timeline: nobody says how long something has been there.
+        Of Redis only what is fresh, and of this timeline: no one says how long something has been there.
         """
         mark = self.marks.of(name)
         if mark.gone:

@@ -85,7 +85,7 @@ class Writer:
     async def foresee(self, name: SecretName) -> None:
         """See that Key Vault would take another version of a secret, as far as can be known without writing one.
 
-        Policies that nobody has run into yet cannot be known, nor rights that are taken away meanwhile.
+        Policies that no one has run into yet cannot be known, nor rights that are taken away meanwhile.
 
         Raises:
             VaultRefusal: it would not.

@@ -83,7 +83,7 @@ class Histories:
             raise BackendUnavailable(str(error)) from None
 
     async def aclose(self) -> None:
-        """Give up what is under way; another read begins it anew."""
+        """Give up what is under way; another read begins it again."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()

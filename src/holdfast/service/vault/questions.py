@@ -62,7 +62,7 @@ class Questions:
             yield partial(self._ask, "read", self._first_page)
 
     def of_changes(self, suspected: Iterable[SecretName]) -> Iterator[Question]:
-        """A change of nothing: to the name that took a change last, then to one that nobody has.
+        """A change of nothing: to the name that took a change last, then to one that no one has.
 
         That a read is answered does not prove it: in a regional failover a vault is read-only. The second question
         needs the right to change any secret, and is all there is until a change was taken.

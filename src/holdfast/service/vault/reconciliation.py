@@ -18,7 +18,7 @@ class ReconcileReport:
     """Where both sides differ.
 
     ``drifting``: heads with a ``drift``. ``parked``: intents that Key Vault refuses, with ``last_error`` saying the
-    mend; they are tried again every hour. ``waiting``: the other intents that it has yet to learn of, at most 1,000 of
+    fix; they are tried again every hour. ``waiting``: the other intents that it has yet to learn of, at most 1,000 of
     the ``open`` ones that there are, those that failed first. ``conflicts``: acknowledged writes that met foreign ones
     since this node started. ``retried`` counts the parked intents that this call reopened, ``discarded`` the intents
     that it gave up. ``kept_out``: names that cannot be mirrored, up to a thousand.

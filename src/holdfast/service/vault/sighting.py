@@ -81,7 +81,7 @@ async def all_versions(primary: Primary, name: SecretName) -> list[VaultVersion]
     """Return what Key Vault lists of a secret.
 
     Raises:
-        NameUnavailable: one of them cannot be read, so that nobody knows their order.
+        NameUnavailable: one of them cannot be read, so that no one knows their order.
         BackendUnavailable: they cannot be seen now.
     """
     return [_readable(name, entry) async for entry in primary.versions(name)]

@@ -240,7 +240,7 @@ class Takeover:
         value = theirs.value if stored.sealed is None else self._value(stored)
         version = replace(stored.version, attributes=_taken(mine, theirs), updated_at=theirs.updated_at)
         if not is_edited(mine, theirs) and (stored.sealed is not None or value is None):
-            await self._tx.carry(self.head, version)  # what Key Vault alone says of it is nobody's change
+            await self._tx.carry(self.head, version)  # what Key Vault alone says of it is no one's change
             return
         self.head = await self._tx.rewrite(self.head, self._sealed(version, value), by=CREATED_THERE)
         await self._record("adopt", mine.version)
@@ -277,7 +277,7 @@ class Takeover:
 
 
 def _taken(mine: SecretVersion, theirs: VaultVersion) -> Attributes:
-    """Their attributes. With our marker among the tags nobody can tell there whether there were empty ones."""
+    """Their attributes. With our marker among the tags no one can tell there whether there were empty ones."""
     taken = own_attributes(theirs.attributes)
     return replace(taken, empty_tags=mine.attributes.empty_tags) if theirs.marker else taken
 

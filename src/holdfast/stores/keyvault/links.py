@@ -24,7 +24,7 @@ class Course:
     """One listing's way through its pages, from ``path`` on, at the vault's own address.
 
     A link may name another host, as where a vault is reached by a private name: it is followed by its path and its
-    known members at our own address, since our token is for nobody else.
+    known members at our own address, since our token is for no one else.
     """
 
     def __init__(self, path: str, host: str, *, max_pages: int = MAX_PAGES) -> None:

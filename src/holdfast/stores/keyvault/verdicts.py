@@ -51,7 +51,7 @@ _BY_STATUS: Final = {
     408: _SUSPECT,
 }
 _OF_ONE: Final = frozenset({"SecretManagedByKeyVault", "SecretManagedByCertificate", "PurgeProtectionEnabled"})
-"""Inner codes of a 403 that are about one object and no right of ours could mend."""
+"""Inner codes of a 403 that are about one object and no right of ours could fix."""
 
 _OF_ALL: Final = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection", "VaultNotFound", "VaultDisabled"})
 """Codes that speak of the whole vault."""

@@ -75,7 +75,7 @@ class BelievedClock(SystemClock):
             raise StartupError(self._doubt)
 
     def _begin(self, moment: datetime) -> None:
-        """Nothing is known that tells which of two clocks is right: until somebody mends it, the later one counts."""
+        """Nothing is known that tells which of two clocks is right: until somebody fixes it, the later one counts."""
         machine = self._machine()
         agrees = abs(moment - machine) <= LEEWAY
         self._told = self._first = (moment if agrees else max(moment, machine), self._elapsed())

@@ -87,7 +87,7 @@ class Database:
     async def connection(self, *, probing: bool = False) -> AsyncIterator[Connection]:
         """Lend a connection; errors of connectivity become ``BackendUnavailable``.
 
-        A server that is silent is not asked, so that nobody waits for it in vain, but by whoever is ``probing``. A
+        A server that is silent is not asked, so that no one waits for it in vain, but by whoever is ``probing``. A
         connection whose operation was cancelled or got no answer is ended at once, whoever waited waits no longer.
         """
         if not probing and not self.answering():

@@ -34,7 +34,7 @@ HEARTBEAT_S: Final = 0.5
 """How often PostgreSQL is asked for a sign of life, and whether announcements arrive."""
 
 GAP_S: Final = 0.05
-"""Seconds between two looks, whatever is announced: nobody makes this node ask more than 20 times a second."""
+"""Seconds between two looks, whatever is announced: no one makes this node ask more than 20 times a second."""
 
 LIVE_WITHIN_S: Final = 1.0
 """Without one for this long, a commit may have been missed: caches are then checked against the database."""
@@ -101,7 +101,7 @@ class PostgresFeed:
                 if what == _FOLLOWING:
                     self._unanswered = True
                     await self._database.renew()
-            except Exception as error:  # rows that nobody foresaw: begin anew
+            except Exception as error:  # rows that no one foresaw: begin again
                 note_failure(what, error)
             await asyncio.sleep(HEARTBEAT_S)
 
