@@ -29,7 +29,7 @@ NAMES = st.text(
 
 
 def amqp(user: str, password: str) -> str:
-    return UserUrl("amqps://x:y@mq.example/vhost?heartbeat=10", "", "").of(user, password)
+    return UserUrl("amqps://x:y@127.0.0.1/vhost?heartbeat=10", "", "").of(user, password)
 
 
 def admin_of(broker: RabbitMq) -> ReadSecret:
@@ -68,7 +68,7 @@ async def test_i10_a_pair_of_users_takes_turns_and_keeps_tags_and_permissions(
             before = user_url((await service.get_secret("mq")).value)
             assert (await service.rotate_secret("mq")).phase is Phase.CURRENT
             value = (await service.get_secret("mq")).value
-            assert value.endswith("@mq.example/vhost?heartbeat=10")
+            assert value.endswith("@127.0.0.1/vhost?heartbeat=10")
             after = user_url(value)
             assert before is not None
             assert after is not None
