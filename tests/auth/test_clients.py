@@ -1,5 +1,4 @@
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -8,6 +7,7 @@ from holdfast.auth.clients import MAX_REMEMBERED, TOKEN_LIFETIME, ClientTokens
 from holdfast.auth.resource import Audience
 from holdfast.crypto.keyring import KeyRing, RingKey
 from holdfast.crypto.tokens import TokenSigner
+from holdfast.domain.policy import Caller
 from holdfast.errors import InvalidInput, Unauthenticated
 from tests.support.clock import VirtualClock
 from tests.support.stubs import OneClient
@@ -102,11 +102,40 @@ async def test_i6_a_removed_clients_token_stops_at_once(tokens: ClientTokens, re
         tokens.authenticate(token, HOST)
 
 
-async def test_i6_a_client_registered_anew_does_not_revive_old_tokens(
-    tokens: ClientTokens, registered: OneClient, clock: VirtualClock
+async def test_i6_a_client_registered_anew_at_once_does_not_revive_old_tokens(
+    tokens: ClientTokens, registered: OneClient
 ) -> None:
     token = await issued(tokens)
-    registered.registered_at = clock.now() + timedelta(minutes=1)
+    registered.secret = "another"
+    with pytest.raises(Unauthenticated, match="removed"):
+        tokens.authenticate(token, HOST)
+    anew = (await tokens.issue("app", "another", RESOURCE, HOST)).token
+    assert tokens.authenticate(anew, HOST) == "app"
+
+
+async def test_i6_a_client_registered_anew_during_a_login_gives_nothing_to_the_old_secret(
+    signer: CountingSigner, clock: VirtualClock
+) -> None:
+    class Meanwhile(OneClient):
+        async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
+            caller = await super().authenticate_client(client_id, client_secret, ip_address=ip_address)
+            self.secret = "another"
+            return caller
+
+    meanwhile = Meanwhile("right")
+    tokens = ClientTokens(meanwhile, cast("TokenSigner", signer), Audience("https://kv.example"), TENANT, clock)
+    token = await issued(tokens)
+    with pytest.raises(Unauthenticated, match="removed"):
+        tokens.authenticate(token, HOST)
+
+
+async def test_i6_a_token_that_names_no_registration_is_good_for_one_from_before_it(
+    tokens: ClientTokens, signer: CountingSigner, registered: OneClient, clock: VirtualClock
+) -> None:
+    """Those of the release before, for the rest of their hour."""
+    token = signer.sign(claims(clock))
+    assert tokens.authenticate(token, HOST) == "app"
+    registered.registered_at = clock.now()
     with pytest.raises(Unauthenticated, match="removed"):
         tokens.authenticate(token, HOST)
 

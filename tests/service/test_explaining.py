@@ -25,14 +25,16 @@ NAME = SecretName("payments-db")
 OWNER = Caller("system", is_system=True)
 
 
-async def explained(*rules: StoredRule, living: Any = None, groups: tuple[str, ...] = ()) -> Explanation:
+async def explained(
+    *rules: StoredRule, living: Any = None, groups: tuple[str, ...] = (), asker: Caller = OWNER
+) -> Explanation:
     """What is said of alice and `get`, at ``START``."""
     store, clock = RulesInMemory(*rules), VirtualClock(start=START)
     store.living = {NAME: living} if living else {}
     book = GrantBook(store, SEALER, QuietFeed(), clock, Leases(timedelta(seconds=30), [("pay*", timedelta(seconds=5))]))
     await book.load()
     explainer = Explainer(guard=Guard(book, QuietTrail(), clock), book=book, clock=clock)
-    return await explainer.explain(OWNER, NAME, "alice", "get", groups)
+    return await explainer.explain(asker, NAME, "alice", "get", groups)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,29 @@ async def test_nothing_is_said_of_whether_a_secret_exists(service: SecretsServic
 async def test_no_other_questions(service: SecretsService, question: tuple[str, str, str]) -> None:
     with pytest.raises(InvalidInput):
         await service.access.explain(*question)
+
+
+HIDDEN = [
+    rule("alice", {Permission.GET}, "acquisition-of-acme", number=1),
+    rule("group:devs", Role.READER, "acquisition-*"),
+    rule("alice", {Permission.GET}, "team-b-*", number=2),
+    rule("alice", {Permission.GET}, "pay*x", number=3),
+]
+
+
+@pytest.mark.parametrize("permission", [Permission.AUDIT, Permission.GRANT])
+async def test_rules_on_names_that_the_asker_has_no_right_on_are_not_shown(permission: Permission) -> None:
+    asker = rule("asker", {permission}, "payments-*", number=10)
+    mine = rule("alice", {Permission.GET}, "payments-x", number=11)
+    found = await explained(asker, mine, *HIDDEN, groups=("devs",), asker=Caller("asker"))
+    assert [each.pattern for each in found.considered] == ["payments-x"]
+    assert not any(each.pattern in repr(found) for each in HIDDEN)
+    alone = await explained(asker, *HIDDEN, groups=("devs",), asker=Caller("asker"))
+    assert alone.considered == ()
+    assert not any(each.pattern in repr(alone) or each.name in repr(alone) for each in HIDDEN)
+
+
+async def test_a_rule_that_decides_is_shown_however_far_it_reaches() -> None:
+    asker = rule("asker", {Permission.AUDIT}, "payments-*", number=10)
+    found = await explained(asker, rule("alice", Role.ADMIN, "*"), asker=Caller("asker"))
+    assert (found.allowed, found.rule) == (True, "role:admin on *")

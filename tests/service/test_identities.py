@@ -258,7 +258,7 @@ async def test_i6_disabled_and_revoked_is_out_here_at_once_and_elsewhere_within_
         with pytest.raises(Unauthenticated):
             await here.authenticate_client("app", secret)
         await within(1, bad_there)
-        assert there.client_since("app") is None
+        assert there.client_registration("app") is None
         assert there.is_disabled("app")
         await here.identities.enable("app")
         await within(1, good_there)
@@ -304,7 +304,7 @@ async def test_i15_a_removed_identity_leaves_nothing_to_its_successor(
     with pytest.raises(AccessDenied):
         await service.get_secret("k", context=AccessContext(user_id="app"))
     assert service.groups_of("app") == frozenset()
-    assert service.client_since("app") is None
+    assert service.client_registration("app") is None
     (found,) = await service.identities.list()
     assert (found.groups, found.tokens, found.has_client_secret) == ((), 0, False)
 
@@ -436,7 +436,7 @@ async def test_i8_rows_that_were_edited_let_nobody_in(inside: Inside, database_u
     with pytest.raises(Unauthenticated):
         service.prove_token(new.token, ip_address="10.0.0.1")
     assert service.groups_of("app") == frozenset()
-    assert service.client_since("app") is None
+    assert service.client_registration("app") is None
     if "api_tokens" not in change:
         with pytest.raises(IntegrityFailure):
             await service.identities.set_groups("app", ["dev"])

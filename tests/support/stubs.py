@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.auth.bearers import ProvenToken
+from holdfast.crypto.credentials import hash_client_secret, registration_of
 from holdfast.domain.policy import Caller
 from holdfast.errors import Unauthenticated
+from holdfast.ports import Registration
 
 
 class Failing:
@@ -48,14 +50,16 @@ class OneClient:
     """Knows one client, ``app``, with one secret."""
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret
+        self.secret = secret
         self.active = True
         self.registered_at = datetime(2025, 1, 1, tzinfo=UTC)
 
     async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
-        if (client_id, client_secret) != ("app", self._secret):
+        if (client_id, client_secret) != ("app", self.secret):
             raise Unauthenticated("Client id or client secret is wrong.")
         return Caller(client_id)
 
-    def client_since(self, client_id: str) -> datetime | None:
-        return self.registered_at if self.active and client_id == "app" else None
+    def client_registration(self, client_id: str) -> Registration | None:
+        if not self.active or client_id != "app":
+            return None
+        return Registration(registration_of(hash_client_secret(self.secret)), self.registered_at)

@@ -235,13 +235,27 @@ async def test_discovery_leads_to_the_token_endpoint_and_the_keys(stubbed: Stubb
     assert all("d" not in key for key in keys)
 
 
+@pytest.mark.parametrize("guess", [{"client_secret": "wrong"}, {"client_id": "anybody-{0}"}, {"client_id": "%00{0}"}])
+async def test_a_right_secret_is_never_refused_for_wrong_ones_from_the_same_address(
+    stubbed: Stubbed, guess: dict[str, str]
+) -> None:
+    statuses = []
+    for number in range(40):
+        wrong = form(stubbed, **{name: text.format(number) for name, text in guess.items()})
+        statuses.append((await stubbed.anonymous.request("POST", TOKEN_PATH, wrong, FORM)).status)
+        if number % 13 == 0:
+            assert (await stubbed.anonymous.request("POST", TOKEN_PATH, form(stubbed), FORM)).status == 200
+    assert statuses[-1] == 429
+    assert (await stubbed.anonymous.request("POST", TOKEN_PATH, form(stubbed), FORM)).status == 200
+    stubbed.clock.move(3600)
+
+
 async def test_guessing_is_slowed_down_and_then_forgotten(stubbed: Stubbed) -> None:
     wrong = form(stubbed, client_secret="wrong")
     statuses = [(await stubbed.anonymous.request("POST", TOKEN_PATH, wrong, FORM)).status for _ in range(25)]
     assert statuses[0] == 401
     assert statuses[-1] == 429
-    answer = await stubbed.anonymous.request("POST", TOKEN_PATH, form(stubbed), FORM)
-    assert answer.status == 429
+    answer = await stubbed.anonymous.request("POST", TOKEN_PATH, wrong, FORM)
     stubbed.clock.move(int(answer.header("retry-after") or 0) + 60)
-    assert (await stubbed.anonymous.request("POST", TOKEN_PATH, form(stubbed), FORM)).status == 200
+    assert (await stubbed.anonymous.request("POST", TOKEN_PATH, wrong, FORM)).status == 401
     stubbed.clock.move(3600)

@@ -8,18 +8,23 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from hmac import compare_digest
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from holdfast.auth.resource import Audience
-from holdfast.crypto.tokens import LEEWAY, MAX_TOKEN_LENGTH, TokenSigner
+from holdfast.crypto.credentials import hash_client_secret, registration_of
+from holdfast.crypto.tokens import MAX_TOKEN_LENGTH, TokenSigner
 from holdfast.domain.policy import Caller
 from holdfast.errors import InvalidInput, Unauthenticated
-from holdfast.ports import Clock
+from holdfast.ports import Clock, Registration
 
 TOKEN_LIFETIME: Final = timedelta(hours=1)
 """Azure's clients ask for a new token when fewer than five minutes remain."""
+
+_REGISTRATION: Final = "reg"
+"""The claim that names the registration a token was issued to."""
 
 MAX_REMEMBERED: Final = 10_000
 """Tokens; the one verified longest ago is forgotten first."""
@@ -35,8 +40,8 @@ class Clients(Protocol):
             Unauthenticated: they are not.
         """
 
-    def client_since(self, client_id: str) -> datetime | None:
-        """When the client was registered, or None when it is not; answers from memory."""
+    def client_registration(self, client_id: str) -> Registration | None:
+        """Which registration the client has, or None when it has none; answers from memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,13 @@ class _Verified:
     audience: str
     issued_at: int
     expires_at: int
+    registration: str | None
+
+    def is_of(self, registration: Registration) -> bool:
+        """Whether it was issued to this registration, and not to another one of the same client id."""
+        if self.registration is None:  # issued by a release that did not name it
+            return self.issued_at > registration.since.timestamp()
+        return self.registration == registration.id
 
 
 class ClientTokens:
@@ -81,7 +93,9 @@ class ClientTokens:
                 field="scope",
             )
         caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
-        token = self._signer.sign(self._claims(caller.id, resource, self.issuer(host)))
+        claims = self._claims(caller.id, resource, self.issuer(host))
+        # Of the very secret that was shown: the client may be registered anew at this moment.
+        token = self._signer.sign({**claims, _REGISTRATION: _registration(client_secret)})
         return IssuedToken(token, TOKEN_LIFETIME)
 
     def authenticate(self, token: str, host: str) -> str:
@@ -93,11 +107,15 @@ class ClientTokens:
         verified = self._verified(token)
         if verified.audience != self._audience.resource_of(host):
             raise Unauthenticated("AKV10022: Invalid audience: the access token is for another resource.")
-        since = self._clients.client_since(verified.client_id)
-        # A client removed and registered again is another one under the same name.
-        if since is None or verified.issued_at < (since - LEEWAY).timestamp():
+        registration = self._clients.client_registration(verified.client_id)
+        if registration is None or not verified.is_of(registration):
             raise Unauthenticated("The client of this access token has been removed.")
         return verified.client_id
+
+    def proves(self, client_id: str, client_secret: str) -> bool:
+        """Whether this is the client's secret, by what is in memory. Nothing is recorded and nothing is issued."""
+        registration = self._clients.client_registration(client_id)
+        return registration is not None and compare_digest(registration.id, _registration(client_secret))
 
     def issuer(self, host: str) -> str:
         """The issuer that tokens asked for at ``host`` name."""
@@ -134,8 +152,12 @@ class ClientTokens:
         claims = self._signer.verify(token)
         if claims.get("tid") != self.tenant:
             raise Unauthenticated("AKV10032: Invalid issuer: the access token is from another tenant.")
-        verified = _Verified(claims["sub"], claims["aud"], claims["iat"], claims["exp"])
+        verified = _Verified(claims["sub"], claims["aud"], claims["iat"], claims["exp"], claims.get(_REGISTRATION))
         self._remembered[digest] = verified
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
         return verified
+
+
+def _registration(client_secret: str) -> str:
+    return registration_of(hash_client_secret(client_secret))

@@ -48,9 +48,9 @@ class FailureLimiter:
 class GuessLimits:
     """What is counted: wrong client secrets by source and by the identity they were tried on, wrong tokens by source.
 
-    Only a source is ever made to wait before it is listened to, and only at the token endpoint, where looking costs a
-    query. Everywhere else a right credential gets through, however many wrong ones others have tried on the same
-    identity: with 256 random bits in each, waiting would lock out applications and stop no guesser.
+    Nobody waits who shows a right credential, however many wrong ones others have tried from the same address or on
+    the same identity: with 256 random bits in each, waiting would lock out applications and stop no guesser. Proofs
+    are looked up in memory first; the limits bound what wrong ones put on record.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

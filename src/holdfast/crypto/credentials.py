@@ -14,6 +14,9 @@ from holdfast.errors import Unauthenticated
 PREFIX: Final = "hfs_"
 """Lets scanners for leaked credentials recognise ours."""
 
+_REGISTRATION_DIGITS: Final = 32
+"""128 bits: no two registrations are ever alike."""
+
 _NOBODY: Final = hashlib.sha256(secrets.token_bytes(32)).digest()
 
 
@@ -25,6 +28,14 @@ def new_client_secret() -> str:
 def hash_client_secret(secret: str) -> bytes:
     """Return the SHA-256 to keep in place of a client secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def registration_of(kept: bytes) -> str:
+    """Return what tells one registration of a client from all others of its id, from the hash of its secret.
+
+    It may be shown: nobody finds 256 random bits by a hash of their hash.
+    """
+    return hashlib.sha256(b"registration" + kept).hexdigest()[:_REGISTRATION_DIGITS]
 
 
 def verify_client_secret(secret: str, kept: bytes | None) -> None:

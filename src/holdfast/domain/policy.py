@@ -228,7 +228,15 @@ def may_delegate(held: Iterable[Grant], wanted: Grant, now: datetime) -> bool:
 
 def may_withdraw(held: Iterable[Grant], pattern: str, now: datetime) -> bool:
     """Whether the holder of ``held`` may take a rule on ``pattern`` away: they need `grant` on all of its names."""
+    return _holds_any(held, {Permission.GRANT}, pattern, now)
+
+
+def may_oversee(held: Iterable[Grant], pattern: str, now: datetime) -> bool:
+    """Whether the holder of ``held`` may see rules on ``pattern``: they need `audit` or `grant` on all of its names."""
+    return _holds_any(held, {Permission.AUDIT, Permission.GRANT}, pattern, now)
+
+
+def _holds_any(held: Iterable[Grant], sufficient: set[Permission], pattern: str, now: datetime) -> bool:
     return any(
-        Permission.GRANT in grant.permissions and covers(grant.pattern, pattern) and not grant.expired(now)
-        for grant in held
+        sufficient & grant.permissions and covers(grant.pattern, pattern) and not grant.expired(now) for grant in held
     )

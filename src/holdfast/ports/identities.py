@@ -4,7 +4,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
@@ -20,6 +20,13 @@ class ClientRecord:
     client_id: str
     created_at: datetime
     created_by: str
+
+
+class Registration(NamedTuple):
+    """One registration of a client. ``id``: what no other one of the same client id ever has; ``since``: its start."""
+
+    id: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,17 @@ from holdfast.domain.validation import (
     valid_version,
 )
 from holdfast.errors import InvalidInput, StartupError, Unauthenticated
-from holdfast.ports import SILENCE, BackendHealth, ClientRecord, Clock, NodeRecord, RotationHandler, Telemetry, Tracing
+from holdfast.ports import (
+    SILENCE,
+    BackendHealth,
+    ClientRecord,
+    Clock,
+    NodeRecord,
+    Registration,
+    RotationHandler,
+    Telemetry,
+    Tracing,
+)
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.clients import Clients
 from holdfast.service.access.control import AccessControl
@@ -528,9 +538,9 @@ class SecretsService:
         """
         return await self._use.clients.authenticate(client_id, client_secret, ip_address)
 
-    def client_since(self, client_id: str) -> datetime | None:
-        """When a client was made, as far as this node knows (at most a second old); None if there is none."""
-        return self._use.clients.since(client_id)
+    def client_registration(self, client_id: str) -> Registration | None:
+        """Which registration a client has, as far as this node knows (at most a second old); None if there is none."""
+        return self._use.clients.registration(client_id)
 
     @property
     def break_glass(self) -> BreakGlass:

@@ -77,20 +77,17 @@ class OAuthServer:
     async def token(self, exchange: Exchange) -> Reply:
         """Exchange a client id and secret for a token."""
         self._check_tenant(exchange)
-        source = source_of(exchange.peer)
-        wait_s = self._limits.logins.retry_after_s(source)
-        if wait_s:
-            raise _busy(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong credentials from this address; wait.", wait_s)
         form = _form(exchange, await exchange.body(MAX_TOKEN_REQUEST_BYTES))
         if form.get("grant_type") != "client_credentials":
             raise OAuthError("unsupported_grant_type", "Only grant_type=client_credentials is supported.")
         credentials, resource = _credentials(exchange, form), _resource(form)
+        self._check_guesser(source_of(exchange.peer), credentials)
         try:
             issued = await self._tokens.issue(
                 credentials.client_id, credentials.client_secret, resource, exchange.host, ip_address=exchange.peer
             )
         except Unauthenticated as error:
-            raise self._wrong(exchange, source, credentials.client_id) from error
+            raise self._wrong(exchange, source_of(exchange.peer), credentials.client_id) from error
         except InvalidInput as error:
             raise OAuthError("invalid_scope", str(error)) from error
         seconds = int(issued.lifetime.total_seconds())
@@ -101,6 +98,12 @@ class OAuthServer:
             "access_token": issued.token,
         }
         return Reply(HTTPStatus.OK, _encode(answer))
+
+    def _check_guesser(self, source: str, credentials: _Credentials) -> None:
+        """Refuse wrong credentials of a source that has shown too many, unrecorded; right ones always get through."""
+        wait_s = self._limits.logins.retry_after_s(source)
+        if wait_s and not self._tokens.proves(credentials.client_id, credentials.client_secret):
+            raise _busy(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong credentials from this address; wait.", wait_s)
 
     def _wrong(self, exchange: Exchange, source: str, client_id: str) -> OAuthError:
         """Count a wrong secret, and refuse it. One identity is one counter, in whatever letters it is written."""

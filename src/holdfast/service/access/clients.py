@@ -1,12 +1,15 @@
 """Client secrets: what an identity shows the token endpoint."""
 
-from datetime import datetime
-
-from holdfast.crypto.credentials import hash_client_secret, new_client_secret, verify_client_secret
+from holdfast.crypto.credentials import (
+    hash_client_secret,
+    new_client_secret,
+    registration_of,
+    verify_client_secret,
+)
 from holdfast.domain.identities import new_identity
 from holdfast.domain.policy import NOBODY, AuthMethod, Caller, Permission, canonical_identity
 from holdfast.errors import InvalidInput
-from holdfast.ports import ClientRecord, ClientStore
+from holdfast.ports import ClientRecord, ClientStore, Registration
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.access.minting import Minting
@@ -65,7 +68,9 @@ class Clients:
             verify_client_secret(client_secret, standing.client_hash if standing else None)
         return caller
 
-    def since(self, client_id: str) -> datetime | None:
-        """When a client was made, as far as this node knows; None if there is none, or it is disabled."""
+    def registration(self, client_id: str) -> Registration | None:
+        """Which registration a client has, as far as this node knows; None if there is none, or it is disabled."""
         standing = self._directory.enabled(client_id)
-        return standing.client_since if standing else None
+        if standing is None or standing.client_hash is None or standing.client_since is None:
+            return None
+        return Registration(registration_of(standing.client_hash), standing.client_since)

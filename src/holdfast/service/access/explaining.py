@@ -43,17 +43,25 @@ class Explainer:
         memberships = frozenset(map(canonical_group, groups))
         self._book.check_lease(name)
         if caller.id == subject:
-            return self._explained(caller, wanted, name)
+            return self._explained(caller, wanted, name, self._book.rules_for(caller))
         async with self._guard.operation(caller, Permission.GRANT, name, "explain", Permission.AUDIT) as authorized:
-            explanation = self._explained(Caller(subject, groups=memberships), wanted, name)
+            whom = Caller(subject, groups=memberships)
+            shown = [rule for rule in self._book.rules_for(whom) if self._may_see(caller, rule, name)]
+            explanation = self._explained(whom, wanted, name, shown)
             await self._guard.record(authorized)
         return explanation
 
-    def _explained(self, whom: Caller, permission: Permission, name: SecretName) -> Explanation:
+    def _may_see(self, caller: Caller, rule: StoredRule, name: SecretName) -> bool:
+        """Rules on the very name are the answer; others take `audit` or `grant` on all of theirs."""
+        return matches(rule.pattern, name) or self._book.oversees(caller, rule.pattern)
+
+    def _explained(
+        self, whom: Caller, permission: Permission, name: SecretName, shown: Iterable[StoredRule]
+    ) -> Explanation:
         found = self._book.find(whom, permission, name)
         rule = found.rule if found is not None else None
         now = self._clock.now()
-        considered = [_considered(each, permission, name, now) for each in self._book.rules_for(whom)]
+        considered = [_considered(each, permission, name, now) for each in shown]
         near = sorted((each for each in considered if each is not None), key=lambda each: _distance(each, rule, name))
         return Explanation(
             subject=whom.id,
@@ -103,7 +111,7 @@ def _reason(whom: Caller, permission: Permission, name: SecretName, near: list[C
         return f"{whom.id} may {permission} {name}: {by.rule}{through} allows it."
     refusal = f"{whom.id} may not {permission} {name}"
     if not near:
-        return f"{refusal}: no rule gives '{permission}' to {whom.id} anywhere, or anything on this name."
+        return f"{refusal}: no rule that you may see gives '{permission}' to {whom.id}, or anything on this name."
     nearest = near[0]
     ended = f" at {nearest.expires_at:%Y-%m-%dT%H:%M:%SZ}" if nearest.verdict is Verdict.EXPIRED else ""
     return f"{refusal}: the nearest rule, {nearest.rule} for {nearest.subject}, {nearest.verdict}{ended}."

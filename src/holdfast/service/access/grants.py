@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from holdfast.domain.grantindex import GrantIndex, decide
 from holdfast.domain.leases import Leases
-from holdfast.domain.policy import Caller, Grant, Permission, group_subject, may_delegate, may_withdraw
+from holdfast.domain.policy import Caller, Grant, Permission, group_subject, may_delegate, may_oversee, may_withdraw
 from holdfast.errors import IntegrityFailure, KeyUnavailable, LeaseExpired
 from holdfast.ports import Clock, Feed, GrantStore, RuleKind, Sealer, StoredRule
 from holdfast.resilience.tasks import unhurried
@@ -209,6 +209,11 @@ class GrantBook:
         """Whether the caller may take rules on a pattern away."""
         self.check_lease(pattern)
         return caller.is_system or may_withdraw(self._held(caller), pattern, self._clock.now())
+
+    def oversees(self, caller: Caller, pattern: str) -> bool:
+        """Whether the caller may audit or grant on all names of a pattern, and so see the rules on it."""
+        self.check_lease(pattern)
+        return caller.is_system or may_oversee(self._held(caller), pattern, self._clock.now())
 
     def check_lease(self, name: str) -> None:
         """See that the rules known here may still be acted on for a secret, or for "*", the whole vault.
