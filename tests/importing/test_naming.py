@@ -29,7 +29,10 @@ def item(source: str) -> Item:
         ("app/db.pass word", "app-db-pass-word"),
         ("__x__", "x"),
         ("пароль", None),
-        ("İ1", "1"),  # its small form is two characters, one of them ASCII
+        ("ÜMLAUT", None),
+        ("_ß1", None),
+        ("İ1", None),
+        ("a--B-", "a--b-"),
         ("___", None),
         ("a" * 127, "a" * 127),
         ("a" * 128, None),

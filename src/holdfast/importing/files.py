@@ -1,7 +1,6 @@
 """Files as sources: ``.env``, JSON, YAML. What is wrong with one is said by its line, never by what it says."""
 
 import enum
-import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from holdfast.errors import InvalidInput
+from holdfast.importing.dotenv import read_dotenv
 from holdfast.importing.items import Item, limited
 from holdfast.importing.trees import Bare, Fields, Tree, item_of, items_of
 
@@ -107,20 +107,15 @@ def _text(data: bytes, called: str) -> str:
 
 
 def _dotenv(text: str, called: str, *, allow_empty: bool) -> Iterator[Item]:
-    from dotenv.parser import parse_stream  # noqa: PLC0415  # only this command needs it
-
     lines: dict[str, int] = {}
-    for binding in parse_stream(io.StringIO(text)):
-        name, line = binding.key, binding.original.line
-        if binding.error:
-            raise InvalidInput(f"{called} line {line} is not NAME=value. Nothing was imported.")
-        if name is None:
-            continue
-        if name in lines:
-            raise InvalidInput(f"{called} lines {lines[name]} and {line} set the same name: remove one of them.")
-        lines[name] = line
-        item = item_of(name, f"{called}: {name}", binding.value, allow_empty=allow_empty)
-        yield replace(item, note=_NOT_FILLED_IN) if "${" in (binding.value or "") else item
+    for each in read_dotenv(text, called):
+        if each.name in lines:
+            raise InvalidInput(
+                f"{called} lines {lines[each.name]} and {each.line} set the same name: remove one of them."
+            )
+        lines[each.name] = each.line
+        item = item_of(each.name, f"{called}: {each.name}", each.value, allow_empty=allow_empty)
+        yield replace(item, note=_NOT_FILLED_IN) if "${" in each.value else item
 
 
 class _Twice(Exception):

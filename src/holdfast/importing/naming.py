@@ -16,16 +16,20 @@ from holdfast.importing.items import Item, Selection
 
 MAX_MAP_BYTES: Final = 1_000_000
 
+_FITTING: Final = re.compile(r"[0-9A-Za-z-]+", re.ASCII)
 _OTHERS: Final = re.compile(r"[^0-9a-z]+", re.ASCII)
 
 
 def secret_name(source: str, prefix: str = "") -> SecretName | None:
     """Return a name made of another: ``DB_PASSWORD`` becomes ``db-password``.
 
-    Letters become small, and whatever the grammar lacks becomes one ``-``, none at either end. None, if nothing is
-    left of it or it is too long: it is not cut, as what it says may be at its end.
+    Letters become small, and whatever else the grammar lacks becomes one ``-``, none at either end. A name that has
+    the grammar stays as it is. None, if nothing is left of it, letters of it would be lost, or it is too long: it is
+    not cut, as what it says may be at its end.
     """
-    stem = _OTHERS.sub("-", "".join(each.lower() if each.isascii() else "-" for each in source)).strip("-")
+    if any(each.isalnum() and not each.isascii() for each in source):
+        return None
+    stem = source.lower() if _FITTING.fullmatch(source) else _OTHERS.sub("-", source.lower()).strip("-")
     name = prefix.lower() + stem
     return canonical_name(name) if stem and len(name) <= MAX_NAME_LENGTH else None
 
