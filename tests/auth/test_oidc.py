@@ -4,9 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,58 +16,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from holdfast.auth.jwks import KEEP_S, RENEW_AFTER_S, UNKNOWN_KEY_PAUSE_S
 from holdfast.auth.keptkeys import KeptKeys
-from holdfast.auth.oidc import MAX_TOKEN_LENGTH, Issuers, Vouched
-from holdfast.config.issuers import IssuerSettings
+from holdfast.auth.oidc import MAX_TOKEN_LENGTH
 from holdfast.errors import BackendUnavailable, Unauthenticated
-from tests.support.clock import VirtualClock
-from tests.support.folders import short_folder
-from tests.support.issuer import LocalIssuer, local_issuer
+from tests.auth.border import AUDIENCE, CLAIMS, Border, trusting
+from tests.support.issuer import LocalIssuer
 
-AUDIENCE = "api://holdfast"
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[LocalIssuer]:
-    with short_folder() as folder:
-        async with local_issuer(folder) as running:
-            yield running
-
-
-@pytest.fixture
-def issuer(server: LocalIssuer) -> LocalIssuer:
-    """The issuer with one key, up, and asked nothing yet."""
-    first = dict(list(server.keys.items())[:1])
-    server.keys, server.documents, server.down = first, {}, False
-    server.asked.clear()
-    return server
-
-
-def trusting(issuer: LocalIssuer, **more: Any) -> IssuerSettings:
-    usual: dict[str, Any] = {
-        "name": "idp",
-        "issuer": issuer.url,
-        "audiences": frozenset({AUDIENCE}),
-        "required_claims": {},
-        "ca_file": issuer.ca_file,
-    }
-    return IssuerSettings(**{**usual, **more})
-
-
-class Border:
-    """Where tokens of one issuer are checked."""
-
-    def __init__(self, settings: IssuerSettings, kept: KeptKeys | None = None) -> None:
-        self.clock = VirtualClock(start=datetime.now(UTC))
-        self.issuers = Issuers((settings,), self.clock, kept=kept)
-
-    async def vouch(self, token: str) -> Vouched:
-        found = self.issuers.of(token)
-        if found is None:
-            raise Unauthenticated("no token of a trusted issuer")
-        return await found[0].vouch(token, found[1])
-
-
-CLAIMS = {"sub": "app-1", "aud": AUDIENCE}
 TENANT = "11111111-2222-3333-4444-555555555555"
 
 ENTRA = {

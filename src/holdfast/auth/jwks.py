@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from holdfast.auth.fetching import fetch_json
 from holdfast.auth.keptkeys import KeptKeys
 from holdfast.config.issuers import IssuerSettings
-from holdfast.crypto.foreign_tokens import PublicKeys
+from holdfast.crypto.foreign_tokens import PublicKey, PublicKeys
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import Clock
 
@@ -47,9 +47,9 @@ class KeySource:
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
-    def knows(self, key_id: str) -> bool:
-        """Whether the key is one of the issuer's, as far as this node has been told."""
-        return self._keys is not None and self._age_s() < KEEP_S and key_id in self._keys
+    def key(self, key_id: str) -> PublicKey | None:
+        """The issuer's key of that id, as far as this node has been told; None: there is none."""
+        return self._keys.keys.get(key_id) if self._keys is not None and self._age_s() < KEEP_S else None
 
     async def keys(self, key_id: str) -> PublicKeys:
         """Return the issuer's keys, renewed if this one is not among them.
@@ -58,7 +58,7 @@ class KeySource:
             BackendUnavailable: there are none, and the issuer cannot be reached.
         """
         now = self._clock.monotonic()
-        if not self.knows(key_id):
+        if self.key(key_id) is None:
             if now - self._tried_at >= UNKNOWN_KEY_PAUSE_S or self._fetching is not None:
                 await asyncio.shield(self._begin())
                 self._remember()

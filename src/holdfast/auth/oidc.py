@@ -12,7 +12,7 @@ from typing import Any, Final
 from holdfast.auth.jwks import Fetch, KeySource
 from holdfast.auth.keptkeys import KeptKeys
 from holdfast.config.issuers import ClaimPath, IssuerSettings
-from holdfast.crypto.foreign_tokens import Unverified, not_signed, peek
+from holdfast.crypto.foreign_tokens import PublicKey, Unverified, not_signed, peek
 from holdfast.domain.policy import canonical_group, canonical_identity
 from holdfast.errors import InvalidInput, Unauthenticated
 from holdfast.ports import Clock
@@ -31,6 +31,7 @@ class Vouched:
     identity: str
     groups: frozenset[str]
     key_id: str
+    key: PublicKey
     expires_at: int
 
 
@@ -53,19 +54,23 @@ class Issuer:
         """
         digest = hashlib.sha256(token.encode()).digest()
         known = self._remembered.get(digest)
-        if known is not None and self.source.knows(known.key_id) and self._clock.now().timestamp() < known.expires_at:
+        if known is not None and self._holds(known):
             return known
         if unverified.algorithm not in self.settings.algorithms:
             raise not_signed()
         keys = await self.source.keys(unverified.key_id)
         claims = keys.claims(token, unverified, self.settings.algorithms)
-        vouched = self._checked(claims, unverified.key_id)
+        vouched = self._checked(claims, unverified.key_id, keys.keys[unverified.key_id])
         self._remembered[digest] = vouched
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
         return vouched
 
-    def _checked(self, claims: Mapping[str, Any], key_id: str) -> Vouched:
+    def _holds(self, known: Vouched) -> bool:
+        """Whether a remembered token still holds. An issuer may put another key in the place of one, under its id."""
+        return self.source.key(known.key_id) == known.key and self._clock.now().timestamp() < known.expires_at
+
+    def _checked(self, claims: Mapping[str, Any], key_id: str, key: PublicKey) -> Vouched:
         settings = self.settings
         if claims.get("iss") != settings.issuer or not _audiences(claims) & settings.audiences:
             raise Unauthenticated("The access token is for another audience.")
@@ -74,7 +79,7 @@ class Issuer:
             # `type is`: True would equal 1.
             if not any(type(given) is type(each) and given == each for each in wanted):
                 raise Unauthenticated(f"The access token does not have the {claim} that is required here.")
-        return Vouched(self._identity(claims), self._groups(claims), key_id, self._expiry(claims))
+        return Vouched(self._identity(claims), self._groups(claims), key_id, key, self._expiry(claims))
 
     def _expiry(self, claims: Mapping[str, Any]) -> int:
         leeway_s, now_s = self.settings.leeway.total_seconds(), self._clock.now().timestamp()

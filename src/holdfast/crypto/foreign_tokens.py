@@ -17,6 +17,9 @@ from holdfast.errors import Unauthenticated
 MAX_KEYS: Final = 100
 MAX_KEY_ID: Final = 256
 MIN_RSA_BITS: Final = 2048
+MAX_RSA_BITS: Final = 8192
+"""No issuer signs with more, and each bit costs whoever verifies."""
+
 _CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 _ONLY_THE_SIGNATURE: Final[Any] = {"verify_signature": True} | {
     f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "iss", "aud", "sub", "jti")
@@ -34,13 +37,28 @@ class Unverified:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that may sign; ``algorithm``: the only one it is for, or None where its issuer does not say."""
+
+    key: Any = field(repr=False)
+    algorithm: str | None
+
+    def fits(self, algorithm: str) -> bool:
+        """Whether the key is of the algorithm's kind: a public key must never be taken for a shared secret."""
+        if self.algorithm not in {None, algorithm}:
+            return False
+        if isinstance(self.key, RSAPublicKey):
+            return algorithm[:2] in {"RS", "PS"}
+        if isinstance(self.key, EllipticCurvePublicKey):
+            return _CURVES.get(algorithm) == self.key.curve.name
+        return isinstance(self.key, Ed25519PublicKey) and algorithm == "EdDSA"
+
+
+@dataclass(frozen=True, slots=True)
 class PublicKeys:
     """An issuer's keys that may sign, by key id."""
 
-    keys: Mapping[str, Any] = field(repr=False)
-
-    def __contains__(self, key_id: str) -> bool:
-        return key_id in self.keys
+    keys: Mapping[str, PublicKey] = field(repr=False)
 
     @classmethod
     def parse(cls, document: object) -> "PublicKeys":
@@ -64,11 +82,11 @@ class PublicKeys:
             Unauthenticated: none has.
         """
         key = self.keys.get(unverified.key_id)
-        if key is None or unverified.algorithm not in allowed or not _fits(key, unverified.algorithm):
+        if key is None or unverified.algorithm not in allowed or not key.fits(unverified.algorithm):
             raise not_signed()
         try:
             claims: dict[str, Any] = jwt.decode(
-                token, key, algorithms=[unverified.algorithm], options=_ONLY_THE_SIGNATURE
+                token, key.key, algorithms=[unverified.algorithm], options=_ONLY_THE_SIGNATURE
             )
         except _MALFORMED:
             raise not_signed() from None
@@ -93,23 +111,19 @@ def not_signed() -> Unauthenticated:
     return Unauthenticated("The access token is not one that a trusted issuer signed.")
 
 
-def _public_key(jwk: object) -> Any:
+def _public_key(jwk: object) -> PublicKey | None:
     if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str) or len(jwk["kid"]) > MAX_KEY_ID:
         return None
-    if jwk.get("use", "sig") != "sig" or jwk.get("kty") not in {"RSA", "EC", "OKP"} or "d" in jwk:
+    algorithm = jwk.get("alg")
+    if not isinstance(algorithm, str | None):
         return None
     try:
+        if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ("verify",)):
+            return None
+        if jwk.get("kty") not in {"RSA", "EC", "OKP"} or "d" in jwk:
+            return None
         key = jwt.PyJWK.from_dict(jwk).key
     except _MALFORMED:
         return None
-    strong = not isinstance(key, RSAPublicKey) or key.key_size >= MIN_RSA_BITS
-    return key if strong else None
-
-
-def _fits(key: Any, algorithm: str) -> bool:
-    """Whether a key is of the algorithm's kind: a public key must never be taken for a shared secret."""
-    if isinstance(key, RSAPublicKey):
-        return algorithm[:2] in {"RS", "PS"}
-    if isinstance(key, EllipticCurvePublicKey):
-        return _CURVES.get(algorithm) == key.curve.name
-    return isinstance(key, Ed25519PublicKey) and algorithm == "EdDSA"
+    sound = not isinstance(key, RSAPublicKey) or MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
+    return PublicKey(key, algorithm) if sound else None
