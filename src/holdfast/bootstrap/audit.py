@@ -1,8 +1,8 @@
 """The audit trail of a node: sequencer, sinks, search."""
 
 import asyncio
-from typing import Final
 
+from holdfast.bootstrap.datafolder import SPOOL
 from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
@@ -20,9 +20,6 @@ from holdfast.stores.postgres.streams import PostgresStreams
 from holdfast.stores.postgres.trail import PostgresTrail
 from holdfast.stores.spool import AuditSpool
 
-_SPOOL: Final = "audit"
-"""The folder of the local audit log in the data folder."""
-
 
 class AuditParts:
     """The adapters and use cases of the audit trail, wired."""
@@ -30,7 +27,7 @@ class AuditParts:
     def __init__(
         self, settings: Settings, database: Database, sealer: Sealer, clock: Clock, telemetry: Telemetry
     ) -> None:
-        self.archive, self.spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / _SPOOL)
+        self.archive, self.spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / SPOOL)
         self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock, telemetry)
         self.search = PostgresTrail(database)
         self.checkpoint_store = PostgresCheckpoints(database)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from holdfast.bootstrap.datafolder import check_data_folder
 from holdfast.bootstrap.keyopening import closed_to, open_wrapped, wrap
 from holdfast.config import Settings
 from holdfast.crypto.keyring import OPENING_SETTING, PRIMARY_SETTING, KeyRing, RingKey, generate_key, parse_key
@@ -40,8 +41,9 @@ def key_ring(settings: Settings, *, own_database: bool) -> KeyRing:
 
     Raises:
         ConfigurationError: a key is needed and missing, or one is unusable; every fault is named.
-        StartupError: a key file is unusable.
+        StartupError: a key file is unusable, or others may change it or the data folder.
     """
+    check_data_folder(settings.data_dir)
     given = list(_given(settings))
     if not given and own_database:
         path = settings.data_dir / FILE_NAME
@@ -98,6 +100,7 @@ def add_key(
         key = RingKey(parse_key(text))
     except InvalidInput as fault:
         raise InvalidInput(f"The key {fault}", field="key") from None
+    check_data_folder(settings.data_dir)
     path = key_file(settings) if settings.encryption_key_file or settings.database_url is None else None
     if path is None and vault_key is not None:
         raise InvalidInput("A wrapped key belongs into a file: name it with HOLDFAST_ENCRYPTION_KEY_FILE.")

@@ -37,7 +37,7 @@ class ClientSettings:
     )
     ca_file: Path | None = field(
         default=None,
-        metadata=variable("HOLDFAST_CACERT", "PEM file of the CA to trust for that server.", parsing.file),
+        metadata=variable("HOLDFAST_CACERT", "PEM file of the CA to trust for that server.", parsing.shown_file),
     )
 
     @classmethod

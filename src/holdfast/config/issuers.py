@@ -136,8 +136,8 @@ _CHECKS: Final = {
     "groups_claim": (_is_path, "the name of a claim, or the list of names on the way to it"),
     "required_claims": (_are_claims, "a table of claims, each with a value or a list of values"),
     "leeway_s": (lambda value: type(value) is int and 0 <= value <= 30, "a whole number of seconds from 0 to 30"),
-    "ca_file": (_is_file, "the absolute path of a readable file"),
-    "bearer_token_file": (_is_file, "the absolute path of a readable file"),
+    "ca_file": (_is_file, "the absolute path of a readable file that nobody else may change"),
+    "bearer_token_file": (_is_file, "the absolute path of a readable file that nobody else may change"),
 }
 
 

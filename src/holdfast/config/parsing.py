@@ -5,6 +5,7 @@ any variable may hold a secret, be it by mistake.
 """
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from holdfast.domain.names import canonical_pattern
 from holdfast.errors import InvalidInput
+from holdfast.resilience.ownership import OTHERS_WRITE, changed_by_others
 
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?:\*\.)?[0-9a-z_](?:[0-9a-z_-]*[0-9a-z])?(?:\.[0-9a-z_-]+)*", re.IGNORECASE | re.ASCII
@@ -117,13 +119,24 @@ def folder(raw: str) -> Path:
 
 
 def file(raw: str) -> Path:
-    """An absolute path to a file that exists and can be read."""
+    """An absolute path to a file that exists and can be read, and that nobody else may change."""
+    path = shown_file(raw)
+    if changed_by_others(path):
+        raise ValueError("must name a file that only this user, or root, may change: see whose it is, and `chown` it.")
+    return path
+
+
+def shown_file(raw: str) -> Path:
+    """The same of another account's: a server's folder shows its CA to everybody on the machine."""
     path = _path(raw)
     try:
-        with path.open("rb"):
-            return path
+        with path.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
     except OSError as error:
         raise ValueError(f"must name a readable file ({error.strerror}).") from None
+    if mode & OTHERS_WRITE:
+        raise ValueError("must name a file that others may not write: `chmod go-w` it, once you know that it is yours.")
+    return path
 
 
 def _path(raw: str) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from holdfast.embedded.account import Account
 from holdfast.errors import StartupError
+from holdfast.resilience.ownership import changed_by_others
 
 _MEND = "Choose another folder with HOLDFAST_DATA_DIR, or set DATABASE_URL to a PostgreSQL server of your own."
 
@@ -67,6 +68,9 @@ def prepare(root: Path) -> DataFolder:
         raise StartupError(f"The data folder {root} cannot be made ({error.strerror}). {_MEND}") from error
     if found.st_uid != os.geteuid():
         raise StartupError(f"The data folder {root} belongs to another user (id {found.st_uid}). {_MEND}")
+    fault = changed_by_others(root)
+    if fault is not None:
+        raise StartupError(f"{fault} {_MEND}")
     if root == Path("/") or root in _homes():
         raise StartupError(f"The data folder must hold Holdfast's data alone, and {root} does not. {_MEND}")
     return DataFolder(root)

@@ -7,6 +7,7 @@ from typing import Final
 from holdfast.crypto.keyring import generate_key
 from holdfast.errors import StartupError
 from holdfast.resilience.durable import sync_folder
+from holdfast.resilience.ownership import changed_by_others
 
 FILE_NAME: Final = "encryption.key"
 MAX_BYTES: Final = 64 * 1024
@@ -39,11 +40,14 @@ def key_lines(path: Path, closed_to: int) -> list[tuple[int, str]]:
     ``closed_to``: the bits of its mode that must not be set.
 
     Raises:
-        StartupError: it cannot be read, or others may read it.
+        StartupError: it cannot be read, or others may read or change it.
     """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
+            fault = changed_by_others(path)
+            if fault is not None and not mode & closed_to:
+                raise StartupError(fault)
             if mode & closed_to:
                 raise StartupError(f"{path} may be read by others: `chmod 600` it, and consider its keys known.")
             content = file.read(MAX_BYTES + 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.clients import ClientTokens
@@ -10,6 +10,7 @@ from holdfast.auth.keptkeys import KeptKeys
 from holdfast.auth.limiter import GuessLimits
 from holdfast.auth.oidc import Issuers
 from holdfast.auth.resource import Audience
+from holdfast.bootstrap.datafolder import ISSUERS
 from holdfast.config import Settings
 from holdfast.config.issuers import load_issuers
 from holdfast.crypto.tokens import TokenSigner
@@ -28,9 +29,6 @@ from holdfast.web.v1.cursors import Cursors
 
 if TYPE_CHECKING:
     from holdfast.crypto.keyring import KeyRing
-
-_ISSUERS: Final = "issuers"
-"""The folder of issuers' keys in the data folder."""
 
 
 def create_server_app(service: SecretsService, settings: Settings, drain: Drain | None = None) -> ASGIApp:
@@ -58,7 +56,7 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
     clients = ClientTokens(service, signer, audience, service.tenant, clock)
     limits = GuessLimits(clock.monotonic)
-    kept = KeptKeys(settings.data_dir / _ISSUERS)
+    kept = KeptKeys(settings.data_dir / ISSUERS)
     issuers = Issuers(load_issuers(settings.oidc_issuers), clock, kept=kept) if settings.oidc_issuers else None
     return Parts(
         secrets=service,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from holdfast.bootstrap.datafolder import TLS
 from holdfast.config import Draft, Settings
 from holdfast.crypto.validity import Validity, validity_of_pem
 from holdfast.domain.diagnosis import Finding
@@ -36,7 +37,7 @@ def local_checks(draft: Draft) -> list[Check]:
 
 
 def _certificates(settings: Settings) -> Iterator[CertificateFacts]:
-    folder = settings.data_dir / "tls"
+    folder = settings.data_dir / TLS
     own = settings.tls_cert or folder / "server.pem"
     if settings.tls_cert or own.exists():
         yield _certificate("The server's certificate", own, settings.tls_key)

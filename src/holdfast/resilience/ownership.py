@@ -1,0 +1,47 @@
+"""Who may change what lies on the disk: what decides who is let in must be this user's, or root's, to change."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+OTHERS_WRITE: Final = 0o022
+"""An access list that lets others write shows in the bits of the group too (acl(5), "mask")."""
+
+_ROOT: Final = 0
+
+
+def changed_by_others(path: Path) -> str | None:
+    """Return how others may change a file or folder, and the mend, as a sentence; None: nobody may, or it is not there.
+
+    Where a link leads counts as well as whose it is.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            return _foreign(path, found) or _fault(path, path.stat())
+    except FileNotFoundError:
+        return None
+    return _fault(path, found)
+
+
+def _fault(path: Path, found: os.stat_result) -> str | None:
+    if found.st_mode & OTHERS_WRITE:
+        return (
+            f"{path} may be changed by others (mode {stat.S_IMODE(found.st_mode):04o}): `chmod go-w {path}`, once you "
+            "know that what is there is yours."
+        )
+    return _foreign(path, found)
+
+
+def _foreign(path: Path, found: os.stat_result) -> str | None:
+    user = os.geteuid()
+    if found.st_uid in (user, _ROOT):
+        return None
+    return (
+        f"{path} belongs to user {found.st_uid}, who may change it, and this is user {user}: run as its owner, or "
+        f"`chown {user} {path}`, once you know that what is there is yours."
+    )
