@@ -2,7 +2,7 @@
 
 import enum
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any, Final
 from holdfast.errors import InvalidInput
 from holdfast.importing.dotenv import read_dotenv
 from holdfast.importing.items import Item, limited
+from holdfast.importing.kubernetes import is_object, read_objects
+from holdfast.importing.sealed import check_open
 from holdfast.importing.trees import Bare, Fields, Tree, item_of, items_of
 
 MAX_FILE_BYTES: Final = 10_000_000
@@ -37,19 +39,17 @@ def read_file(
     """Return the secrets in a file; its name says which form it has, unless that is given.
 
     Raises:
-        InvalidInput: it cannot be read, is too long, or is no such file.
+        InvalidInput: it cannot be read, is too long, is encrypted, or is no such file.
     """
-    form = form or _form_of(file)
-    text = _text(read_bytes(file, file.name, MAX_YAML_BYTES if form is Format.YAML else MAX_FILE_BYTES), file.name)
+    form, called = form or _form_of(file), file.name
+    data = read_bytes(file, called, MAX_YAML_BYTES if form is Format.YAML else MAX_FILE_BYTES)
+    check_open(data, called, form or "|".join(Format))
+    if form is None:
+        raise InvalidInput(f"{called} does not say what it is: give --format {', '.join(Format)}.", field="format")
+    text = _text(data, called)
     if form is Format.DOTENV:
-        return limited(_dotenv(text, file.name, allow_empty=allow_empty))
-    if form is Format.JSON:
-        tree = read_json(text, file.name)
-    else:
-        from holdfast.importing.yaml import read_yaml  # noqa: PLC0415  # an extra, and slow to import
-
-        tree = read_yaml(text, file.name)
-    return limited(items_of(tree, file.name, fields, allow_empty=allow_empty))
+        return limited(_dotenv(text, called, allow_empty=allow_empty))
+    return limited(_structured(_documents(text, called, form), called, fields, allow_empty=allow_empty))
 
 
 def read_bytes(file: Path, called: str, limit: int) -> bytes:
@@ -91,13 +91,27 @@ def read_json(text: str, called: str) -> dict[str, Tree]:
     raise InvalidInput(f"{called} is no JSON file of secrets: {why}.")
 
 
-def _form_of(file: Path) -> Format:
+def _form_of(file: Path) -> Format | None:
     form = _SUFFIXES.get(file.suffix.lower())
-    if form is None and (file.name.startswith(".env") or file.name.endswith("env")):
-        form = Format.DOTENV
-    if form is None:
-        raise InvalidInput(f"{file.name} does not say what it is: give --format {', '.join(Format)}.", field="format")
-    return form
+    return Format.DOTENV if form is None and (file.name.startswith(".env") or file.name.endswith("env")) else form
+
+
+def _documents(text: str, called: str, form: Format) -> Sequence[Mapping[str, Tree]]:
+    if form is Format.JSON:
+        return [read_json(text, called)]
+    from holdfast.importing.yaml import read_yaml  # noqa: PLC0415  # an extra, and slow to import
+
+    return read_yaml(text, called)
+
+
+def _structured(
+    documents: Sequence[Mapping[str, Tree]], called: str, fields: Fields, *, allow_empty: bool
+) -> Iterator[Item]:
+    if all(map(is_object, documents)):
+        return read_objects(documents, called, fields, allow_empty=allow_empty)
+    if len(documents) > 1:
+        raise InvalidInput(f"{called} holds several documents: only objects of Kubernetes are taken so. Split it.")
+    return items_of(documents[0], called, fields, allow_empty=allow_empty)
 
 
 def _text(data: bytes, called: str) -> str:

@@ -21,18 +21,23 @@ _MAX_SIZE: Final = 10_000_000
 """Characters and nodes with every alias written out: nine lines of YAML can stand for a thousand million."""
 
 
-def read_yaml(text: str, called: str) -> dict[str, Tree]:
-    """Return the mapping that a YAML text is: scalars as they are written, null as None. No object is ever made.
+def read_yaml(text: str, called: str) -> list[dict[str, Tree]]:
+    """Return the mappings that the documents of a YAML text are, at least one; empty documents are none.
+
+    Scalars are as they are written, null is None. No object is ever made.
 
     Raises:
-        InvalidInput: it is none, or holds tags of its own, a key twice, merge keys, or aliases without end.
+        InvalidInput: one is no mapping, or holds tags of its own, a key twice, merge keys, or aliases without end.
     """
     where = ""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if isinstance(root, yaml.MappingNode):
-            _Size().of(root, called)
-            return _mapping(root, called)
+        roots = [root for root in yaml.compose_all(text, Loader=yaml.SafeLoader) if not _is_empty(root)]
+        size = _Size()
+        mappings = [root for root in roots if isinstance(root, yaml.MappingNode)]
+        if mappings and len(mappings) == len(roots):
+            for root in mappings:
+                size.add(root, called)
+            return [_mapping(root, called) for root in mappings]
         where = "it holds no mapping of names and values"
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -49,17 +54,30 @@ class _Size:
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
+        self._total = 0
+
+    def add(self, root: yaml.Node, called: str) -> None:
+        """Add a document; InvalidInput if all that were added are too large together."""
+        self._total += self.of(root, called)
+        self._check(self._total, root, called)
 
     def of(self, node: yaml.Node, called: str) -> int:
         """Return the size of a node; InvalidInput if it is too large, or within itself."""
         if id(node) not in self._known:
             self._known[id(node)] = _MAX_SIZE  # what it is worth within itself
             self._known[id(node)] = _own_size(node) + sum(self.of(each, called) for each in _children(node))
-        if self._known[id(node)] > _MAX_SIZE:
+        self._check(self._known[id(node)], node, called)
+        return self._known[id(node)]
+
+    def _check(self, size: int, node: yaml.Node, called: str) -> None:
+        if size > _MAX_SIZE:
             raise _refusal(
                 node, called, f"stands for more than {_MAX_SIZE:,} characters with its aliases written out", "use fewer"
             )
-        return self._known[id(node)]
+
+
+def _is_empty(root: yaml.Node) -> bool:
+    return isinstance(root, yaml.ScalarNode) and root.tag == f"{_TAG}null"
 
 
 def _own_size(node: yaml.Node) -> int:
