@@ -7,10 +7,20 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
+from holdfast.crypto.envelope import Envelope
+from holdfast.crypto.keyring import KeyRing, generate_key
+from holdfast.domain.audit import record_of
 from holdfast.domain.names import SecretName
+from holdfast.domain.policy import SYSTEM
 from holdfast.stores.postgres import clock as module
+from holdfast.stores.postgres.clock import BelievedClock
+from holdfast.stores.postgres.clock_acceptance import PostgresClock
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.feed import LIVE_WITHIN_S, PostgresFeed
+from tests.support.node import within
+
+HOUR = timedelta(hours=1)
+SEALER = Envelope(KeyRing.from_settings(generate_key()))
 
 
 class Busy:
@@ -48,7 +58,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def test_i3_a_feed_that_is_behind_is_not_live(database: Database) -> None:
-    feed, listener = PostgresFeed(database), Busy()
+    feed, listener = PostgresFeed(database, SEALER), Busy()
     await feed.start(listener)
     try:
         async with database.connection() as connection:
@@ -70,7 +80,7 @@ async def test_i3_a_feed_that_is_behind_is_not_live(database: Database) -> None:
 async def test_i6_no_step_of_the_machine_s_clock_makes_the_past_come_back(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feed = PostgresFeed(database)
+    feed = PostgresFeed(database, SEALER)
     await feed.start(Busy())
     await feed.stop()
     before = feed.clock.now()
@@ -86,9 +96,60 @@ async def test_i6_no_step_of_the_machine_s_clock_makes_the_past_come_back(
     assert abs(feed.clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+class Ahead(BelievedClock):
+    """What a node believes where PostgreSQL's clock and its own were an hour ahead, and have been set right."""
+
+    def __init__(self) -> None:
+        self.ahead = HOUR
+        super().__init__(machine=lambda: datetime.now(UTC) + self.ahead)
+        self.told(datetime.now(UTC) + HOUR)
+        self.ahead = timedelta()
+
+    @property
+    def believes(self) -> timedelta:
+        return self.now() - datetime.now(UTC)
+
+
+@pytest.fixture
+async def ahead(database: Database) -> AsyncIterator[Ahead]:
+    feed = PostgresFeed(database, SEALER)
+    feed.clock = clock = Ahead()
+    await feed.start(Busy())
+    yield clock
+    await feed.stop()
+
+
+async def accept(store: PostgresClock, believed: datetime) -> None:
+    moment, _ = await store.look()
+    record = record_of(SYSTEM, "clock.accept", "*", believed)
+    await store.accept(moment, believed, "alice", record)
+
+
+async def test_i6_a_clock_that_went_back_counts_once_somebody_vouches_for_it(database: Database, ahead: Ahead) -> None:
+    assert "went back by 3600 s" in (ahead.doubt or "")
+    assert abs(ahead.believes - HOUR) < timedelta(seconds=20)
+    await accept(PostgresClock(database, SEALER), ahead.now())
+
+    async def counts() -> bool:
+        return ahead.doubt is None
+
+    await within(10, counts)
+    assert abs(ahead.believes) < timedelta(seconds=20)
+
+
+async def test_i6_nobody_vouches_for_a_clock_without_the_key_or_long_after(database: Database, ahead: Ahead) -> None:
+    await accept(PostgresClock(database, Envelope(KeyRing.from_settings(generate_key()))), ahead.now())
+    await asyncio.sleep(1.5)
+    assert ahead.doubt is not None
+    await accept(PostgresClock(database, SEALER), ahead.now() - timedelta(hours=2))
+    await asyncio.sleep(1.5)
+    assert ahead.doubt is not None
+    assert abs(ahead.believes - HOUR) < timedelta(seconds=20)
+
+
 async def test_i6_the_time_that_a_machine_slept_has_passed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that wakes up and cannot reach PostgreSQL: leases are over, and so is what ended meanwhile."""
-    feed = PostgresFeed(database)
+    feed = PostgresFeed(database, SEALER)
     await feed.start(Busy())
     await feed.stop()
     before, awake = feed.clock.now(), time.clock_gettime

@@ -9,8 +9,10 @@ import asyncpg
 import pytest
 
 from holdfast import create_secrets_service
-from holdfast.errors import AccessDenied
-from tests.support.node import ALICE, settings_for, within
+from holdfast.errors import AccessDenied, StartupError
+from tests.cli.environment import environment
+from tests.cli.runner import holdfast
+from tests.support.node import ALICE, audit, service_on, settings_for, within
 from tests.support.postgres import execute, fetch
 
 BACK = """
@@ -51,3 +53,32 @@ async def test_i6_functions_put_before_postgresql_s_own_are_not_called(
             await service.get_secret("k", context=ALICE)
     if pool is not None:
         await pool.close()
+
+
+async def test_i6_a_clock_set_back_while_no_node_ran_is_found_at_the_start_and_accepted(
+    database_url: str, tmp_path: Path
+) -> None:
+    environ = environment(database_url, tmp_path)
+    async with service_on(database_url, tmp_path) as service:
+        await service.set_secret("k", "v")
+    await execute(database_url, "UPDATE secret_access_logs SET timestamp = timestamp + interval '2 hours'")
+    with pytest.raises(StartupError, match="behind the newest audit record"):
+        await service_on(database_url, tmp_path).initialize()
+    assert (await asyncio.to_thread(holdfast, "get", "k", environ=environ)).code != 0
+    declined = await asyncio.to_thread(holdfast, "clock", "accept", stdin=b"n\n", environ=environ)
+    assert declined.code == 2
+    accepted = await asyncio.to_thread(holdfast, "clock", "accept", "--yes", environ=environ)
+    assert accepted.code == 0
+    assert "counts as it is" in accepted.stderr
+    async with service_on(database_url, tmp_path) as service:
+        assert (await service.get_secret("k")).value == "v"
+    assert [row[1:3] for row in await audit(database_url, "*") if row[1] == "clock.accept"] == [("clock.accept", True)]
+
+
+async def test_i6_only_operators_vouch_for_a_clock(database_url: str, tmp_path: Path) -> None:
+    async with service_on(database_url, tmp_path) as service:
+        with pytest.raises(AccessDenied):
+            await service.clock.accept(context=ALICE)
+        await service.grant_access("*", "alice", ["operate"])
+        accepted = await service.clock.accept(context=ALICE)
+        assert abs(accepted.moment - accepted.believed) < timedelta(seconds=30)

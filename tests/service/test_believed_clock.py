@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import IntegrityFailure, StartupError
+from holdfast.ports import ClockAcceptance
 from holdfast.stores.postgres.clock import DRIFT, LEEWAY, BelievedClock
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 
 
 class World:
@@ -24,13 +26,18 @@ class World:
     def true(self) -> datetime:
         return START + timedelta(seconds=self.passed_s)
 
-    def told(self, off: timedelta = timedelta()) -> bool:
-        """Whether PostgreSQL is believed when its clock is off by this much."""
+    def told(self, off: timedelta = timedelta(), *, newest: timedelta | None = None) -> bool:
+        """Whether PostgreSQL is believed when its clock is off by this much, and the newest record is by ``newest``."""
         try:
-            self.clock.told(self.true + off)
+            self.clock.told(self.true + off, None if newest is None else self.true + newest)
         except IntegrityFailure:
             return False
         return True
+
+    def accept(self, number: int, *, now: timedelta = timedelta(), believed: timedelta) -> None:
+        """Somebody vouches for a clock that is off by ``now``, where ``believed`` was believed."""
+        moments = {"moment": self.true + now, "believed": self.true + believed}
+        self.clock.accept(ClockAcceptance(number=number, accepted_by="alice", **moments))
 
     @property
     def off(self) -> timedelta:
@@ -85,6 +92,70 @@ def test_a_node_starts_where_the_clocks_agree() -> None:
     assert world.told(-LEEWAY / 2)
     world.clock.check_start()
     assert world.off == -LEEWAY / 2
+
+
+def test_i6_a_clock_that_was_set_back_while_no_node_ran_is_found_out() -> None:
+    world = World()
+    assert not world.told(newest=HOUR)
+    with pytest.raises(StartupError, match=r"behind the newest audit record.*holdfast clock accept"):
+        world.clock.check_start()
+    assert not world.told(newest=HOUR)  # it is not taken for known meanwhile
+    world.accept(1, believed=HOUR)
+    assert world.told(newest=HOUR)
+    world.clock.check_start()
+    assert world.off == timedelta()
+
+
+@pytest.mark.parametrize("newest", [None, -HOUR, timedelta(), LEEWAY])
+def test_a_node_starts_where_no_record_is_ahead(newest: timedelta | None) -> None:
+    world = World()
+    assert world.told(newest=newest)
+    world.clock.check_start()
+
+
+def test_i6_the_word_for_a_clock_is_good_for_one_time() -> None:
+    world = World(machine_off=HOUR)
+    assert world.told(HOUR)
+    world.machine_off = timedelta()
+    assert not world.told()
+    world.accept(1, believed=HOUR)
+    assert world.told()
+    assert world.off == timedelta()
+    assert not world.clock.hears_of(1)
+    world.passed_s += 600
+    assert not world.told(timedelta(minutes=-10))
+    assert world.off == timedelta()
+
+
+def test_i6_the_word_for_another_time_says_nothing() -> None:
+    world = World(machine_off=HOUR)
+    assert world.told(HOUR)
+    world.machine_off = timedelta()
+    world.accept(1, now=timedelta(minutes=30), believed=HOUR)  # for a clock that went back by less
+    assert not world.told()
+    world.accept(2, now=-HOUR, believed=-timedelta(minutes=30))  # an old row, put back
+    assert not world.told()
+    assert world.off == HOUR
+
+
+def test_i6_the_word_for_a_clock_counts_where_the_machine_says_the_same() -> None:
+    world = World()
+    assert world.told()
+    world.accept(1, now=-HOUR, believed=timedelta())
+    assert not world.told(-HOUR)
+
+
+def test_a_doubt_has_one_text_for_as_long_as_it_lasts() -> None:
+    world = World()
+    assert world.told()
+    texts = set()
+    for step in range(20):
+        world.passed_s += 0.5
+        assert not world.told(-HOUR + step * SECOND / 10)
+        texts.add(world.clock.doubt)
+    assert len(texts) == 1
+    assert world.told()
+    assert world.clock.doubt is None
 
 
 @given(

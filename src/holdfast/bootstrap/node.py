@@ -22,12 +22,22 @@ from holdfast.telemetry.recorder import Recorder
 
 
 class Node:
-    """What ``create_secrets_service`` starts."""
+    """What ``create_secrets_service`` starts.
+
+    Args:
+        any_clock: start although PostgreSQL's clock is not believed, for whoever is to say that it is right.
+    """
 
     def __init__(
-        self, settings: Settings, *, pool: Any = None, background: bool = True, cells: Cells | None = None
+        self,
+        settings: Settings,
+        *,
+        pool: Any = None,
+        background: bool = True,
+        cells: Cells | None = None,
+        any_clock: bool = False,
     ) -> None:
-        self._settings, self._pool, self._background = settings, pool, background
+        self._settings, self._pool, self._background, self._any_clock = settings, pool, background, any_clock
         self._recorder = Recorder(cells or Cells.alone())
         self._own_database = settings.database_url is None and pool is None
         # What is wrapped waits for the start: Key Vault may take its time.
@@ -54,7 +64,8 @@ class Node:
         await parts.feed.start(parts.coherence)
         stack.push_async_callback(parts.feed.stop)
         parts.sealing.check_start()
-        parts.clock.check_start()
+        if not self._any_clock:
+            parts.clock.check_start()
         if self._background:
             for name, work in background(parts, presence).items():
                 _run(stack, name, parts.supervisor.run(name, work))

@@ -41,6 +41,7 @@ from holdfast.service.secrets.reading import Reader
 from holdfast.service.secrets.tiers import Tiers
 from holdfast.service.secrets.writing import Writer
 from holdfast.stores.postgres.access import PostgresReports
+from holdfast.stores.postgres.clock_acceptance import PostgresClock
 from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import PostgresFeed
 from holdfast.stores.postgres.grants import PostgresGrants, PostgresRequests
@@ -73,9 +74,9 @@ class Parts:
         self.recorder = recorder or Recorder(Cells.alone())
         self.own_database = settings.database_url is None and database.owned
         self.supervisor = Supervisor()
-        self.feed = PostgresFeed(database, self.supervisor)
-        self.clock = self.feed.clock
         self.sealer = Envelope(ring)
+        self.feed = PostgresFeed(database, self.sealer, self.supervisor)
+        self.clock, self.database_clock = self.feed.clock, PostgresClock(database, self.sealer)
         self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
         self.sync_state, self.kept_out = PostgresSyncState(database), PostgresKeptOut(database)
         self.reports = PostgresReports(database)
@@ -230,6 +231,7 @@ class Parts:
             keys=self.key_store,
             streams=self.audit.stream_states,
             ignored_rules=self.book.ignored,
+            clock_doubt=lambda: self.clock.doubt,
             kept_out=self.kept_out,
         )
 

@@ -12,6 +12,7 @@ from holdfast.cli import (
     backup,
     break_glass,
     clients,
+    clock,
     completion,
     doctor,
     identities,
@@ -57,7 +58,7 @@ SECTIONS: Final = {
     "A server": (login.login, login.logout, completion.completion),
     "This installation": (
         *(node.init, node.serve, node.status, node.health, doctor.doctor, vault.sync, vault.reconcile),
-        keys.keys,
+        *(keys.keys, clock.clock),
     ),
     "All of it in one file": (backup.backup, backup.restore),
 }

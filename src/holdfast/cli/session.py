@@ -28,8 +28,11 @@ def operator() -> Caller:
     return Caller(identity, is_system=True, user_agent="holdfast command line", method=AuthMethod.SYSTEM)
 
 
-def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
-    """Run ``work`` on the server that the environment names, or else in process, as the operator."""
+def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]", *, any_clock: bool = False) -> T:
+    """Run ``work`` on the server that the environment names, or else in process, as the operator.
+
+    ``any_clock``: in process although PostgreSQL's clock is not believed.
+    """
     client = ClientSettings.from_environ()
     remote = client.address is not None
     # Beside a server, DATABASE_URL and the like are somebody else's: no fault in them is ours.
@@ -37,7 +40,7 @@ def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
     install_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
     if remote:
         return asyncio.run(_with_server(client, work))
-    return asyncio.run(_with_service(settings, work))
+    return asyncio.run(_with_service(settings, work, any_clock=any_clock))
 
 
 def with_local_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
@@ -67,8 +70,11 @@ async def _with_server(client: ClientSettings, work: "Callable[[SecretsService, 
         return await work(cast("SecretsService", service), operator())  # it has the same methods
 
 
-async def _with_service(settings: Settings, work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
-    from holdfast.bootstrap import create_secrets_service  # noqa: PLC0415 - see above
+async def _with_service(
+    settings: Settings, work: "Callable[[SecretsService, Caller], Awaitable[T]]", *, any_clock: bool
+) -> T:
+    from holdfast.bootstrap import Node  # noqa: PLC0415 - see above
+    from holdfast.service.manager import SecretsService  # noqa: PLC0415
 
-    async with create_secrets_service(settings, background=False) as service:
+    async with SecretsService(Node(settings, background=False, any_clock=any_clock).start) as service:
         return await work(service, operator())

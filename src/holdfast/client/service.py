@@ -6,6 +6,7 @@ from typing import Self
 from holdfast.client.access import RemoteAccess
 from holdfast.client.audit import RemoteAudit
 from holdfast.client.break_glass import RemoteBreakGlass
+from holdfast.client.clock import RemoteClock
 from holdfast.client.compliance import RemoteCompliance
 from holdfast.client.connection import Connection
 from holdfast.client.doctor import RemoteDoctor
@@ -36,6 +37,11 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
     def keys(self) -> RemoteKeys:
         """The encryption keys: which there are, and which one seals."""
         return RemoteKeys(self._connection)
+
+    @property
+    def clock(self) -> RemoteClock:
+        """PostgreSQL's clock, which decides about expiry."""
+        return RemoteClock(self._connection)
 
     @property
     def doctor(self) -> RemoteDoctor:

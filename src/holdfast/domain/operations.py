@@ -58,6 +58,7 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     "history": (Permission.AUDIT, Permission.GRANT),
     "health": (Permission.OPERATE, Permission.LIST, Permission.AUDIT),
     "nodes": (Permission.OPERATE,),
+    "clock.accept": (Permission.OPERATE,),
     "diagnose": (Permission.OPERATE,),
     "keys.status": (Permission.OPERATE,),
     "keys.activate": (Permission.OPERATE,),

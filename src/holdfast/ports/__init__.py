@@ -40,7 +40,7 @@ from holdfast.ports.break_glass import (
     vote_facts,
 )
 from holdfast.ports.caching import Cache, CacheEntry
-from holdfast.ports.clock import Clock
+from holdfast.ports.clock import Clock, ClockAcceptance, DatabaseClock
 from holdfast.ports.feed import Feed, FeedListener
 from holdfast.ports.identities import (
     ClientRecord,
@@ -100,10 +100,12 @@ __all__ = [
     "ClientRecord",
     "ClientStore",
     "Clock",
+    "ClockAcceptance",
     "Consumers",
     "Counter",
     "Counters",
     "Damaged",
+    "DatabaseClock",
     "EmergencyTransaction",
     "Feed",
     "FeedListener",

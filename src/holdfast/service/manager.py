@@ -58,6 +58,7 @@ from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
 from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.doctor.control import Doctor
+from holdfast.service.installation.clock import ClockControl
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
 from holdfast.service.keys.control import Keys
 from holdfast.service.notices.control import Notices
@@ -108,6 +109,7 @@ class UseCases:
     handlers: Handlers
     notices: Notices
     keys: Keys
+    clock_control: ClockControl
     vault: VaultControl
     backends: Callable[[], Sequence[BackendHealth]]
     for_vault: bool
@@ -184,6 +186,11 @@ class SecretsService:
     def keys(self) -> Keys:
         """The encryption keys: which there are, and which one seals."""
         return self._use.keys
+
+    @property
+    def clock(self) -> ClockControl:
+        """PostgreSQL's clock, which decides about expiry."""
+        return self._use.clock_control
 
     @property
     def backups(self) -> Backups:

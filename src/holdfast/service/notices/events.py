@@ -90,6 +90,14 @@ def on_ignored_rules(number: int) -> list[Event]:
     return [_event(Topic.INTEGRITY, "rules", str(number), {"number": str(number)})] if number else []
 
 
+def on_clock(doubt: str | None) -> list[Event]:
+    """PostgreSQL's clock is not believed."""
+    if doubt is None:
+        return []
+    key = hashlib.sha256(doubt.encode()).hexdigest()[:32]
+    return [_event(Topic.INTEGRITY, "clock", key, {"found": doubt})]
+
+
 def on_integrity(error: IntegrityFailure) -> Event:
     """A row that does not read as Holdfast wrote it. The text names what was edited, and no value."""
     key = hashlib.sha256(str(error).encode()).hexdigest()[:32]

@@ -28,6 +28,7 @@ from holdfast.ports import (
 from holdfast.resilience.supervision import surviving
 from holdfast.service.notices.events import (
     GRANT_NOTICE,
+    on_clock,
     on_ending_rule,
     on_ignored_rules,
     on_integrity,
@@ -66,7 +67,8 @@ class Watched:
     """What is looked at.
 
     ``laggards``: who still uses a replaced credential. ``streams``: where the audit trail is sent to.
-    ``ignored_rules``: counts the rules in the database that Holdfast did not make.
+    ``ignored_rules``: counts the rules in the database that Holdfast did not make. ``clock_doubt``: why PostgreSQL's
+    clock is not believed, if so.
     """
 
     ledger: Ledger
@@ -78,6 +80,7 @@ class Watched:
     keys: KeyStore
     streams: Callable[[], Awaitable[Sequence[StreamState]]]
     ignored_rules: Callable[[], int]
+    clock_doubt: Callable[[], str | None]
     kept_out: KeptOutStore
 
 
@@ -89,7 +92,7 @@ class Watch:
         self._ledger, self._rotations, self._laggards = watched.ledger, watched.rotations, watched.laggards
         self._journal, self._nodes, self._ignored_rules = watched.journal, watched.nodes, watched.ignored_rules
         self._rules, self._keys, self._streams = watched.rules, watched.keys, watched.streams
-        self._kept_out = watched.kept_out
+        self._kept_out, self._clock_doubt = watched.kept_out, watched.clock_doubt
         self._told: set[tuple[str, tuple[str, ...]]] = set()
         self._telling: set[tuple[str, tuple[str, ...]]] = set()
         self._tidy_at = clock.monotonic() + _TIDY_EVERY_S
@@ -137,7 +140,7 @@ class Watch:
     async def _look_at_installation(self, now: datetime) -> None:
         found = [*map(on_parked, await self._journal.parked()), *on_outages(await self._nodes.present(), now)]
         found += on_kept_out(await self._kept_out.names(limit=_MANY), now)
-        for event in [*found, *on_ignored_rules(self._ignored_rules())]:
+        for event in [*found, *on_ignored_rules(self._ignored_rules()), *on_clock(self._clock_doubt())]:
             await self._announce(event)
 
     async def _look_at_keys_and_streams(self, now: datetime) -> None:

@@ -26,6 +26,7 @@ LEFT_OUT: Final = {
     MIGRATIONS: "the backup names its steps, and a restore takes them again",
     "nodes": "they are processes of the installation that was backed up",
     "node_rings": "what those processes reported",
+    "clock_acceptance": "it is about the clock of that server",
 }
 """Tables that are not in a backup, each with the reason."""
 

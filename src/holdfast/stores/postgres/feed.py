@@ -14,11 +14,12 @@ from typing import Final
 
 import asyncpg
 
-from holdfast.errors import BackendUnavailable, IntegrityFailure
-from holdfast.ports import FeedListener
+from holdfast.errors import BackendUnavailable, IntegrityFailure, KeyUnavailable
+from holdfast.ports import FeedListener, Sealer
 from holdfast.resilience.supervision import Supervisor, Work, note_failure, note_success
 from holdfast.resilience.tasks import pause, stopped
 from holdfast.stores.postgres.clock import BelievedClock, elapsed_s
+from holdfast.stores.postgres.clock_acceptance import acceptance_of
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.hints import Hints
 from holdfast.stores.postgres.queries import load
@@ -29,6 +30,7 @@ CHANNEL: Final = "holdfast"
 _FOLLOWING: Final = "Following PostgreSQL"
 _LISTENING: Final = "Listening to PostgreSQL"
 _CLOCK: Final = "Reading PostgreSQL's clock"
+_ACCEPTANCE: Final = "Reading who vouched for PostgreSQL's clock"
 
 HEARTBEAT_S: Final = 0.5
 """How often PostgreSQL is asked for a sign of life, and whether announcements arrive."""
@@ -47,10 +49,14 @@ SILENT_AFTER_S: Final = 2.0
 
 
 class PostgresFeed:
-    """Implements ``ports.Feed`` on two connections held all the time, and tells its clock the time."""
+    """Implements ``ports.Feed`` on two connections held all the time, and tells its clock the time.
 
-    def __init__(self, database: Database, supervisor: Supervisor | None = None) -> None:
-        self._database, self._supervisor = database, supervisor or Supervisor()
+    Args:
+        sealer: proves who vouched for PostgreSQL's clock.
+    """
+
+    def __init__(self, database: Database, sealer: Sealer, supervisor: Supervisor | None = None) -> None:
+        self._database, self._sealer, self._supervisor = database, sealer, supervisor or Supervisor()
         self._contact = self._delivered = float("-inf")
         self._unanswered = False
         self._mark: int | None = None
@@ -134,7 +140,7 @@ class PostgresFeed:
             self._unanswered = True  # said at once: a dead connection is slow to give back
             raise
         self._unanswered = False
-        self._hear(row["now"])
+        await self._hear(connection, row["now"], row["accepted"])
         if row["timeline"] != self._timeline:  # another one may have reached the same epochs in another way
             await listener.resynchronise()
             self._timeline = row["timeline"]
@@ -146,13 +152,34 @@ class PostgresFeed:
             await listener.key_activated(row["activation"], row["sealing"])
         self._contact = asked_at
 
-    def _hear(self, moment: datetime) -> None:
+    async def _hear(self, connection: Connection, moment: datetime, accepted: int) -> None:
         try:
-            self.clock.told(moment)
+            if self.clock.hears_of(accepted):
+                await self._hear_acceptance(connection)
+            newest = None if self.clock.begun else await self._newest(connection)
+            self.clock.told(moment, newest)
         except IntegrityFailure as error:
             note_failure(_CLOCK, error)
         else:
             note_success(_CLOCK)
+
+    async def _hear_acceptance(self, connection: Connection) -> None:
+        """Take somebody's word for the clock, if it is genuine."""
+        row = await connection.fetchrow(load("clock")["acceptance"], timeout=LIVE_WITHIN_S)
+        if row is not None:
+            acceptance = acceptance_of(row)
+            try:
+                self._sealer.verify(acceptance.facts(), acceptance.attestation)
+            except (IntegrityFailure, KeyUnavailable) as error:
+                note_failure(_ACCEPTANCE, error)
+            else:
+                self.clock.accept(acceptance)
+                note_success(_ACCEPTANCE)
+
+    async def _newest(self, connection: Connection) -> datetime | None:
+        row = await connection.fetchrow(load("clock")["look"], timeout=LIVE_WITHIN_S)
+        newest: datetime | None = row["newest"]
+        return newest
 
     # --- announcements ---
 

@@ -27,6 +27,7 @@ from holdfast.ports.places import (
     totp_place,
 )
 from holdfast.stores.postgres.break_glass import codes_of, request_of, vote_of
+from holdfast.stores.postgres.clock_acceptance import acceptance_of
 from holdfast.stores.postgres.grants import rule_of
 from holdfast.stores.postgres.identities import standing_of
 from holdfast.stores.postgres.rows import head_of
@@ -134,6 +135,7 @@ RENEWALS: Final = (
         renew=_attested(lambda row: stored_token_of(row).facts()),
         start=(_NO_UUID,),
     ),
+    Renewal(columns=("clock_acceptance.attestation",), renew=_attested(lambda row: acceptance_of(row).facts())),
     Renewal(columns=("audit_keys.sealed_key",), keys=("key_id",), start=("",), renew=_audit_key),
     Renewal(columns=("rotation_runs.candidate",), renew=_candidate, start=(_NO_UUID,)),
     Renewal(columns=("secret_proposals.change",), keys=("intent",), renew=_proposal, start=(_NO_UUID,)),

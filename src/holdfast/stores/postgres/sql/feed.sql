@@ -10,8 +10,9 @@ SELECT pg_catalog.clock_timestamp() AS now, a.epoch AS rules, i.epoch AS identit
            concat_ws(':', left(pg_walfile_name(pg_current_wal_lsn()), 8),
                      (SELECT oid FROM pg_database WHERE datname = current_database()), n.cache_namespace)
        END AS timeline, COALESCE(pg_sequence_last_value('secret_revisions'), 0) AS revision,
-       k.key_id AS sealing, (extract(epoch FROM k.activated_at) * 1000000)::bigint AS activation
-FROM access_epoch a CROSS JOIN identity_epoch i CROSS JOIN installation n LEFT JOIN encryption_keys k ON k.state = 'active'
+       k.key_id AS sealing, (extract(epoch FROM k.activated_at) * 1000000)::bigint AS activation, COALESCE(c.number, 0) AS accepted
+FROM access_epoch a CROSS JOIN identity_epoch i CROSS JOIN installation n LEFT JOIN clock_acceptance c ON true
+LEFT JOIN encryption_keys k ON k.state = 'active'
 
 -- name: announced
 SELECT h.name, v.revision, COALESCE(pg_sequence_last_value('secret_revisions'), 0) AS last_revision

@@ -128,3 +128,10 @@ ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: put_break_glass_codes_attestation
 UPDATE break_glass_codes SET attestation = $2 WHERE id = $1
+
+-- name: clock_acceptance_attestation
+SELECT * FROM clock_acceptance WHERE split_part(attestation, '.', 2) = ANY ($1::text[]) AND id > $3
+ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: put_clock_acceptance_attestation
+UPDATE clock_acceptance SET attestation = $2 WHERE id = $1
