@@ -36,8 +36,8 @@ class World:
 
     def accept(self, number: int, *, now: timedelta = timedelta(), believed: timedelta) -> None:
         """Somebody vouches for a clock that is off by ``now``, where ``believed`` was believed."""
-        moments = {"moment": self.true + now, "believed": self.true + believed}
-        self.clock.accept(ClockAcceptance(number=number, accepted_by="alice", **moments))
+        moment, until_then = self.true + now, self.true + believed
+        self.clock.accept(ClockAcceptance(number=number, moment=moment, believed=until_then, accepted_by="alice"))
 
     @property
     def off(self) -> timedelta:
