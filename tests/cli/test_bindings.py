@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.cli.bindings import Binding, among, named, read_map, variable_of, with_variables
-from holdfast.domain.names import canonical_name
+from holdfast.cli.steering import steers
+from holdfast.domain.names import canonical_name, matches
 from holdfast.errors import InvalidInput
 
 NAMES = st.from_regex(r"[a-z0-9-]{1,127}", fullmatch=True).map(canonical_name)
@@ -98,3 +99,63 @@ def test_a_variable_that_two_secrets_are_for_is_refused() -> None:
 def test_a_name_alone_sets_nothing_that_steers_a_process(name: str) -> None:
     with pytest.raises(InvalidInput, match=r"--secret [A-Z_]+="):
         variable_of(canonical_name(name))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*",
+        "*-opts",
+        "*s",
+        "j*",
+        "java*",
+        "java-*",
+        "java-o*",
+        "aws-*",
+        "azure-*",
+        "kube*",
+        "pg*",
+        "ld-*",
+        "-*",
+        "-x-*",
+        "lua-*s",
+    ],
+)
+def test_a_pattern_that_leaves_the_choice_of_variables_to_others_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidInput, match="--map FILE"):
+        named(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["pay-*", "payments-*-url", "pay-db*", "team-a-*"])
+def test_a_pattern_with_a_prefix_of_its_own_is_taken(pattern: str) -> None:
+    assert named(pattern) == pattern
+
+
+@given(st.from_regex(r"[a-z0-9]{1,9}-[a-z0-9-]{0,9}\*[a-z0-9-]{0,9}", fullmatch=True), NAMES)
+def test_what_a_pattern_covers_has_the_prefix_that_the_operator_wrote(pattern: str, name: str) -> None:
+    prefix = pattern.partition("-")[0].upper() + "_"
+    try:
+        taken, variable = named(pattern), variable_of(canonical_name(name))
+    except InvalidInput:
+        return
+    assert isinstance(taken, str)
+    assert not matches(taken, name) or variable.startswith(prefix)
+
+
+WAYS = """
+    ERL_AFLAGS ERL_FLAGS LUA_INIT MAVEN_OPTS JAVA_OPTS CATALINA_OPTS GRADLE_OPTS RUSTC_WRAPPER MAKEFLAGS
+    KUBECONFIG AWS_CONFIG_FILE AWS_ENDPOINT_URL PGHOST PGSSLMODE RSYNC_RSH SVN_SSH SSH_ASKPASS
+    SUDO_ASKPASS GEM_PATH BUNDLE_GEMFILE ANSIBLE_CONFIG DOCKER_HOST OPENSSL_ENGINES SSLKEYLOGFILE
+    AZURE_AUTHORITY_HOST BASH_ENV PATH LD_PRELOAD PYTHONPATH ELIXIR_ERL_OPTIONS JDK_JAVA_OPTIONS
+    _JAVA_OPTIONS JAVA_TOOL_OPTIONS GOFLAGS GOPROXY PGSERVICEFILE
+"""
+
+
+@pytest.mark.parametrize("variable", WAYS.split())
+def test_known_ways_to_steer_a_process_are_known(variable: str) -> None:
+    assert steers(variable)
+
+
+@pytest.mark.parametrize("variable", ["DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_SECRET", "PGPASSWORD"])
+def test_credentials_steer_nothing(variable: str) -> None:
+    assert not steers(variable)

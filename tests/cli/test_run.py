@@ -161,9 +161,11 @@ def test_i13_values_are_in_the_environment_only(environ: dict[str, str], tmp_pat
 def test_no_secret_of_others_steers_the_process(environ: dict[str, str]) -> None:
     for name in ("pay-db", "ld-preload"):
         assert holdfast("set", name, stdin=b"x", environ=environ).code == 0
-    done = run("--secret", "*", "--", "true", environ=environ)
+    alone = run("--secret", "*", "--", "true", environ=environ)
+    assert (alone.returncode, "prefix of your own" in alone.stderr) == (2, True)
+    done = run("--secret", "ld-preload", "--", "true", environ=environ)
     assert (done.returncode, "LD_PRELOAD" in done.stderr) == (2, True)
-    narrowed = run("--secret", "*", "--only", "pay-*", "--", "sh", "-c", 'test -n "$PAY_DB"', environ=environ)
+    narrowed = run("--secret", "pay-*", "--", "sh", "-c", 'test -n "$PAY_DB"', environ=environ)
     assert narrowed.returncode == 0
     assert " get " not in holdfast("history", "ld-preload", environ=environ).stdout
 

@@ -45,6 +45,9 @@ def test_public_targets_and_those_allowed_by_name_are_taken() -> None:
         *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%1", "fc00::1", "ff02::1", "::ffff:10.0.0.1"),
         *("64:ff9b::a00:1", "2002:a00:1::", "2001::1", "not an address"),
         *("::127.0.0.1", "::a00:1", "fec0::1", "4000::1", "5f00::1"),
+        *("168.63.129.16", "::ffff:168.63.129.16", "192.0.0.192", "192.0.0.9", "192.0.0.170", "192.88.99.1"),
+        *("192.31.196.1", "192.52.193.1", "192.175.48.1", "198.18.0.1", "240.0.0.1", "100.100.100.200"),
+        *("3fff::1", "3fff:fff::1", "2001:1::1", "2001:10::1", "2001:20::1", "2001:db8::1", "2620:4f:8000::1"),
     ],
 )
 def test_addresses_that_are_not_public(address: str) -> None:
@@ -54,6 +57,8 @@ def test_addresses_that_are_not_public(address: str) -> None:
 def test_addresses_that_are_public() -> None:
     assert public("93.184.215.14")
     assert public("2606:4700::1111")
+    assert public("168.63.129.17")
+    assert public("2001:4860:4860::8888")
     assert public("::ffff:93.184.215.14")
 
 

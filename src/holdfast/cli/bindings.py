@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from holdfast.cli.steering import has_own_prefix, steers
 from holdfast.domain.names import SecretName, canonical_name, canonical_pattern, is_glob, matches
 from holdfast.domain.validation import valid_stage, valid_version
 from holdfast.errors import InvalidInput
@@ -16,32 +17,6 @@ MAX_MAP_BYTES: Final = 1_000_000
 
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 _FACTS: Final = frozenset({"secret", "version", "stage"})
-
-_STEERING: Final = frozenset(
-    {
-        *("BASH_ENV", "BROWSER", "CDPATH", "EDITOR", "ENV", "HOME", "IFS", "PAGER", "PATH", "PROMPT_COMMAND", "PS4"),
-        *(
-            "SHELL",
-            "SHELLOPTS",
-            "TMPDIR",
-            "VISUAL",
-            "CLASSPATH",
-            "GCONV_PATH",
-            "LOCPATH",
-            "NLSPATH",
-            "JAVA_TOOL_OPTIONS",
-        ),
-        *("JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "OPENSSL_CONF", "OPENSSL_MODULES", "SSL_CERT_DIR", "SSL_CERT_FILE"),
-        *("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "PHPRC"),
-        *("PHP_INI_SCAN_DIR", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS"),
-    }
-)
-_STEERING_PREFIXES: Final = (
-    *("BASH_", "COR_", "CORECLR_", "DOTNET_", "DYLD_", "GIT_", "GLIBC_", "HOLDFAST_", "LD_", "LESS", "MALLOC_"),
-    *("NODE_", "NPM_CONFIG_", "PERL", "PIP_", "PYTHON", "RUBY", "XDG_"),
-)
-"""Variables that make a process run other code, trust others or talk to others. Whoever may make a secret whose name
-fits a pattern must not choose them; a variable that is written out is the operator's own word, and may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +50,12 @@ def named(text: str) -> Binding | str:
     """Return what ``--secret`` asks for, ``NAME`` or ``VARIABLE=NAME``; a pattern, in its canonical form.
 
     Raises:
-        InvalidInput: it is none of them.
+        InvalidInput: it is none of them, or a pattern without a prefix of its own.
     """
     variable, equals, name = text.rpartition("=")
     if not equals:
         pattern = canonical_pattern(name)
-        return pattern if is_glob(pattern) else Binding(name=SecretName(pattern))
+        return _with_prefix(pattern) if is_glob(pattern) else Binding(name=SecretName(pattern))
     if not VARIABLE.fullmatch(variable):
         raise InvalidInput("--secret must be NAME or VARIABLE=NAME, such as DB_PASSWORD=db-password.", field="secret")
     return Binding(variable=variable, name=canonical_name(name))
@@ -95,7 +70,7 @@ def variable_of(name: SecretName) -> str:
     variable = name.upper().replace("-", "_")
     if not VARIABLE.fullmatch(variable):
         raise InvalidInput(f"{name} makes no name of a variable: choose one, --secret VARIABLE={name}.", field="secret")
-    if variable in _STEERING or variable.startswith(_STEERING_PREFIXES):
+    if steers(variable):
         raise InvalidInput(
             f"{name} would set {variable}, which steers how processes run: leave it out, or say so with "
             f"--secret {variable}={name}.",
@@ -131,6 +106,17 @@ def among(bindings: Iterable[Binding], patterns: Sequence[str]) -> list[Binding]
         if not any(matches(pattern, each.name) for each in found):
             raise InvalidInput(f"--only {pattern} covers none of the secrets that are asked for.", field="only")
     return [each for each in found if any(matches(pattern, each.name) for pattern in patterns)]
+
+
+def _with_prefix(pattern: str) -> str:
+    """The pattern, if whoever may make secrets cannot choose by it which variables a command gets."""
+    if not has_own_prefix(pattern):
+        raise InvalidInput(
+            f"--secret {pattern} would let whoever makes secrets choose the command's variables: begin a pattern with "
+            "a prefix of your own and '-', such as payments-*, or name each variable in a --map FILE.",
+            field="secret",
+        )
+    return pattern
 
 
 def _parsed(file: Path) -> Mapping[str, object]:

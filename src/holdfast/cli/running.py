@@ -33,7 +33,7 @@ _PAGE: Final = 1000
     "asked",
     multiple=True,
     metavar="[VARIABLE=]NAME",
-    help="db-password goes into DB_PASSWORD, and 'pay-*' is all that begin so; repeatable.",
+    help="db-password goes into DB_PASSWORD, and 'pay-*' is all under that prefix; repeatable.",
 )
 @click.option("--only", multiple=True, metavar="PATTERN", help="Of all these, just the secrets it covers; repeatable.")
 @click.option("--keep", multiple=True, metavar="VARIABLE", help="Pass on a variable that Holdfast takes for its own.")
@@ -53,6 +53,8 @@ def run(
     One that is missing or refused is an error, and nothing is started. COMMAND takes the place of this process, so
     that signals and its exit code are its own. Holdfast's settings, and credentials such as DATABASE_URL and
     AZURE_CLIENT_SECRET, are not passed on to it unless a secret is mapped to them or --keep names them.
+
+    A pattern needs a prefix of your own, such as pay-*: else whoever makes secrets would choose COMMAND's variables.
     """
     bindings, patterns = _asked(map_file, asked)
     only = tuple(canonical_pattern(each) for each in only)

@@ -15,8 +15,31 @@ _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
 _UNICAST: Final = ipaddress.ip_network("2000::/3")
 """All of IPv6 that is given out for use on the public internet (RFC 4291 2.4)."""
 
-_DETOURS: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
-"""IPv6 prefixes that lead to IPv4 addresses (NAT64, 6to4, Teredo), private ones among them."""
+_SPECIAL: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+            *("192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4"),
+            *(
+                "64:ff9b::/96",
+                "64:ff9b:1::/48",
+                "100::/64",
+                "100:0:0:1::/64",
+                "2001::/23",
+                "2001:db8::/32",
+                "2002::/16",
+            ),
+            *("2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10"),
+        ),
+    )
+)
+"""IANA's registries of special-purpose addresses, IPv4 and IPv6 (RFC 6890), whatever each line says of its reach: no
+receiver of messages lives there, and some lead on to private addresses (6to4, NAT64, Teredo)."""
+
+_PLATFORM: Final = frozenset(map(ipaddress.ip_address, ("168.63.129.16",)))
+"""Public by number, and in every virtual machine of Azure the platform itself, which hands out credentials there."""
 
 
 def permitted(url: str, allowed: Collection[str]) -> SplitResult:
@@ -98,6 +121,8 @@ def public(address: str) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             return public(str(parsed.ipv4_mapped))
-        if parsed not in _UNICAST or any(parsed in network for network in _DETOURS):
+        if parsed not in _UNICAST:
             return False
+    if parsed in _PLATFORM or any(parsed in network for network in _SPECIAL):
+        return False
     return parsed.is_global and not parsed.is_multicast

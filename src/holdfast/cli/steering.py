@@ -1,0 +1,60 @@
+"""Variables that make a process run other code, trust others or talk to others.
+
+Whoever may make a secret must not choose them, so no name of a secret turns into one; a variable that is written out is
+the operator's own word, and may. No such list is ever complete. Therefore a pattern needs a prefix of its own as well,
+which leaves whoever makes secrets nothing but variables with that prefix.
+"""
+
+from typing import Final
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_NAMES: Final = frozenset(
+    _words(
+        """
+        BASH_ENV BROWSER CDPATH EDITOR ENV HOME IFS PAGER PATH PROMPT_COMMAND PS4 SHELL SHELLOPTS TERMINFO TMPDIR VISUAL
+        ALL_PROXY CURL_CA_BUNDLE CURL_HOME GCONV_PATH HOSTALIASES HTTPS_PROXY HTTP_PROXY LOCALDOMAIN LOCPATH NLSPATH
+        NO_PROXY OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES REQUESTS_CA_BUNDLE RES_OPTIONS SSLKEYLOGFILE SSL_CERT_DIR
+        SSL_CERT_FILE ANSIBLE_CONFIG AWS_CONFIG_FILE AWS_ENDPOINT_URL AWS_SHARED_CREDENTIALS_FILE AZURE_AUTHORITY_HOST
+        AZURE_KEYVAULT_NAME AZURE_KEYVAULT_URL CLASSPATH CVS_RSH DOCKER_CONFIG DOCKER_HOST ELECTRON_RUN_AS_NODE
+        GUILE_LOAD_PATH HGRCPATH JULIA_LOAD_PATH KUBECONFIG MAKEFLAGS MAVENOPTS MONGO_URL MYSQL_HOST PHPRC
+        PHP_INI_SCAN_DIR RIPGREP_CONFIG_PATH RSYNC_RSH R_PROFILE SSH_ASKPASS SUDO_ASKPASS SVN_SSH TCLLIBPATH VAULT_ADDR
+        """
+    )
+)
+
+_PREFIXES: Final = tuple(
+    _words(
+        """
+        BASH_ BUNDLE_ CARGO_ COR_ CORECLR_ DOTNET_ DYLD_ ELIXIR_ ERL_ GEM_ GIT_ GLIBC_ GOFLAGS GOPROXY HOLDFAST_ LD_
+        LESS LUA_ MALLOC_ NODE_ NPM_CONFIG_ PERL PGHOST PGPASSFILE PGSERVICE PGSSL PIP_ PYTHON RUBY RUSTC XDG_
+        """
+    )
+)
+
+_SUFFIXES: Final = ("JAVA_OPTIONS", "TOOL_OPTIONS", "_OPTS")
+
+_TOOLS: Final = frozenset(
+    _words(
+        """
+        ansible aws azure bash bundle cargo catalina cloudsdk consul curl cvs docker dotnet electron elixir erl gem git
+        go google gradle guile helm holdfast http https java jdk julia kafka kube ld less lua make malloc maven mysql
+        node nomad npm openssl php pip python r ripgrep rsync ruby rust rustc sbt ssh ssl sudo svn tf vault xdg
+        """
+    )
+)
+"""First words of variables that programs read by themselves: no prefix of anybody's own."""
+
+
+def steers(variable: str) -> bool:
+    """Whether a variable is known to steer how processes run."""
+    return variable in _NAMES or variable.startswith(_PREFIXES) or variable.endswith(_SUFFIXES)
+
+
+def has_own_prefix(pattern: str) -> bool:
+    """Whether a canonical pattern begins with a word of its own and ``-``, so that it covers no program's variables."""
+    first, dash, _ = pattern.partition("*")[0].partition("-")
+    return bool(first and dash) and first not in _TOOLS
