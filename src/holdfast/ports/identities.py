@@ -9,8 +9,9 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind, Network
+from holdfast.errors import IntegrityFailure
 from holdfast.ports.access import StoredRule
-from holdfast.ports.sealing import unambiguous
+from holdfast.ports.sealing import Sealer, unambiguous
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,9 @@ class Standing:
     """What every node knows of an identity.
 
     ``incarnation``: the life of the name. ``client_hash``, ``client_since``: its client secret and since when it has
-    it, if it has one. ``totp``: the sealed secret of its second factor, once confirmed.
+    it, if it has one. ``totp``: the sealed secret of its second factor, once confirmed. ``revision`` grows with each
+    change, over all identities; 0: not changed since before there were revisions, and then all its tokens count, else
+    ``tokens`` do. ``mark``: the revision that counts, as all marks together are attested.
     """
 
     name: str
@@ -104,11 +107,30 @@ class Standing:
     client_since: datetime | None = None
     totp: bytes | None = None
     attestation: str = ""
+    revision: int = 0
+    tokens: frozenset[UUID] = frozenset()
+    mark: int | None = None
+
+    def verify(self, sealer: Sealer) -> None:
+        """See that this is what Holdfast made of the identity last.
+
+        Raises:
+            IntegrityFailure: it was edited behind our back, or an earlier state of it was put back.
+            KeyUnavailable: the ring lacks the key of its attestation.
+        """
+        sealer.verify(self.facts(), self.attestation)
+        if self.revision != self.mark:
+            raise IntegrityFailure(f"An earlier state of identity {self.name!r} was put back; remove the identity.")
+
+    def counts(self, token: UUID) -> bool:
+        """Whether a token of it was neither revoked nor made in an earlier state of it."""
+        return self.revision == 0 or token in self.tokens
 
     def facts(self) -> bytes:
         """The facts whose editing would change who is let in, as unambiguous bytes for ``Sealer.attest``."""
+        since_marks = (str(self.revision), str(len(self.tokens)), *sorted(map(str, self.tokens)))
         return unambiguous(
-            "identity",
+            *(("identity at", *since_marks) if self.revision else ("identity",)),
             self.name,
             str(self.incarnation),
             "disabled" if self.disabled else "enabled",
@@ -119,17 +141,48 @@ class Standing:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The revision that counts of each identity, in the order of their names, attested together."""
+
+    revision: int
+    names: tuple[str, ...]
+    revisions: tuple[int, ...]
+    attestation: str
+
+    def facts(self) -> bytes:
+        """All of it as unambiguous bytes for ``Sealer.attest``."""
+        return unambiguous("marks", str(self.revision), *self.names, *map(str, self.revisions))
+
+    def verify(self, sealer: Sealer) -> None:
+        """See that these are the marks that Holdfast made together.
+
+        Raises:
+            IntegrityFailure: some were edited, removed or put back.
+            KeyUnavailable: the ring lacks the key of their attestation.
+        """
+        if self.revision or self.attestation or any(self.revisions):  # else nothing changed since there are marks
+            sealer.verify(self.facts(), self.attestation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySnapshot:
+    """Identities at one moment. ``tokens``: those neither revoked nor expired, as their rows say.
+
+    ``epoch`` grows with every change of an identity, its groups or its credentials.
+    """
+
+    epoch: int
+    marks: Marks
+    standings: Sequence[Standing]
+    tokens: Sequence[StoredToken]
+
+
 class IdentityStore(Protocol):
     """Identities and their groups. Changes raise ``IntegrityFailure`` for one that was edited behind our back."""
 
-    async def standings(self, name: str | None = None) -> list[Standing]:
-        """What nodes have to know of all identities, or of one."""
-
-    async def live_tokens(self, identity: str | None = None) -> tuple[int, list[StoredToken]]:
-        """The tokens, of all identities or of one, that are neither revoked nor expired, and the epoch they are of.
-
-        The epoch grows with every change of an identity, its groups or its credentials.
-        """
+    async def snapshot(self, name: str | None = None) -> IdentitySnapshot:
+        """What nodes have to know of all identities, or of one, as of one moment."""
 
     async def list(self, *, after: str | None = None, limit: int | None = None) -> list[IdentityRecord]:
         """Every identity by name, or up to ``limit`` of those after a name."""
@@ -163,7 +216,7 @@ class IdentityStore(Protocol):
 
     async def reset(self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord) -> int:
         """Put an identity anew in the place of the one of its name, with this token as its only credential and this
-        rule beside those it had; returns the epoch of the rules.
+        rule beside those it had; returns the epoch of the rules. The marks of all identities are attested as they are.
         """
 
 

@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from holdfast.crypto.api_tokens import hash_api_token
 from holdfast.domain.identities import is_within
 from holdfast.errors import IntegrityFailure, KeyUnavailable, Unauthenticated
-from holdfast.ports import Clock, IdentityStore, Sealer, Standing, StoredToken, TokenRecord
+from holdfast.ports import Clock, IdentitySnapshot, IdentityStore, Sealer, Standing, StoredToken, TokenRecord
 from holdfast.resilience.tasks import unhurried
 
 _log: Final = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class Directory:
         self._tokens: dict[bytes, TokenRecord] = {}
         self._used: dict[UUID, datetime] = {}
         self._epoch = -1
+        self._floors: dict[str, int] = {}
+        self._trusted: int | None = None
         self._loading = asyncio.Lock()
 
     # --- the snapshot ---
@@ -65,28 +68,60 @@ class Directory:
         self._known, self._tokens, self._epoch = known, tokens, epoch
 
     async def _read(self, name: str | None) -> tuple[int, dict[str, _Known]]:
-        # Tokens with the epoch first, the rest may be newer: what was changed in between makes another epoch.
-        epoch, found = await self._store.live_tokens(name)
+        found = await self._store.snapshot(name)
+        intact = _holds("The marks of identities", partial(found.marks.verify, self._sealer))
         tokens: defaultdict[str, list[StoredToken]] = defaultdict(list)
-        async for token in unhurried(found):
-            if self._is_genuine(token, f"Token {token.record.id} of {token.record.identity!r}"):
-                tokens[token.record.identity].append(token)
-        standings = await self._store.standings(name)
-        return epoch, {
-            each.name: _Known(
-                each, tuple(token for token in tokens[each.name] if token.incarnation == each.incarnation)
-            )
-            async for each in unhurried(standings)
-            if self._is_genuine(each, f"Identity {each.name!r}")
-        }
+        for token in found.tokens:
+            tokens[token.record.identity].append(token)
+        known: dict[str, _Known] = {}
+        async for standing in unhurried(found.standings):
+            credible = self._credible(standing, tokens[standing.name], intact=intact)
+            if credible is not None:
+                known[standing.name] = credible
+        self._remember(found, name, known, intact=intact)
+        return found.epoch, known
 
-    def _is_genuine(self, row: Standing | StoredToken, what: str) -> bool:
-        try:
-            self._sealer.verify(row.facts(), row.attestation)
-        except (IntegrityFailure, KeyUnavailable) as error:
-            _log.error("ALARM: %s was not made by Holdfast as it stands, and is not let in: %s", what, error)
+    def _credible(self, standing: Standing, tokens: Iterable[StoredToken], *, intact: bool) -> _Known | None:
+        """What counts of an identity: what was found, or the later state that is known here, or nothing.
+
+        Where the marks do not hold together, any of them may have been put back: then what is later than all that
+        was known when they did is credible, and what is known already.
+        """
+        name = standing.name
+        if standing.revision < self._floors.get(name, 0):
+            _log.error("ALARM: An earlier state of identity %r was put back, and does not count.", name)
+            return self._known.get(name)
+        if not _holds(f"Identity {name!r}", partial(standing.verify, self._sealer)):
+            return None
+        if not intact and not self._is_later(standing):
+            return None
+        return _Known(standing, tuple(token for token in tokens if self._counts(standing, token)))
+
+    def _is_later(self, standing: Standing) -> bool:
+        known = self.find(standing.name)
+        if known is not None and known.revision == standing.revision:
+            return True
+        return self._trusted is not None and standing.revision > self._trusted
+
+    def _counts(self, standing: Standing, token: StoredToken) -> bool:
+        what = f"Token {token.record.id} of {standing.name!r}"
+        if not _holds(what, lambda: self._sealer.verify(token.facts(), token.attestation)):
             return False
-        return True
+        if not standing.counts(token.record.id):
+            _log.error("ALARM: %s was revoked, its row was put back, and it is not let in.", what)
+            return False
+        return token.incarnation == standing.incarnation
+
+    def _remember(
+        self, found: IdentitySnapshot, name: str | None, known: Mapping[str, _Known], *, intact: bool
+    ) -> None:
+        """Let no state count here that is earlier than one this node has known, nor any from before a removal."""
+        there = {standing.name for standing in found.standings}
+        gone = (self._known.keys() if name is None else {name} & self._known.keys()) - there
+        self._floors.update({each: self._known[each].standing.revision + 1 for each in gone})
+        self._floors.update({each: one.standing.revision for each, one in known.items()})
+        if intact:
+            self._trusted = max(found.marks.revision, self._trusted or 0)
 
     def _replace(self, name: str, known: _Known | None) -> None:
         former = self._known.pop(name, None)
@@ -139,6 +174,15 @@ class Directory:
         """Return when which tokens were used since the last call; never more than there are tokens."""
         used, self._used = self._used, {}
         return used
+
+
+def _holds(what: str, verify: Callable[[], None]) -> bool:
+    try:
+        verify()
+    except (IntegrityFailure, KeyUnavailable) as error:
+        _log.error("ALARM: %s was not made by Holdfast as it stands, and is not let in: %s", what, error)
+        return False
+    return True
 
 
 def _may_be_used_from(token: TokenRecord, ip_address: str | None) -> bool:

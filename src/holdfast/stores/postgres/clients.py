@@ -5,9 +5,9 @@ from holdfast.domain.identities import IdentityKind
 from holdfast.errors import Conflict
 from holdfast.ports import ClientRecord, Sealer
 from holdfast.stores.postgres.database import Database
-from holdfast.stores.postgres.identities import attest, changing
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.standing import attest, changing
 
 
 class PostgresClients:

@@ -1,50 +1,20 @@
 """Identities at the commit point. Each row is attested: what was edited behind our back is not built upon."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind
 from holdfast.errors import Conflict
-from holdfast.ports import IdentityRecord, Sealer, Standing, StoredRule, StoredToken, TokenRecord
+from holdfast.ports import IdentityRecord, IdentitySnapshot, Sealer, StoredRule, TokenRecord
 from holdfast.resilience.tasks import unhurried
 from holdfast.stores.postgres.break_glass import void_emergencies
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.grants import put_rule
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.standing import attest, changing, forget, marks_of, standing_in, standing_of
 from holdfast.stores.postgres.tokens import insert_token, stored_token_of
-
-
-@asynccontextmanager
-async def changing(connection: Connection, sealer: Sealer, name: str) -> AsyncIterator[Standing | None]:
-    """Let an identity be changed in a transaction: locked, genuine before, attested and announced after.
-
-    None: there is no such identity.
-
-    Raises:
-        IntegrityFailure: it was edited behind our back; it can only be removed.
-    """
-    sql = load("identities")
-    if not await connection.fetch(sql["lock_identity"], name):
-        yield None
-        return
-    standing = await standing_in(connection, name)
-    sealer.verify(standing.facts(), standing.attestation)
-    yield standing
-    await attest(connection, sealer, name)
-
-
-async def attest(connection: Connection, sealer: Sealer, name: str) -> None:
-    """Attest an identity as it stands in this transaction."""
-    standing = await standing_in(connection, name)
-    await connection.execute(load("identities")["attest_identity"], name, sealer.attest(standing.facts()))
-
-
-async def standing_in(connection: Connection, name: str) -> Standing:
-    """Return an identity that is there, as this transaction sees it."""
-    return standing_of(await connection.fetchrow(load("identities")["standings"], name))
 
 
 class PostgresIdentities:
@@ -54,17 +24,21 @@ class PostgresIdentities:
         self._database, self._sealer = database, sealer
         self._sql = load("identities")
 
-    async def standings(self, name: str | None = None) -> list[Standing]:
+    async def snapshot(self, name: str | None = None) -> IdentitySnapshot:
         """See the port."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(self._sql["standings"], name)
-        return [standing_of(row) async for row in unhurried(rows)]
-
-    async def live_tokens(self, identity: str | None = None) -> tuple[int, list[StoredToken]]:
-        """See the port."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(self._sql["live_tokens"], identity)
-        return rows[0]["epoch"], [stored_token_of(row) async for row in unhurried(rows) if row["id"] is not None]
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            head = await connection.fetchrow(self._sql["marks"])
+            standings = await connection.fetch(self._sql["standings"], name)
+            tokens = await connection.fetch(self._sql["live_tokens"], name)
+        return IdentitySnapshot(
+            epoch=head["epoch"],
+            marks=marks_of(head),
+            standings=[standing_of(row) async for row in unhurried(standings)],
+            tokens=[stored_token_of(row) async for row in unhurried(tokens)],
+        )
 
     async def list(self, *, after: str | None = None, limit: int | None = None) -> list[IdentityRecord]:
         """See the port."""
@@ -97,6 +71,7 @@ class PostgresIdentities:
             await void_emergencies(connection, name)
             epoch: int = await connection.fetchval(self._sql["remove_rules"], name)
             removed = await connection.fetch(self._sql["remove_identity"], name)
+            await forget(connection, self._sealer, name)
             await put_record(connection, record)
         self._database.recorded()
         return bool(removed), epoch
@@ -123,7 +98,7 @@ class PostgresIdentities:
             if await connection.fetchval(self._sql["any_identity"]):
                 return None
             epoch: int = (await put_rule(connection, rule))["epoch"]
-            await self._put_with_token(connection, token, token_hash, record)
+            await self._put_with_token(connection, token, token_hash, record, accept=False)
         self._database.recorded()
         return epoch
 
@@ -134,34 +109,20 @@ class PostgresIdentities:
             epoch: int = (await put_rule(connection, rule))["epoch"]
             await void_emergencies(connection, token.identity)
             await connection.fetch(self._sql["remove_identity"], token.identity)
-            await self._put_with_token(connection, token, token_hash, record)
+            await self._put_with_token(connection, token, token_hash, record, accept=True)
         self._database.recorded()
         return epoch
 
     async def _put_with_token(
-        self, connection: Connection, token: TokenRecord, token_hash: bytes, record: AuditRecord
+        self, connection: Connection, token: TokenRecord, token_hash: bytes, record: AuditRecord, *, accept: bool
     ) -> None:
         name = token.identity
         if not await connection.fetch(self._sql["add_identity"], name, IdentityKind.PERSON.value, token.created_by):
             raise Conflict(f"An identity of the name {name!r} in other letters exists; remove it first.")
-        await attest(connection, self._sealer, name)
         standing = await standing_in(connection, name)
         await insert_token(connection, self._sealer, token, token_hash, standing.incarnation)
+        await attest(connection, self._sealer, name, accept=accept)
         await put_record(connection, record)
-
-
-def standing_of(row: Mapping[str, Any]) -> Standing:
-    """The standing that a row of the query ``standings`` describes."""
-    return Standing(
-        name=row["name"],
-        incarnation=row["incarnation"],
-        disabled=row["disabled"],
-        groups=frozenset(row["groups"]),
-        client_hash=row["client_hash"],
-        client_since=row["client_since"],
-        totp=row["totp"],
-        attestation=row["attestation"],
-    )
 
 
 def _identity_of(row: Mapping[str, Any]) -> IdentityRecord:

@@ -29,8 +29,8 @@ from holdfast.ports.places import (
 from holdfast.stores.postgres.break_glass import codes_of, request_of, vote_of
 from holdfast.stores.postgres.clock_acceptance import acceptance_of
 from holdfast.stores.postgres.grants import rule_of
-from holdfast.stores.postgres.identities import standing_of
 from holdfast.stores.postgres.rows import head_of
+from holdfast.stores.postgres.standing import marks_of, standing_of
 from holdfast.stores.postgres.tokens import stored_token_of
 
 Row: TypeAlias = Mapping[str, Any]
@@ -130,6 +130,12 @@ RENEWALS: Final = (
     Renewal(columns=("break_glass_grants.attestation",), renew=_attested(lambda row: rule_of(row).facts())),
     Renewal(columns=("break_glass_codes.attestation",), renew=_attested(lambda row: codes_facts(codes_of(row)))),
     Renewal(columns=("identities.attestation", "identities.totp_secret"), renew=_identity),
+    Renewal(
+        columns=("identity_epoch.attestation",),
+        keys=("single",),
+        start=(False,),
+        renew=_attested(lambda row: marks_of(row).facts()),
+    ),
     Renewal(
         columns=("api_tokens.attestation",),
         renew=_attested(lambda row: stored_token_of(row).facts()),

@@ -1,24 +1,28 @@
 """API tokens at the commit point."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.errors import Conflict, IdentityNotFound
+from holdfast.errors import Conflict, IdentityNotFound, IntegrityFailure
 from holdfast.ports import Sealer, StoredToken, TokenRecord
 from holdfast.stores.postgres.database import Connection, Database
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.standing import attest, changing, standing_in
+
+_log: Final = logging.getLogger(__name__)
 
 
 async def insert_token(
     connection: Connection, sealer: Sealer, token: TokenRecord, token_hash: bytes, incarnation: UUID
 ) -> None:
-    """Insert a token, for this life of its identity, in a transaction; whoever does so announces the identity."""
+    """Insert a token, for this life of its identity, in a transaction; whoever does so attests the identity."""
     stored = StoredToken(record=token, hash=token_hash, incarnation=incarnation)
     await connection.execute(
         load("identities")["add_token"],
@@ -34,6 +38,7 @@ async def insert_token(
         token.max_expires_at,
         sealer.attest(stored.facts()),
     )
+    await connection.execute(load("identities")["list_token"], token.identity, token.id)
 
 
 class PostgresTokens:
@@ -46,13 +51,12 @@ class PostgresTokens:
     async def add(self, token: TokenRecord, token_hash: bytes, record: AuditRecord) -> None:
         """See the port."""
         async with self._database.transaction() as connection:
-            await connection.fetch(self._sql["lock_identity"], token.identity)
-            rows = await connection.fetch(self._sql["standings"], token.identity)
-            if not rows:
-                raise IdentityNotFound(f"There is no identity {token.identity!r}; add it first.")
-            if rows[0]["disabled"]:
-                raise Conflict(f"Identity {token.identity!r} is disabled; enable it first.")
-            await insert_token(connection, self._sealer, token, token_hash, rows[0]["incarnation"])
+            async with changing(connection, self._sealer, token.identity) as standing:
+                if standing is None:
+                    raise IdentityNotFound(f"There is no identity {token.identity!r}; add it first.")
+                if standing.disabled:
+                    raise Conflict(f"Identity {token.identity!r} is disabled; enable it first.")
+                await insert_token(connection, self._sealer, token, token_hash, standing.incarnation)
             await put_record(connection, record)
         self._database.recorded()
 
@@ -84,6 +88,8 @@ class PostgresTokens:
                 return None
             stored = stored_token_of(row)
             self._sealer.verify(stored.facts(), stored.attestation)
+            if not row["counts"]:
+                raise IntegrityFailure(f"Token {token_id} was revoked, and its row was put back; revoke it again.")
             until = max(stored.record.expires_at, min(expires_at, stored.record.max_expires_at))
             renewed = replace(stored, record=replace(stored.record, expires_at=until))
             row = await connection.fetchrow(
@@ -96,10 +102,22 @@ class PostgresTokens:
     async def revoke(self, token_id: UUID, record: AuditRecord) -> bool:
         """See the port."""
         async with self._database.transaction() as connection:
+            owner = await connection.fetchval(self._sql["lock_owner"], token_id)
             revoked = await connection.fetch(self._sql["revoke_token"], token_id)
+            if revoked and owner is not None and await self._is_genuine(connection, owner):
+                await attest(connection, self._sealer, owner)
             await put_record(connection, record)
         self._database.recorded()
         return bool(revoked)
+
+    async def _is_genuine(self, connection: Connection, owner: str) -> bool:
+        """Whether an identity may be attested anew; of one that may not, no token counts."""
+        try:
+            (await standing_in(connection, owner)).verify(self._sealer)
+        except IntegrityFailure as error:
+            _log.error("ALARM: A token of %r is revoked, and the identity itself is not genuine: %s", owner, error)
+            return False
+        return True
 
     async def touch(self, used: Mapping[UUID, datetime]) -> None:
         """See the port."""

@@ -9,9 +9,9 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.errors import Conflict, IdentityNotFound
 from holdfast.ports import Sealer, TotpOutcome
 from holdfast.stores.postgres.database import Connection, Database
-from holdfast.stores.postgres.identities import changing
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.standing import changing
 
 MAX_FAILURES: Final = 5
 """Wrong codes of one identity before it has to wait."""

@@ -4,15 +4,47 @@
 SELECT i.name, i.incarnation, i.disabled_at IS NOT NULL AS disabled, i.attestation,
        c.secret_hash AS client_hash, c.created_at AS client_since,
        CASE WHEN i.totp_confirmed_at IS NOT NULL THEN i.totp_secret END AS totp,
-       ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name) AS groups
-FROM identities i LEFT JOIN clients c ON c.client_id = i.name
+       ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name) AS groups,
+       i.revision, i.token_ids, m.revision AS mark
+FROM identities i LEFT JOIN clients c ON c.client_id = i.name LEFT JOIN identity_marks m ON m.name = i.name
 WHERE $1::text IS NULL OR i.name = $1
 
 -- name: live_tokens
--- The epoch in the same statement: it is that of these very tokens. One row without a token where there are none.
-SELECT e.epoch, t.*, i.incarnation
-FROM identity_epoch e LEFT JOIN (api_tokens t JOIN identities i ON i.name = t.identity_name)
-ON t.revoked_at IS NULL AND t.expires_at > now() AND ($1::text IS NULL OR t.identity_name = $1)
+SELECT t.*, i.incarnation FROM api_tokens t JOIN identities i ON i.name = t.identity_name
+WHERE t.revoked_at IS NULL AND t.expires_at > now() AND ($1::text IS NULL OR t.identity_name = $1)
+
+-- name: marks
+SELECT epoch, revision, attestation, ARRAY(SELECT name FROM identity_marks ORDER BY name COLLATE "C") AS names,
+       ARRAY(SELECT revision FROM identity_marks ORDER BY name COLLATE "C") AS revisions
+FROM identity_epoch
+
+-- name: lock_marks
+SELECT epoch FROM identity_epoch FOR UPDATE
+
+-- name: next_revision
+-- By the time of day too: after a failover that lost changes, numbers are higher than any of the lost ones.
+UPDATE identity_epoch
+SET revision = greatest(revision + 1, (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint)
+RETURNING revision
+
+-- name: stamp
+-- A token counts that counted before and still does; of identities from before there were marks, every one.
+WITH marked AS (
+    INSERT INTO identity_marks (name, revision) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET revision = $2)
+UPDATE identities i SET revision = $2, token_ids = ARRAY(
+    SELECT t.id FROM api_tokens t
+    WHERE t.identity_name = i.name AND t.revoked_at IS NULL AND t.expires_at > now()
+        AND (i.revision = 0 OR t.id = ANY (i.token_ids)) ORDER BY t.id)
+WHERE i.name = $1
+
+-- name: forget_mark
+DELETE FROM identity_marks WHERE name = $1
+
+-- name: attest_marks
+UPDATE identity_epoch SET attestation = $1
+
+-- name: list_token
+UPDATE identities SET token_ids = token_ids || $2::uuid WHERE name = $1
 
 -- name: identities
 SELECT i.*, c.client_id IS NOT NULL AS has_client,
@@ -76,8 +108,12 @@ WHERE ($1::text IS NULL OR identity_name = $1) AND ($2::timestamptz IS NULL OR (
 ORDER BY created_at, id LIMIT $4
 
 -- name: lock_token
-SELECT t.*, i.incarnation FROM api_tokens t JOIN identities i ON i.name = t.identity_name
+SELECT t.*, i.incarnation, i.revision = 0 OR t.id = ANY (i.token_ids) AS counts
+FROM api_tokens t JOIN identities i ON i.name = t.identity_name
 WHERE t.id = $1 AND t.revoked_at IS NULL AND t.expires_at > now() FOR UPDATE OF t
+
+-- name: lock_owner
+SELECT name FROM identities WHERE name = (SELECT identity_name FROM api_tokens WHERE id = $1) FOR UPDATE
 
 -- name: renew_token
 UPDATE api_tokens SET expires_at = $2, attestation = $3, renewals = renewals + 1 WHERE id = $1

@@ -70,6 +70,7 @@ WITH sealed (place, key_id) AS (
     UNION ALL SELECT 'break_glass_codes.attestation', split_part(attestation, '.', 2) FROM break_glass_codes
     UNION ALL SELECT 'identities.attestation', split_part(attestation, '.', 2) FROM identities
     UNION ALL SELECT 'identities.totp_secret', encode(substring(totp_secret FROM 2 FOR 8), 'hex') FROM identities
+    UNION ALL SELECT 'identity_epoch.attestation', split_part(attestation, '.', 2) FROM identity_epoch
     UNION ALL SELECT 'api_tokens.attestation', split_part(attestation, '.', 2) FROM api_tokens
     UNION ALL SELECT 'clock_acceptance.attestation', split_part(attestation, '.', 2) FROM clock_acceptance
     UNION ALL SELECT 'audit_keys.sealed_key', encode(substring(sealed_key FROM 2 FOR 8), 'hex') FROM audit_keys

@@ -48,7 +48,8 @@ UPDATE role_assignments SET attestation = $2 WHERE id = $1
 SELECT i.id, i.name, i.incarnation, i.disabled_at IS NOT NULL AS disabled, i.attestation, i.totp_secret,
        c.secret_hash AS client_hash, c.created_at AS client_since,
        CASE WHEN i.totp_confirmed_at IS NOT NULL THEN i.totp_secret END AS totp,
-       ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name) AS groups
+       ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name) AS groups,
+       i.revision, i.token_ids, i.revision AS mark
 FROM identities i LEFT JOIN clients c ON c.client_id = i.name
 WHERE (split_part(i.attestation, '.', 2) = ANY ($1::text[])
        OR encode(substring(i.totp_secret FROM 2 FOR 8), 'hex') = ANY ($1::text[])) AND i.id > $3
@@ -56,6 +57,15 @@ ORDER BY i.id LIMIT $2 FOR NO KEY UPDATE OF i SKIP LOCKED
 
 -- name: put_identities_attestation
 UPDATE identities SET attestation = $2, totp_secret = $3 WHERE id = $1
+
+-- name: identity_epoch_attestation
+SELECT single, revision, attestation, ARRAY(SELECT name FROM identity_marks ORDER BY name COLLATE "C") AS names,
+       ARRAY(SELECT revision FROM identity_marks ORDER BY name COLLATE "C") AS revisions
+FROM identity_epoch WHERE split_part(attestation, '.', 2) = ANY ($1::text[]) AND single > $3
+LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: put_identity_epoch_attestation
+UPDATE identity_epoch SET attestation = $2 WHERE single = $1
 
 -- name: api_tokens_attestation
 SELECT t.*, i.incarnation FROM api_tokens t JOIN identities i ON i.name = t.identity_name

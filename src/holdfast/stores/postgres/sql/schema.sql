@@ -357,7 +357,9 @@ CREATE TABLE identities (
     totp_secret       BYTEA,
     totp_confirmed_at TIMESTAMPTZ,
     totp_counter      BIGINT,
-    totp_full_at      TIMESTAMPTZ
+    totp_full_at      TIMESTAMPTZ,
+    revision          BIGINT NOT NULL DEFAULT 0,
+    token_ids         UUID[] NOT NULL DEFAULT '{}'
 );
 CREATE INDEX identities_by_lower_name ON identities (lower(name));
 
@@ -401,10 +403,19 @@ CREATE TABLE clients (
 -- Grows with every change of who is let in: whoever missed its announcement sees by it that there was one. Triggers see
 -- to it, so that what older nodes and people with psql change counts as well.
 CREATE TABLE identity_epoch (
-    single BOOLEAN PRIMARY KEY DEFAULT true CHECK (single),
-    epoch  BIGINT NOT NULL DEFAULT 0
+    single      BOOLEAN PRIMARY KEY DEFAULT true CHECK (single),
+    epoch       BIGINT NOT NULL DEFAULT 0,
+    revision    BIGINT NOT NULL DEFAULT 0,
+    attestation TEXT NOT NULL DEFAULT ''
 );
 INSERT INTO identity_epoch DEFAULT VALUES;
+
+-- The revision that counts of each identity: an earlier row that is put back has another one. All marks together are
+-- attested in the row of the epoch.
+CREATE TABLE identity_marks (
+    name     VARCHAR(255) PRIMARY KEY,
+    revision BIGINT NOT NULL
+);
 
 CREATE FUNCTION announce_identity() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -656,6 +667,8 @@ CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON iden
 CREATE TRIGGER retired_totp_secret AFTER INSERT OR UPDATE OF totp_secret ON identities
     FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('totp_secret');
 CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON api_tokens
+    FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
+CREATE TRIGGER retired_attestation AFTER INSERT OR UPDATE OF attestation ON identity_epoch
     FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('attestation');
 CREATE TRIGGER retired_sealed_key AFTER INSERT OR UPDATE OF sealed_key ON audit_keys
     FOR EACH ROW EXECUTE FUNCTION refuse_retired_key('sealed_key');
