@@ -12,7 +12,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretVersion
 from holdfast.keyvault_wire import responses as wire
 from holdfast.ports import OddEntry, VaultVersion
-from holdfast.stores.keyvault import answers
+from holdfast.stores.keyvault.answers import Answers, odd
 from holdfast.stores.keyvault.errors import ImplausibleAnswer
 from holdfast.stores.keyvault.pages import page
 from holdfast.stores.postgres.rows import attribute_columns, attributes_in, attributes_object, attributes_of
@@ -27,6 +27,7 @@ class Raw(bytes):
 
 
 URL = "https://vault.test/secrets"
+ANSWERS = Answers("https://vault.test/")
 
 ANYTHING = st.recursive(
     st.none()
@@ -86,9 +87,9 @@ def read(raw: bytes) -> list[VaultVersion | OddEntry]:
 
 def _read(raw: bytes) -> VaultVersion | OddEntry:
     try:
-        return answers.listed(raw)
+        return ANSWERS.listed(raw)
     except ImplausibleAnswer as error:
-        return answers.odd(raw, error)
+        return odd(raw, error)
 
 
 @settings(deadline=None)
@@ -144,11 +145,11 @@ def test_an_empty_page_has_no_entries() -> None:
 @given(odd_entries(), st.sampled_from(["odd", "other"]))
 def test_whatever_is_answered_is_what_was_asked_for_or_told_to_be_none(raw: bytes, asked: str) -> None:
     with contextlib.suppress(ImplausibleAnswer):
-        found = answers.secret(raw, asked)
+        found = ANSWERS.secret(raw, asked)
         assert found.name.lower() == asked
         assert found.value is not None
     with contextlib.suppress(ImplausibleAnswer):
-        answers.expect_id(raw, asked)
+        ANSWERS.expect_id(raw, asked)
 
 
 @given(st.binary() | st.text().map(str.encode) | ANYTHING.map(lambda each: Raw(json.dumps(each).encode())))
@@ -167,7 +168,7 @@ def test_numbers_of_any_size_go_through_the_mirror_and_the_api_back_to_the_vault
     nbf: int | None, exp: int | None
 ) -> None:
     facts = {"enabled": True, "created": 1, "updated": 2, "nbf": nbf, "exp": exp}
-    there = answers.version(entry("n/" + "a" * 32, attributes=facts), "n")
+    there = ANSWERS.version(entry("n/" + "a" * 32, attributes=facts), "n")
     columns = ("content_type", "tags", "enabled", "not_before", "expires_at", "carried")
     row = dict(zip(columns, attribute_columns(there.attributes), strict=True))
     here = SecretVersion(
@@ -180,7 +181,7 @@ def test_numbers_of_any_size_go_through_the_mirror_and_the_api_back_to_the_vault
     )
     shown = json.loads(wire.version_bundle(wire.Vault("https://holdfast.test"), here))["attributes"]
     assert (shown.get("nbf"), shown.get("exp")) == (nbf, exp)
-    again = answers.version(entry("n/" + "a" * 32, attributes={**shown, "created": 1, "updated": 2}), "n")
+    again = ANSWERS.version(entry("n/" + "a" * 32, attributes={**shown, "created": 1, "updated": 2}), "n")
     assert (again.attributes.nbf, again.attributes.exp) == (nbf, exp)
     intent = attributes_of(json.loads(json.dumps(attributes_object(here.attributes))))
     assert (intent, intent.nbf, intent.exp) == (there.attributes, nbf, exp)
@@ -226,6 +227,41 @@ async def test_a_listing_goes_on_behind_an_odd_entry() -> None:
     ("purged_at", "believed"), [(None, False), (1_700_000_099, False), (0, False), (1_700_000_200, True)]
 )
 def test_a_purge_before_the_deletion_is_none(purged_at: int | None, believed: bool) -> None:
-    found = answers.listed(json.dumps(entry("gone", deletedDate=1_700_000_100, scheduledPurgeDate=purged_at)).encode())
+    found = ANSWERS.listed(json.dumps(entry("gone", deletedDate=1_700_000_100, scheduledPurgeDate=purged_at)).encode())
     assert found.deleted_at is not None
     assert (found.scheduled_purge_at is not None) == believed
+
+
+@pytest.mark.parametrize(
+    ("vault_url", "address", "own"),
+    [
+        ("https://v.vault.azure.net", "https://v.vault.azure.net", True),
+        ("https://V.vault.azure.net/", "https://v.Vault.azure.net:443", True),
+        ("https://kv.corp.example", "https://v.vault.azure.net", True),
+        ("https://kv.corp.example:8443", "https://kv.corp.example", True),
+        ("https://[::1]:8443", "https://[::1]", True),
+        ("https://v.vault.azure.net", "https://evil.example", False),
+        ("https://v.vault.azure.net", "https://w.vault.azure.net", False),
+        ("https://v.vault.azure.net", "https://v.vault.azure.net.evil.example", False),
+        ("https://v.vault.azure.net", "https://v.vault.azure.net@evil.example", False),
+        ("https://v.vault.azure.net", "https://[", False),
+        ("https://kv.corp.example", "https://evil.example", False),
+        ("https://kv.corp.example", "https://evilvault.azure.net", False),
+        ("https://127.0.0.1:8443", "https://localhost:8443", False),
+    ],
+)
+def test_an_id_of_another_vault_is_not_believed(vault_url: str, address: str, own: bool) -> None:
+    answers, version_id = Answers(vault_url), "a" * 32
+    told = {**entry("odd"), "id": f"{address}/secrets/odd/{version_id}", "value": "x"}
+    raw = json.dumps(told).encode()
+    for read_it in (
+        lambda: answers.secret(raw, "odd"),
+        lambda: answers.version(told, "odd"),
+        lambda: answers.listed(raw),
+        lambda: answers.expect_id(raw, "odd"),
+    ):
+        if own:
+            read_it()
+        else:
+            with pytest.raises(ImplausibleAnswer, match="id of another vault"):
+                read_it()

@@ -13,6 +13,7 @@ from holdfast.domain.names import canonical_name
 from holdfast.domain.secret import SecretValue
 from holdfast.errors import InvalidInput
 from holdfast.ports import OddEntry, VaultVersion
+from holdfast.stores.keyvault.audience import host_of, is_azure
 from holdfast.stores.keyvault.errors import ImplausibleAnswer
 from holdfast.stores.keyvault.pages import parse, shown_name
 
@@ -26,49 +27,72 @@ _MAX_NUMBER: Final = 10**100
 """Key Vault counts with 64 bits; whatever is told in fewer than a hundred digits is carried."""
 
 _ID: Final = re.compile(
-    r"(?i:https?)://[^/]+/+(?i:secrets|deletedsecrets)/([^/]+)(?:/([0-9a-zA-Z]{1,64}))?/?", re.ASCII
+    r"((?i:https?)://[^/]+)/+(?i:secrets|deletedsecrets)/([^/]+)(?:/([0-9a-zA-Z]{1,64}))?/?", re.ASCII
 )
 
 
-def secret(raw: bytes, asked: str, vault_version_id: str | None = None) -> VaultVersion:
-    """Return an answered secret.
+class Answers:
+    """Reads the answers of one vault: an id of another is not believed, since it would be told as the secret's own."""
 
-    Raises:
-        ImplausibleAnswer: it is another secret or version than the asked one, or not a secret at all.
-    """
-    body = parse(raw)
-    value = _text(body, "value")
-    if value is None:
-        raise ImplausibleAnswer("it holds no value")
-    _expect(len(value.encode()) <= MAX_VALUE_BYTES, f"a value beyond {MAX_VALUE_BYTES:,} bytes")
-    found = version(body, asked, value=SecretValue(value))
-    same = vault_version_id is None or found.vault_version_id == vault_version_id.lower()
-    _expect(same, "another version than the asked one")
-    return found
+    def __init__(self, vault_url: str) -> None:
+        self._own = host_of(vault_url)
+        self._at_azure = is_azure(vault_url)
 
+    def secret(self, raw: bytes, asked: str, vault_version_id: str | None = None) -> VaultVersion:
+        """Return an answered secret.
 
-def version(body: Mapping[str, Any], asked: str, *, value: SecretValue | None = None) -> VaultVersion:
-    """Return one version of the asked secret; ``ImplausibleAnswer`` if it is not that."""
-    name, version_id = _identity(body)
-    _expect(name.lower() == asked.lower(), "another secret than the asked one")
-    _expect(bool(version_id), "a version id that is none")
-    return _entry(body, name, version_id.lower(), value)
+        Raises:
+            ImplausibleAnswer: it is another secret or version than the asked one, or not a secret at all.
+        """
+        body = parse(raw)
+        value = _text(body, "value")
+        if value is None:
+            raise ImplausibleAnswer("it holds no value")
+        _expect(len(value.encode()) <= MAX_VALUE_BYTES, f"a value beyond {MAX_VALUE_BYTES:,} bytes")
+        found = self.version(body, asked, value=SecretValue(value))
+        same = vault_version_id is None or found.vault_version_id == vault_version_id.lower()
+        _expect(same, "another version than the asked one")
+        return found
 
+    def version(self, body: Mapping[str, Any], asked: str, *, value: SecretValue | None = None) -> VaultVersion:
+        """Return one version of the asked secret; ``ImplausibleAnswer`` if it is not that."""
+        name, version_id = self._identity(body)
+        _expect(name.lower() == asked.lower(), "another secret than the asked one")
+        _expect(bool(version_id), "a version id that is none")
+        return _entry(body, name, version_id.lower(), value)
 
-def listed(raw: bytes) -> VaultVersion:
-    """Return one entry of the list of secrets, deleted ones or not; ``ImplausibleAnswer`` if it is none."""
-    body = parse(raw)
-    return _entry(body, _identity(body)[0], "", None)
+    def listed(self, raw: bytes) -> VaultVersion:
+        """Return one entry of the list of secrets, deleted ones or not; ``ImplausibleAnswer`` if it is none."""
+        body = parse(raw)
+        return _entry(body, self._identity(body)[0], "", None)
+
+    def expect_id(self, raw: bytes, asked: str) -> None:
+        """Check that an answer speaks of the asked secret; ``ImplausibleAnswer`` if not."""
+        _expect(self._identity(parse(raw))[0].lower() == asked.lower(), "another secret than the asked one")
+
+    def _identity(self, body: Mapping[str, Any]) -> tuple[str, str]:
+        """Name, in the vault's casing, and version id, "" where none is told."""
+        found = _ID.fullmatch(_text(body, "id") or "")
+        if not found:
+            raise ImplausibleAnswer("it holds no id of a secret")
+        _expect(self._is_own(found[1]), "an id of another vault: address this one by the name that its ids have")
+        try:
+            canonical_name(found[2])
+        except InvalidInput:
+            raise ImplausibleAnswer("it holds a name that breaks Key Vault's own rules") from None
+        return found[2], found[3] or ""
+
+    def _is_own(self, address: str) -> bool:
+        """Whether an id's address is the vault's: its own host or, where that is a private name, one of Azure's.
+
+        Ports are not compared: a gateway may listen at another.
+        """
+        return host_of(address) == self._own or (not self._at_azure and is_azure(address))
 
 
 def odd(raw: bytes, error: ImplausibleAnswer) -> OddEntry:
     """Return an entry that cannot be read, as far as it can be told."""
     return OddEntry(name=shown_name(raw), reason=str(error))
-
-
-def expect_id(raw: bytes, asked: str) -> None:
-    """Check that an answer speaks of the asked secret; ``ImplausibleAnswer`` if not."""
-    _expect(_identity(parse(raw))[0].lower() == asked.lower(), "another secret than the asked one")
 
 
 def _entry(body: Mapping[str, Any], name: str, vault_version_id: str, value: SecretValue | None) -> VaultVersion:
@@ -138,18 +162,6 @@ def _tags(found: object) -> dict[str, str]:
         raise ImplausibleAnswer("it holds tags that are none")
     _expect(all(_is_unicode(key) for key in found), "a tag whose name is no Unicode text")
     return {key: text for key in found if (text := _text(found, key, "tag")) is not None}
-
-
-def _identity(body: Mapping[str, Any]) -> tuple[str, str]:
-    """Name, in the vault's casing, and version id, "" where none is told."""
-    found = _ID.fullmatch(_text(body, "id") or "")
-    if not found:
-        raise ImplausibleAnswer("it holds no id of a secret")
-    try:
-        canonical_name(found[1])
-    except InvalidInput:
-        raise ImplausibleAnswer("it holds a name that breaks Key Vault's own rules") from None
-    return found[1], found[2] or ""
 
 
 def _moment(facts: Mapping[str, Any], member: str) -> datetime | None:

@@ -33,3 +33,16 @@ def foreign_resource(scope: str, address: str) -> str | None:
     if resource and (resource in _VAULTS or resource == host or host.endswith(f".{resource}")):
         return None
     return resource if _HOST.fullmatch(resource) else "an unreadable address"
+
+
+def host_of(url: str) -> str:
+    """The host of an address in lower case, without its port; "" if there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # brackets that hold no IPv6 address
+        return ""
+
+
+def is_azure(url: str) -> bool:
+    """Whether an address is one of Azure's own, whose challenge must name its own domain."""
+    return host_of(url).endswith(tuple(f".{each}" for each in _VAULTS))

@@ -17,15 +17,14 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import NameUnavailable, Rejected, SecretNotFound
 from holdfast.ports import OddEntry, VaultVersion, carried
-from holdfast.stores.keyvault import answers
 from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.answers import Answers, odd
+from holdfast.stores.keyvault.audience import is_azure
 from holdfast.stores.keyvault.credential import TokenSource
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
 from holdfast.stores.keyvault.links import Course, ListingEnds
 from holdfast.stores.keyvault.pages import page, parse
 from holdfast.stores.keyvault.transport import open_connector, open_session, transport
-
-_AZURE_DOMAINS: Final = (".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net")
 
 _PAGE_SIZE: Final = 25
 """Entries per page: Key Vault's maximum, and its default."""
@@ -44,6 +43,7 @@ class KeyVaultStore:
 
     def __init__(self, vault_url: str, access: Access) -> None:
         self._host = urlsplit(vault_url).netloc
+        self._answers = Answers(vault_url)
         self._connections = open_connector(access)
         self._session = open_session(self._connections)
         http = transport(self._session, access, vault_url)
@@ -64,13 +64,15 @@ class KeyVaultStore:
         """Return the newest or the given version with its value."""
         with translated("get", name, writing=False):
             path = f"/secrets/{name}/{vault_version_id or ''}"
-            return await _looked(await self._send(HttpRequest("GET", path)), answers.secret, name, vault_version_id)
+            return await _looked(
+                await self._send(HttpRequest("GET", path)), self._answers.secret, name, vault_version_id
+            )
 
     async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker | None) -> VaultVersion:
         """Create a version that carries ``marker``, if there is one, among its tags."""
         with translated("set", name, writing=True):
             body = {"value": value.reveal(), **_body(attributes, _marked(marker))}
-            return answers.secret(await self._send(HttpRequest("PUT", f"/secrets/{name}", json=body)), name)
+            return self._answers.secret(await self._send(HttpRequest("PUT", f"/secrets/{name}", json=body)), name)
 
     async def update(
         self, name: SecretName, vault_version_id: str, attributes: Attributes, marker: Marker | None
@@ -83,19 +85,19 @@ class KeyVaultStore:
         with translated("update", name, writing=True):
             path, body = f"/secrets/{name}/{vault_version_id}", _body(attributes, _marked(marker))
             answer = parse(await self._send(HttpRequest("PATCH", path, json=body)))
-            leftover = _leftover(answers.version(answer, name).attributes, attributes)
+            leftover = _leftover(self._answers.version(answer, name).attributes, attributes)
             if leftover:
                 await self._clear(name, vault_version_id, leftover)
 
     async def delete(self, name: SecretName) -> None:
         """Soft-delete; returns when the vault has accepted it."""
         with translated("delete", name, writing=True):
-            answers.expect_id(await self._send(HttpRequest("DELETE", f"/secrets/{name}")), name)
+            self._answers.expect_id(await self._send(HttpRequest("DELETE", f"/secrets/{name}")), name)
 
     async def recover(self, name: SecretName) -> None:
         """Bring a deleted secret back; returns when the vault has accepted it."""
         with translated("recover", name, writing=True):
-            answers.expect_id(await self._send(HttpRequest("POST", f"/deletedsecrets/{name}/recover")), name)
+            self._answers.expect_id(await self._send(HttpRequest("POST", f"/deletedsecrets/{name}/recover")), name)
 
     async def purge(self, name: SecretName) -> None:
         """Destroy a deleted secret for good; returns when the vault has accepted it."""
@@ -114,7 +116,7 @@ class KeyVaultStore:
         """Whether the vault confirms that the name is soft-deleted."""
         try:
             with translated("get deleted", name, writing=False):
-                answers.expect_id(await self._send(HttpRequest("GET", f"/deletedsecrets/{name}")), name)
+                self._answers.expect_id(await self._send(HttpRequest("GET", f"/deletedsecrets/{name}")), name)
         except SecretNotFound:
             return False
         return True
@@ -122,23 +124,23 @@ class KeyVaultStore:
     async def deleted(self, name: SecretName) -> VaultVersion:
         """The newest version of a soft-deleted secret, without its value; ``SecretNotFound`` if it is not deleted."""
         with translated("get deleted", name, writing=False):
-            return answers.version(parse(await self._send(HttpRequest("GET", f"/deletedsecrets/{name}"))), name)
+            return self._answers.version(parse(await self._send(HttpRequest("GET", f"/deletedsecrets/{name}"))), name)
 
     def versions(self, name: SecretName) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """All versions of a secret in no particular order, without values; nothing for an unknown name."""
 
         def version(entry: bytes) -> VaultVersion:
-            return answers.version(parse(entry), name)
+            return self._answers.version(parse(entry), name)
 
         return self._listing("list versions", name, f"/secrets/{name}/versions", version)
 
     def secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """The newest version of every secret, without values and with ``vault_version_id`` ""."""
-        return self._listing("list", "*", "/secrets", answers.listed)
+        return self._listing("list", "*", "/secrets", self._answers.listed)
 
     def deleted_secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """The newest version of every soft-deleted secret, likewise."""
-        return self._listing("list deleted", "*", "/deletedsecrets", answers.listed)
+        return self._listing("list deleted", "*", "/deletedsecrets", self._answers.listed)
 
     def reconnect(self) -> None:
         """Close the connections that are open and idle: the other side may have forgotten them."""
@@ -164,7 +166,7 @@ class KeyVaultStore:
                 link = course.after(found)
 
     async def _send(self, request: HttpRequest) -> bytes:
-        """Send a request and return what was answered, for ``answers`` to read.
+        """Send a request and return what was answered, for ``Answers`` to read.
 
         The SDK's own methods read it with models that refuse a whole page for one date, and wait for deletions.
         """
@@ -206,7 +208,7 @@ def _read(entry: bytes, read: Callable[[bytes], VaultVersion]) -> VaultVersion |
     try:
         return read(entry)
     except ImplausibleAnswer as error:
-        return answers.odd(entry, error)
+        return odd(entry, error)
 
 
 def _body(attributes: Attributes, marked: dict[str, str]) -> dict[str, Any]:
@@ -247,8 +249,3 @@ def _named(operation: str, name: str) -> Iterator[None]:
         raise NameUnavailable(
             f"The {operation} of {name!r} at Key Vault is incomplete: {error}. What came before it counts."
         ) from None
-
-
-def is_azure(vault_url: str) -> bool:
-    """Whether the address is one of Azure's own, whose challenge must name its own domain."""
-    return (urlsplit(vault_url).hostname or "").endswith(_AZURE_DOMAINS)

@@ -9,9 +9,9 @@ from azure.keyvault.keys.crypto.aio import CryptographyClient
 
 from holdfast.errors import BackendUnavailable
 from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.audience import is_azure
 from holdfast.stores.keyvault.credential import TokenSource
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
-from holdfast.stores.keyvault.store import is_azure
 from holdfast.stores.keyvault.transport import open_connector, open_session, transport
 
 PATIENCE_S: Final = 15.0
