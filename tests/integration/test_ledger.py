@@ -12,8 +12,9 @@ import pytest
 from holdfast.domain.names import SecretName, new_version_id
 from holdfast.domain.secret import Attributes, SecretSettings, SecretVersion, State
 from holdfast.ports import Head, StoredVersion
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.ledger import PostgresLedger
+from holdfast.stores.postgres.pools import Connection
 
 NAME = SecretName("api-key")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

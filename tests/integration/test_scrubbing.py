@@ -120,7 +120,7 @@ async def test_it_waits_for_nobody_for_long(node: Inside, database_url: str) -> 
     assert await scrubber.scrub()
     assert await on_disk(database_url, parts) == 0
     async with node.database.connection() as connection:
-        assert await connection.fetchval("SHOW lock_timeout") == "0"
+        assert await connection.fetchval("SHOW lock_timeout") == "4s"
 
 
 async def test_reads_and_writes_go_on_meanwhile(node: Inside, database_url: str) -> None:

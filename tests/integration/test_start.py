@@ -117,8 +117,7 @@ async def test_a_former_key_that_is_missing_is_named(database_url: str, tmp_path
 async def test_a_server_that_is_away_or_too_old_is_named(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit in ("_CONNECT_TIMEOUT_S", "COMMAND_TIMEOUT_S"):
-        monkeypatch.setattr(f"holdfast.stores.postgres.database.{limit}", 0.5)
+    monkeypatch.setattr("holdfast.stores.postgres.pools.CONNECT_TIMEOUT_S", 0.5)
     answers, hang = AWAY[how]
     async with answering(*answers, then_hang=hang) as dsn:
         await refused(settings_for(dsn, tmp_path), "too old" if how[0].isdigit() else "cannot be reached")

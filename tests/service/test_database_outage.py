@@ -12,8 +12,8 @@ import pytest
 
 from holdfast.domain.secret import Attributes, Source
 from holdfast.errors import BackendUnavailable, InvalidInput
-from holdfast.stores.postgres.database import COMMAND_TIMEOUT_S
 from holdfast.stores.postgres.errors import translating
+from holdfast.stores.postgres.pools import COMMAND_TIMEOUT_S
 from tests.support.cable import cable_to
 from tests.support.node import opened, within
 from tests.support.postgres import TEMPLATE, execute, for_database

@@ -13,7 +13,8 @@ from holdfast.domain.verification import verify
 from holdfast.errors import BackendUnavailable, OutcomeUnknown
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.audit import PostgresAuditSink
-from holdfast.stores.postgres.database import COMMAND_TIMEOUT_S, Database
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.pools import COMMAND_TIMEOUT_S
 from holdfast.stores.spool import AuditSpool
 from tests.service.test_audit import RECORD, housekeeping, new_chain
 from tests.service.test_audit_proof import taken

@@ -124,7 +124,7 @@ class Link:
             self.contact = self._clock.monotonic()
         return self._clock.monotonic() - self.contact
 
-    async def current(self, name: SecretName) -> Mirrored | None:
+    async def current(self, name: SecretName, *, brief: bool = False) -> Mirrored | None:
         self._check()
         return self._store.now
 

@@ -214,8 +214,11 @@ class Ledger(Protocol):
     async def heads(self, names: Sequence[SecretName]) -> Mapping[SecretName, Head]:
         """Return the heads of those names that exist, deleted or not, in one round trip."""
 
-    async def current(self, name: SecretName) -> tuple[Head, StoredVersion] | None:
+    async def current(self, name: SecretName, *, brief: bool = False) -> tuple[Head, StoredVersion] | None:
         """Return head and current version in one round trip.
+
+        ``brief``: somebody else can tell as well. It is refused soon where others hold the rows, and at once where they
+        did so a moment ago.
 
         Raises:
             IntegrityFailure: the rows contradict each other (a history newer than the head: a rollback).

@@ -6,8 +6,8 @@ from typing import Final
 from holdfast.domain.diagnosis import Finding, failure, ok, warning
 from holdfast.ports.inspection import SchemaFacts, ServerFacts
 
-POOL: Final = 10
-"""Connections that a process opens at most (``Database``'s default)."""
+POOL: Final = 14
+"""Connections that a process opens at most (all lanes of its pools together)."""
 
 WRAPAROUND: Final = 1_000_000_000
 """Transactions. PostgreSQL stops taking changes near 2.1 thousand million (manual, 25.1.5)."""

@@ -39,15 +39,16 @@ class Mirror:
             self.check(*found)
         return found
 
-    async def found(self, name: SecretName, *, at_least: int = 0) -> Mirrored | None:
+    async def found(self, name: SecretName, *, at_least: int = 0, brief: bool = False) -> Mirrored | None:
         """Return a secret's current version, which is still to be checked; None for a name the mirror does not know.
 
-        ``at_least``: the revision that the name is known to have reached.
+        ``at_least``: the revision that the name is known to have reached. ``brief``: other tiers can
+        tell as well, so nobody waits long.
 
         Raises:
             IntegrityFailure: its rows were rolled back.
         """
-        found = await self._ledger.current(name)
+        found = await self._ledger.current(name, brief=brief)
         if found is not None and found[0].revision < at_least:
             raise IntegrityFailure(f"PostgreSQL tells an older state of {name!r} than it told before.")
         return found

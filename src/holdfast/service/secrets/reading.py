@@ -165,18 +165,35 @@ class Reader:
 
     async def _load_once(self, name: SecretName, asked: Asked) -> Secret:
         try:
-            found = await self._current(name)
-            if found is None:
-                return await self._first_answer(name, asked)
+            found = await self._current(name, brief=True)
         except NameUnavailable:
             raise
         except (BackendUnavailable, IntegrityFailure) as error:
-            return await self._without_ledger(name, error)
+            told = await self._without_ledger(name)
+            if told is not None:
+                return told
+            if isinstance(error, IntegrityFailure):
+                raise
+            found = await self._current(name)  # no one else knows: now it is worth a wait
+        if found is None:
+            return await self._from_vault_alone(name, asked)
         return await self._from_caches(found, asked) or await self._from_backends(found, asked)
 
-    async def _current(self, name: SecretName) -> Mirrored | None:
+    async def _from_vault_alone(self, name: SecretName, asked: Asked) -> Secret:
+        """The mirror does not know it; PostgreSQL may be lost while what Key Vault tells is taken over."""
+        try:
+            return await self._first_answer(name, asked)
+        except NameUnavailable:
+            raise
+        except (BackendUnavailable, IntegrityFailure):
+            told = await self._without_ledger(name)
+            if told is None:
+                raise
+            return told
+
+    async def _current(self, name: SecretName, *, brief: bool = False) -> Mirrored | None:
         """What the mirror has, which is nothing older than this node has answered or committed before it asked."""
-        found = await self._mirror.found(name, at_least=self._tiers.marks.of(name).revision)
+        found = await self._mirror.found(name, at_least=self._tiers.marks.of(name).revision, brief=brief)
         if found is None:
             self._tiers.vanished(name)
             return None
@@ -305,8 +322,8 @@ class Reader:
         except Conflict as settling:  # no answer to a read: it is settling, and can be looked at again
             raise NameUnavailable(str(settling)) from None
 
-    async def _without_ledger(self, name: SecretName, cause: HoldfastError) -> Secret:
-        """PostgreSQL is away, or what it says is not credible: what we remember, or Key Vault, under the lease."""
+    async def _without_ledger(self, name: SecretName) -> Secret | None:
+        """What we remember, or Key Vault tells, under the lease: PostgreSQL does not tell, or not what is credible."""
         kept = await self._tiers.remembered(name)
         if kept is not None and self._tiers.is_fresh(kept[0]):
             return self._answer(name, *kept)
@@ -317,9 +334,7 @@ class Reader:
                 told = self._unlisted(seen, kept[0] if kept else None, as_of=as_of, told=True)
                 await self._tiers.keep_told(name, told)
                 return self._answer(name, told, Source.KEYVAULT)
-        if kept is None:
-            raise cause
-        return self._answer(name, *kept)
+        return self._answer(name, *kept) if kept is not None else None
 
     @staticmethod
     async def _told_by_vault(vault: VaultReader, name: SecretName) -> VaultVersion | None:

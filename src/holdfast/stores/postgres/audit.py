@@ -17,8 +17,9 @@ import msgspec
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.chain import Entry, sorted_out
 from holdfast.ports import ChainHead
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import all_stored, as_stored, put_record
+from holdfast.stores.postgres.pools import AUDIT, Connection
 from holdfast.stores.postgres.queries import load
 
 _log: Final = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class PostgresAuditSink:
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """See the port."""
-        async with self._database.connection() as connection:
+        async with self._database.connection(AUDIT) as connection:
             await _copy(connection, entries)
 
     async def write_once(self, entries: Sequence[Entry]) -> int:
@@ -82,7 +83,7 @@ class PostgresAuditSink:
 
     async def take_in(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
         """See the port."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(AUDIT) as connection:
             claimed = await connection.fetch(self._sql["claim"], limit)
             records = [_decode(row["record"]) for row in sorted(claimed, key=lambda row: row["id"])]
             entries = extend(records) if records else []
@@ -96,7 +97,7 @@ class PostgresAuditSink:
 
     async def last_head(self, writer: UUID) -> ChainHead | None:
         """See the port."""
-        async with self._database.connection() as connection:
+        async with self._database.connection(AUDIT) as connection:
             row = await connection.fetchrow(self._sql["last_head"], writer)
         return ChainHead(**row) if row else None
 

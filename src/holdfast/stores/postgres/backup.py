@@ -15,9 +15,10 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.ports import BackupHeader, Counter, Counters, Partition, Shape, Step, Table
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.errors import translating
 from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
 MIGRATIONS: Final = "holdfast_migrations"

@@ -18,10 +18,11 @@ from holdfast.domain.notices import Event
 from holdfast.domain.policy import Permission
 from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import Sealer, StoredRule, codes_facts, request_facts
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.grants import rules_of
 from holdfast.stores.postgres.notices import put_notices
 from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
 NOTE_TIMEOUT_S: Final = 60.0

@@ -1,43 +1,49 @@
-"""The connection pool."""
+"""Connections to the commit point, and transactions over them."""
 
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
-from holdfast.errors import BackendUnavailable, StartupError
-from holdfast.stores.postgres.errors import is_spent, translating, unconfirmed
-from holdfast.stores.postgres.queries import load
+from holdfast.errors import BackendUnavailable, CircuitOpen, StartupError
+from holdfast.resilience.breaker import CircuitBreaker
+from holdfast.stores.postgres.errors import is_spent, translating, unconfirmed, waited_in_vain
+from holdfast.stores.postgres.pools import (
+    OLDEST_SERVER,
+    POOL,
+    READ,
+    WORK,
+    Connection,
+    GivenPool,
+    Lane,
+    OwnPools,
+    Pools,
+)
 
 _log: Final = logging.getLogger(__name__)
 
-Connection: TypeAlias = Any
-"""An asyncpg connection or pool proxy; asyncpg ships no types."""
-
-OLDEST_SERVER: Final = 14
-"""PostgreSQL's oldest supported major version on the day of this release."""
-
-_CONNECT_TIMEOUT_S: Final = 5.0
-COMMAND_TIMEOUT_S: Final = 5.0
-"""For one statement with its answer."""
-_RELEASE_TIMEOUT_S: Final = 1.0
+LEFT_ALONE_S: Final = 5.0
+"""The longest for which no read asks PostgreSQL after one that waited in vain; a second at first."""
 
 
 class Database:
-    """A pool of connections to the commit point.
+    """Connections to the commit point.
 
     Args:
         dsn: where PostgreSQL is; or
         pool: a pool that the application already has. It stays the application's to close.
+        max_connections: of this process at most, shared out among the lanes.
     """
 
-    def __init__(self, dsn: str | None = None, *, pool: Any = None, max_connections: int = 10) -> None:
-        self._dsn, self._pool, self._owned = dsn, pool, pool is None
-        self._max_connections = max_connections
+    def __init__(self, dsn: str | None = None, *, pool: Any = None, max_connections: int = POOL) -> None:
+        self._dsn, self._owned, self._max_connections = dsn, pool is None, max_connections
+        self._pools: Pools | None = GivenPool(pool) if pool is not None else None
+        self._reads = CircuitBreaker("PostgreSQL", time.monotonic, failure_threshold=1, open_s=LEFT_ALONE_S)
         self.recorded: Callable[[], None] = lambda: None
         """To be called after a commit that stored an audit record; whoever chains records listens here."""
         self.answering: Callable[[], bool] = lambda: True
@@ -57,26 +63,16 @@ class Database:
             StartupError: unreachable, refuses us, or too old.
         """
         if self._owned:
-            self._pool = await self._connect()
+            self._pools = await self._connect()
         async with self.connection() as connection:
             major = connection.get_server_version().major
         if major < OLDEST_SERVER:
             await self.close()
             raise StartupError(f"PostgreSQL {major} is too old: Holdfast needs {OLDEST_SERVER} or newer. Upgrade it.")
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> Pools:
         try:
-            return await asyncpg.create_pool(
-                self._dsn,
-                min_size=1,
-                max_size=self._max_connections,
-                timeout=_CONNECT_TIMEOUT_S,
-                command_timeout=COMMAND_TIMEOUT_S,
-                max_inactive_connection_lifetime=300,
-                reset=_leave_as_is,
-                init=settle,
-                server_settings={"application_name": "holdfast", "timezone": "UTC"},
-            )
+            return await OwnPools.open(self._dsn, self._max_connections)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise StartupError(
                 f"PostgreSQL cannot be reached ({type(error).__name__}). "
@@ -84,7 +80,7 @@ class Database:
             ) from error
 
     @asynccontextmanager
-    async def connection(self, *, probing: bool = False) -> AsyncIterator[Connection]:
+    async def connection(self, lane: Lane = WORK, *, probing: bool = False) -> AsyncIterator[Connection]:
         """Lend a connection; errors of connectivity become ``BackendUnavailable``.
 
         A server that is silent is not asked, so that no one waits for it in vain, but by whoever is ``probing``. A
@@ -92,34 +88,56 @@ class Database:
         """
         if not probing and not self.answering():
             raise BackendUnavailable("PostgreSQL gives no sign of life; try again")
+        pools = self._pools
+        if pools is None:
+            raise BackendUnavailable("PostgreSQL is not connected to: this process has not started, or has stopped")
         with translating():
-            connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT_S)
+            connection = await pools.acquire(lane)
             try:
-                if not self._owned:  # its sessions are the application's, and may have been reset
-                    await settle(connection)
                 yield connection
             except BaseException as error:
                 if is_spent(error):
                     connection.terminate()
                 raise
             finally:
-                await self._give_back(connection)
+                await self._give_back(pools, lane, connection)
 
-    async def _give_back(self, connection: Connection) -> None:
-        """Return a connection to the pool. What ails it now says nothing of the work that was done over it."""
+    async def _give_back(self, pools: Pools, lane: Lane, connection: Connection) -> None:
+        """Return a connection to its pool. What ails it now says nothing of the work that was done over it."""
         try:
-            await self._pool.release(connection, timeout=_RELEASE_TIMEOUT_S)
+            await pools.release(lane, connection)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             _log.info("A connection to PostgreSQL was dead when it was given back (%s)", type(error).__name__)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def look(self) -> AsyncIterator[Connection]:
+        """Lend a connection for what other tiers can tell as well: no one waits long, and soon nobody at all.
+
+        After a look that waited in vain, be it for a lock, PostgreSQL is left alone for some seconds: the next look
+        fails at once.
+        """
+        try:
+            admission = self._reads.admit()
+        except CircuitOpen as error:
+            raise BackendUnavailable(
+                "PostgreSQL kept a read waiting and is left alone for a moment; try again"
+            ) from error
+        try:
+            async with self.connection(READ) as connection:
+                yield connection
+        except BaseException as error:
+            admission.report(success=False if waited_in_vain(error) else None)
+            raise
+        admission.report(success=True)
+
+    @asynccontextmanager
+    async def transaction(self, lane: Lane = WORK) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction.
 
         Raises:
             OutcomeUnknown: the commit was sent and not confirmed.
         """
-        async with self.connection() as connection:
+        async with self.connection(lane) as connection:
             await connection.execute("BEGIN")
             try:
                 yield connection
@@ -135,17 +153,14 @@ class Database:
     async def renew(self) -> None:
         """Let no connection of before be lent again: what is silent now may stay so when the server is back."""
         with suppress(asyncpg.InterfaceError):  # a pool that the application has closed
-            await self._pool.expire_connections()
+            if self._pools is not None:
+                await self._pools.renew()
 
     async def close(self) -> None:
-        """Close the pool if it is ours."""
-        if self._owned and self._pool is not None:
-            pool, self._pool = self._pool, None
-            try:
-                await pool.close()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.info("PostgreSQL did not see us off (%s)", type(error).__name__)
-                pool.terminate()
+        """Close the pools if they are ours."""
+        if self._owned and self._pools is not None:
+            pools, self._pools = self._pools, None
+            await pools.close()
 
 
 async def _roll_back(connection: Connection) -> None:
@@ -154,20 +169,6 @@ async def _roll_back(connection: Connection) -> None:
         await connection.execute("ROLLBACK")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         connection.terminate()
-
-
-async def settle(connection: Connection) -> None:
-    """Fix for this session what a setting of the role or of the database could bend.
-
-    Names mean PostgreSQL's own functions, the clock among them, and the tables of this installation. A commit is on
-    disk, here and on synchronous standbys, when it is confirmed; a setting that says more stays.
-    """
-    if connection.get_server_version().major >= OLDEST_SERVER:
-        await connection.execute(load("connection")["settle"])
-
-
-async def _leave_as_is(connection: Connection) -> None:
-    """Nothing to undo: what a statement leaves in the session is to stay, and a reset would cost a round trip."""
 
 
 @dataclass(frozen=True, slots=True)

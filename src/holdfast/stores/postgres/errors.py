@@ -34,6 +34,8 @@ _AWAY = (
     asyncpg.InsufficientPrivilegeError,
 )
 
+_LOCKED = "Another session of PostgreSQL holds what this needs for too long; `holdfast health` names it; try again"
+
 
 @contextmanager
 def translating() -> Iterator[None]:
@@ -43,6 +45,8 @@ def translating() -> Iterator[None]:
     except _AWAY as error:
         if (cancelled := _cancellation_behind(error)) is not None:
             raise cancelled from None
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            raise BackendUnavailable(_LOCKED) from error
         raise BackendUnavailable(f"PostgreSQL did not answer ({type(error).__name__}); try again") from error
 
 
@@ -66,6 +70,16 @@ def is_spent(error: BaseException) -> bool:
     """
     unanswered = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, BackendUnavailable)
     return not isinstance(error, Exception) or isinstance(error, unanswered)
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether PostgreSQL is there, and somebody else holds what was asked for."""
+    return isinstance(error, BackendUnavailable) and isinstance(error.__cause__, asyncpg.LockNotAvailableError)
+
+
+def waited_in_vain(error: BaseException) -> bool:
+    """Whether PostgreSQL kept this waiting: for a lock, a free connection, an answer."""
+    return is_locked(error) or (isinstance(error, BackendUnavailable) and isinstance(error.__cause__, TimeoutError))
 
 
 @contextmanager

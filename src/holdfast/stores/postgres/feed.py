@@ -20,8 +20,10 @@ from holdfast.resilience.supervision import Supervisor, Work, note_failure, note
 from holdfast.resilience.tasks import pause, stopped
 from holdfast.stores.postgres.clock import BelievedClock, elapsed_s
 from holdfast.stores.postgres.clock_acceptance import acceptance_of
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.errors import is_locked
 from holdfast.stores.postgres.hints import Hints
+from holdfast.stores.postgres.pools import FEED, Connection
 from holdfast.stores.postgres.queries import load
 
 _log: Final = logging.getLogger(__name__)
@@ -100,11 +102,11 @@ class PostgresFeed:
         """Hold a connection and use it; get another one whenever it is lost."""
         while True:
             try:
-                async with self._database.connection(probing=True) as connection:
+                async with self._database.connection(FEED, probing=True) as connection:
                     await use(connection)
             except BackendUnavailable as error:
                 _log.warning("%s was interrupted: %s", what, error)
-                if what == _FOLLOWING:
+                if what == _FOLLOWING and not is_locked(error):
                     self._unanswered = True
                     await self._database.renew()
             except Exception as error:  # rows that no one foresaw: begin again
@@ -119,9 +121,8 @@ class PostgresFeed:
         self._unanswered = False
         try:
             while True:
-                await self._beat(connection, listener)
-                note_success(_FOLLOWING)
-                started.set()
+                if await _unless_locked(_FOLLOWING, self._beat(connection, listener)):
+                    started.set()
                 await asyncio.sleep(GAP_S)
                 await pause(HEARTBEAT_S - GAP_S, self._hints.look)
         finally:
@@ -194,11 +195,10 @@ class PostgresFeed:
             asked_at = float("-inf")
             while True:
                 before, asked_at = asked_at, elapsed_s()
-                await self._look(connection, listener)
-                # What was announced before the question has arrived with its answer, and waits for the next round.
-                self._delivered = before if self._hints.waiting.is_set() else asked_at
-                note_success(_LISTENING)
-                started.set()
+                if await _unless_locked(_LISTENING, self._look(connection, listener)):
+                    # What was announced before the question has arrived with its answer, and waits for the next round.
+                    self._delivered = before if self._hints.waiting.is_set() else asked_at
+                    started.set()
                 await asyncio.sleep(GAP_S)
                 await pause(HEARTBEAT_S - GAP_S, self._hints.waiting)
         finally:
@@ -212,9 +212,24 @@ class PostgresFeed:
         names, missed = self._hints.take()
         if missed:
             listener.secrets_missed()
-        rows = await connection.fetch(load("feed")["announced"], list(names), timeout=LIVE_WITHIN_S)
+        try:
+            rows = await connection.fetch(load("feed")["announced"], list(names), timeout=LIVE_WITHIN_S)
+        except asyncpg.LockNotAvailableError:
+            self._hints.put_back(names)
+            raise
         for row in rows:
             if row["revision"] is not None:
                 await listener.secret_changed(row["name"], row["revision"])
             else:
                 await listener.secret_absent(row["name"], row["last_revision"])
+
+
+async def _unless_locked(what: str, question: Awaitable[None]) -> bool:
+    """Ask; False where somebody holds the rows. The session is as good as before, and is asked again soon."""
+    try:
+        await question
+    except asyncpg.LockNotAvailableError as error:
+        note_failure(what, error)
+        return False
+    note_success(what)
+    return True

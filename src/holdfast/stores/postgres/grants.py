@@ -8,8 +8,9 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.simulation import RecordedRequest
 from holdfast.ports import RuleKind, StoredRule
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
 REPLAY_TIMEOUT_S: Final = 60.0

@@ -4,6 +4,7 @@ Any role that may connect to the database can announce anything, any number of t
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 from holdfast.domain.names import SecretName, is_canonical_name
@@ -42,6 +43,11 @@ class Hints:
             self._names.clear()
             self._missed = True
         self.waiting.set()
+
+    def put_back(self, names: Iterable[SecretName]) -> None:
+        """These could not be looked at yet."""
+        for name in names:
+            self._add(name)
 
     def take(self) -> tuple[frozenset[SecretName], bool]:
         """Return the secrets to be looked at, and whether it may be any; they wait no more."""

@@ -9,9 +9,10 @@ from holdfast.errors import Conflict
 from holdfast.ports import IdentityRecord, IdentitySnapshot, Sealer, StoredRule, TokenRecord
 from holdfast.resilience.tasks import unhurried
 from holdfast.stores.postgres.break_glass import void_emergencies
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.grants import put_rule
 from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.standing import attest, changing, forget, marks_of, standing_in, standing_of
 from holdfast.stores.postgres.tokens import insert_token, stored_token_of

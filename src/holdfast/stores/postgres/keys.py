@@ -9,9 +9,10 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.keys import KeyState, KeyStatus
 from holdfast.errors import Conflict, HoldfastError
 from holdfast.ports import Batch, Damaged, NodeRing, Sealer
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.migrations import ALIVE_WITHIN
 from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.renewals import RENEWALS, Renewal
 

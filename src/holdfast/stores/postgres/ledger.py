@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretSummary, SecretVersion, State
 from holdfast.ports import Head, Side, StoredVersion, traced
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.pools import WRITE, Connection
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import head_of, stored_of, summary_of, version_of
 from holdfast.stores.postgres.transaction import PostgresTransaction, version_among
@@ -24,7 +25,7 @@ class PostgresLedger:
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         """See the port."""
         with traced("postgresql.transaction", Side.CLIENT, system="postgresql"):
-            async with self._database.transaction() as connection:
+            async with self._database.transaction(WRITE) as connection:
                 yield PostgresTransaction(connection)
         self._database.recorded()
 
@@ -49,10 +50,10 @@ class PostgresLedger:
             rows = await connection.fetch(self._sql["heads"], list(names))
         return {head.name: head for head in map(head_of, rows)}
 
-    async def current(self, name: SecretName) -> tuple[Head, StoredVersion] | None:
+    async def current(self, name: SecretName, *, brief: bool = False) -> tuple[Head, StoredVersion] | None:
         """See the port."""
         with traced("postgresql.read", Side.CLIENT, system="postgresql"):
-            async with self._database.connection() as connection:
+            async with self._database.look() if brief else self._database.connection() as connection:
                 row = await connection.fetchrow(self._sql["current"], name)
         return (head_of(row), stored_of(row, name, current=True)) if row else None
 

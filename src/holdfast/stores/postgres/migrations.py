@@ -8,8 +8,9 @@ from importlib import resources
 from typing import Final
 
 from holdfast.errors import StartupError
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.errors import starting
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load, load_all
 
 ALIVE_WITHIN: Final = timedelta(seconds=15)
@@ -89,7 +90,7 @@ async def begin(connection: Connection) -> None:
 
 async def alone(connection: Connection) -> None:
     """Wait for others who change the schema, and keep them out until the end of the transaction."""
-    await connection.execute("SET LOCAL client_min_messages = 'warning'")
+    await connection.execute("SET LOCAL client_min_messages = 'warning'; SET LOCAL lock_timeout = 0")
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_STEP_TIMEOUT_S)
 
 

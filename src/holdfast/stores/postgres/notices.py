@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from holdfast.domain.notices import Event, Notice, NoticeState, Topic
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
 _TOPICS: Final = [topic.value for topic in Topic]

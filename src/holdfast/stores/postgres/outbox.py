@@ -7,7 +7,7 @@ import msgspec
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.errors import BackendUnavailable
-from holdfast.stores.postgres.database import Connection
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
 

@@ -11,10 +11,11 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.errors import Conflict, IntegrityFailure
 from holdfast.ports import BackupHeader, BackupPart, Counters, Shape, Table, TableEnd
 from holdfast.stores.postgres.backup import COPY_TIMEOUT_S, MIGRATIONS, created, saved_names, shape_of
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.errors import starting
 from holdfast.stores.postgres.migrations import Migration, alone, apply, begin, migrations, pending_after
 from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
 LEAP: Final = 1_000_000_000

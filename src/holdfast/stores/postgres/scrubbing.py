@@ -9,7 +9,8 @@ import logging
 from datetime import timedelta
 from typing import Any, Final
 
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.pools import WORK, Connection
 from holdfast.stores.postgres.queries import load
 
 _log: Final = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class PostgresScrubber:
                 await connection.execute(self._sql[table], timeout=_REWRITE_TIMEOUT_S)
         finally:
             if not connection.is_closed():
-                await connection.execute(self._sql["patient"])
+                await connection.execute(self._sql["patient"], WORK.lock_timeout)
         if before & set(await connection.fetchrow(self._sql["files"])):
             return "this role does not own the tables; let their owner do it"
         return None

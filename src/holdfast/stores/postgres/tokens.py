@@ -11,8 +11,9 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.errors import Conflict, IdentityNotFound, IntegrityFailure
 from holdfast.ports import Sealer, StoredToken, TokenRecord
-from holdfast.stores.postgres.database import Connection, Database
+from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.standing import attest, changing, standing_in
 

@@ -15,9 +15,9 @@ from holdfast.domain.rotation import Phase, RotationRun
 from holdfast.domain.secret import JSONObject, RotationPolicy, SecretVersion
 from holdfast.errors import ChangePending, Conflict, IntegrityFailure, TransitionPending
 from holdfast.ports import Head, StoredVersion
-from holdfast.stores.postgres.database import Connection
 from holdfast.stores.postgres.journal import no_hindrance
 from holdfast.stores.postgres.outbox import put_record
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import (
     attribute_columns,

@@ -22,7 +22,7 @@ SELECT pg_relation_filenode('secrets_vault'), pg_relation_filenode('secret_versi
 SET lock_timeout = '200ms'
 
 -- name: patient
-RESET lock_timeout
+SELECT set_config('lock_timeout', $1, false)
 
 -- name: rewrite_heads
 VACUUM (FULL) secrets_vault
