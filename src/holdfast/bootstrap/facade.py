@@ -62,6 +62,8 @@ def use_cases(parts: Parts) -> UseCases:
         clock=parts.clock,
         telemetry=parts.recorder,
         metrics=lambda: exposition(parts.recorder.cells),
+        check_ready=parts.check_ready,
+        check_alive=parts.check_alive,
     )
 
 

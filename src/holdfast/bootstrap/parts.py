@@ -21,6 +21,7 @@ from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import known_answer
 from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
+from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.resilience.supervision import Supervisor
@@ -239,11 +240,26 @@ class Parts:
         """Every backend as this node sees it now."""
         vault, shared = self.replica, self.shared
         return (
-            BackendHealth(name="postgresql", configured=True, healthy=self.feed.live()),
+            BackendHealth(name="postgresql", configured=True, healthy=self.feed.live(), detail=self._fault() or ""),
             self.audit.health(),
             BackendHealth(name="redis", configured=shared is not None, healthy=shared is None or shared.healthy()),
             vault.health() if vault else BackendHealth(name="keyvault", configured=False, healthy=True),
         )
+
+    def _fault(self) -> str | None:
+        return self.database.keeper.fault if self.database.keeper else None
+
+    def check_ready(self) -> None:
+        """See that this node can answer anything; see ``SecretsService.check_ready``."""
+        self.guard.check_ready()
+        self.keys.check_ready()
+        if fault := self._fault():
+            raise BackendUnavailable(f"{fault[0].upper()}{fault[1:]}; try again")
+
+    def check_alive(self) -> None:
+        """See that this process may yet mend itself; see ``SecretsService.check_alive``."""
+        if self.database.keeper and self.database.keeper.hopeless:
+            raise BackendUnavailable(f"{self._fault()}: see postgres.log in the data folder")
 
     async def probe(self) -> dict[str, str]:
         """Ask Redis and Key Vault something; PostgreSQL is asked all the time."""

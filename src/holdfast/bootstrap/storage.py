@@ -1,5 +1,6 @@
 """The commit point of a node: database, schema, and the key that seals."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -7,8 +8,11 @@ from uuid import UUID, uuid5
 from holdfast.config import Settings
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers, known_answer
+from holdfast.embedded.keeper import Keeper
 from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import BackendUnavailable, StartupError
+from holdfast.resilience.supervision import Supervisor
+from holdfast.resilience.tasks import stopped
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database, Installation, installation_of
 from holdfast.stores.postgres.keys import PostgresKeyRegistry
@@ -41,10 +45,22 @@ async def connected(stack: AsyncExitStack, settings: Settings, pool: Any = None)
     """
     dsn = settings.database_url
     if dsn is None and pool is None:
-        embedded = EmbeddedPostgres(settings.data_dir)
-        dsn = await embedded.start()
-        stack.push_async_callback(embedded.stop)
+        return await _embedded(stack, settings)
     database = Database(dsn, pool=pool)
+    await database.open()
+    stack.push_async_callback(database.close)
+    return database
+
+
+async def _embedded(stack: AsyncExitStack, settings: Settings) -> Database:
+    """Connect to a PostgreSQL of our own, which is started again whenever it ends."""
+    server = EmbeddedPostgres(settings.data_dir)
+    database = Database(await server.start())
+    stack.push_async_callback(server.stop)
+    keeper = Keeper(server)
+    database.keeper = keeper
+    keeping = asyncio.create_task(Supervisor().run("embedded PostgreSQL", keeper.run), name="embedded PostgreSQL")
+    stack.push_async_callback(stopped, keeping)
     await database.open()
     stack.push_async_callback(database.close)
     return database

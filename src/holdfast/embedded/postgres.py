@@ -61,6 +61,10 @@ class EmbeddedPostgres:
             await self.stop()
             raise
 
+    def runs(self) -> bool:
+        """Whether the server is there: ours, or one that another process started. It is not asked."""
+        return postmaster.find(DataFolder(self._root)) is not None
+
     async def stop(self) -> None:
         """Leave the server, and stop it when nobody else uses it. Its data is on disk on return."""
         await asyncio.shield(asyncio.to_thread(self._stop))

@@ -118,6 +118,8 @@ class UseCases:
     clock: Clock
     telemetry: Telemetry = SILENCE
     metrics: Callable[[], bytes] = bytes
+    check_ready: Callable[[], None] = lambda: None
+    check_alive: Callable[[], None] = lambda: None
 
 
 class SecretsService:
@@ -618,9 +620,17 @@ class SecretsService:
             StartupError: it has not started, or has stopped.
             LeaseExpired: PostgreSQL has been out of reach for too long.
             KeyUnavailable: it lacks the key that all nodes seal with.
+            BackendUnavailable: its own PostgreSQL has ended, and is being started again.
         """
-        self._use.guard.check_ready()
-        self._use.keys.check_ready()
+        self._use.check_ready()
+
+    def check_alive(self) -> None:
+        """See that this process may yet mend itself, so that its supervisor need not act.
+
+        Raises:
+            BackendUnavailable: its own PostgreSQL cannot be started, which was tried again and again.
+        """
+        self._use.check_alive()
 
     def backends(self) -> Sequence[BackendHealth]:
         """Every backend as this node sees it now, without asking any."""

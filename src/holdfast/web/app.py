@@ -1,5 +1,6 @@
 """The ASGI application, put together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.routing import BaseRoute, Mount, Route, Router
@@ -39,6 +40,7 @@ class Parts:
     rates: Rates
     facts: VaultFacts
     metrics: Metrics | None = None
+    check_alive: Callable[[], None] = lambda: None
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -70,7 +72,7 @@ def create_router(parts: Parts, api: KeyVaultApi, own: V1Api) -> ASGIApp:
 
 
 def _health(parts: Parts) -> list[BaseRoute]:
-    health = Health(parts.backends)
+    health = Health(parts.backends, parts.check_alive)
     metrics = [Route("/metrics", Endpoint(parts.metrics.scrape), methods=["GET"])] if parts.metrics else []
     return [
         *metrics,

@@ -61,6 +61,7 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
     return Parts(
         secrets=service,
         backends=backends,
+        check_alive=service.check_alive,
         bearers=Bearers(clients, service, limits, issuers),
         limits=limits,
         skip_tokens=SkipTokens(lambda: ring.subkeys("skip-token")),

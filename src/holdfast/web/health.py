@@ -21,11 +21,16 @@ Backends = Callable[[], Sequence[BackendHealth]]
 class Health:
     """Answers ``/healthz`` and ``/readyz``."""
 
-    def __init__(self, backends: Backends) -> None:
-        self._backends = backends
+    def __init__(self, backends: Backends, check_alive: Callable[[], None] = lambda: None) -> None:
+        self._backends, self._check_alive = backends, check_alive
 
     async def alive(self, _: Exchange) -> Reply:
-        """200: the process answers."""
+        """200: the process answers. 503: it cannot mend itself; start it again, or somewhere else."""
+        try:
+            self._check_alive()
+        except Exception as error:
+            _log.warning("not alive: %s", type(error).__name__)
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _encode({"status": "not alive"}), (retry_after(),))
         return Reply(HTTPStatus.OK, _encode({"status": "alive"}))
 
     async def ready(self, _: Exchange) -> Reply:

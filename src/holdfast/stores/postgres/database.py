@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -26,6 +26,19 @@ from holdfast.stores.postgres.pools import (
 )
 
 _log: Final = logging.getLogger(__name__)
+
+
+class ServerKeeper(Protocol):
+    """Who starts the server itself, and starts it again when it ends."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the server is not there; None while it is."""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether starting it has been tried again and again in vain."""
+
 
 LEFT_ALONE_S: Final = 5.0
 """The longest for which no read asks PostgreSQL after one that waited in vain; a second at first."""
@@ -50,6 +63,9 @@ class Database:
         """Whether PostgreSQL gives signs of life; whoever asks it all the time says so here."""
         self.mark: Callable[[], int | None] = lambda: None
         """What a session of this process holds as long as it lives, so that others see when it is gone."""
+
+        self.keeper: ServerKeeper | None = None
+        """Who keeps the server running, if that is us."""
 
     @property
     def owned(self) -> bool:

@@ -100,7 +100,9 @@ class OwnPools:
     @classmethod
     async def open(cls, dsn: str | None, connections: int) -> "OwnPools":
         """Connect once, to see that it can be done; further connections are opened when they are needed."""
-        return cls({lane: await _pool(dsn, lane, lane.share(connections)) for lane in LANES})
+        pools = {lane: await _pool(dsn, lane, lane.share(connections)) for lane in LANES}
+        await pools[WORK].release(await pools[WORK].acquire(timeout=CONNECT_TIMEOUT_S))
+        return cls(pools)
 
     async def acquire(self, lane: Lane) -> Connection:
         """See the protocol."""
@@ -197,10 +199,10 @@ async def settle(lane: Lane, connection: Connection) -> str:
 
 
 def _pool(dsn: str | None, lane: Lane, connections: int) -> Any:
-    """The pool of a lane. One connection is opened at the start, to see that it can be done."""
+    """The pool of a lane. None is kept open at all costs: an outage would have that tried, and logged, all the time."""
     return asyncpg.create_pool(
         dsn,
-        min_size=1 if lane is WORK else 0,
+        min_size=0,
         max_size=connections,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=lane.statement_s,
