@@ -18,7 +18,7 @@ from holdfast.domain.policy import Caller
 from holdfast.domain.verification import verify
 from holdfast.errors import AuditUnavailable, BackendUnavailable, OutcomeUnknown
 from holdfast.ports import ChainHead
-from holdfast.service.audit.sequencer import COOL_DOWN_S, AuditTrail
+from holdfast.service.audit.sequencer import COOL_DOWN_S, LONGEST_COOL_DOWN_S, AuditTrail
 from tests.support.clock import VirtualClock
 
 T = TypeVar("T")
@@ -245,7 +245,7 @@ class Records(RuleBasedStateMachine):
         """Everything works again, for long enough."""
         self.archive.fates, self.local.fates = [], []
         for _ in range(3):
-            self.run(self.clock.sleep(COOL_DOWN_S))
+            self.run(self.clock.sleep(LONGEST_COOL_DOWN_S))
             self.settle()
             self.ship([])
 

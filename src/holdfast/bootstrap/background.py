@@ -34,6 +34,7 @@ def background(parts: Parts, presence: Presence) -> dict[str, Work]:
         local=parts.audit.spool,
         archive=parts.audit.archive,
         take_in=parts.trail.take_in,
+        shipped=parts.trail.first_is_back,
     )
     return {
         "housekeeping": housekeeping.run,

@@ -17,6 +17,7 @@ from holdfast.domain.chain import OPEN, Chain, ChainId, Entry
 from holdfast.domain.policy import SYSTEM
 from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError
 from holdfast.ports import SILENCE, AuditArchive, AuditSink, Clock, Telemetry, traced
+from holdfast.resilience.retry import doubled
 from holdfast.service.audit.tail import Tail
 
 _log: Final = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ SINK_TIMEOUT_S: Final = 1.0
 """A sink that hangs for longer is treated as one that failed; the other takes the batch."""
 
 COOL_DOWN_S: Final = 1.0
-"""How long a failed sink is left alone before the next batch tries it again."""
+LONGEST_COOL_DOWN_S: Final = 30.0
+"""How long a failed sink is left alone before the next batch tries it again: doubled with each failure in a row."""
 
 TAKEN_AT_ONCE: Final = 500
 """Records that were committed with their change and get their places in one transaction."""
@@ -61,6 +63,7 @@ class AuditTrail:
         self._tail = Tail(clock.monotonic)
         self._writer: asyncio.Task[None] | None = None
         self._first_failed_at: float | None = None
+        self._failures = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -85,8 +88,16 @@ class AuditTrail:
         with traced("audit"):
             await waiter
 
+    def first_is_back(self) -> None:
+        """The first sink takes records again; who ships the local log finds out without keeping an answer waiting."""
+        self._first_failed_at, self._failures = None, 0
+
     def compare(self) -> None:
-        """The database may have gone back: compare the newest records with it, and write the missing ones again."""
+        """The database may have gone back: compare the newest records with it, and write the missing ones again.
+
+        Who says so has just reached it.
+        """
+        self.first_is_back()
         self._tail.doubt()
         self._start()
 
@@ -173,7 +184,7 @@ class AuditTrail:
         except Exception as error:
             self._first_failed(error)
             return error
-        self._first_failed_at = None
+        self.first_is_back()
         self._tail.add(entries)
         return None
 
@@ -254,8 +265,12 @@ class AuditTrail:
 
     def _first_is_due(self) -> bool:
         failed_at = self._first_failed_at
-        return failed_at is None or self._clock.monotonic() - failed_at >= COOL_DOWN_S
+        if failed_at is None:
+            return True
+        pause_s = doubled(COOL_DOWN_S, self._failures - 1, LONGEST_COOL_DOWN_S)
+        return self._clock.monotonic() - failed_at >= pause_s
 
     def _first_failed(self, error: Exception) -> None:
         self._first_failed_at = self._clock.monotonic()
+        self._failures += 1
         _log.warning("Audit records go to the local log: %s", str(error) or type(error).__name__)

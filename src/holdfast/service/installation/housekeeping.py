@@ -68,6 +68,7 @@ class Housekeeping:
 
     Args:
         take_in: lets this node give waiting audit records their places.
+        shipped: is told whenever the archive has taken records of the local log.
     """
 
     def __init__(
@@ -81,9 +82,11 @@ class Housekeeping:
         archive: Archive,
         take_in: Callable[[], None],
         scrubber: Scrubber,
+        shipped: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger, self._guard, self._writer, self._clock = ledger, guard, writer, clock
         self._local, self._archive, self._take_in, self._scrubber = local, archive, take_in, scrubber
+        self._shipped = shipped
         self._forget_at = float("-inf")
         self._steps = (
             self.ship_audit,
@@ -108,6 +111,7 @@ class Housekeeping:
             with segment as entries:
                 if entries and (shipped := await self._archive.write_once(entries)):
                     _log.info("Shipped %d audit records that were only here", shipped)
+                    self._shipped()
 
     async def chain_audit(self) -> None:
         """Give records their place in a chain whose writer died between their commit and that."""
