@@ -18,8 +18,9 @@ from holdfast.resilience.singleflight import SingleFlight
 from holdfast.service.secrets.coherence import Coherence, Unsettled
 from holdfast.service.secrets.losses import Losses
 from holdfast.service.secrets.mirror import Mirror, Mirrored, place_of
-from holdfast.service.secrets.reading import Reader, Upstream
+from holdfast.service.secrets.reading import Reader
 from holdfast.service.secrets.tiers import Tiers
+from holdfast.service.secrets.upstream import Upstream
 from tests.support.clock import VirtualClock
 from tests.support.rules import SEALER
 

@@ -14,7 +14,7 @@ from holdfast.ports import BackendHealth, Clock, Journal, KeptOutStore, Ledger, 
 from holdfast.resilience.supervision import Work, surviving
 from holdfast.service.secrets.coherence import Unsettled
 from holdfast.service.secrets.proposing import Proposals
-from holdfast.service.secrets.reading import Upstream
+from holdfast.service.secrets.upstream import Upstream
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier
 from holdfast.service.vault.histories import Histories

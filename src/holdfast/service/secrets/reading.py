@@ -7,9 +7,8 @@ the whole retry policy.
 """
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -33,8 +32,9 @@ from holdfast.service.secrets.coherence import Absences, Flights, Unsettled
 from holdfast.service.secrets.content import Content, answer, content_of, described
 from holdfast.service.secrets.marks import is_ahead, is_credible
 from holdfast.service.secrets.mirror import Mirror, Mirrored
-from holdfast.service.secrets.numbering import Histories, fetched
+from holdfast.service.secrets.numbering import fetched
 from holdfast.service.secrets.tiers import Asked, Tiers
+from holdfast.service.secrets.upstream import Upstream, told_by
 
 _log: Final = logging.getLogger(__name__)
 
@@ -43,27 +43,6 @@ OUTAGE_TTL: Final = timedelta(seconds=5)
 
 _OVERTAKEN_AT_MOST: Final = 5
 """How often a read begins again because the secret was changed meanwhile."""
-
-
-class VaultReader(Protocol):
-    """What a read needs of Key Vault."""
-
-    async def read_once(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
-        """One attempt within the patience."""
-
-    async def is_deleted(self, name: SecretName) -> bool:
-        """Whether the vault confirms that the name is soft-deleted; one attempt within the patience."""
-
-    async def read_patiently(self, name: SecretName, vault_version_id: str | None = None) -> VaultVersion:
-        """The full retry policy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """Key Vault, and how the mirror follows it."""
-
-    vault: VaultReader
-    histories: Histories
 
 
 class Reader:
@@ -329,31 +308,12 @@ class Reader:
             return self._answer(name, *kept)
         if self._upstream is not None and name not in self._unsettled:
             as_of = self._clock.now() - timedelta(seconds=self._unsettled.age_s)  # then Key Vault had all there was
-            seen = await self._told_by_vault(self._upstream.vault, name)
+            seen = await told_by(self._upstream.vault, name)
             if seen is not None and is_credible(seen, self._tiers.marks.of(name), known=self._unsettled.is_current):
                 told = self._unlisted(seen, kept[0] if kept else None, as_of=as_of, told=True)
                 await self._tiers.keep_told(name, told)
                 return self._answer(name, told, Source.KEYVAULT)
         return self._answer(name, *kept) if kept is not None else None
-
-    @staticmethod
-    async def _told_by_vault(vault: VaultReader, name: SecretName) -> VaultVersion | None:
-        """What Key Vault says; None if it does not answer, or merely lacks the secret.
-
-        Raises:
-            SecretDisabled: it is disabled there.
-            SecretNotFound: it is deleted there.
-        """
-        try:
-            return await vault.read_once(name)
-        except SecretDisabled:
-            raise
-        except SecretNotFound as missing:
-            if await _is_confirmed(vault, name):
-                raise not_found(name) from missing
-        except HoldfastError as error:
-            _log.info("Neither PostgreSQL nor Key Vault tells about %s: %s", name, error)
-        return None
 
     # --- answers ---
 
@@ -403,11 +363,3 @@ class _Overtaken(Exception):
 def _is_unnumbered(head: Head, version: int) -> bool:
     """Whether this number may turn out to be another version's."""
     return head.provisional and version >= head.version
-
-
-async def _is_confirmed(vault: VaultReader, name: SecretName) -> bool:
-    """Whether Key Vault confirms a deletion; not if it does not answer any more."""
-    try:
-        return await vault.is_deleted(name)
-    except HoldfastError:
-        return False
