@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import Marks, Sealer, Standing
-from holdfast.stores.postgres.database import Connection
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
 _log: Final = logging.getLogger(__name__)
