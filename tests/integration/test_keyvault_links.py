@@ -15,10 +15,11 @@ from holdfast.errors import NameUnavailable
 from holdfast.ports import Vault
 from holdfast.stores.keyvault import links
 from holdfast.stores.keyvault.errors import ImplausibleAnswer
-from holdfast.stores.keyvault.links import Course, ListingEnds
+from holdfast.stores.keyvault.links import MAX_HISTORY_BYTES, Course, ListingEnds
 from holdfast.stores.keyvault.pages import MAX_ENTRIES, Page, page
 from tests.support.scripted_vault import ScriptedVault
 
+VERSIONS = "/secrets/secret-001/versions"
 NAMES = [f"secret-{number:03}" for number in range(60)]
 HOST = "kv.internal.example"
 
@@ -140,6 +141,22 @@ async def test_a_listing_of_one_secrets_versions_is_named_by_it(scripted: Script
     scripted.fail("versions", **linked(lambda _: "https://other.example/x?$skiptoken=1"))
     with pytest.raises(NameUnavailable, match="list versions of 'secret-001'"):
         _ = [version async for version in vault.versions(SecretName("secret-001"))]
+
+
+async def test_versions_without_end_fill_no_memory(scripted: ScriptedVault, vault: Vault) -> None:
+    """Key Vault's whole list of secrets is a stream; the versions of one are compared all at once."""
+    tokens = iter(range(1000))
+
+    def huge(answer: Any) -> Any:
+        number = next(tokens)
+        return {"value": [{"id": "x" * 10 * 2**20, "n": number}], "nextLink": f"{VERSIONS}?$skiptoken={number}"}
+
+    scripted.fail("versions", times=9, answer=huge)
+    versions = vault.versions(SecretName("secret-001"))
+    for _ in range(MAX_HISTORY_BYTES // (10 * 2**20) + 1):
+        assert await anext(versions)
+    with pytest.raises(NameUnavailable, match="longer than any that is read"):
+        await anext(versions)
 
 
 def test_ever_new_pages_end_at_last() -> None:

@@ -136,3 +136,52 @@ async def test_codes_of_other_times_are_wrong(service: SecretsService) -> None:
     for minutes in (-2, 2):
         with pytest.raises(Unauthenticated):
             await service.identities.verify_totp(app.at(service.now() + timedelta(minutes=minutes)), context=ALICE)
+
+
+async def test_a_burst_of_guesses_on_two_nodes_gets_no_more_tries_than_one_after_another(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with service_on(database_url, tmp_path / "1") as one, service_on(database_url, tmp_path / "2") as two:
+        app = await enrolled(one)
+        right = {app.at(one.now() + timedelta(seconds=30 * step)) for step in range(-2, 4)}
+        wrong = next(code for code in map("{:06}".format, range(10)) if code not in right)
+        tries = [node.identities.verify_totp(wrong, context=ALICE) for node in (one, two) * 10]
+        outcomes = [type(each) for each in await asyncio.gather(*tries, return_exceptions=True)]
+        assert (outcomes.count(Unauthenticated), outcomes.count(Throttled)) == (5, 15)
+        refused = await rows(
+            database_url, "SELECT count(*) FROM secret_access_logs WHERE operation = 'totp.verify' AND NOT success"
+        )
+        assert refused == [(20,)]
+
+
+async def test_setting_the_second_factor_up_anew_gives_a_guesser_no_new_tries(service: SecretsService) -> None:
+    app = await enrolled(service)
+    wrong = f"{(int(app.at(service.now())) + 1) % 10**6:06}"
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            await service.identities.verify_totp(wrong, context=ALICE)
+    await service.identities.totp.remove("alice")
+    enrolment = await service.identities.totp.enrol(context=ALICE)
+    app = pyotp.TOTP(parse_qs(urlsplit(enrolment.uri).query)["secret"][0])
+    with pytest.raises(Throttled):
+        await service.identities.totp.confirm(app.at(service.now()), context=ALICE)
+
+
+async def test_a_first_code_confirms_once_and_cannot_be_used_again(service: SecretsService) -> None:
+    await service.identities.add("alice", "person")
+    enrolment = await service.identities.totp.enrol(context=ALICE)
+    app = pyotp.TOTP(parse_qs(urlsplit(enrolment.uri).query)["secret"][0])
+    code = app.at(service.now())
+    tries = [service.identities.totp.confirm(code, context=ALICE) for _ in range(4)]
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert [each for each in outcomes if each is None] == [None]
+    with pytest.raises(Unauthenticated):
+        await service.identities.verify_totp(code, context=ALICE)
+
+
+async def test_the_codes_of_a_removed_second_factor_are_worth_nothing(service: SecretsService) -> None:
+    app = await enrolled(service)
+    await service.identities.totp.remove("alice")
+    for call in (service.identities.verify_totp, service.identities.totp.confirm):
+        with pytest.raises(Unauthenticated):
+            await call(next_code(service, app), context=ALICE)

@@ -1,5 +1,6 @@
 """Where a listing goes on: each link is judged before it is followed."""
 
+import math
 import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +12,9 @@ MAX_PAGES: Final = 100_000
 
 MAX_EMPTY_PAGES: Final = 100
 """Pages without an entry, one after another. Key Vault may send some; the end comes with a page that has no link."""
+
+MAX_HISTORY_BYTES: Final = 32 * 2**20
+"""What one secret's versions may come to, since they are compared all at once: some 80,000 of them."""
 
 _KNOWN: Final = frozenset({"api-version", "$skiptoken", "maxresults"})
 _QUERY: Final = re.compile(r"[0-9A-Za-z\-._~%!$&'()*+,;=:@/?]{0,8192}", re.ASCII)  # RFC 3986, 3.4
@@ -24,11 +28,12 @@ class Course:
     """One listing's way through its pages, from ``path`` on, at the vault's own address.
 
     A link may name another host, as where a vault is reached by a private name: it is followed by its path and its
-    known members at our own address, since our token is for no one else.
+    known members at our own address, since our token is for no one else. ``max_bytes``: what its entries may come to.
     """
 
-    def __init__(self, path: str, host: str, *, max_pages: int = MAX_PAGES) -> None:
+    def __init__(self, path: str, host: str, *, max_pages: int = MAX_PAGES, max_bytes: float = math.inf) -> None:
         self._path, self._host, self._max_pages = path, _usual(host), max_pages
+        self._left = max_bytes
         self._seen: set[int] = set()
         self._pages = self._empty = 0
 
@@ -63,6 +68,9 @@ class Course:
         self._seen |= marks
         self._pages += 1
         self._empty = 0 if page.entries else self._empty + 1
+        self._left -= sum(map(len, page.entries))
+        if self._left < 0:
+            raise ListingEnds("it is longer than any that is read")
         if self._pages >= self._max_pages or self._empty >= MAX_EMPTY_PAGES:
             raise ListingEnds("its pages have no end")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import math
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
@@ -22,7 +23,7 @@ from holdfast.stores.keyvault.answers import Answers, odd
 from holdfast.stores.keyvault.audience import is_azure
 from holdfast.stores.keyvault.credential import TokenSource
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
-from holdfast.stores.keyvault.links import Course, ListingEnds
+from holdfast.stores.keyvault.links import MAX_HISTORY_BYTES, Course, ListingEnds
 from holdfast.stores.keyvault.pages import page, parse
 from holdfast.stores.keyvault.transport import open_connector, open_session, transport
 
@@ -132,7 +133,7 @@ class KeyVaultStore:
         def version(entry: bytes) -> VaultVersion:
             return self._answers.version(parse(entry), name)
 
-        return self._listing("list versions", name, f"/secrets/{name}/versions", version)
+        return self._listing("list versions", name, f"/secrets/{name}/versions", version, max_bytes=MAX_HISTORY_BYTES)
 
     def secrets(self) -> AsyncGenerator[VaultVersion | OddEntry, None]:
         """The newest version of every secret, without values and with ``vault_version_id`` ""."""
@@ -153,9 +154,14 @@ class KeyVaultStore:
         await self._session.close()
 
     async def _listing(
-        self, operation: str, name: str, path: str, read: Callable[[bytes], VaultVersion]
+        self,
+        operation: str,
+        name: str,
+        path: str,
+        read: Callable[[bytes], VaultVersion],
+        max_bytes: float = math.inf,
     ) -> AsyncGenerator[VaultVersion | OddEntry, None]:
-        course = Course(path, self._host)
+        course = Course(path, self._host, max_bytes=max_bytes)
         link: str | None = f"{path}?maxresults={_PAGE_SIZE}"
         while link:
             with translated(operation, name, writing=False):
