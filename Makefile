@@ -49,6 +49,10 @@ demo: $(DEVELOPMENT) ## Kill a vault under load, and see every read answered
 bench: $(DEVELOPMENT) ## Measure, and print ratios
 	@$(BIN)/python -m benchmarks
 
+.PHONY: proof
+proof: $(DEVELOPMENT) ## Try the stateful models with random seeds: SEEDS=A:B, WITHIN=SECONDS
+	@$(BIN)/python -m tests.proof $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
+
 .PHONY: format
 format: $(DEVELOPMENT) ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff check --fix .

@@ -1,0 +1,1 @@
+"""The stateful models, run with other examples each time: ``make proof``."""
