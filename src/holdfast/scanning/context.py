@@ -17,7 +17,9 @@ _LANGUAGES: Final = {
     **dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts"), "javascript"),
     **dict.fromkeys((".sh", ".bash", ".zsh"), "shell"),
     **dict.fromkeys((".yml", ".yaml"), "yaml"),
-    **dict.fromkeys((".env", ".properties", ".ini", ".cfg", ".conf", ".toml"), "settings"),
+    **dict.fromkeys((".env", ".properties", ".ini", ".cfg", ".conf", ".cnf", ".toml", ".tfvars", ".tf"), "settings"),
+    **dict.fromkeys((".md", ".rst", ".adoc", ".txt"), "text"),
+    **dict.fromkeys((".dockerfile", ".ps1", ".psm1", ".bat", ".cmd", ".fish"), "script"),
     ".cs": "csharp",
     ".java": "java",
     ".kt": "java",
@@ -26,7 +28,8 @@ _LANGUAGES: Final = {
     ".rb": "ruby",
     ".php": "php",
 }
-_DATA: Final = frozenset({"shell", "yaml", "settings"})
+_DATA: Final = frozenset({"shell", "yaml", "settings", "script", "text"})
+_NO_CODE: Final = ("dockerfile", "containerfile", "jenkinsfile", "makefile", "procfile")
 
 _INSTEAD: Final = {
     "python": '{variable} = (await service.get_secret("{name}")).value',
@@ -62,8 +65,9 @@ def place_of_variable(before: str) -> tuple[int, int]:
 
 
 def is_data(path: str) -> bool:
-    """Whether values stand in such a file without quotes."""
-    return language_of(path) in _DATA or PurePosixPath(path).name.lower().startswith((".env", "dockerfile"))
+    """Whether values stand in such a file without quotes: settings, scripts, and what has no ending, as ``.npmrc``."""
+    name = PurePosixPath(path).name.lower()
+    return language_of(path) in _DATA or name.startswith(_NO_CODE) or "." not in name.lstrip(".")
 
 
 def language_of(path: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cache
 from importlib.resources import as_file, files
 from operator import itemgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from holdfast.domain.secret import SecretValue
@@ -19,6 +19,7 @@ from holdfast.errors import InvalidInput, StartupError
 from holdfast.importing.items import MAX_ITEMS
 from holdfast.scanning.context import is_data, place_of_variable
 from holdfast.scanning.findings import Finding, Skipped, numbered
+from holdfast.scanning.judging import is_likely, is_of_a_manual, names_a_secret
 
 try:
     from kingfisher_sdk import DetectionPolicy, Rules, ScanInput, Scanner
@@ -38,14 +39,12 @@ _LONGEST_NAMED: Final = 4096
 _OURS: Final = "holdfast."
 _CONFIDENCE: Final = ("high", "medium", "low")
 _PLAIN: Final = "holdfast.plain-assignment"
-_PLACEHOLDER: Final = re.compile(
-    r"(change.?me|example|placeholder|redacted|dummy|your[-_.]|xxxx|\.\.\.|^\W+$|^(.)\2+$|os\.environ|process\.env|getenv)",
-    re.IGNORECASE,
-)
-_TEMPLATE: Final = re.compile(r"[{}<>$]|%s")
-"""In the place of a password: what a program fills in."""
-_WORDS: Final = re.compile(r"[A-Za-z_./:-]{1,23}|https?://[^@]*", re.ASCII)
-"""What is as likely a name or an address as a password."""
+_PGPASS: Final = "holdfast.pgpass"
+_DIRECTIVE: Final = "holdfast.directive"
+_TEMPLATE: Final = re.compile(r"[][{}<>$]|%s")
+"""In the place of a password in an address: what a program fills in."""
+_LOOKED_AT: Final = 8192
+"""Bytes that tell whether a file is binary."""
 
 
 def scan(root: Path) -> Iterator[Finding | Skipped]:
@@ -105,23 +104,44 @@ def _scanned(path: Path, relative: str) -> Iterator[Finding | Skipped]:
 
 
 def _read(path: Path) -> bytes | str:
-    """What a file holds, or why it is not looked into."""
+    """What a file holds, in UTF-8 if it is UTF-16, or why it is not looked into."""
     with path.open("rb") as stream:
         data = stream.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         return f"it is larger than {MAX_FILE_BYTES:,} bytes"
-    return "it is binary" if b"\0" in data[:8192] else data
+    if b"\0" not in data[:_LOOKED_AT]:
+        return data
+    encoding = _wide(data)
+    with suppress(UnicodeError):
+        return data.decode(encoding).encode() if encoding else "it is binary"
+    return "it is binary"
+
+
+def _wide(data: bytes) -> str:
+    """The encoding of two bytes a character that a file has, as PowerShell writes it, or nothing."""
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return "utf-16"
+    head = data[:_LOOKED_AT]
+    zeros = not any(head[::2]), not any(head[1::2])
+    return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(zeros, "")
 
 
 def _plausible(match: Any, path: str) -> bool:
     """Whether a match of a rule that knows no form is likelier a secret than not."""
-    if _TEMPLATE.search(match.captures.get("password", "")):
+    password = match.captures.get("password", "")
+    if (
+        _TEMPLATE.search(password)
+        or is_of_a_manual(password)
+        or ("PRIVATE KEY" in match.secret and "(" in match.secret)
+    ):
         return False
     if not match.rule_id.startswith(_OURS):
         return True
-    if match.rule_id == _PLAIN and not is_data(path):
+    if match.rule_id == _PGPASS:
+        return PurePosixPath(path).name.lower().endswith("pgpass") and is_likely(match.secret)
+    if match.rule_id in {_PLAIN, _DIRECTIVE} and not is_data(path):
         return False
-    return not _PLACEHOLDER.search(match.secret) and not _WORDS.fullmatch(match.secret)
+    return names_a_secret(match.captures["name"]) and is_likely(match.secret)
 
 
 def _without_overlaps(matches: list[Any]) -> list[Any]:
@@ -154,18 +174,22 @@ def _finding(match: Any, data: bytes, path: str, places: Sequence[tuple[int, int
         meaning=match.rule_name,
         confidence=match.confidence,
         value=SecretValue(text),
-        variable=_variable(data, start, places),
+        variable=_variable(match, data, start, places),
         escaped="\\" in text or any(0xD800 <= ord(each) <= 0xDFFF for each in text),
     )
 
 
-def _variable(data: bytes, start: int, places: Sequence[tuple[int, int]]) -> str:
-    """The variable before a place; none where that is part of something else that was found: no value is a name."""
+def _variable(match: Any, data: bytes, start: int, places: Sequence[tuple[int, int]]) -> str:
+    """The name before a place; none where that is part of something else that was found: no value is a name."""
     line = max(data.rfind(b"\n", 0, start) + 1, start - _LONGEST_NAMED)
-    before = data[line:start].decode("latin-1")  # a character for each byte
-    begin, end = place_of_variable(before)
-    known = places[bisect_left(places, (line + begin - _LONGEST_NAMED, 0)) : bisect_left(places, (line + end, 0))]
-    return "" if any(line + begin < each for _, each in known) else before[begin:end]
+    name = match.captures.get("name", "")
+    if name:
+        begin = max(0, data.rfind(name.encode(), 0, start))
+        end = begin + len(name.encode())
+    else:
+        begin, end = (line + each for each in place_of_variable(data[line:start].decode("latin-1")))  # bytes as letters
+    known = places[bisect_left(places, (begin - _LONGEST_NAMED, 0)) : bisect_left(places, (end, 0))]
+    return "" if any(begin < each for _, each in known) else data[begin:end].decode("latin-1")
 
 
 def _whole_address(match: Any, data: bytes) -> tuple[int, int]:
