@@ -360,7 +360,7 @@ async def test_rules_of_a_newer_release_give_what_is_known_here(database_url: st
         await inside.service.set_secret("k", "v")
         for each in newer:
             signed = replace(each, attestation=inside.parts.sealer.attest(each.facts()))
-            await inside.parts.grants.put(signed, record_of(Caller("root"), "grant", "k", NOW))
+            await inside.parts.grants.put(signed, lambda _: record_of(Caller("root"), "grant", "k", NOW))
     async with service_on(database_url, tmp_path / "older") as service:
         assert (await service.get_secret("k", context=ALICE)).value == "v"
         assert [grant.permissions for grant in await service.list_grants()] == [{"get"}]

@@ -12,7 +12,7 @@ from holdfast.domain.leases import Leases
 from holdfast.domain.names import is_glob
 from holdfast.domain.policy import Permission
 from holdfast.domain.roles import Role
-from holdfast.ports import RuleKind, StoredRule
+from holdfast.ports import Approve, Credential, RuleKind, StoredRule
 
 SEALER = Envelope(KeyRing.from_settings(base64.b64encode(bytes(range(32, 64))).decode()))
 BOOK_LEASES = Leases(timedelta(days=1))
@@ -52,6 +52,7 @@ class RulesInMemory:
     def __init__(self, *rules: StoredRule) -> None:
         self.stored = list(rules)
         self.living: dict[str, UUID] = {}
+        self.credentials: list[Credential] = []
         self.epoch = 0
         self._ids = 0
 
@@ -65,7 +66,8 @@ class RulesInMemory:
     async def incarnation(self, pattern: str) -> UUID | None:
         return None if is_glob(pattern) else self.living.get(pattern)
 
-    async def put(self, rule: StoredRule, record: AuditRecord) -> tuple[int, int]:
+    async def put(self, rule: StoredRule, approve: Approve) -> tuple[int, int]:
+        approve([each for each in self.credentials if each.identity == rule.subject])
         self.stored = [each for each in self.stored if _key(each) != _key(rule)]
         self._ids += 1
         self.epoch += 1

@@ -21,7 +21,10 @@ _EXPIRING: Final = ("NAME", "VERSION", "EXPIRES", "DAYS", "NEXT NOTICE")
 @click.argument("user")
 @click.argument("permissions", nargs=-1, required=True, metavar="PERMISSION...")
 @click.option("--expires", "expires_at", type=inputs.moment, metavar="WHEN", help="2027-01-31T00:00Z, or 90d.")
-def grant(pattern: str, user: str, permissions: tuple[str, ...], expires_at: datetime | None) -> None:
+@inputs.accept_credentials
+def grant(
+    pattern: str, user: str, permissions: tuple[str, ...], expires_at: datetime | None, *, accept_credentials: bool
+) -> None:
     """Let USER do something to a secret or a pattern of names.
 
     A pattern such as 'payments-*' covers all names that fit it, later ones too.
@@ -30,7 +33,14 @@ def grant(pattern: str, user: str, permissions: tuple[str, ...], expires_at: dat
     What USER was granted on exactly this name or pattern before is replaced.
     """
     given = with_service(
-        lambda service, caller: service.grant_access(pattern, user, permissions, expires_at=expires_at, context=caller)
+        lambda service, caller: service.grant_access(
+            pattern,
+            user,
+            permissions,
+            expires_at=expires_at,
+            accept_existing_credentials=accept_credentials,
+            context=caller,
+        )
     )
     until = f" until {output.moment(given.expires_at)}" if given.expires_at else ""
     output.say(f"{given.user_id} may {', '.join(sorted(given.permissions))} {given.pattern}{until}.")

@@ -90,14 +90,19 @@ def remove(name: str) -> int:
 @click.argument("name")
 @click.argument("groups", nargs=-1, metavar="[GROUP...]")
 @click.option("--none", "clear", is_flag=True, help="Take it out of all groups.")
-def groups(name: str, groups: tuple[str, ...], clear: bool) -> None:
+@inputs.accept_credentials
+def groups(name: str, groups: tuple[str, ...], clear: bool, *, accept_credentials: bool) -> None:
     """Make an identity a member of exactly these groups.
 
     Grants to group:GROUP then hold for it. Groups that an OIDC issuer vouches for are not kept here.
     """
     if bool(groups) == clear:
         raise click.UsageError("Name the groups it is to be in, or give --none.")
-    given = with_service(lambda service, caller: service.identities.set_groups(name, groups, context=caller))
+    given = with_service(
+        lambda service, caller: service.identities.set_groups(
+            name, groups, accept_existing_credentials=accept_credentials, context=caller
+        )
+    )
     output.say(f"{name} is in {', '.join(sorted(given)) or 'no group'}.")
     if output.wants_json():
         output.write_document({"name": name, "groups": sorted(given)})

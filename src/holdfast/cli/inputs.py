@@ -88,6 +88,14 @@ def uuid(text: str) -> UUID:
         raise click.BadParameter("must be an id as the list shows it, such as 7f0c1ee4-….") from None
 
 
+accept_credentials: Final = click.option(
+    "--accept-credentials",
+    is_flag=True,
+    help="Also for credentials whose makers do not hold what is handed out.",
+)
+"""The switch of commands that hand something out."""
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """A whole number within bounds. Click's own type would repeat what was typed."""
 

@@ -23,7 +23,8 @@ def role() -> None:
 @click.argument("name", metavar="ROLE")
 @click.argument("pattern", metavar="NAME|PATTERN")
 @click.option("--expires", "expires_at", type=inputs.moment, metavar="WHEN", help="2027-01-31T00:00Z, or 90d.")
-def assign(subject: str, name: str, pattern: str, expires_at: datetime | None) -> None:
+@inputs.accept_credentials
+def assign(subject: str, name: str, pattern: str, expires_at: datetime | None, *, accept_credentials: bool) -> None:
     """Give SUBJECT a role over a secret or a pattern of names; '*' is the whole vault.
 
     SUBJECT is an identity, or group:NAME. admin may do everything; operator lists, rotates, recovers and runs the
@@ -32,7 +33,12 @@ def assign(subject: str, name: str, pattern: str, expires_at: datetime | None) -
     """
     given = with_service(
         lambda service, caller: service.access.assign_role(
-            subject, name, pattern, expires_at=expires_at, context=caller
+            subject,
+            name,
+            pattern,
+            expires_at=expires_at,
+            accept_existing_credentials=accept_credentials,
+            context=caller,
         )
     )
     until = f" until {output.moment(given.expires_at)}" if given.expires_at else ""

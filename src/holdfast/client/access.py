@@ -40,11 +40,17 @@ class RemoteAccess:
         permissions: Iterable[str],
         *,
         expires_at: datetime | None = None,
+        accept_existing_credentials: bool = False,
         context: object = None,
     ) -> Grant:
         """Let somebody do something to a secret, or to all that a glob covers."""
-        wanted = sorted(parse_permissions(permissions))
-        body = PutGrant(pattern=name, user_id=user_id, permissions=wanted, expires_at=expires_at)
+        body = PutGrant(
+            pattern=name,
+            user_id=user_id,
+            permissions=sorted(parse_permissions(permissions)),
+            expires_at=expires_at,
+            accept_existing_credentials=accept_existing_credentials,
+        )
         return (await self._connection.call("PUT", "/v1/grants", GrantDocument, body=body)).grant()
 
     async def revoke_access(self, name: str, user_id: str, *, context: object = None) -> bool:

@@ -35,11 +35,16 @@ class RemoteAuthorisation:
         pattern: str,
         *,
         expires_at: datetime | None = None,
+        accept_existing_credentials: bool = False,
         context: object = None,
     ) -> RoleAssignment:
         """Give an identity, or ``group:`` and the name of a group, a role over a name or glob."""
         body = AssignRole(
-            subject=canonical_subject(subject), role=parse_role(role), pattern=pattern, expires_at=expires_at
+            subject=canonical_subject(subject),
+            role=parse_role(role),
+            pattern=pattern,
+            expires_at=expires_at,
+            accept_existing_credentials=accept_existing_credentials,
         )
         return (await self._connection.call("PUT", "/v1/roles", RoleDocument, body=body)).to(RoleAssignment)
 

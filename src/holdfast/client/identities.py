@@ -71,9 +71,16 @@ class RemoteIdentities:
         """Remove an identity with all its proofs; False if there is none."""
         return (await self._connection.call("DELETE", _of(name), Removed)).removed
 
-    async def set_groups(self, name: str, groups: Iterable[str], *, context: object = None) -> frozenset[str]:
+    async def set_groups(
+        self,
+        name: str,
+        groups: Iterable[str],
+        *,
+        accept_existing_credentials: bool = False,
+        context: object = None,
+    ) -> frozenset[str]:
         """Make an identity a member of exactly these groups."""
-        body = wire.SetGroups(groups=[*groups])
+        body = wire.SetGroups(groups=[*groups], accept_existing_credentials=accept_existing_credentials)
         return frozenset(
             (await self._connection.call("PUT", _of(name, "/groups"), wire.GroupsDocument, body=body)).groups
         )

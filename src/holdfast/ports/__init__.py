@@ -4,7 +4,7 @@ Every method may raise ``BackendUnavailable`` when its backend does not answer; 
 """
 
 from holdfast.domain.sealed import Place, SealedValue
-from holdfast.ports.access import GrantStore, RequestLog, RuleKind, RulePages, StoredRule
+from holdfast.ports.access import Approve, Credential, GrantStore, RequestLog, RuleKind, RulePages, StoredRule
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
@@ -82,6 +82,7 @@ __all__ = [
     "SILENCE",
     "STUCK_AFTER",
     "UNTRACED",
+    "Approve",
     "AuditArchive",
     "AuditLog",
     "AuditSearch",
@@ -106,6 +107,7 @@ __all__ = [
     "Consumers",
     "Counter",
     "Counters",
+    "Credential",
     "Damaged",
     "DatabaseClock",
     "EmergencyTransaction",

@@ -1,10 +1,10 @@
 """Grants at the commit point."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
@@ -96,6 +96,18 @@ class StoredRule:
         )
 
 
+class Credential(NamedTuple):
+    """Something by which somebody acts as an identity: ``what`` it is, whose, and who made it."""
+
+    what: str
+    identity: str
+    made_by: str
+
+
+Approve: TypeAlias = Callable[[Sequence[Credential]], AuditRecord]
+"""Sees the credentials that a change gives something to; returns the record of the change, or raises to prevent it."""
+
+
 class RequestLog(Protocol):
     """What was asked for, as the audit trail has it."""
 
@@ -127,10 +139,11 @@ class GrantStore(Protocol):
     async def incarnation(self, pattern: str) -> UUID | None:
         """The present incarnation of the secret of that name; None for a glob and for a name without a secret."""
 
-    async def put(self, rule: StoredRule, record: AuditRecord) -> tuple[int, int]:
+    async def put(self, rule: StoredRule, approve: Approve) -> tuple[int, int]:
         """Insert a rule, or replace the one of the same kind, subject and pattern (and role), with its audit record.
 
-        Returns its id and the epoch.
+        ``approve`` sees all credentials of the subject, or of the members of the group; no other is made meanwhile.
+        Returns the rule's id and the epoch.
         """
 
     async def remove(self, rule: StoredRule, record: AuditRecord) -> tuple[bool, int]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind, Network
 from holdfast.errors import IntegrityFailure
-from holdfast.ports.access import StoredRule
+from holdfast.ports.access import Approve, StoredRule
 from holdfast.ports.sealing import Sealer, unambiguous
 
 
@@ -203,8 +203,11 @@ class IdentityStore(Protocol):
         Returns whether there was one, and the epoch of the rules.
         """
 
-    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, record: AuditRecord) -> bool:
-        """Make an identity a member of exactly these groups; False if there is no such identity."""
+    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, approve: Approve) -> bool:
+        """Make an identity a member of exactly these groups; False if there is no such identity.
+
+        ``approve`` sees all credentials of the identity; no other is made meanwhile.
+        """
 
     async def establish(
         self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord

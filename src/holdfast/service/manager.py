@@ -504,15 +504,26 @@ class SecretsService:
         *,
         granted_by: str | None = None,
         expires_at: datetime | None = None,
+        accept_existing_credentials: bool = False,
         context: Context = None,
     ) -> Grant:
         """Let ``user_id`` do ``permissions`` to a secret, or to all that a glob such as ``payments-*`` covers.
 
         ``user_id`` is an identity, or ``group:`` and the name of a group. Replaces what the same one was granted on
-        the same name or glob before.
+        the same name or glob before. ``accept_existing_credentials``: also to credentials and memberships whose
+        makers do not hold it.
+
+        Raises:
+            Conflict: there are such credentials, and they are not accepted; the error names them.
         """
         return await self._use.access.grant(
-            _caller(context), name, user_id, permissions, granted_by=granted_by, expires_at=expires_at
+            _caller(context),
+            name,
+            user_id,
+            permissions,
+            granted_by=granted_by,
+            expires_at=expires_at,
+            accept=accept_existing_credentials,
         )
 
     async def revoke_access(self, name: str, user_id: str, *, context: Context = None) -> bool:

@@ -12,7 +12,7 @@ from holdfast.domain.policy import Grant, Permission
 from holdfast.domain.roles import Role
 from holdfast.domain.simulation import ChangeKind, RuleChange
 from holdfast.errors import InvalidInput
-from holdfast.v1_wire.documents import Document, Group, Identity, Moment, Name, Pattern, Request
+from holdfast.v1_wire.documents import AcceptCredentials, Document, Group, Identity, Moment, Name, Pattern, Request
 
 MAX_GROUPS: Final = 100
 """Groups in one question."""
@@ -33,6 +33,7 @@ class PutGrant(Request):
     user_id: Identity
     permissions: Permissions
     expires_at: Moment | None = None
+    accept_existing_credentials: AcceptCredentials = False
 
 
 class GrantDocument(Document):
@@ -72,6 +73,7 @@ class AssignRole(Request):
     role: Role
     pattern: Pattern
     expires_at: Moment | None = None
+    accept_existing_credentials: AcceptCredentials = False
 
 
 class RoleDocument(Document):

@@ -29,6 +29,11 @@ Pattern = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z-]*\*?[0-9A-Za-z-]*$"
 Identity = Annotated[str, msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?$", min_length=1, max_length=MAX_IDENTITY_LENGTH)]
 """Whom a rule is for: an identity, or ``group:`` and the name of a group."""
 
+AcceptCredentials = Annotated[
+    bool,
+    msgspec.Meta(description="Also for credentials and memberships whose makers do not hold what is handed out."),
+]
+
 Group = Annotated[
     str,
     msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?$", min_length=1, max_length=MAX_IDENTITY_LENGTH - len(GROUP_PREFIX)),

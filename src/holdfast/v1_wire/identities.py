@@ -16,7 +16,7 @@ from holdfast.domain.identities import (
     IdentityKind,
     valid_networks,
 )
-from holdfast.v1_wire.documents import Document, Identity, Moment, Request
+from holdfast.v1_wire.documents import AcceptCredentials, Document, Identity, Moment, Request
 
 Seconds = Annotated[int, Meta(ge=int(MIN_TOKEN_LIFETIME.total_seconds()), le=int(MAX_TOKEN_LIFETIME.total_seconds()))]
 LocalGroup = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -61,6 +61,7 @@ class SetGroups(Request):
     """The groups that an identity is to be a member of: exactly these."""
 
     groups: Annotated[list[LocalGroup], Meta(max_length=MAX_GROUPS)]
+    accept_existing_credentials: AcceptCredentials = False
 
 
 class GroupsDocument(Document):

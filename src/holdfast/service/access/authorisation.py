@@ -31,14 +31,25 @@ class Authorisation:
         *,
         granted_by: str | None = None,
         expires_at: datetime | None = None,
+        accept_existing_credentials: bool = False,
         context: Context = None,
     ) -> RoleAssignment:
         """Give an identity, or ``group:`` and the name of a group, a role over a name or glob.
 
         It stands beside everything else the subject has; the same role on the same name or glob is replaced.
+        ``accept_existing_credentials``: also to credentials and memberships whose makers do not hold it.
+
+        Raises:
+            Conflict: there are such credentials, and they are not accepted; the error names them.
         """
         return await self._roles.assign(
-            authenticated(context), subject, role, pattern, granted_by=granted_by, expires_at=expires_at
+            authenticated(context),
+            subject,
+            role,
+            pattern,
+            granted_by=granted_by,
+            expires_at=expires_at,
+            accept=accept_existing_credentials,
         )
 
     async def unassign_role(self, subject: str, role: str, pattern: str, *, context: Context = None) -> bool:

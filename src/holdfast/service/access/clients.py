@@ -6,20 +6,24 @@ from holdfast.crypto.credentials import (
     registration_of,
     verify_client_secret,
 )
+from holdfast.domain.audit import record_of
 from holdfast.domain.identities import new_identity
 from holdfast.domain.policy import NOBODY, AuthMethod, Caller, Permission, canonical_identity
-from holdfast.errors import InvalidInput
-from holdfast.ports import ClientRecord, ClientStore, Registration
+from holdfast.errors import AccessDenied, InvalidInput
+from holdfast.ports import ClientRecord, ClientStore, Clock, Registration
 from holdfast.service.access.directory import Directory
-from holdfast.service.access.guard import WHOLE_VAULT, Guard
+from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.access.minting import Minting
 
 
 class Clients:
     """Makes, checks and removes them."""
 
-    def __init__(self, *, guard: Guard, minting: Minting, directory: Directory, store: ClientStore) -> None:
+    def __init__(
+        self, *, guard: Guard, minting: Minting, directory: Directory, store: ClientStore, clock: Clock
+    ) -> None:
         self._guard, self._minting, self._directory, self._store = guard, minting, directory, store
+        self._clock = clock
 
     async def add(self, caller: Caller, client_id: str) -> str:
         """Make a client and return its secret, which is shown this once.
@@ -34,8 +38,18 @@ class Clients:
             secret = new_client_secret()
             stored = hash_client_secret(secret)
             await self._store.add(identity, stored, caller.id, self._guard.success(authorized))
+            await self._check_made(authorized, identity)
         await self._directory.load(identity)
         return secret
+
+    async def _check_made(self, authorized: Authorized, identity: str) -> None:
+        """Take a secret back, which nobody has yet, if its identity was given more meanwhile than its maker holds."""
+        try:
+            await self._minting.check_made(authorized, identity)
+        except AccessDenied:
+            now = self._clock.now()
+            await self._store.remove(identity, record_of(authorized.caller, "client.remove", WHOLE_VAULT, now))
+            raise
 
     async def remove(self, caller: Caller, client_id: str) -> bool:
         """Remove a client: its tokens stop working. Its grants stay, for a client of the same id."""

@@ -41,11 +41,13 @@ class AccessControl:
         *,
         granted_by: str | None,
         expires_at: datetime | None,
+        accept: bool = False,
     ) -> Grant:
-        """Insert or replace what an identity or a group may do to a name or glob.
+        """Insert or replace what an identity or a group may do to a name or glob; ``accept`` as in ``Rules.put``.
 
         Raises:
             AccessDenied: the caller does not hold `grant` and all of it there, for as long.
+            Conflict: there are credentials whose makers do not hold it, and they are not accepted.
         """
         now = self._clock.now()
         wanted = StoredRule(
@@ -57,7 +59,7 @@ class AccessControl:
             granted_at=now,
             expires_at=valid_future("expires_at", expires_at, now),
         )
-        return (await self._rules.put(caller, wanted, "grant")).grant()
+        return (await self._rules.put(caller, wanted, "grant", accept=accept)).grant()
 
     async def revoke(self, caller: Caller, pattern: str, user_id: str) -> bool:
         """Take a grant away, on this node at once; False if there was none."""

@@ -84,6 +84,10 @@ class GrantBook:
                 if epoch != self._epoch:
                     await self._load()
 
+    async def catch_up(self) -> None:
+        """Know all rules that are in force by now."""
+        await self.reached(await self._store.changes())
+
     def forget(self, name: str) -> None:
         """The secret of this name was purged: what was granted on it alone is over."""
         touched = {rule.subject for rule in self.rules() if rule.pattern == name}

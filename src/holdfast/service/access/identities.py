@@ -107,17 +107,30 @@ class Identities:
         await self._reload(identity, epoch)
         return removed
 
-    async def set_groups(self, name: str, groups: Iterable[str], *, context: Context = None) -> frozenset[str]:
+    async def set_groups(
+        self,
+        name: str,
+        groups: Iterable[str],
+        *,
+        accept_existing_credentials: bool = False,
+        context: Context = None,
+    ) -> frozenset[str]:
         """Make an identity a member of exactly these groups; returns them.
+
+        ``accept_existing_credentials``: also where somebody made a credential of it who does not hold what members of
+        a joined group hold.
 
         Raises:
             AccessDenied: the caller does not hold all that members of a joined group hold.
+            Conflict: there are such credentials, and they are not accepted; the error names them.
             IdentityNotFound: there is no such identity.
         """
         caller, identity, wanted = authenticated(context), canonical_identity(name), local_groups(groups)
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.groups") as authorized:
-            self._minting.check_groups(authorized, wanted - self._directory.groups_of(identity))
-            if not await self._store.set_groups(identity, wanted, caller.id, self._guard.success(authorized)):
+            joined = wanted - self._directory.groups_of(identity)
+            self._minting.check_groups(authorized, joined)
+            approve = self._minting.joining(authorized, joined, accept=accept_existing_credentials)
+            if not await self._store.set_groups(identity, wanted, caller.id, approve):
                 raise _no_such_identity(identity)
         await self._directory.load(identity)
         return wanted

@@ -28,15 +28,20 @@ class RoleControl:
         *,
         granted_by: str | None,
         expires_at: datetime | None,
+        accept: bool = False,
     ) -> RoleAssignment:
         """Give an identity or a group a role over a name or glob, beside whatever else it has.
 
+        ``accept`` as in ``Rules.put``.
+
         Raises:
             AccessDenied: the caller does not hold `grant` and all that the role allows there, for as long.
+            Conflict: there are credentials whose makers do not hold it, and they are not accepted.
         """
         rule = self._rule(subject, role, pattern, granter(caller, granted_by))
         expiry = valid_future("expires_at", expires_at, rule.granted_at)
-        return assignment_of(await self._rules.put(caller, replace(rule, expires_at=expiry), "role.assign"))
+        wanted = replace(rule, expires_at=expiry)
+        return assignment_of(await self._rules.put(caller, wanted, "role.assign", accept=accept))
 
     async def unassign(self, caller: Caller, subject: str, role: str, pattern: str) -> bool:
         """Take a role away, on this node at once; False if it was not assigned on exactly this name or glob."""

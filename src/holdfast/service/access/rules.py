@@ -8,6 +8,7 @@ from holdfast.domain.policy import Caller, Permission, canonical_identity
 from holdfast.ports import Clock, GrantStore, RuleKind, Sealer, StoredRule
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
+from holdfast.service.access.inheriting import Inheritance
 
 
 class Rules:
@@ -27,21 +28,24 @@ class Rules:
         clock: Clock,
         announce: Callable[[int, str | None], Awaitable[None]],
     ) -> None:
+        self._inheritance = Inheritance(guard, book)
         self._guard, self._book, self._store, self._sealer = guard, book, store, sealer
         self._clock, self._announce = clock, announce
 
-    async def put(self, caller: Caller, rule: StoredRule, operation: str) -> StoredRule:
-        """Insert or replace a rule.
+    async def put(self, caller: Caller, rule: StoredRule, operation: str, *, accept: bool = False) -> StoredRule:
+        """Insert or replace a rule; ``accept``: also for credentials whose makers could not have made it.
 
         Raises:
             AccessDenied: it allows more than the caller holds.
+            Conflict: the subject has such credentials, and they are not accepted.
         """
         name = SecretName(rule.pattern)
         async with self._guard.operation(caller, Permission.GRANT, name, operation) as authorized:
             self._guard.check_delegation(authorized, rule.grant())
             rule = replace(rule, incarnation=await self._store.incarnation(rule.pattern))
             rule = replace(rule, attestation=self._sealer.attest(rule.facts()))
-            number, epoch = await self._store.put(rule, self._guard.success(authorized, detail=rule.summary))
+            approve = self._inheritance.approval(authorized, [rule.grant()], accept=accept, detail=rule.summary)
+            number, epoch = await self._store.put(rule, approve)
         await self._announce(epoch, rule.subject)
         return replace(rule, id=number)
 

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from holdfast.crypto.api_tokens import hash_api_token, new_api_token
+from holdfast.domain.audit import record_of
 from holdfast.domain.identities import (
     DEFAULT_TOKEN_LIFETIME,
     MAX_TOKEN_LIFETIME,
@@ -20,7 +21,7 @@ from holdfast.domain.identities import (
 from holdfast.domain.policy import Caller, Permission, canonical_identity
 from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
 from holdfast.domain.validation import valid_number
-from holdfast.errors import BackendUnavailable, Conflict, InvalidInput, TokenNotFound
+from holdfast.errors import AccessDenied, BackendUnavailable, Conflict, InvalidInput, TokenNotFound
 from holdfast.ports import Clock, TokenRecord, TokenStore
 from holdfast.resilience.supervision import surviving
 from holdfast.service.access.directory import Directory
@@ -88,8 +89,19 @@ class Tokens:
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "token.create") as authorized:
             self._minting.check_identity(authorized, name)
             await self._store.add(new.record, new.hash, self._guard.success(authorized))
+            await self._check_made(authorized, new.record)
         await self._directory.load(name)
         return new
+
+    async def _check_made(self, authorized: Authorized, token: TokenRecord) -> None:
+        """Take a token back, which nobody has yet, if its identity was given more meanwhile than its maker holds."""
+        try:
+            await self._minting.check_made(authorized, token.identity)
+        except AccessDenied:
+            await self._store.revoke(
+                token.id, record_of(authorized.caller, "token.revoke", WHOLE_VAULT, self._clock.now())
+            )
+            raise
 
     def mint(
         self,

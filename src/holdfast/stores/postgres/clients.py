@@ -20,6 +20,7 @@ class PostgresClients:
     async def add(self, client_id: str, secret_hash: bytes, created_by: str, record: AuditRecord) -> None:
         """See the port."""
         async with self._database.transaction() as connection:
+            await connection.execute(self._sql["hold_rules"])
             kind = IdentityKind.APPLICATION.value
             if await connection.fetch(self._sql["add_identity"], client_id, kind, created_by):
                 await attest(connection, self._sealer, client_id)

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.simulation import RecordedRequest
-from holdfast.ports import RuleKind, StoredRule
+from holdfast.ports import Approve, RuleKind, StoredRule
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.standing import credentials_of
 
 REPLAY_TIMEOUT_S: Final = 60.0
 """Seconds that the sum over recorded requests may take: months of them are many millions of rows."""
@@ -74,9 +75,11 @@ class PostgresGrants:
             found: UUID | None = await connection.fetchval(self._sql["incarnation"], pattern)
         return found
 
-    async def put(self, rule: StoredRule, record: AuditRecord) -> tuple[int, int]:
+    async def put(self, rule: StoredRule, approve: Approve) -> tuple[int, int]:
         """See the port."""
         async with self._database.transaction() as connection:
+            await connection.execute(self._sql["lock"])
+            record = approve(await credentials_of(connection, rule.subject))
             row = await put_rule(connection, rule)
             await put_record(connection, record)
         self._database.recorded()

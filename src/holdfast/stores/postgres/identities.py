@@ -6,7 +6,7 @@ from typing import Any
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind
 from holdfast.errors import Conflict
-from holdfast.ports import IdentityRecord, IdentitySnapshot, Sealer, StoredRule, TokenRecord
+from holdfast.ports import Approve, IdentityRecord, IdentitySnapshot, Sealer, StoredRule, TokenRecord
 from holdfast.resilience.tasks import unhurried
 from holdfast.stores.postgres.break_glass import void_emergencies
 from holdfast.stores.postgres.database import Database
@@ -14,7 +14,15 @@ from holdfast.stores.postgres.grants import put_rule
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
-from holdfast.stores.postgres.standing import attest, changing, forget, marks_of, standing_in, standing_of
+from holdfast.stores.postgres.standing import (
+    attest,
+    changing,
+    credentials_of,
+    forget,
+    marks_of,
+    standing_in,
+    standing_of,
+)
 from holdfast.stores.postgres.tokens import insert_token, stored_token_of
 
 
@@ -77,11 +85,13 @@ class PostgresIdentities:
         self._database.recorded()
         return bool(removed), epoch
 
-    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, record: AuditRecord) -> bool:
+    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, approve: Approve) -> bool:
         """See the port."""
         async with self._database.transaction() as connection:
+            await connection.execute(self._sql["hold_rules"])
             async with changing(connection, self._sealer, name) as found:
                 if found is not None:
+                    record = approve(await credentials_of(connection, name))
                     await connection.execute(self._sql["leave_groups"], name, list(groups))
                     await connection.execute(self._sql["join_groups"], name, list(groups), set_by)
             if found is None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from holdfast.errors import IntegrityFailure, KeyUnavailable
-from holdfast.ports import Marks, Sealer, Standing
+from holdfast.ports import Credential, Marks, Sealer, Standing
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
@@ -52,6 +52,11 @@ async def forget(connection: Connection, sealer: Sealer, name: str) -> None:
     """Let no row of an identity count that is not made anew."""
     async with _marking(connection, sealer):
         await connection.execute(load("identities")["forget_mark"], name)
+
+
+async def credentials_of(connection: Connection, subject: str) -> list[Credential]:
+    """What acts as an identity, or as a member of a group, as this transaction sees it."""
+    return [Credential(**row) for row in await connection.fetch(load("identities")["credentials"], subject)]
 
 
 async def standing_in(connection: Connection, name: str) -> Standing:

@@ -52,6 +52,7 @@ class PostgresTokens:
     async def add(self, token: TokenRecord, token_hash: bytes, record: AuditRecord) -> None:
         """See the port."""
         async with self._database.transaction() as connection:
+            await connection.execute(self._sql["hold_rules"])
             async with changing(connection, self._sealer, token.identity) as standing:
                 if standing is None:
                     raise IdentityNotFound(f"There is no identity {token.identity!r}; add it first.")

@@ -58,7 +58,12 @@ async def put_grant(call: Call) -> Answer:
     """A grant in force."""
     body: PutGrant = call.body
     given = await call.service.grant_access(
-        body.pattern, body.user_id, body.permissions, expires_at=body.expires_at, context=call.caller
+        body.pattern,
+        body.user_id,
+        body.permissions,
+        expires_at=body.expires_at,
+        accept_existing_credentials=body.accept_existing_credentials,
+        context=call.caller,
     )
     return Answer(GrantDocument.of_grant(given))
 

@@ -38,7 +38,12 @@ async def assign_role(call: Call) -> Answer:
     """A role in force."""
     body: AssignRole = call.body
     given = await call.service.access.assign_role(
-        body.subject, body.role, body.pattern, expires_at=body.expires_at, context=call.caller
+        body.subject,
+        body.role,
+        body.pattern,
+        expires_at=body.expires_at,
+        accept_existing_credentials=body.accept_existing_credentials,
+        context=call.caller,
     )
     return Answer(RoleDocument.of(given))
 

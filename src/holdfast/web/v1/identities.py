@@ -65,7 +65,12 @@ async def remove_identity(call: Call) -> Answer:
 async def set_groups(call: Call) -> Answer:
     """The groups it is in."""
     body: SetGroups = call.body
-    groups = await call.service.identities.set_groups(call.path["identity"], body.groups, context=call.caller)
+    groups = await call.service.identities.set_groups(
+        call.path["identity"],
+        body.groups,
+        accept_existing_credentials=body.accept_existing_credentials,
+        context=call.caller,
+    )
     return Answer(GroupsDocument(groups=sorted(groups)))
 
 

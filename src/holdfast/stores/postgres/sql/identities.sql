@@ -54,6 +54,22 @@ SELECT i.*, c.client_id IS NOT NULL AS has_client,
 FROM identities i LEFT JOIN clients c ON c.client_id = i.name
 WHERE $1::text IS NULL OR i.name > $1 ORDER BY i.name LIMIT $2
 
+-- name: credentials
+WITH whom AS (
+    SELECT name FROM identities WHERE name = $1
+    UNION SELECT identity_name FROM identity_groups WHERE 'group:' || group_name = $1)
+SELECT 'token ' || t.id AS what, t.identity_name AS identity, t.created_by AS made_by
+FROM api_tokens t JOIN whom w ON w.name = t.identity_name WHERE t.revoked_at IS NULL AND t.expires_at > now()
+UNION ALL
+SELECT 'client secret', c.client_id, c.created_by FROM clients c JOIN whom w ON w.name = c.client_id
+UNION ALL
+SELECT 'membership', g.identity_name, g.added_by FROM identity_groups g WHERE 'group:' || g.group_name = $1
+ORDER BY identity, what
+
+-- name: hold_rules
+-- Whoever changes rules waits, and then sees the credential that is made now.
+SELECT epoch FROM access_epoch FOR SHARE
+
 -- name: lock_identities
 LOCK TABLE identities IN SHARE ROW EXCLUSIVE MODE
 
