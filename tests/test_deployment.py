@@ -28,7 +28,7 @@ def test_the_unit_starts_a_command_that_there_is() -> None:
     assert program.endswith("/bin/holdfast")
     command = cli.commands[args[0]]
     with command.make_context(args[0], args[1:]) as context:
-        assert context.params == {"workers": 2}
+        assert context.params["workers"] == 2
 
 
 def test_the_unit_and_the_page_name_settings_that_there_are() -> None:

@@ -44,6 +44,40 @@ def becomes(facts: dict[str, str], token: str, wanted: int) -> bool:
 
 
 @pytest.mark.parametrize("first", ["serve", "init"])
+def test_i13_the_first_token_goes_into_a_file_and_not_to_the_output(first: str, data_folder: Path) -> None:
+    environ = {"HOLDFAST_DATA_DIR": str(data_folder), "HOLDFAST_PORT": "0", "HOME": str(data_folder.parent)}
+    file = data_folder.parent / "token"
+    if first == "init":
+        done = holdfast("init", "--admin-token-file", str(file), environ=environ)
+        said = done.stdout + done.stderr
+    else:
+        with serving(environ, "--admin-token-file", str(file)) as process:
+            facts = facts_of(process)
+            said = json.dumps(facts) + stop(process)
+            assert facts["admin_token_file"] == str(file)
+    token = file.read_text()
+    assert token.startswith("hf_")
+    assert token.endswith("\n")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "hf_" not in said
+    assert str(file) in said
+
+
+def test_a_file_for_the_first_token_is_never_one_that_is_there(data_folder: Path) -> None:
+    environ = {"HOLDFAST_DATA_DIR": str(data_folder), "HOME": str(data_folder.parent)}
+    nowhere = holdfast("init", "--admin-token-file", str(data_folder / "no" / "token"), environ=environ)
+    assert (nowhere.code, "no file can be made" in nowhere.stderr, data_folder.exists()) == (2, True, False)
+    target = data_folder.parent / "target"
+    target.write_text("kept")
+    link = data_folder.parent / "link"
+    link.symlink_to(target)
+    done = holdfast("init", "--admin-token-file", str(link), environ=environ)
+    assert target.read_text() == "kept"
+    assert "holdfast admin reset" in done.stderr
+    assert "hf_" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("first", ["serve", "init"])
 def test_the_first_start_shows_the_admin_token_once(first: str, data_folder: Path) -> None:
     environ = {"HOLDFAST_DATA_DIR": str(data_folder), "HOLDFAST_PORT": "0", "HOME": str(data_folder.parent)}
     told = json.loads(holdfast("init", "--json", environ=environ).stdout) if first == "init" else {}

@@ -17,9 +17,16 @@ from tests.cli.runner import holdfast
 
 
 @contextmanager
-def serving(environ: dict[str, str], *, as_json: bool = True) -> Iterator[subprocess.Popen[str]]:
+def serving(environ: dict[str, str], *options: str, as_json: bool = True) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", "from holdfast.cli.main import main; main()", "serve", *(["--json"] if as_json else [])],
+        [
+            sys.executable,
+            "-c",
+            "from holdfast.cli.main import main; main()",
+            "serve",
+            *options,
+            *(["--json"] if as_json else []),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,11 +2,12 @@
 
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from holdfast.cli import exits, inputs, installation, output
+from holdfast.cli import exits, first_token, inputs, installation, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_local_service, with_service
 from holdfast.cli.streams import write_text
@@ -37,13 +38,6 @@ Three commands to try, in another terminal:
   {program} health
 """
 
-_FIRST: Final = """\
-The token of `admin`, who may do everything. It is shown only now and kept as a hash: store it safely.
-
-  {token}
-
-"""
-
 _READY: Final = """\
 Holdfast is ready in {data}. Next: holdfast serve
 Clients trust {ca}
@@ -55,7 +49,8 @@ Back up, apart from the database: {key}
 @click.option(
     "--workers", type=inputs.whole(1, 64), default="1", show_default=True, metavar="N", help="Processes that serve."
 )
-def serve(workers: int) -> None:
+@first_token.to_file
+def serve(workers: int, admin_token_file: Path | None) -> None:
     """Run the server until Ctrl-C or SIGTERM.
 
     With several workers, SIGHUP replaces them one by one without a failed request.
@@ -67,37 +62,42 @@ def serve(workers: int) -> None:
     from holdfast.web.supervisor import supervise  # noqa: PLC0415
 
     settings = Settings.from_environ()
+    first_token.check_place(admin_token_file)
     install_logs(settings.log_level, settings.log_format, requests=settings.access_log)
     as_json = output.wants_json()
 
     def started(serving: Serving) -> None:
         facts = {"url": serving.url, "ca": _ca_file(settings), "store": _store(settings), "tenant": serving.tenant}
         if as_json:
-            output.write_document(facts | _admin(serving.admin_token))
+            output.write_document(facts | first_token.told(serving.admin_token, admin_token_file))
         else:
-            write_text(_STARTED.format(**facts, program=_program(settings)) + _first(serving.admin_token))
+            first = first_token.text(serving.admin_token, admin_token_file)
+            write_text(_STARTED.format(**facts, program=_program(settings)) + first)
 
     uvloop.run(run(settings, on_started=started) if workers == 1 else supervise(settings, workers, on_started=started))
     output.say("Holdfast has stopped.")
 
 
 @click.command(cls=Command)
-def init() -> None:
+@first_token.to_file
+def init(admin_token_file: Path | None) -> None:
     """Make everything a node needs, and say what to back up.
 
     That is the data folder, the encryption key, the private CA, the database schema and the identity `admin`, whose
-    token is printed this once. What is there stays.
+    token is printed this once, or written to a file. What is there stays.
     """
     from holdfast.web.run import certificate_files  # noqa: PLC0415 - the server takes long to import
 
     settings = Settings.from_environ()
+    first_token.check_place(admin_token_file)
     certificate_files(settings)
     admin = with_local_service(lambda service, _: service.identities.bootstrap())
+    token = admin.token if admin else None
     facts = {"data": str(settings.data_dir), "ca": _ca_file(settings), "key": _key(settings)}
     if output.wants_json():
-        output.write_document(facts | _admin(admin.token if admin else None))
+        output.write_document(facts | first_token.told(token, admin_token_file))
     else:
-        write_text(_READY.format(**facts) + _first(admin.token if admin else None))
+        write_text(_READY.format(**facts) + first_token.text(token, admin_token_file))
 
 
 @click.command(cls=Command)
@@ -131,14 +131,6 @@ def status() -> int:
     else:
         output.write_lines(installation.status_lines(report, nodes))
     return exits.OK if report.healthy else exits.DEGRADED
-
-
-def _admin(token: str | None) -> dict[str, str]:
-    return {} if token is None else {"admin_token": token}
-
-
-def _first(token: str | None) -> str:
-    return "" if token is None else "\n" + _FIRST.format(token=token)
 
 
 def _program(settings: Settings) -> str:
