@@ -185,3 +185,17 @@ async def test_the_codes_of_a_removed_second_factor_are_worth_nothing(service: S
     for call in (service.identities.verify_totp, service.identities.totp.confirm):
         with pytest.raises(Unauthenticated):
             await call(next_code(service, app), context=ALICE)
+
+
+async def test_what_a_database_administrator_can_do_is_what_the_security_page_says(
+    service: SecretsService, database_url: str
+) -> None:
+    app = await enrolled(service)
+    code = next_code(service, app)
+    await service.identities.verify_totp(code, context=ALICE)
+    await execute(database_url, "UPDATE identities SET totp_counter = NULL")
+    await service.identities.verify_totp(code, context=ALICE)
+    stale = app.at(service.now() - timedelta(minutes=2))
+    await execute(database_url, "UPDATE identities SET totp_counter = NULL")
+    with pytest.raises(Unauthenticated):
+        await service.identities.verify_totp(stale, context=ALICE)
