@@ -155,12 +155,6 @@ async def test_stray_line_ends_between_requests_do_not_hold_a_connection(
         assert await connection.ended()
 
 
-async def test_too_many_connections_are_turned_away(stubbed: Stubbed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 0)
-    with pytest.raises((ConnectionError, ssl.SSLError, asyncio.IncompleteReadError)):
-        await stubbed.client.request("GET", "/healthz")
-
-
 async def test_old_tls_is_refused(stubbed: Stubbed) -> None:
     context = ssl.create_default_context(cafile=str(stubbed.client.ca_file))
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2

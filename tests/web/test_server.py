@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.crypto.certificates import ServerCertificate
 from holdfast.errors import StartupError
-from holdfast.web import server
+from holdfast.web import doorway
 from holdfast.web.exchange import Scope, Send
 from holdfast.web.limits import Receive
 from holdfast.web.protocol import BoundedProtocol
@@ -106,7 +106,7 @@ async def test_an_idle_connection_does_not_hold_up_the_end(certificate: ServerCe
 async def test_i14_a_handshake_that_is_never_begun_ends(
     certificate: ServerCertificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HANDSHAKE_PATIENCE_S", 0.2)
+    monkeypatch.setattr(doorway, "HANDSHAKE_PATIENCE_S", 0.2)
     async with running(ok, certificate) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(10):

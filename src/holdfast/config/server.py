@@ -78,3 +78,39 @@ class ServerSettings:
             default="10000",
         ),
     )
+    max_connections: int = field(
+        default=6_000,
+        metadata=variable(
+            "HOLDFAST_MAX_CONNECTIONS",
+            "Connections that a worker keeps open at a time: 64 to 100000.",
+            parsing.number(64, 100_000),
+            default="6000",
+        ),
+    )
+    max_handshakes: int = field(
+        default=256,
+        metadata=variable(
+            "HOLDFAST_MAX_HANDSHAKES",
+            "TLS handshakes that a worker has in progress at a time: 8 to 10000.",
+            parsing.number(8, 10_000),
+            default="256",
+        ),
+    )
+    max_requests: int = field(
+        default=256,
+        metadata=variable(
+            "HOLDFAST_MAX_REQUESTS",
+            "Requests that a worker answers at a time, half of them for one identity at most: 8 to 10000.",
+            parsing.number(8, 10_000),
+            default="256",
+        ),
+    )
+    body_memory: int = field(
+        default=96,
+        metadata=variable(
+            "HOLDFAST_BODY_MEMORY",
+            "MiB of request bodies that a worker holds at a time, half of it for one identity at most: 64 to 10000.",
+            parsing.number(64, 10_000),
+            default="96",
+        ),
+    )

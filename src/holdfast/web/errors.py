@@ -120,6 +120,7 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         limits.UnsupportedEncoding: Rendering(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", close=True),
         limits.UnsupportedMediaType: Rendering(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", close=True),
         limits.RateLimited: Rendering(HTTPStatus.TOO_MANY_REQUESTS, "Throttled"),
+        limits.Overloaded: Rendering(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable"),
         limits.TimedOut: replace(
             _UNAVAILABLE, text="The operation took too long and was given up; look what it did before you repeat it."
         ),

@@ -5,6 +5,7 @@ import logging
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -12,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from holdfast.auth.resource import canonical_host
 from holdfast.errors import InvalidInput
 from holdfast.web.limits import Receive, read_body
+from holdfast.web.sharing import SHARING, Sharing
 from holdfast.web.whole import DELIVERY, WHOLE, Watch, WriteWhole
 
 _log: Final = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class Exchange:
         extensions = scope.get("extensions")
         self._write_whole: WriteWhole | None = extensions.get(WHOLE) if extensions else None
         self._watch: Watch | None = extensions.get(DELIVERY) if extensions else None
+        self._sharing: Sharing | None = extensions.get(SHARING) if extensions else None
 
     @property
     def host(self) -> str:
@@ -122,19 +125,45 @@ class Exchange:
             )
         return self.headers.get(name)
 
+    def proven(self, identity: str) -> None:
+        """Note who has proven to ask.
+
+        Raises:
+            Overloaded: that identity has as many requests in progress as one may have.
+        """
+        self.identity = identity
+        if self._sharing is not None:
+            self._sharing.proven(identity)
+
     async def body(self, limit: int) -> bytes:
-        """Return the body; see ``read_body`` for what it raises."""
-        return await read_body(self._receive, self.headers, limit)
+        """Return the body.
+
+        Raises:
+            Overloaded: bodies take more memory than they may, or there is no place for this request any more.
+            HoldfastError: see ``read_body``.
+        """
+        with self._sharing.arriving() if self._sharing is not None else nullcontext():
+            return await read_body(self._receive, self.headers, limit)
+
+    def send_now(self, reply: Reply) -> bool:
+        """Answer without waiting; False: that cannot be done with this one."""
+        return reply.body is not None and self._sent_whole(reply, reply.body, self._head(reply))
+
+    def _head(self, reply: Reply) -> list[tuple[bytes, bytes]]:
+        return [(b"x-ms-request-id", self.request_id.encode()), *self._echo(), *reply.headers]
+
+    def _sent_whole(self, reply: Reply, body: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
+        headers += ((b"content-type", reply.content_type), (b"content-length", b"%d" % len(body)))
+        return bool(not reply.close and self._write_whole and self._write_whole(reply.status, _ALWAYS, headers, body))
 
     async def send(self, reply: Reply) -> None:
         """Answer."""
-        headers = [(b"x-ms-request-id", self.request_id.encode()), *self._echo(), *reply.headers]
+        headers = self._head(reply)
         if reply.more is not None:
             await self._stream(reply, reply.more, headers)
             return
         if reply.body is not None:
-            headers += ((b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body)))
-            if not reply.close and self._write_whole and self._write_whole(reply.status, _ALWAYS, headers, reply.body):
+            if self._sent_whole(reply, reply.body, headers):
                 return
         elif reply.status != HTTPStatus.NO_CONTENT:
             headers.append((b"content-length", b"0"))

@@ -31,6 +31,7 @@ class Identity:
                 or another token in the URL.
             Unauthenticated: no token, or one that does not hold here.
             Throttled: too many of those from this source.
+            Overloaded: as many requests of this identity are in progress as one may have.
         """
         host = exchange.host
         given = _authorization(exchange)
@@ -43,7 +44,7 @@ class Identity:
             request_id=exchange.request_id,
         )
         proof = await self.bearers.prove(given[len(_BEARER) :].strip(), host, asker)
-        exchange.identity = proof.identity
+        exchange.proven(proof.identity)
         return replace(asker, id=proof.identity, groups=proof.groups, method=proof.method, credential=proof.credential)
 
     def challenge(self, exchange: Exchange) -> str | None:

@@ -51,6 +51,17 @@ class RateLimited(HoldfastError):
         self.retry_after_s = retry_after_s
 
 
+class Overloaded(HoldfastError):
+    """More is asked of this server than it can answer in time. ``retry_after_s``: seconds until another try."""
+
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__("This server is answering as many requests as it can; try again, or ask another one.")
+        self.retry_after_s = retry_after_s
+
+
 class RequestTimeout(HoldfastError):
     """The body did not arrive in time, or the client went away."""
 

@@ -1,8 +1,8 @@
 """uvicorn's HTTP/1.1 protocol (httptools), with the limits that it leaves to a proxy.
 
 uvicorn bounds neither the size of a request's head nor the time it takes, nor how long a connection may be silent
-before its first request, nor the number of connections. This touches uvicorn's internals, so its minor version is
-pinned; ``tests/web/test_raw_http.py`` holds it to what is promised here.
+before its first request. This touches uvicorn's internals, so its minor version is pinned;
+``tests/web/test_raw_http.py`` holds it to what is promised here. What all connections share, ``web/sharing.py`` bounds.
 """
 
 import asyncio
@@ -28,8 +28,6 @@ HEAD_PATIENCE_S: Final = 15.0
 GOODBYE_PATIENCE_S: Final = 0.25
 """Seconds that a stopping server waits for the other end of a TLS connection to close as well."""
 
-MAX_CONNECTIONS: Final = 4096
-
 
 class ServerState(uvicorn.server.ServerState):
     """What the connections of one server share."""
@@ -54,10 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take a connection, unless there are too many."""
-        if len(self.connections) >= MAX_CONNECTIONS:
-            transport.abort()
-            return
+        """Take a connection."""
         super().connection_made(transport)
         self._await_head()
 
@@ -114,12 +109,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._fed_bytes = 0
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a request whose turn it is."""
         if self.server_state.drain.begun:
-            self.cycle.keep_alive = False
-        self.scope["extensions"] = {  # our own, of which uvicorn's types know nothing
-            WHOLE: partial(write_whole, self.cycle),  # type: ignore[dict-item]
-            DELIVERY: partial(self._watch, self.cycle),  # type: ignore[dict-item]
-        }
+            cycle.keep_alive = False
+        cycle.scope["extensions"] = self._extensions(cycle)
+        super()._start_asgi_task(cycle, app)
+
+    def _extensions(self, cycle: RequestResponseCycle) -> Any:
+        """What a request's handlers find in its scope: our own, of which uvicorn's types know nothing."""
+        return {WHOLE: partial(write_whole, cycle), DELIVERY: partial(self._watch, cycle)}
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not proper HTTP, in JSON like every other refusal, and close."""

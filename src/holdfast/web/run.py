@@ -14,6 +14,7 @@ from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.errors import ConfigurationError
 from holdfast.resilience.clock import SystemClock
 from holdfast.telemetry.cells import Cells
+from holdfast.web.budgets import Budgets
 from holdfast.web.compose import create_server_app
 from holdfast.web.draining import Drain
 from holdfast.web.server import listen, serve
@@ -65,6 +66,7 @@ async def run(
             listener or listen(settings.host, settings.port),
             cert_file=certificate,
             key_file=key,
+            budgets=Budgets.of(settings),
             drain=drain,
             alone=listener is None,
             on_started=started,

@@ -7,21 +7,20 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import uvicorn
 
 from holdfast.errors import StartupError
+from holdfast.web.budgets import Budgets
+from holdfast.web.doorway import Doorway
 from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
-from holdfast.web.protocol import BoundedProtocol, ServerState
+from holdfast.web.shared_protocol import SharedProtocol, SharedState
 
 BACKLOG: Final = 1024
 KEEP_ALIVE_S: Final = 75
 """Seconds that an idle connection is kept; longer than clients keep theirs, so that they close first."""
-
-HANDSHAKE_PATIENCE_S: Final = 10.0
-"""Seconds for a TLS handshake. Until it is through a connection is in no other count, and holds a descriptor."""
 
 FINISH_S: Final = 10
 """Seconds for requests in progress to end when the server stops."""
@@ -38,6 +37,7 @@ async def serve(
     *,
     cert_file: Path,
     key_file: Path,
+    budgets: Budgets | None = None,
     drain: Drain | None = None,
     alone: bool = True,
     on_started: OnStarted | None = None,
@@ -52,7 +52,8 @@ async def serve(
     """
     with contextlib.closing(listener):
         context = tls_context(cert_file, key_file)
-        server = _Server(_config(app, context), drain or Drain(), url_of(listener), on_started, alone=alone)
+        state = SharedState(drain or Drain(), budgets or Budgets())
+        server = _Server(_config(app, context), state, url_of(listener), on_started, alone=alone)
         running = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:
             await asyncio.shield(running)
@@ -90,11 +91,12 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, drain: Drain, url: str, on_started: OnStarted | None, *, alone: bool
+        self, config: uvicorn.Config, state: SharedState, url: str, on_started: OnStarted | None, *, alone: bool
     ) -> None:
         super().__init__(config)
-        self.server_state = ServerState(drain)
-        self._drain, self._url, self._on_started, self._alone = drain, url, on_started, alone
+        self.server_state = self._state = state
+        self._drain, self._url, self._on_started, self._alone = state.drain, url, on_started, alone
+        self._doorways: list[Doorway] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -113,24 +115,25 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept connections and say so: as uvicorn does it, with less patience for handshakes."""
-        loop = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(
-                self._connection,
-                sock=listener,
-                ssl=self.config.ssl,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=HANDSHAKE_PATIENCE_S,
-            )
-            for listener in sockets or ()
-        ]
+        """Begin to accept connections and say so."""
+        context, self.servers = cast("ssl.SSLContext", self.config.ssl), []
+        for listener in sockets or ():
+            doorway = Doorway(listener, context, self._connection, self._state.budgets.handshakes)
+            doorway.open(BACKLOG)
+            self._doorways.append(doorway)
         self.started = True
         if self._on_started is not None:
             self._on_started(self._url)
 
-    def _connection(self) -> BoundedProtocol:
-        return BoundedProtocol(config=self.config, server_state=self.server_state, app_state={})
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and finish what is in progress."""
+        for doorway in self._doorways:
+            doorway.close()
+            await doorway.wait_closed()
+        await super().shutdown(sockets)
+
+    def _connection(self) -> SharedProtocol:
+        return SharedProtocol(config=self.config, server_state=self.server_state, app_state={})
 
     def _stop_gently(self) -> None:
         if self._drain.begun:
@@ -138,8 +141,8 @@ class _Server(uvicorn.Server):
             return
         self._drain.begun = True
         if not self._alone:
-            for server in self.servers:
-                server.close()
+            for doorway in self._doorways:
+                doorway.close()
         asyncio.get_running_loop().call_later(self._drain.patience.total_seconds(), self._stop)
 
     def _stop(self) -> None:
@@ -150,7 +153,7 @@ class _Server(uvicorn.Server):
 def _config(app: ASGIApp, context: ssl.SSLContext) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=BoundedProtocol,
+        http=SharedProtocol,
         ws="none",
         loop="none",
         lifespan="off",

@@ -27,6 +27,7 @@ ALWAYS: Final[tuple[type[errors.HoldfastError], ...]] = (
     errors.AccessDenied,
     NoSuchPath,
     limits.RateLimited,
+    limits.Overloaded,
     errors.Throttled,
     errors.IntegrityFailure,
     errors.KeyUnavailable,
