@@ -101,7 +101,7 @@ class Load:
 @asynccontextmanager
 async def loading(url: str, request: bytes, body: bytes, connections: int, ca_file: Path) -> AsyncIterator[Load]:
     """Connections to the server at ``url``, each of whose answers to ``request`` must be 200 with ``body``."""
-    context, port = _context(url, ca_file), urlsplit(url).port or 0
+    context, port = context_of(url, ca_file), urlsplit(url).port or 0
     loop = asyncio.get_running_loop()
     opened: list[_Connection] = []
     try:
@@ -124,7 +124,7 @@ async def answer_to(url: str, request: bytes, ca_file: Path) -> tuple[bytes, byt
 @asynccontextmanager
 async def asking(url: str, ca_file: Path) -> AsyncIterator[Ask]:
     """One connection on which requests are made one after another; every answer must be 200."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port, ssl=_context(url, ca_file))
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port, ssl=context_of(url, ca_file))
 
     async def ask(request: bytes) -> tuple[bytes, bytes]:
         writer.write(request)
@@ -144,7 +144,8 @@ def get(path: str, host: str, token: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def _context(url: str, ca_file: Path) -> ssl.SSLContext | None:
+def context_of(url: str, ca_file: Path) -> ssl.SSLContext | None:
+    """Return what a server at ``url`` is checked by; None where there is no TLS."""
     return ssl.create_default_context(cafile=str(ca_file)) if url.startswith("https:") else None
 
 

@@ -15,7 +15,8 @@ class Size:
     """How much is done per round.
 
     ``crowd``: secrets that are stored to be listed, besides ``crowd_read`` that are read; ``crowd_by_25``: names that
-    are listed by Key Vault's pages of 25. ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
+    are listed by Key Vault's pages of 25. ``crowd_connections`` ask one server for ``crowd_seconds`` without a pause.
+    ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
 
     ``rotations`` are those of each secret that is rotated.
 
@@ -39,6 +40,8 @@ class Size:
     crowd: int = 100_000
     crowd_read: int = 1_000
     crowd_by_25: int = 5_000
+    crowd_connections: int = 5_000
+    crowd_seconds: float = 15.0
 
 
 SMOKE = Size(
@@ -57,6 +60,8 @@ SMOKE = Size(
     crowd=1_000,
     crowd_read=20,
     crowd_by_25=200,
+    crowd_connections=100,
+    crowd_seconds=1.0,
 )
 
 FULL_SYNC = (1_000, 10_000)

@@ -33,6 +33,7 @@ from holdfast.service.manager import UseCases
 from holdfast.stores.postgres.database import Database
 
 CLIENT = "bench"
+VISITOR = "visitor"
 LONG = timedelta(hours=1)
 _AT_A_TIME = 16
 """Secrets set at the same time to fill a vault."""
@@ -137,9 +138,17 @@ class Vault:
     """A standalone Holdfast over TLS, in the part of Key Vault, with some secrets in it."""
 
     def __init__(
-        self, stage: Stage, dsn: str, values: Mapping[str, str], tenant: str, client_secret: str, api_token: str
+        self,
+        stage: Stage,
+        dsn: str,
+        values: Mapping[str, str],
+        tenant: str,
+        client_secret: str,
+        api_token: str,
+        visitor_token: str,
     ) -> None:
         self.stage, self.dsn, self.values, self.api_token = stage, dsn, values, api_token
+        self.visitor_token = visitor_token
         self._tenant, self._client_secret = tenant, client_secret
 
     def front(self, server: Server, dsn: str, *, cache_ttl: timedelta = LONG) -> Settings:
@@ -204,7 +213,10 @@ async def make_vault(stage: Stage, name: str, values: Mapping[str, str]) -> Vaul
         secret = await service.add_client(CLIENT)
         await service.grant_access("*", CLIENT, ["get", "list", "set", "delete", "recover", "purge"])
         token = await service.tokens.create(CLIENT)
-        return Vault(stage, dsn, values, service.tenant, secret, token.token)
+        await service.identities.add(VISITOR)
+        await service.grant_access("*", VISITOR, ["get"])
+        visitor = await service.tokens.create(VISITOR)
+        return Vault(stage, dsn, values, service.tenant, secret, token.token, visitor.token)
 
 
 @asynccontextmanager

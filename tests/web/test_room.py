@@ -141,7 +141,7 @@ async def test_i14_beyond_the_places_requests_are_refused_at_once_and_probes_ans
         for path, code in (("/v1/secrets", "overloaded"), ("/secrets/a", "ServiceUnavailable")):
             refused = await server.as_("c").request("GET", path)
             assert refused.status == 503
-            assert 1 <= int(refused.header("retry-after") or 0) <= 3
+            assert 1 <= int(refused.header("retry-after") or 0) <= 15
             assert code.encode() in refused.body
         for probe in ("/healthz", "/readyz", "/metrics"):
             assert (await server.as_(None).request("GET", probe)).status == 200

@@ -478,6 +478,14 @@ class SecretsService:
             await use.guard.record(authorized)
         return blob
 
+    async def check_may_restore(self, *, context: Context = None) -> None:
+        """See, before a backup is read, that the caller may restore any secret at all.
+
+        Raises:
+            AccessDenied: not one. That is on record.
+        """
+        await self._use.guard.check_any(_caller(context), Permission.SET, "restore")
+
     async def restore_secret(self, blob: bytes, *, context: Context = None) -> SecretVersion:
         """Bring a secret back from such a blob, with all its versions; returns the current one.
 

@@ -1,17 +1,18 @@
 """Who is let in: an identity that is proven, and does not ask too often or for too much at a time."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
+from weakref import WeakValueDictionary
 
 from holdfast.domain.policy import Caller
 from holdfast.web.exchange import Exchange
 from holdfast.web.identity import Identity
-from holdfast.web.limits import MAX_BODY_BYTES
 from holdfast.web.rates import Rates
 
 LARGE_AT_ONCE: Final = 2
-"""Bodies of up to 32 MiB in memory at a time, on all surfaces, each several times over while it is opened."""
+"""Backups of up to 32 MiB that are opened at a time, on all surfaces: each is in memory several times over then."""
 
 
 class Admission:
@@ -20,6 +21,7 @@ class Admission:
     def __init__(self, identity: Identity, rates: Rates) -> None:
         self._identity, self._rates = identity, rates
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def caller(self, exchange: Exchange) -> Caller:
         """Return the caller of a request.
@@ -42,9 +44,12 @@ class Admission:
         if count:
             self._rates.take(caller.id, count)
 
-    def room(self, body_limit: int) -> AbstractAsyncContextManager[None]:
-        """Wait, where a body may be as long as this, until there is room for it; held until it is dealt with."""
-        return self._large if body_limit > MAX_BODY_BYTES else nullcontext()
+    @asynccontextmanager
+    async def room(self, caller: Caller) -> AsyncIterator[None]:
+        """Wait until there is room to open a backup that has arrived, one of one identity at a time."""
+        turn = self._turns.setdefault(caller.id, asyncio.Lock())
+        async with turn, self._large:
+            yield
 
     def challenge(self, exchange: Exchange) -> str | None:
         """Return the WWW-Authenticate header for Azure's clients; None where there is nothing to prove."""

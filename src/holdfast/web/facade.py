@@ -74,5 +74,8 @@ class Secrets(Protocol):
     async def backup_secret(self, name: str, *, context: Caller) -> bytes:
         """Return all versions, sealed."""
 
+    async def check_may_restore(self, *, context: Caller) -> None:
+        """See that the caller may restore any secret at all, before a backup is read."""
+
     async def restore_secret(self, blob: bytes, *, context: Caller) -> SecretVersion:
         """Bring a backup back."""

@@ -195,8 +195,10 @@ class KeyVaultApi:
         return Reply(HTTPStatus.OK, wire.backup_result(blob))
 
     async def _restore(self, call: Call) -> Reply:
-        async with self._admission.room(MAX_RESTORE_BYTES):
-            return await self._restored(call, parse_restore(await call.exchange.body(MAX_RESTORE_BYTES)))
+        await self._secrets.check_may_restore(context=call.caller)
+        raw = await call.exchange.body(MAX_RESTORE_BYTES)
+        async with self._admission.room(call.caller):
+            return await self._restored(call, parse_restore(raw))
 
     async def _restored(self, call: Call, blob: bytes) -> Reply:
         try:

@@ -16,6 +16,10 @@ MAX_TOKEN_REQUEST_BYTES: Final = 16 * 1024
 
 BODY_PATIENCE_S: Final = 30.0
 
+SLOW_AFTER_S: Final = 5.0
+MIN_BODY_RATE: Final = 4096
+"""Bytes for each second after the first ``SLOW_AFTER_S`` that a body has to have sent so far."""
+
 ANSWER_PATIENCE_S: Final = 300.0
 """Seconds for an operation. All parts of one have their own, shorter limits; this ends what nobody foresaw."""
 
@@ -57,7 +61,7 @@ class Overloaded(HoldfastError):
     code = "overloaded"
     retryable = True
 
-    def __init__(self, *, retry_after_s: int) -> None:
+    def __init__(self, *, retry_after_s: float) -> None:
         super().__init__("This server is answering as many requests as it can; try again, or ask another one.")
         self.retry_after_s = retry_after_s
 
@@ -81,20 +85,29 @@ async def read_body(receive: Receive, headers: dict[bytes, str], limit: int) -> 
     Raises:
         PayloadTooLarge: longer than ``limit`` bytes, by its own account or in fact.
         UnsupportedEncoding: compressed.
-        RequestTimeout: not complete after 30 s.
+        RequestTimeout: not complete after 30 s, or too slow.
     """
     if headers.get(b"content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedEncoding("A compressed body is not accepted; send it without Content-Encoding.")
     if int(headers.get(b"content-length") or 0) > limit:
         raise _too_large(limit)
+    began = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(BODY_PATIENCE_S):
-            return await _collect(receive, limit)
+        async with asyncio.timeout_at(began + min(SLOW_AFTER_S, BODY_PATIENCE_S)) as patience:
+            return await _collect(receive, limit, lambda size: patience.reschedule(began + _patience_s(size)))
     except TimeoutError as error:
-        raise RequestTimeout(f"The request body did not arrive within {BODY_PATIENCE_S:.0f} s.") from error
+        raise RequestTimeout(
+            f"The request body did not arrive within {BODY_PATIENCE_S:.0f} s, or slower than {MIN_BODY_RATE:,} bytes "
+            "per second."
+        ) from error
 
 
-async def _collect(receive: Receive, limit: int) -> bytes:
+def _patience_s(size: int) -> float:
+    """Return the seconds from a body's beginning within which more than ``size`` bytes have to be there."""
+    return min(SLOW_AFTER_S + size / MIN_BODY_RATE, BODY_PATIENCE_S)
+
+
+async def _collect(receive: Receive, limit: int, came: Callable[[int], None]) -> bytes:
     body = bytearray()
     more = True
     while more:
@@ -105,6 +118,7 @@ async def _collect(receive: Receive, limit: int) -> bytes:
         more = message.get("more_body", False)
         if len(body) > limit:
             raise _too_large(limit)
+        came(len(body))
     return bytes(body)
 
 

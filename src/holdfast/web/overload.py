@@ -1,6 +1,6 @@
 """The answer to a request that there is no place for. It costs as little as an answer can."""
 
-import random
+from collections.abc import Callable
 from typing import Final
 
 from holdfast.web import oauth
@@ -9,16 +9,29 @@ from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.limits import Overloaded
 from holdfast.web.v1 import problems
 
-_random: Final = random.Random()  # noqa: S311 - spreads clients, and guards nothing
+RETURNS_PER_S: Final = 500
+FIRST_RETURN_S: Final = 1.0
+LAST_RETURN_S: Final = 15.0
 _TOKEN_PATH: Final = b"/oauth2/v2.0/token"
 
 
-def pause_s() -> int:
-    """Return the seconds after which a refused client may ask again: not the same for all, so that they do not meet."""
-    return _random.randint(1, 3)
+class Returns:
+    """When refused clients may ask again: evenly spread, in the order in which they were refused.
+
+    However many they are, they take little of the time that those need who are answered.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic, self._latest = monotonic, 0.0
+
+    def book(self) -> float:
+        """Return the seconds until one more client may ask again."""
+        now = self._monotonic()
+        self._latest = min(max(self._latest, now + FIRST_RETURN_S) + 1 / RETURNS_PER_S, now + LAST_RETURN_S)
+        return self._latest - now
 
 
-def overloaded(exchange: Exchange, retry_after_s: int) -> Reply:
+def overloaded(exchange: Exchange, retry_after_s: float) -> Reply:
     """Return the refusal in the form that the surface asked for has."""
     error = Overloaded(retry_after_s=retry_after_s)
     if exchange.raw_path.startswith(b"/v1/"):

@@ -20,7 +20,7 @@ from holdfast.web.draining import Drain
 from holdfast.web.exchange import Exchange, Scope, Send
 from holdfast.web.holders import Guests, Holder
 from holdfast.web.limits import Overloaded, RateLimited, Receive
-from holdfast.web.overload import overloaded, pause_s
+from holdfast.web.overload import Returns, overloaded
 from holdfast.web.places import Place, Places
 from holdfast.web.protocol import BoundedProtocol, ServerState
 from holdfast.web.rates import Rates
@@ -46,6 +46,7 @@ class SharedState(ServerState):
         self.budgets = budgets
         self.guests = Guests(budgets.connections)
         self.places = Places(budgets, self.guests)
+        self.returns = Returns(asyncio.get_running_loop().time)
         self.probes = Rates(PROBES_PER_S, PROBES_AT_ONCE, asyncio.get_running_loop().time)
 
 
@@ -117,7 +118,7 @@ class SharedProtocol(BoundedProtocol):
         self.timeout_keep_alive = self._proven_keep_alive_s
         self._holder = self.server_state.guests.prove(self, self._holder, identity)
         if place.holder is not self._holder and not self.server_state.places.pass_on(place, self._holder):
-            raise Overloaded(retry_after_s=pause_s())
+            raise Overloaded(retry_after_s=self.server_state.returns.book())
 
     @contextmanager
     def arriving(self, cycle: RequestResponseCycle, place: Place) -> Iterator[None]:
@@ -133,7 +134,7 @@ class SharedProtocol(BoundedProtocol):
             if timer is not None:
                 timer.cancel()
         if place.full or not (place.taken or self.server_state.places.take(place)):
-            raise Overloaded(retry_after_s=pause_s())
+            raise Overloaded(retry_after_s=self.server_state.returns.book())
         self._note_use(place)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -182,7 +183,7 @@ class SharedProtocol(BoundedProtocol):
             self._refuse_now(cycle)
 
     def _refuse_now(self, cycle: RequestResponseCycle) -> None:
-        pause = pause_s()
+        pause = self.server_state.returns.book()
         self._back_at = self.loop.time() + pause
         cycle.scope["extensions"] = self._extensions(cycle)
         exchange = Exchange(*cast("tuple[Scope, Receive, Send]", (cycle.scope, cycle.receive, cycle.send)))

@@ -81,15 +81,29 @@ class Guard:
         """
         try:
             if strict:
-                self._check_lists(caller)
+                self._check_any(caller, Permission.LIST)
             yield Authorized(caller, Permission.LIST, WHOLE_VAULT, operation, _MINT)
         except (Exception, asyncio.CancelledError) as error:
             await self._audit.append(self.failure(caller, operation, WHOLE_VAULT, error))
             raise
 
-    def _check_lists(self, caller: Caller) -> None:
-        if not self._grants.gives(caller, Permission.LIST):
-            raise AccessDenied(f"Permission denied: {caller.id!r} may not list any secret. Ask for a grant of 'list'.")
+    async def check_any(self, caller: Caller, permission: Permission, operation: str) -> None:
+        """See that a caller may do this to any secret at all, before it is known to which.
+
+        Raises:
+            AccessDenied: not to one. That is on record.
+        """
+        try:
+            self._check_any(caller, permission)
+        except HoldfastError as error:
+            await self._audit.append(self.failure(caller, operation, WHOLE_VAULT, error))
+            raise
+
+    def _check_any(self, caller: Caller, permission: Permission) -> None:
+        if not self._grants.gives(caller, permission):
+            raise AccessDenied(
+                f"Permission denied: {caller.id!r} may not {permission} any secret. Ask for a grant of '{permission}'."
+            )
 
     @asynccontextmanager
     async def login(self, caller: Caller) -> AsyncIterator[None]:

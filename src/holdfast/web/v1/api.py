@@ -1,6 +1,7 @@
 """Answers requests for the operations in the table. Authentication comes before anything else about a request."""
 
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 from urllib.parse import parse_qsl
 
 from holdfast.errors import InvalidInput
@@ -9,7 +10,7 @@ from holdfast.service.manager import SecretsService
 from holdfast.v1_wire.documents import read
 from holdfast.web.admission import Admission
 from holdfast.web.exchange import Exchange, Reply
-from holdfast.web.limits import UnsupportedMediaType
+from holdfast.web.limits import MAX_BODY_BYTES, UnsupportedMediaType
 from holdfast.web.v1.cursors import Cursors
 from holdfast.web.v1.operation import LINES_TYPE, Answer, Call, Operation, encode
 from holdfast.web.v1.problems import refuse
@@ -32,19 +33,28 @@ class V1Api:
         found = self._table.find(exchange.raw_path)
         operation = found.operation(exchange.method)
         query = read(operation.query, _query(exchange.query), text=True)
-        async with self._admission.room(operation.body_limit):
-            call = Call(
-                service=self._service,
-                cursors=self._cursors,
-                exchange=exchange,
-                caller=caller,
-                operation=operation,
-                path=found.path,
-                query=query,
-                body=await _body(operation, exchange),
-            )
-            self._admission.charge(caller, operation.cost(call.body) - 1)
-            return _reply(operation, exchange, await operation.handle(call))
+        call = Call(
+            service=self._service,
+            cursors=self._cursors,
+            exchange=exchange,
+            caller=caller,
+            operation=operation,
+            path=found.path,
+            query=query,
+        )
+        if operation.body_limit <= MAX_BODY_BYTES:
+            return await self._answer(call, await _raw_body(operation, exchange))
+        await self._service.check_may_restore(context=caller)
+        raw = await _raw_body(operation, exchange)
+        async with self._admission.room(caller):
+            return await self._answer(call, raw)
+
+    async def _answer(self, call: Call, raw: bytes | None) -> Reply:
+        operation = call.operation
+        if operation.body is not None and raw is not None:
+            call = replace(call, body=read(operation.body, parse_object(raw)))
+        self._admission.charge(call.caller, operation.cost(call.body) - 1)
+        return _reply(operation, call.exchange, await operation.handle(call))
 
     def refuse(self, error: Exception, exchange: Exchange) -> Reply:
         """Return the answer to a request that failed."""
@@ -81,10 +91,10 @@ def _query(raw: bytes) -> dict[str, str]:
     return fields
 
 
-async def _body(operation: Operation, exchange: Exchange) -> Any:
+async def _raw_body(operation: Operation, exchange: Exchange) -> bytes | None:
     if operation.body is None:
         return None
     media_type = exchange.optional(b"content-type")
     if media_type is not None and media_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType("The body must be JSON: send Content-Type: application/json.")
-    return read(operation.body, parse_object(await exchange.body(operation.body_limit)))
+    return await exchange.body(operation.body_limit)
