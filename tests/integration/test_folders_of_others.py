@@ -9,6 +9,7 @@ import pytest
 from holdfast.bootstrap.datafolder import check_data_folder
 from holdfast.bootstrap.keysources import CREDENTIAL, add_key, key_ring
 from holdfast.config import Settings
+from holdfast.config.client import Logins
 from holdfast.embedded.folder import prepare
 from holdfast.embedded.keyfile import FILE_NAME
 from holdfast.errors import ConfigurationError, StartupError
@@ -103,6 +104,9 @@ def test_links_of_ones_own_and_what_is_not_there_are_well(tmp_path: Path) -> Non
 def test_a_link_that_leads_nowhere_is_no_fault_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     assert changed_by_others(tmp_path / "link") is None
+    (tmp_path / "tls").symlink_to("tls")
+    with pytest.raises(StartupError, match="cannot be looked at"):
+        check_data_folder(tmp_path)
 
 
 @pytest.mark.parametrize("command", [("init",), ("serve",), ("get", "db"), ("health",), ("keys", "add")])
@@ -177,3 +181,47 @@ def test_files_that_settings_name_are_nobody_elses_to_change(tmp_path: Path, nam
         given_away(file)
         with pytest.raises(ConfigurationError, match=f"{name} must name a file that only this user, or root"):
             Settings.from_environ(both | {name: str(file)})
+
+
+@pytest.mark.parametrize("bits", [0o020, 0o002])
+def test_a_folder_that_others_may_write_offers_no_file_to_believe(tmp_path: Path, bits: int) -> None:
+    """Whoever writes to the folder replaces the file, after it was looked at or before."""
+    place = tmp_path / "etc"
+    place.mkdir(mode=0o700)
+    for name in ("keys", "issuers.toml"):
+        (place / name).write_text(KEY)
+        (place / name).chmod(0o600)
+    link = tmp_path / "link"
+    link.symlink_to(place / "issuers.toml")
+    keys = Settings(encryption_key_file=place / "keys", data_dir=tmp_path / "data")
+    key_ring(keys, own_database=False)
+    opened(bits)(place)
+    for path in (place / "issuers.toml", link):
+        with pytest.raises(ConfigurationError, match="only this user, or root, may change"):
+            Settings.from_environ({"HOLDFAST_OIDC_ISSUERS": str(path)})
+    with pytest.raises(StartupError, match="may be changed by others"):
+        key_ring(keys, own_database=False)
+
+
+def test_a_sticky_folder_of_roots_offers_files_as_kubernetes_mounts_them(tmp_path: Path) -> None:
+    place = tmp_path / "mounted"
+    (place / "..2026").mkdir(parents=True)
+    (place / "..2026" / "issuers.toml").write_text("")
+    (place / "..data").symlink_to("..2026")
+    (place / "issuers.toml").symlink_to("..data/issuers.toml")
+    place.chmod(0o1777)
+    assert Settings.from_environ({"HOLDFAST_OIDC_ISSUERS": str(place / "issuers.toml")})
+    if AS_ROOT:
+        given_away(place)
+        with pytest.raises(ConfigurationError, match="only this user, or root, may change"):
+            Settings.from_environ({"HOLDFAST_OIDC_ISSUERS": str(place / "issuers.toml")})
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root gives files away")
+def test_logins_that_somebody_else_keeps_for_us_are_refused(tmp_path: Path) -> None:
+    logins = Logins({"XDG_CONFIG_HOME": str(tmp_path)})
+    logins.keep("https://kv.example", "hf_x", None)
+    assert logins.find("https://kv.example")
+    given_away(logins.file)
+    with pytest.raises(ConfigurationError, match=f"belongs to user {STRANGER}"):
+        logins.find("https://kv.example")

@@ -10,6 +10,7 @@ from typing import Final, Self
 from holdfast.config import parsing
 from holdfast.config.environment import Variable, home, parse, variable
 from holdfast.errors import ConfigurationError
+from holdfast.resilience.ownership import changed_by_others
 
 _MASK: Final = "*****"
 
@@ -76,7 +77,7 @@ class Logins:
         """Return the settings kept for an address; none if it was never logged in to.
 
         Raises:
-            ConfigurationError: others may read the file, or it is damaged.
+            ConfigurationError: others may read or change the file, or it is damaged.
         """
         entry = self._read().get(address)
         if entry is None:
@@ -103,6 +104,9 @@ class Logins:
             text = self.file.read_text("utf-8")
         except FileNotFoundError:
             return {}
+        fault = changed_by_others(self.file)
+        if fault is not None and not mode & 0o077:
+            raise ConfigurationError([fault])
         if mode & 0o077:
             raise ConfigurationError([f"{self.file} can be read by others: chmod 600 it, and replace its tokens"])
         try:

@@ -122,7 +122,9 @@ def file(raw: str) -> Path:
     """An absolute path to a file that exists and can be read, and that nobody else may change."""
     path = shown_file(raw)
     if changed_by_others(path):
-        raise ValueError("must name a file that only this user, or root, may change: see whose it is, and `chown` it.")
+        raise ValueError(
+            "must name a file that only this user, or root, may change: see whose it, its folder and its links are."
+        )
     return path
 
 

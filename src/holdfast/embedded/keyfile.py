@@ -7,7 +7,7 @@ from typing import Final
 from holdfast.crypto.keyring import generate_key
 from holdfast.errors import StartupError
 from holdfast.resilience.durable import sync_folder
-from holdfast.resilience.ownership import changed_by_others
+from holdfast.resilience.ownership import changed_by_others, fault_of
 
 FILE_NAME: Final = "encryption.key"
 MAX_BYTES: Final = 64 * 1024
@@ -44,12 +44,12 @@ def key_lines(path: Path, closed_to: int) -> list[tuple[int, str]]:
     """
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            fault = changed_by_others(path)
-            if fault is not None and not mode & closed_to:
-                raise StartupError(fault)
-            if mode & closed_to:
+            found = os.fstat(file.fileno())
+            if found.st_mode & closed_to:
                 raise StartupError(f"{path} may be read by others: `chmod 600` it, and consider its keys known.")
+            fault = fault_of(path, found) or changed_by_others(path)
+            if fault is not None:
+                raise StartupError(fault)
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise StartupError(

@@ -14,7 +14,7 @@ _ROOT: Final = 0
 def changed_by_others(path: Path) -> str | None:
     """Return how others may change a file or folder, and the mend, as a sentence; None: nobody may, or it is not there.
 
-    Where a link leads counts as well as whose it is.
+    Where a link leads counts as well as whose it is, and of a file also who may put another one into its folder.
 
     Raises:
         OSError: it cannot be looked at.
@@ -22,19 +22,28 @@ def changed_by_others(path: Path) -> str | None:
     try:
         found = path.lstat()
         if stat.S_ISLNK(found.st_mode):
-            return _foreign(path, found) or _fault(path, path.stat())
+            path.stat()  # links in a circle are an OSError here
+            return _foreign(path, found) or _replaced(path) or changed_by_others(path.resolve(strict=True))
     except FileNotFoundError:
         return None
-    return _fault(path, found)
+    return fault_of(path, found) or (None if stat.S_ISDIR(found.st_mode) else _replaced(path))
 
 
-def _fault(path: Path, found: os.stat_result) -> str | None:
+def fault_of(path: Path, found: os.stat_result) -> str | None:
+    """The same of what was found at a path, by itself."""
     if found.st_mode & OTHERS_WRITE:
         return (
             f"{path} may be changed by others (mode {stat.S_IMODE(found.st_mode):04o}): `chmod go-w {path}`, once you "
             "know that what is there is yours."
         )
     return _foreign(path, found)
+
+
+def _replaced(path: Path) -> str | None:
+    """Who writes to a folder replaces what is in it; with the sticky bit only its owner does, and a file's."""
+    folder = path.parent
+    found = folder.stat()
+    return _foreign(folder, found) if found.st_mode & stat.S_ISVTX else fault_of(folder, found)
 
 
 def _foreign(path: Path, found: os.stat_result) -> str | None:
