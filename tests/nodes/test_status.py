@@ -7,8 +7,10 @@ from pathlib import Path
 
 from holdfast.ports import BackendHealth
 from holdfast.service.installation.outages import Outages
-from tests.cli.runner import holdfast
+from tests.cli.environment import environment
+from tests.cli.runner import Outcome, holdfast
 from tests.support.node import service_on, within
+from tests.support.postgres import execute
 from tests.support.serving import serving
 from tests.support.world import KEY
 
@@ -34,6 +36,38 @@ async def test_status_shows_backends_rotations_and_nodes(database_url: str, data
         document = json.loads((await asyncio.to_thread(holdfast, "status", "--json", environ=environ)).stdout)
         assert document["health"]["healthy"] is True
         assert [node["release"] for node in document["nodes"]] == ["0.1.0"]
+
+
+GONE = """
+INSERT INTO nodes (id, name, release, schema_version, started_at, seen_at, backends)
+SELECT gen_random_uuid(), name, '0.1.0', 1, now() - '20 min'::interval, now() - '10 min'::interval, '[]'
+FROM (VALUES ('gone:7'), ('restarted:7')) AS n (name)
+"""
+PRESENT = """
+INSERT INTO nodes (id, name, release, schema_version, started_at, backends) VALUES
+    (gen_random_uuid(), 'restarted:9', '0.1.0', 1, now(), '[]'),
+    (gen_random_uuid(), 'behind:1', '0.1.0', 1, now(),
+     '[{"name": "audit", "configured": true, "healthy": true, "detail": "2 file(s) of records wait here"}]')
+"""
+
+
+async def test_an_export_says_which_nodes_have_records_that_are_not_in_it(database_url: str, tmp_path: Path) -> None:
+    environ = environment(database_url, tmp_path)
+
+    async def command(*args: str) -> Outcome:
+        return await asyncio.to_thread(holdfast, *args, environ=environ)
+
+    assert "Not in the export" not in (await command("audit", "export")).stderr
+    assert (await command("audit", "unshipped")).code == 0
+    await execute(database_url, GONE, PRESENT)
+    exported = await command("audit", "export")
+    assert exported.code == 0
+    assert "Not in the export: records of behind:1 (2 file(s) of records wait here)." in exported.stderr
+    assert "records of gone:7 (it is gone without a goodbye" in exported.stderr
+    assert "restarted" not in exported.stderr
+    listed = await command("audit", "unshipped", "--json")
+    assert listed.code == 7
+    assert [each["node"] for each in json.loads(listed.stdout)] == ["behind:1", "gone:7"]
 
 
 def test_an_outage_has_a_beginning() -> None:

@@ -120,6 +120,7 @@ class Rows:
     def __init__(self, *answers: bool | Exception) -> None:
         self.answers, self.beats, self.beaten = list(answers), 0, asyncio.Event()
         self.away, self.released = False, list[tuple[str | None, timedelta]]()
+        self.odd: set[int] = set()
 
     async def hold(self, run: RotationRun, lease: timedelta, *, tried: bool = False) -> bool:
         self.beats += 1
@@ -132,6 +133,8 @@ class Rows:
     async def release(self, run: RotationRun, error: str | None, retry_in: timedelta) -> bool:
         if self.away:
             raise BackendUnavailable("away")
+        if run.fence in self.odd:
+            raise ValueError("somebody edited the row")
         self.released.append((error, retry_in))
         return True
 
@@ -192,6 +195,20 @@ async def test_what_could_not_be_let_go_of_is_when_postgresql_is_back() -> None:
     await held.release_kept()
     await held.release_kept()
     assert store.released == [("why", timedelta())]
+
+
+async def test_a_run_that_cannot_be_let_go_of_holds_up_no_other() -> None:
+    store = Rows(True)
+    held = holding(store)
+    store.away = True
+    await held.release(replace(RUN, fence=7), "odd", timedelta(minutes=1))
+    await held.release(replace(RUN, fence=8), "why", timedelta(minutes=1))
+    store.away, store.odd = False, {7}
+    await held.release_kept()
+    assert store.released == [("why", timedelta())]
+    store.odd = set()
+    await held.release_kept()
+    assert store.released == [("why", timedelta())], "its lease ends by itself"
 
 
 async def test_redis_takes_no_candidate_of_a_rotation_that_is_over(redis_url: str) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from holdfast.domain.audit import record_of
@@ -282,3 +283,54 @@ def housekeeping(inside: Inside, spool: AuditSpool) -> Housekeeping:
         take_in=parts.trail.take_in,
         scrubber=PostgresScrubber(inside.database),
     )
+
+
+WAITING = """
+INSERT INTO audit_outbox (record) SELECT jsonb_build_object('timestamp', '2026-01-01T00:00:00Z', 'user_id', 'alice',
+    'operation', 'set', 'name', n::text, 'success', true) || $1::text::jsonb FROM generate_series(1, $2) n
+"""
+ODD = {
+    "no record": '{"success": "perhaps"}',
+    "a time without a zone": '{"timestamp": "2026-01-01T00:00:00"}',
+    "a time that has no partition": '{"timestamp": "9000-01-01T00:00:00Z"}',
+    "an identity that does not fit": f'{{"user_id": "{"x" * 300}"}}',
+    "a version that does not fit": '{"version": 9223372036854775808}',
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_a_record_that_no_chain_takes_is_set_aside_and_those_behind_it_go_on(
+    inside: Inside, database_url: str, odd: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    for edit, number in (("{}", 3), (odd, 1), ("{}", 20), (odd, 2), ("{}", 1)):
+        await connection.execute(WAITING, edit, number)
+    page = await inside.service.audit.search(operation="set")  # whoever looks meanwhile sees the others
+    assert len(page.records) >= 24
+    inside.parts.trail.take_in()
+    await inside.parts.trail.aclose()
+    assert await connection.fetchval("SELECT count(*) FROM audit_outbox") == 0
+    assert await connection.fetchval("SELECT count(*) FROM secret_access_logs WHERE operation = 'set'") == 24
+    assert await connection.fetchval("SELECT count(*) FROM audit_set_aside") == 3
+    await connection.close()
+    report = await inside.service.get_secret_health()
+    assert not report.healthy
+    assert [line for line in report.recommendations if "3 audit record(s)" in line and "audit_set_aside" in line]
+
+
+async def test_a_file_with_a_record_that_is_refused_is_set_aside_and_the_rest_is_shipped(
+    inside: Inside, database_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "spool"
+    long = record_of(Caller("x" * 300), "get", "k", datetime.now(UTC))
+    spool = AuditSpool(folder)
+    await spool.write(new_chain().extend([RECORD, RECORD, long, RECORD]))
+    other = AuditSpool(folder)
+    await other.write(new_chain(8).extend([RECORD] * 2))
+    other.close()
+    await housekeeping(inside, spool).ship_audit()
+    seqs = await rows(database_url, "SELECT boot, seq FROM secret_access_logs WHERE secret_name = 'k' ORDER BY 1, 2")
+    assert seqs == [(7, 1), (7, 2), (7, 4), (8, 1), (8, 2)]
+    assert len(list(folder.glob("*.damaged"))) == 1
+    assert list(folder.glob("*.log")) == []
+    await housekeeping(inside, spool).ship_audit()

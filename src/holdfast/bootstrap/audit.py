@@ -6,7 +6,7 @@ from holdfast.bootstrap.datafolder import SPOOL
 from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
-from holdfast.ports import BackendHealth, Clock, Sealer, StreamState, Telemetry
+from holdfast.ports import BackendHealth, Clock, NodeStore, Sealer, StreamState, Telemetry
 from holdfast.resilience.supervision import Work
 from holdfast.service.access.guard import Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
@@ -38,7 +38,7 @@ class AuditParts:
         database.recorded = self.trail.take_in
         self._serves = False
 
-    def use_cases(self, guard: Guard) -> Audit:
+    def use_cases(self, guard: Guard, nodes: NodeStore) -> Audit:
         """What ``service.audit`` offers."""
         return Audit(
             guard=guard,
@@ -48,6 +48,7 @@ class AuditParts:
             key=self._key,
             streams=self._streams,
             streamer=self.streamer,
+            nodes=nodes,
             take_in=self.trail.take_in,
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 import msgspec
@@ -12,12 +12,18 @@ from holdfast.cli import audit_lines, exits, inputs, output, streams
 from holdfast.cli.grammar import Command, Group
 from holdfast.cli.session import with_service
 from holdfast.domain.checkpoint import parse_gap
+from holdfast.domain.policy import Caller
 from holdfast.domain.verification import Verdict, verify
 from holdfast.errors import InvalidInput
+
+if TYPE_CHECKING:  # importing the service takes most of a second, which `--help` does not have to spend
+    from holdfast.ports import Unshipped
+    from holdfast.service.manager import SecretsService
 
 _COLUMNS: Final = ("TIME", "WHO", "OPERATION", "NAME", "VERSION", "SOURCE", "RESULT", "ADDRESS", "RULE")
 _STREAMS: Final = ("STREAM", "DELIVERED", "WAITING", "LAST", "FAILED", "ERROR")
 _GAPS: Final = ("GAP", "RECORDS")
+_UNSHIPPED: Final = ("NODE", "HEARD OF", "RECORDS")
 _FILE: Final = click.Path(path_type=Path)
 
 since_option = click.option("--since", type=inputs.past, metavar="WHEN", help="2027-01-31T00:00Z, or 7d ago as 7d.")
@@ -89,7 +95,27 @@ def export(since: datetime | None, until: datetime | None, as_csv: bool) -> None
             streams.write(lines)
 
     form = audit_lines.csv_lines if as_csv else audit_lines.json_lines
-    with_service(lambda service, caller: write(form(service.audit.export(since=since, until=until, context=caller))))
+
+    async def work(service: "SecretsService", caller: Caller) -> "list[Unshipped]":
+        await write(form(service.audit.export(since=since, until=until, context=caller)))
+        return await service.audit.unshipped(context=caller)
+
+    for each in with_service(work):
+        output.say(f"Not in the export: records of {each.node} ({each.found}).")
+
+
+@audit.command(cls=Command)
+def unshipped() -> int:
+    """List the nodes that have, or may have, records in their data folders that no export has yet.
+
+    Known of nodes that run, and of those that vanished within the hour. Exit code 7 when there are any.
+    """
+    found = with_service(lambda service, caller: service.audit.unshipped(context=caller))
+    if output.wants_json():
+        output.write_document(found)
+    else:
+        output.write_table(_UNSHIPPED, [(each.node, each.seen_at, each.found) for each in found])
+    return exits.DEGRADED if found else exits.OK
 
 
 @audit.command(cls=Command)

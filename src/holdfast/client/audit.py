@@ -8,9 +8,9 @@ from holdfast.client.connection import Connection
 from holdfast.domain.audit import AuditPage, AuditRecord
 from holdfast.domain.chain import Entry, parse_line
 from holdfast.domain.checkpoint import Gap
-from holdfast.ports import StreamState
+from holdfast.ports import StreamState, Unshipped
 from holdfast.v1_wire.access import AuditDocument
-from holdfast.v1_wire.audit import AcknowledgeGap, GapsDocument, KeysDocument, StreamsDocument
+from holdfast.v1_wire.audit import AcknowledgeGap, GapsDocument, KeysDocument, StreamsDocument, UnshippedListDocument
 from holdfast.v1_wire.documents import Page
 
 _ENTRIES_AT_ONCE: Final = 1000
@@ -81,6 +81,11 @@ class RemoteAudit:
         """Return which records are missing above the last checkpoint of their chain."""
         found = await self._connection.call("GET", "/v1/audit/gaps", GapsDocument)
         return [each.to(Gap) for each in found.items]
+
+    async def unshipped(self, *, context: object = None) -> list[Unshipped]:
+        """Return the nodes whose records no export has yet."""
+        found = await self._connection.call("GET", "/v1/audit/unshipped", UnshippedListDocument)
+        return [each.to(Unshipped) for each in found.items]
 
     async def acknowledge(self, gap: str, *, context: object = None) -> None:
         """Take note that the records of a gap are lost."""

@@ -45,7 +45,15 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
         (Permission.GRANT,),
     ),
     **dict.fromkeys(
-        ("audit.search", "audit.export", "audit.checkpoints", "audit.key", "audit.streams", "audit.gaps"),
+        (
+            "audit.search",
+            "audit.export",
+            "audit.checkpoints",
+            "audit.key",
+            "audit.streams",
+            "audit.gaps",
+            "audit.unshipped",
+        ),
         (Permission.AUDIT,),
     ),
     "audit.acknowledge": (Permission.OPERATE,),

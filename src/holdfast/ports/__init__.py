@@ -61,7 +61,7 @@ from holdfast.ports.journal import STUCK_AFTER, Journal, JournalStatus, Orphan
 from holdfast.ports.keys import Batch, Damaged, KeyRegistry, KeyStore, NodeRing, Ring
 from holdfast.ports.ledger import Head, Ledger, LedgerTransaction, StoredVersion
 from holdfast.ports.mirroring import MISSED_PASSES, KeptOut, KeptOutStore, SyncLease, SyncState, SyncStatus
-from holdfast.ports.nodes import NodeRecord, NodeStore, Presences
+from holdfast.ports.nodes import NodeRecord, NodeStore, Presences, Unshipped
 from holdfast.ports.notices import Channel, NoticeStore, Notifier
 from holdfast.ports.rotation import (
     Consumers,
@@ -179,6 +179,7 @@ __all__ = [
     "TotpOutcome",
     "TotpStore",
     "Tracing",
+    "Unshipped",
     "Vault",
     "VaultTotals",
     "VaultVersion",

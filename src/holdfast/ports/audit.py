@@ -45,13 +45,17 @@ class AuditArchive(AuditSink, Protocol):
         """Store entries of one chain, some of which may have been stored before; returns how many were not.
 
         Whoever finds another record in its place waits for ``take_in``, and that is an alarm.
+
+        Raises:
+            IntegrityFailure: one of them is refused, whenever it is tried.
         """
 
     async def take_in(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
         """Store records that were committed with their change and have no place in a chain yet.
 
         ``extend`` is given up to ``limit`` of them, oldest first, and returns their entries; they are stored in the
-        transaction that takes the records out of the waiting ones. Returns the entries; none when nothing waited.
+        transaction that takes the records out of the waiting ones. Returns the entries; none when nothing waited. What
+        cannot be read, or is refused for what it is, is set aside; ``extend`` may be asked again then, for fewer.
         """
 
     async def waiting(self) -> bool:

@@ -22,6 +22,18 @@ class NodeRecord:
     backends: Sequence[BackendHealth]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unshipped:
+    """A node that has, or may have, audit records in its data folder that are not in the database.
+
+    ``seen_at``: when it was last heard of. ``found``: what is known of them.
+    """
+
+    node: str
+    seen_at: datetime
+    found: str
+
+
 @dataclass(frozen=True, slots=True)
 class Presences:
     """What a node learns when it reports: the schema that the database has by now, and how many nodes there are."""
@@ -41,3 +53,6 @@ class NodeStore(Protocol):
 
     async def present(self) -> list[NodeRecord]:
         """Nodes heard of in the last seconds, oldest first."""
+
+    async def vanished(self) -> list[NodeRecord]:
+        """Nodes that were heard of within the hour, said no goodbye, and have no successor on their machine."""

@@ -93,7 +93,7 @@ class AuditSpool:
         """The whole entries of every file nobody else holds.
 
         When its context ends without an error a file is kept for ``KEPT_S`` more seconds, in case a failover takes its
-        records back; one that is damaged is set aside instead.
+        records back; one that is damaged, or holds what is refused for good (``IntegrityFailure``), is set aside.
         """
         self.close()
         self._forget()
@@ -178,16 +178,21 @@ def _write_durably(descriptor: int, lines: bytes) -> None:
 def _taken(file: Path, descriptor: int) -> Iterator[Sequence[Entry]]:
     try:
         entries, damaged = whole_entries(file.read_bytes())
-        yield entries
-        if damaged:
-            file.rename(file.with_suffix(".damaged"))
-            _log.error(
-                "The local audit log has a damaged file; what is whole of it was shipped, and it is kept: %s", file
-            )
+        try:
+            yield entries
+        except IntegrityFailure as refused:
+            _set_aside(file, f"records that are refused: {refused}")
         else:
-            _keep(file)
+            _set_aside(file, "a damaged line") if damaged else _keep(file)
     finally:
         os.close(descriptor)
+
+
+def _set_aside(file: Path, found: str) -> None:
+    file.rename(file.with_suffix(".damaged"))
+    _log.error(
+        "ALARM: a file of the local audit log has %s; what can be of it was shipped, and it is kept: %s", found, file
+    )
 
 
 def whole_entries(content: bytes) -> tuple[list[Entry], bool]:

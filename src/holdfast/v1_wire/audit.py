@@ -49,6 +49,20 @@ class GapsDocument(Document):
     items: list[GapDocument]
 
 
+class UnshippedDocument(Document):
+    """A node that has, or may have, audit records that are not in the database: no export has them yet."""
+
+    node: str
+    seen_at: Moment
+    found: str
+
+
+class UnshippedListDocument(Document):
+    """All such nodes."""
+
+    items: list[UnshippedDocument]
+
+
 class AcknowledgeGap(Request):
     """The gap whose records are lost, as the list names it."""
 

@@ -11,7 +11,7 @@ from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.policy import AccessContext, Caller, Permission, caller_of
 from holdfast.domain.validation import valid_history_limit
 from holdfast.errors import Conflict, InvalidInput
-from holdfast.ports import AuditSearch, CheckpointStore, StreamState, StreamStore
+from holdfast.ports import AuditSearch, CheckpointStore, NodeRecord, NodeStore, StreamState, StreamStore, Unshipped
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
 from holdfast.service.audit.streaming import Streamer
@@ -38,10 +38,11 @@ class Audit:
         key: SigningKey,
         streams: StreamStore,
         streamer: Streamer,
+        nodes: NodeStore,
         take_in: Callable[[], None],
     ) -> None:
         self._guard, self._trail, self._take_in = guard, trail, take_in
-        self._streams, self._streamer = streams, streamer
+        self._streams, self._streamer, self._nodes = streams, streamer, nodes
         self._checkpoints, self._checkpointer, self._key = checkpoints, checkpointer, key
 
     async def search(
@@ -92,6 +93,17 @@ class Audit:
             await self._guard.record(authorized)
         async for entries in self._trail.export(*bounds):
             yield entries
+
+    async def unshipped(self, *, context: Context = None) -> list[Unshipped]:
+        """Return the nodes whose records no export has yet: they wait in a data folder, or may do so.
+
+        Which is known of nodes that run, and of those that vanished within the hour.
+        """
+        caller = _caller(context)
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.unshipped") as authorized:
+            present, vanished = await self._nodes.present(), await self._nodes.vanished()
+            await self._guard.record(authorized)
+        return [*filter(None, map(_waiting_at, present)), *map(_vanished, vanished)]
 
     async def checkpoints(self, *, context: Context = None) -> AsyncIterator[bytes]:
         """Make a checkpoint of what has none yet, and yield all of them, a line each."""
@@ -146,6 +158,16 @@ class Audit:
             found = await self._streams.states([(each.name, each.kind) for each in self._streamer.streams])
             await self._guard.record(authorized)
         return found
+
+
+def _waiting_at(node: NodeRecord) -> Unshipped | None:
+    found = next((each.detail for each in node.backends if each.name == "audit" and each.detail), None)
+    return Unshipped(node=node.name, seen_at=node.seen_at, found=found) if found is not None else None
+
+
+def _vanished(node: NodeRecord) -> Unshipped:
+    found = "it is gone without a goodbye, and may have records in its data folder: start a node there"
+    return Unshipped(node=node.name, seen_at=node.seen_at, found=found)
 
 
 def _caller(context: Context) -> Caller:

@@ -36,7 +36,8 @@ class LocalLog(Protocol):
     def segments(self) -> Iterator[AbstractContextManager[Sequence[Entry]]]:
         """The whole entries of every file nobody else holds.
 
-        A file is out of the way when its context ends without an error; one that is damaged is set aside.
+        A file is out of the way when its context ends without an error; one that is damaged, or holds what is refused
+        for good (``IntegrityFailure``), is set aside.
         """
 
 
@@ -44,7 +45,11 @@ class Archive(Protocol):
     """Where those records belong."""
 
     async def write_once(self, entries: Sequence[Entry]) -> int:
-        """Store entries, some of which may be there already; returns how many were not."""
+        """Store entries, some of which may be there already; returns how many were not.
+
+        Raises:
+            IntegrityFailure: one of them is refused, whenever it is tried.
+        """
 
     async def waiting(self) -> bool:
         """Whether any record that was committed with its change waits for its place in a chain."""
@@ -109,9 +114,25 @@ class Housekeeping:
         """Bring the records of the local log to PostgreSQL."""
         for segment in self._local.segments():
             with segment as entries:
-                if entries and (shipped := await self._archive.write_once(entries)):
+                shipped, refused = await self._ship(entries)
+                if shipped:
                     _log.info("Shipped %d audit records that were only here", shipped)
                     self._shipped()
+                if refused is not None:
+                    raise refused
+
+    async def _ship(self, entries: Sequence[Entry]) -> tuple[int, IntegrityFailure | None]:
+        """Store entries but for those that are refused for good; returns how many were new, and a refusal."""
+        if not entries:
+            return 0, None
+        try:
+            return await self._archive.write_once(entries), None
+        except IntegrityFailure as refused:
+            if len(entries) == 1:
+                return 0, refused
+        half = len(entries) // 2
+        (first, before), (second, behind) = await self._ship(entries[:half]), await self._ship(entries[half:])
+        return first + second, before or behind
 
     async def chain_audit(self) -> None:
         """Give records their place in a chain whose writer died between their commit and that."""

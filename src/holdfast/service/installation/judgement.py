@@ -19,8 +19,8 @@ class Facts:
 
     ``late``: all who still use a replaced credential; ``named``: those of secrets that the caller may know of.
     ``kept_out_names``: those of all that are kept out that the caller may know of. ``lost_changes``: secrets whose
-    newest change the database has lost. ``ignored_rules``: how many rules Holdfast did not make. ``failing_work``: of
-    the node that looks.
+    newest change the database has lost. ``set_aside``: audit records that no chain takes. ``ignored_rules``: how many
+    rules Holdfast did not make. ``failing_work``: of the node that looks.
     """
 
     totals: VaultTotals
@@ -39,6 +39,7 @@ class Facts:
     backends: Sequence[BackendHealth]
     ignored_rules: int
     lost_changes: int
+    set_aside: int
     failing_work: Sequence[FailingWork]
 
     @property
@@ -46,8 +47,10 @@ class Facts:
         """Whether every configured backend works, and nothing waits for a person."""
         totals = self.totals
         waits = (self.journal.parked, totals.drifting, totals.beyond_dates, self.ignored_rules, self.dead_notices)
-        faults = (self.journal.stuck, self.mirror_fault, self.kept_out, self.failing_work, self.lost_changes)
-        return all(backend.healthy for backend in self.backends if backend.configured) and not any((*waits, *faults))
+        faults = (self.journal.stuck, self.mirror_fault, self.kept_out, self.failing_work)
+        lost = (self.lost_changes, self.set_aside)
+        well = all(backend.healthy for backend in self.backends if backend.configured)
+        return well and not any((*waits, *faults, *lost))
 
     def advice(self) -> list[str]:
         """What to do, each in a sentence."""
@@ -58,6 +61,7 @@ class Facts:
             *_on_mirror(self.mirror_fault, self.sync.lacking),
             *_on_kept_out(self.kept_out, self.kept_out_names),
             *_on_losses(self.lost_changes),
+            *_on_set_aside(self.set_aside),
             *_on_rotations(self.overdue),
             *_on_laggards(self.late, self.named),
             *_on_notices(self.dead_notices),
@@ -71,6 +75,11 @@ class Facts:
 def _on_losses(lost: int) -> list[str]:
     mend = "`holdfast audit search --operation loss` names them; set anew what is outdated"
     return [f"{lost} secret(s) went back to an older state with the database: {mend}."] if lost else []
+
+
+def _on_set_aside(number: int) -> list[str]:
+    mend = "the table audit_set_aside has them with the reason; keep them elsewhere, and delete them there"
+    return [f"{number} audit record(s) could not be taken into the audit trail: {mend}."] if number else []
 
 
 def _on_secrets(totals: VaultTotals) -> list[str]:

@@ -98,6 +98,7 @@ class Reporter:
         backends: looks at every backend, as this node sees it.
         probe: asks every backend something; returns what is wrong with those that do not answer, by name.
         lost_changes: counts the secrets whose newest change the database has lost.
+        set_aside: counts the audit records that no chain takes.
         ignored_rules: counts the rules in the database that Holdfast did not make.
         laggards: finds the consumers that rotations wait for.
         sealing_key: the id of the key that this node seals with.
@@ -122,6 +123,7 @@ class Reporter:
         backends: Callable[[], Sequence[BackendHealth]],
         probe: Callable[[], Awaitable[Mapping[str, str]]],
         lost_changes: Callable[[], int],
+        set_aside: Callable[[], Awaitable[int]],
         ignored_rules: Callable[[], int],
         laggards: Callable[[], Awaitable[Sequence[Laggard]]],
         sealing_key: Callable[[], str],
@@ -134,7 +136,7 @@ class Reporter:
         self._journal, self._sync, self._nodes, self._rotations = journal, sync, nodes, rotations
         self._clock, self._backends, self._probe = clock, backends, probe
         self._notices = notices
-        self._lost_changes = lost_changes
+        self._lost_changes, self._set_aside = lost_changes, set_aside
         self._ignored_rules, self._laggards, self._sealing_key = ignored_rules, laggards, sealing_key
         self._emergencies, self._failing_work = emergencies, failing_work
         self._kept_out, self._sync_interval = kept_out, sync_interval
@@ -202,6 +204,7 @@ class Reporter:
             dead_notices=notices[NoticeState.DEAD],
             backends=await self._looked_at(probe=probe),
             lost_changes=self._lost_changes(),
+            set_aside=await self._set_aside(),
             ignored_rules=self._ignored_rules(),
             failing_work=self._failing_work(),
         )

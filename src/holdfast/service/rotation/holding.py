@@ -80,10 +80,20 @@ class Holding:
             self._kept[run.fence] = run, error
 
     async def release_kept(self) -> None:
-        """Let go of what could not be let go of before, for an attempt now: the target was not at fault."""
-        while self._kept:
-            fence, (run, error) = next(iter(self._kept.items()))
-            await self._store.release(run, error, timedelta())
+        """Let go of what could not be let go of before, for an attempt now: the target was not at fault.
+
+        A run that cannot be let go of for reasons of its own is left to the end of its lease.
+
+        Raises:
+            BackendUnavailable: PostgreSQL is still away.
+        """
+        for fence, (run, error) in list(self._kept.items()):
+            try:
+                await self._store.release(run, error, timedelta())
+            except BackendUnavailable:
+                raise
+            except Exception:
+                _log.exception("The rotation of %s is not let go of, and waits for the end of its lease", run.name)
             self._kept.pop(fence, None)
 
 

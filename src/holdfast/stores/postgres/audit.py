@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - the module names it so
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.chain import Entry, sorted_out
+from holdfast.errors import IntegrityFailure
 from holdfast.ports import ChainHead
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import all_stored, as_stored, put_record
@@ -40,6 +43,9 @@ _TRAILER: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
 _chain_fields: Final = Struct(">hi16siq").pack
 _place_fields: Final = Struct(">iqiqi32s").pack
+_REFUSED: Final = (asyncpg.DataError, asyncpg.CheckViolationError, asyncpg.NotNullViolationError, StructError)
+"""How a single record is refused for what it is, whenever it is tried."""
+
 _length: Final = Struct(">i").pack
 _number: Final = Struct(">iq").pack
 
@@ -83,12 +89,38 @@ class PostgresAuditSink:
 
     async def take_in(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
         """See the port."""
+        try:
+            return await self._taken(extend, limit)
+        except IntegrityFailure as refused:
+            self._database.recorded()  # what is behind it comes next
+            if limit > 1:
+                return await self.take_in(extend, limit // 2)
+            await self._set_first_aside(str(refused))
+            return ()
+
+    async def _taken(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
         async with self._database.transaction(AUDIT) as connection:
             claimed = await connection.fetch(self._sql["claim"], limit)
-            records = [_decode(row["record"]) for row in sorted(claimed, key=lambda row: row["id"])]
+            texts = [row["record"] for row in sorted(claimed, key=lambda row: row["id"])]
+            found = [(text, readable(text)) for text in texts]
+            for text in (text for text, record in found if record is None):
+                _log.error("ALARM: a record of a change cannot be read, by an edit of audit_outbox, and is set aside")
+                await connection.execute(self._sql["set_aside"], text, "it cannot be read")
+            records = [record for _, record in found if record is not None]
             entries = extend(records) if records else []
             await _copy(connection, entries)
         return entries
+
+    async def _set_first_aside(self, reason: str) -> None:
+        _log.error("ALARM: a record of a change is set aside: %s", reason)
+        async with self._database.connection() as connection:
+            await connection.execute(self._sql["set_first_aside"], reason)
+
+    async def set_aside(self) -> int:
+        """How many records no chain takes: they are kept in ``audit_set_aside`` for a person."""
+        async with self._database.connection() as connection:
+            number: int = await connection.fetchval(self._sql["are_set_aside"])
+        return number
 
     async def waiting(self) -> bool:
         """See the port."""
@@ -113,11 +145,29 @@ class PostgresAuditSink:
                 await connection.execute(statement, older_than)
 
 
+def readable(text: str) -> AuditRecord | None:
+    """The record that waits for its place as this text; None: somebody edited it."""
+    try:
+        record = _decode(text)
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return record if record.timestamp.tzinfo is not None else None
+
+
 async def _copy(connection: Connection, entries: Sequence[Entry]) -> None:
-    if entries:
+    """Store entries.
+
+    Raises:
+        IntegrityFailure: one of them does not fit a column, or is of a time that has no partition.
+    """
+    if not entries:
+        return
+    try:
         data = _once(copy_data(entries))
         said = await connection.copy_to_table(TABLE, source=data, columns=COLUMNS, format="binary")
-        all_stored(said, len(entries))
+    except _REFUSED as error:
+        raise IntegrityFailure(f"PostgreSQL does not take an audit record ({type(error).__name__})") from error
+    all_stored(said, len(entries))
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -1,5 +1,7 @@
 """Who is there, in the table ``nodes``."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -34,7 +36,17 @@ class PostgresNodes:
         """See the port."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(self._sql["present"], ALIVE_WITHIN)
-        return [NodeRecord(**{**row, "backends": _backends(row["backends"])}) for row in rows]
+        return list(map(_node_of, rows))
+
+    async def vanished(self) -> list[NodeRecord]:
+        """See the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(self._sql["vanished"], ALIVE_WITHIN)
+        return list(map(_node_of, rows))
+
+
+def _node_of(row: Mapping[str, Any]) -> NodeRecord:
+    return NodeRecord(**{**row, "backends": _backends(row["backends"])})
 
 
 def _backends(text: str) -> list[BackendHealth]:

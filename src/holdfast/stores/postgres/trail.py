@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from holdfast.domain.audit import AuditPage, AuditQuery, AuditRecord
 from holdfast.domain.chain import ChainId, Entry, entry_of
 from holdfast.errors import InvalidInput
+from holdfast.stores.postgres.audit import readable
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.queries import load
 
-_decode: Final = msgspec.json.Decoder(AuditRecord).decode
 _COLUMN_OF: Final = {name: name for name in AuditRecord.__struct_fields__} | {"name": "secret_name"}
 _CURSOR: Final = re.compile(r"(\d{1,17})-(\d{1,18})", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,7 +46,7 @@ class PostgresTrail:
             rows = await connection.fetch(self._sql[way], *_arguments(query))
         found: list[_Found] = [
             *((record_in(row), row) for row in rows if row["waiting"] is None),
-            *((record, None) for row in rows if row["waiting"] and query.fits(record := _decode(row["waiting"]))),
+            *((record, None) for row in rows if (record := _waiting(row)) is not None and query.fits(record)),
         ]
         found.sort(key=lambda each: each[0].timestamp, reverse=True)
         shown, left = found[: query.limit], found[query.limit :]
@@ -78,6 +76,10 @@ class PostgresTrail:
                     break
                 yield list(map(entry_in, rows))
                 after = rows[-1]["seq"] + 1
+
+
+def _waiting(row: Mapping[str, Any]) -> AuditRecord | None:
+    return readable(row["waiting"]) if row["waiting"] is not None else None
 
 
 def record_in(row: Mapping[str, Any]) -> AuditRecord:

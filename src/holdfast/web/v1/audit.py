@@ -16,6 +16,8 @@ from holdfast.v1_wire.audit import (
     KeysDocument,
     StreamDocument,
     StreamsDocument,
+    UnshippedDocument,
+    UnshippedListDocument,
 )
 from holdfast.v1_wire.documents import Identity, Moment, Page, Request
 from holdfast.web.v1.operation import LINES, Answer, Call, Operation
@@ -101,6 +103,12 @@ async def gaps(call: Call) -> Answer:
     return Answer(GapsDocument(items=[GapDocument.of(each) for each in found]))
 
 
+async def unshipped(call: Call) -> Answer:
+    """Which nodes have records that no export has yet."""
+    found = await call.service.audit.unshipped(context=call.caller)
+    return Answer(UnshippedListDocument(items=[UnshippedDocument.of(each) for each in found]))
+
+
 async def acknowledge(call: Call) -> Answer:
     """The trail goes on after a gap."""
     body: AcknowledgeGap = call.body
@@ -184,6 +192,16 @@ OPERATIONS: Final = (
         tag=_TAG,
         handle=gaps,
         answer=GapsDocument,
+    ),
+    Operation(
+        id="listUnshipped",
+        method="GET",
+        path="/v1/audit/unshipped",
+        summary="See which nodes have, or may have, records in their data folders that no export has yet",
+        needs="`audit` on `*`",
+        tag=_TAG,
+        handle=unshipped,
+        answer=UnshippedListDocument,
     ),
     Operation(
         id="acknowledgeAuditGap",

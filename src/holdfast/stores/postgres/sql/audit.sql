@@ -9,6 +9,19 @@ RETURNING id, record
 -- name: placed
 DELETE FROM audit_outbox WHERE record = ANY ($1::text[]::jsonb[])
 
+-- name: set_aside
+INSERT INTO audit_set_aside (record, reason) VALUES ($1::text::jsonb, $2)
+
+-- name: set_first_aside
+WITH first AS (
+    DELETE FROM audit_outbox WHERE id = (SELECT id FROM audit_outbox ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING record
+)
+INSERT INTO audit_set_aside (record, reason) SELECT record, $1 FROM first
+
+-- name: are_set_aside
+SELECT count(*) FROM audit_set_aside
+
 -- name: waiting
 SELECT EXISTS (SELECT 1 FROM audit_outbox)
 

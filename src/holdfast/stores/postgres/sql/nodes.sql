@@ -12,6 +12,12 @@ DELETE FROM nodes WHERE id = $1
 -- name: present
 SELECT * FROM nodes WHERE seen_at > now() - $1::interval ORDER BY started_at, id
 
+-- name: vanished
+SELECT * FROM nodes n WHERE seen_at <= now() - $1::interval AND NOT EXISTS (
+    SELECT FROM nodes later
+    WHERE split_part(later.name, ':', 1) = split_part(n.name, ':', 1) AND later.started_at > n.seen_at)
+ORDER BY started_at, id
+
 -- name: older
 SELECT name, release FROM nodes WHERE schema_version < $1 AND seen_at > now() - $2::interval ORDER BY name
 
