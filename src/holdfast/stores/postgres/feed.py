@@ -18,7 +18,7 @@ from holdfast.errors import BackendUnavailable, IntegrityFailure, KeyUnavailable
 from holdfast.ports import FeedListener, Sealer
 from holdfast.resilience.supervision import Supervisor, Work, note_failure, note_success
 from holdfast.resilience.tasks import pause, stopped
-from holdfast.stores.postgres.clock import BelievedClock, elapsed_s
+from holdfast.stores.postgres.clock import BelievedClock, elapsed_s, machine_time
 from holdfast.stores.postgres.clock_acceptance import acceptance_of
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.errors import is_locked
@@ -55,21 +55,31 @@ class PostgresFeed:
 
     Args:
         sealer: proves who vouched for PostgreSQL's clock.
+        elapsed: seconds that have passed since some moment.
+        machine: the present moment by the clock of this machine.
     """
 
-    def __init__(self, database: Database, sealer: Sealer, supervisor: Supervisor | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        supervisor: Supervisor | None = None,
+        *,
+        elapsed: Callable[[], float] = elapsed_s,
+        machine: Callable[[], datetime] = machine_time,
+    ) -> None:
         self._database, self._sealer, self._supervisor = database, sealer, supervisor or Supervisor()
         self._contact = self._delivered = float("-inf")
         self._unanswered = False
         self._mark: int | None = None
-        self.clock = BelievedClock()
+        self._elapsed, self.clock = elapsed, BelievedClock(elapsed, machine)
         self._timeline: str | None = ""
         self._hints = Hints()
         self._tasks: list[asyncio.Task[None]] = []
 
     def live(self) -> bool:
         """See the port."""
-        return elapsed_s() - min(self._contact, self._delivered) < LIVE_WITHIN_S
+        return self._elapsed() - min(self._contact, self._delivered) < LIVE_WITHIN_S
 
     def answering(self) -> bool:
         """Whether PostgreSQL gives signs of life."""
@@ -77,7 +87,7 @@ class PostgresFeed:
 
     def seconds_since_contact(self) -> float:
         """See the port."""
-        return elapsed_s() - self._contact
+        return self._elapsed() - self._contact
 
     async def start(self, listener: FeedListener) -> None:
         """Follow from now on; returns once the first resynchronisation is through and announcements arrive."""
@@ -134,7 +144,7 @@ class PostgresFeed:
         Nothing older than the moment of the question is acted on afterwards: that is when there was contact.
         """
         self._hints.look.clear()
-        asked_at = elapsed_s()
+        asked_at = self._elapsed()
         try:
             row = await connection.fetchrow(load("feed")["beat"], timeout=LIVE_WITHIN_S)
         except TimeoutError:
@@ -194,7 +204,7 @@ class PostgresFeed:
             self._hints.look.set()
             asked_at = float("-inf")
             while True:
-                before, asked_at = asked_at, elapsed_s()
+                before, asked_at = asked_at, self._elapsed()
                 if await _unless_locked(_LISTENING, self._look(connection, listener)):
                     # What was announced before the question has arrived with its answer, and waits for the next round.
                     self._delivered = before if self._hints.waiting.is_set() else asked_at
