@@ -146,7 +146,15 @@ class Channel(RuleBasedStateMachine):
             await node.feed.start(node)
             return node
 
+        for who in PEOPLE:
+            self.grant(who, heard=False)
+        self.held_back = []
         self.node = self.run(started())
+        for name in SECRETS:
+            self.write(name)
+        self.run(asyncio.sleep(2.0))
+        assert all(map(self.node.allows, PEOPLE))
+        assert self.node.known.keys() == set(SECRETS)
 
     # --- what others change, and whether it is announced ---
 
@@ -212,16 +220,19 @@ class Channel(RuleBasedStateMachine):
             self.world.announce(payload)
         self.held_back = []
 
-    @rule(cut=st.booleans())
-    def cut(self, cut: bool) -> None:
+    @rule(cut=st.booleans(), written=st.sampled_from([(), *((name,) for name in SECRETS)]))
+    def cut(self, cut: bool, written: tuple[SecretName, ...]) -> None:
+        """The channel is cut, and something may be written meanwhile; or it is there again."""
         self.world.channel_is_cut = cut
+        for name in written:
+            self.write(name)
 
-    @rule(seconds=st.sampled_from([0.01, 0.1, 0.4, 1.0, 5.0]), flooded=st.booleans())
+    @rule(seconds=st.sampled_from([0.01, 0.1, 0.4, 1.2, 1.2, 3.0]), flooded=st.booleans())
     def wait(self, seconds: float, flooded: bool) -> None:
         """Time passes, in steps, with a flood that goes on or without; the node is looked at after each."""
         before, asked, steps = self.loop.time(), self.world.asked, round(seconds / 0.01)
         for step in range(steps):
-            if flooded and step % 5 == 0:
+            if flooded:
                 self.world.announce(f"rules:{10**6 + step}:x")
                 self.world.announce(f"secret:n{step}:7")
             self.run(asyncio.sleep(0.01))
@@ -254,4 +265,4 @@ class Channel(RuleBasedStateMachine):
 
 
 TestChannel = Channel.TestCase
-TestChannel.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestChannel.settings = settings(max_examples=120, stateful_step_count=20, deadline=None)
