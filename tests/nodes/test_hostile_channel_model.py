@@ -48,7 +48,7 @@ class World:
     # --- as ``Database`` and its connections have it ---
 
     @asynccontextmanager
-    async def connection(self, *, probing: bool = False) -> AsyncIterator["World"]:
+    async def connection(self, _lane: object, *, probing: bool = False) -> AsyncIterator["World"]:
         yield self
 
     async def renew(self) -> None: ...
@@ -161,7 +161,7 @@ class Channel(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PEOPLE), heard=st.booleans())
     def grant(self, who: str, heard: bool) -> None:
         made = a_rule(who, {Permission.GET}, "a")
-        self.run(self.world.rules.put(made, record_of(SYSTEM, "grant", "a", START)))
+        self.run(self.world.rules.put(made, lambda _: record_of(SYSTEM, "grant", "a", START)))
         self.over.pop(who, None)
         self.tell(f"rules:{self.world.rules.epoch}:{who}", heard)
 
