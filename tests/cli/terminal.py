@@ -1,4 +1,4 @@
-"""A command in a process of its own, with a terminal for its stdin and stderr."""
+"""A command in a process of its own, with a terminal for its stdin and stderr, and for its stdout where asked."""
 
 import codecs
 import os
@@ -22,14 +22,14 @@ def _listen_to_ctrl_c() -> None:
 class Terminal:
     """Types and reads as a person would."""
 
-    def __init__(self, *args: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, *args: str, environ: Mapping[str, str], for_stdout: bool = False) -> None:
         self._main, side = pty.openpty()
         self.shown = ""
         self._decode = codecs.getincrementaldecoder("utf-8")().decode  # a read may end within a character
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from holdfast.cli.main import main; main()", *args],
             stdin=side,
-            stdout=subprocess.PIPE,
+            stdout=side if for_stdout else subprocess.PIPE,
             stderr=side,
             env={"PATH": os.environ["PATH"], **environ},
             start_new_session=True,
@@ -67,7 +67,7 @@ class Terminal:
         out, _ = self.process.communicate(timeout=PATIENCE_S)
         while select.select([self._main], [], [], 0)[0] and self._read():
             pass
-        return self.process.returncode, out.decode()
+        return self.process.returncode, (out or b"").decode()
 
     def _read(self) -> bool:
         try:

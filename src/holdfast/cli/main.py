@@ -15,6 +15,7 @@ from holdfast.cli import (
     clock,
     completion,
     doctor,
+    export,
     identities,
     imports,
     keys,
@@ -47,7 +48,7 @@ SECTIONS: Final = {
         *(secrets.get, secrets.set_, secrets.update, listing.list_, listing.versions, secrets.rollback),
         *(lifecycle.delete, lifecycle.recover, lifecycle.purge, access.expiring, running.run),
     ),
-    "Moving in": (imports.import_, scan.scan),
+    "Moving in": (imports.import_, scan.scan, export.export),
     "Rotation and notices": (rotation.rotate, rotation.rotation, notices.notices),
     "Access": (
         *(access.grant, access.grants, access.revoke, access.check, roles.explain, roles.role, simulation.simulate),

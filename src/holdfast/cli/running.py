@@ -2,26 +2,25 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from holdfast.cli import child, exits, output, views
 from holdfast.cli.bindings import Binding, among, named, read_map, with_variables
+from holdfast.cli.covering import covered
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
 from holdfast.config import ClientSettings, own
-from holdfast.domain.names import SecretName, canonical_pattern, matches
+from holdfast.domain.names import canonical_pattern
 from holdfast.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from holdfast.domain.policy import Caller
     from holdfast.domain.secret import Secret
     from holdfast.service.manager import SecretsService
-
-_PAGE: Final = 1000
 
 
 @click.command(cls=Command, context_settings={"allow_interspersed_args": False})
@@ -67,7 +66,8 @@ def run(
     environ = child.inherited(os.environ, keep)
 
     async def work(service: "SecretsService", caller: "Caller") -> "dict[str, Secret]":
-        whole = [*bindings, *await _covered(service, caller, patterns)]
+        found = await covered(service, caller, patterns, field="secret")
+        whole = [*bindings, *(Binding(name=name) for name in found)]
         chosen = with_variables(among(whole, only) if only else whole)
         if not replace:
             _check_unset(chosen, environ)
@@ -93,25 +93,6 @@ def _asked(map_file: Path | None, asked: "Iterable[str]") -> tuple[list[Binding]
     if not bindings and not patterns:
         raise click.UsageError("run needs to know which secrets: --map FILE, or --secret NAME.")
     return bindings, patterns
-
-
-async def _covered(service: "SecretsService", caller: "Caller", patterns: "Sequence[str]") -> list[Binding]:
-    """The secrets that the patterns cover. Whoever names them all needs no permission to list."""
-    listed = await _listed(service, caller) if patterns else []
-    covered: set[SecretName] = set()
-    for pattern in patterns:
-        names = {name for name in listed if matches(pattern, name)}
-        if not names:
-            raise InvalidInput(f"--secret {pattern} covers no secret that may be listed here.", field="secret")
-        covered |= names
-    return [Binding(name=name) for name in sorted(covered)]
-
-
-async def _listed(service: "SecretsService", caller: "Caller") -> list[SecretName]:
-    names: list[SecretName] = []
-    while page := await service.list_secrets(after=names[-1] if names else None, limit=_PAGE, context=caller):
-        names += [each.name for each in page]
-    return names
 
 
 async def _read(service: "SecretsService", caller: "Caller", binding: Binding) -> "Secret":
