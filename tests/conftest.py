@@ -14,6 +14,8 @@ from tests.support.folders import short_folder
 from tests.support.postgres import empty_database, fresh_database, make_template
 from tests.support.redis import flush, running_redis
 
+os.umask(0o022)  # with a wider one, the files and folders of tests would be such as Holdfast does not believe
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HOLDFAST_EXAMPLES", "repeatable"))

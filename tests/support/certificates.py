@@ -33,6 +33,7 @@ def make_authority(folder: Path, host: str = "127.0.0.1") -> tuple[Path, ssl.SSL
     )
     ca_file, server_file = folder / "ca.pem", folder / "server.pem"
     ca_file.write_bytes(ca.public_bytes(Encoding.PEM))
+    ca_file.chmod(0o644)
     server_file.write_bytes(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
     )
