@@ -118,6 +118,21 @@ async def test_i6_a_key_replaced_under_its_id_ends_the_tokens_of_the_former_one(
     await refused(border, old)
 
 
+async def test_keys_that_share_an_id_shut_out_none_of_each_others_tokens(issuer: LocalIssuer) -> None:
+    first = issuer.keys["key-1"]
+    mine = issuer.public_keys()
+    issuer.roll("key-1")
+    issuer.documents["/keys"] = {"keys": [*mine, *issuer.public_keys()]}
+    border = Border(trusting(issuer))
+    stranger = rsa.generate_private_key(65537, 2048)
+    for key, good in ((issuer.keys["key-1"], True), (first, True), (stranger, False)):
+        token = jwt.encode({"iss": issuer.url, **CLAIMS, "exp": LATE}, key, "RS256", headers={"kid": "key-1"})
+        if good:
+            await border.vouch(token)
+        else:
+            await refused(border, token)
+
+
 async def test_unknown_keys_by_the_hundred_at_once_cost_the_issuer_one_question(issuer: LocalIssuer) -> None:
     border = Border(trusting(issuer, jwks_uri=f"{issuer.url}/keys"))
     await asyncio.gather(*(refused(border, issuer.token(CLAIMS, kid=f"no-{n}")) for n in range(200)))

@@ -47,9 +47,9 @@ class KeySource:
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
-    def key(self, key_id: str) -> PublicKey | None:
-        """The issuer's key of that id, as far as this node has been told; None: there is none."""
-        return self._keys.keys.get(key_id) if self._keys is not None and self._age_s() < KEEP_S else None
+    def named(self, key_id: str) -> tuple[PublicKey, ...]:
+        """The issuer's keys of that id, as far as this node has been told; mostly one."""
+        return self._keys.keys.get(key_id, ()) if self._keys is not None and self._age_s() < KEEP_S else ()
 
     async def keys(self, key_id: str) -> PublicKeys:
         """Return the issuer's keys, renewed if this one is not among them.
@@ -58,7 +58,7 @@ class KeySource:
             BackendUnavailable: there are none, and the issuer cannot be reached.
         """
         now = self._clock.monotonic()
-        if self.key(key_id) is None:
+        if not self.named(key_id):
             if now - self._tried_at >= UNKNOWN_KEY_PAUSE_S or self._fetching is not None:
                 await asyncio.shield(self._begin())
                 self._remember()

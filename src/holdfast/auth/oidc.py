@@ -59,8 +59,8 @@ class Issuer:
         if unverified.algorithm not in self.settings.algorithms:
             raise not_signed()
         keys = await self.source.keys(unverified.key_id)
-        claims = keys.claims(token, unverified, self.settings.algorithms)
-        vouched = self._checked(claims, unverified.key_id, keys.keys[unverified.key_id])
+        key, claims = keys.verified(token, unverified, self.settings.algorithms)
+        vouched = self._checked(claims, unverified.key_id, key)
         self._remembered[digest] = vouched
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
@@ -68,7 +68,7 @@ class Issuer:
 
     def _holds(self, known: Vouched) -> bool:
         """Whether a remembered token still holds. An issuer may put another key in the place of one, under its id."""
-        return self.source.key(known.key_id) == known.key and self._clock.now().timestamp() < known.expires_at
+        return known.key in self.source.named(known.key_id) and self._clock.now().timestamp() < known.expires_at
 
     def _checked(self, claims: Mapping[str, Any], key_id: str, key: PublicKey) -> Vouched:
         settings = self.settings

@@ -4,6 +4,7 @@ What a token says about keys and algorithms is never followed: both come from th
 """
 
 from collections.abc import Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from holdfast.errors import Unauthenticated
 
 MAX_KEYS: Final = 100
+MAX_SAME_ID: Final = 4
+"""Keys under one id that a token is held against; further ones are left out."""
+
 MAX_KEY_ID: Final = 256
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
@@ -56,9 +60,9 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class PublicKeys:
-    """An issuer's keys that may sign, by key id."""
+    """An issuer's keys that may sign, by key id: mostly one each, but an issuer may publish several (RFC 7517, 4.5)."""
 
-    keys: Mapping[str, PublicKey] = field(repr=False)
+    keys: Mapping[str, tuple[PublicKey, ...]] = field(repr=False)
 
     @classmethod
     def parse(cls, document: object) -> "PublicKeys":
@@ -70,27 +74,26 @@ class PublicKeys:
         given = document.get("keys") if isinstance(document, dict) else None
         if not isinstance(given, list) or len(given) > MAX_KEYS:
             raise ValueError("not a JSON Web Key Set")
-        keys = {each["kid"]: key for each in given if (key := _public_key(each)) is not None}
+        keys: dict[str, tuple[PublicKey, ...]] = {}
+        for each in given:
+            if (key := _public_key(each)) is not None:
+                keys[each["kid"]] = (*keys.get(each["kid"], ()), key)[:MAX_SAME_ID]
         if not keys:
             raise ValueError("a JSON Web Key Set without a usable key")
         return cls(keys)
 
-    def claims(self, token: str, unverified: Unverified, allowed: Set[str]) -> Mapping[str, Any]:
-        """Return the claims of a token that one of these keys has signed with an allowed algorithm.
+    def verified(self, token: str, unverified: Unverified, allowed: Set[str]) -> tuple[PublicKey, Mapping[str, Any]]:
+        """Return the key that signed a token, with an allowed algorithm, and the token's claims.
 
         Raises:
             Unauthenticated: none has.
         """
-        key = self.keys.get(unverified.key_id)
-        if key is None or unverified.algorithm not in allowed or not key.fits(unverified.algorithm):
-            raise not_signed()
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                token, key.key, algorithms=[unverified.algorithm], options=_ONLY_THE_SIGNATURE
-            )
-        except _MALFORMED:
-            raise not_signed() from None
-        return claims
+        algorithm = unverified.algorithm
+        for key in self.keys.get(unverified.key_id, ()) if algorithm in allowed else ():
+            if key.fits(algorithm):
+                with suppress(*_MALFORMED):
+                    return key, jwt.decode(token, key.key, algorithms=[algorithm], options=_ONLY_THE_SIGNATURE)
+        raise not_signed()
 
 
 def peek(token: str) -> Unverified | None:
