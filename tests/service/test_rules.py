@@ -8,11 +8,12 @@ from uuid import uuid4
 
 import pytest
 
+from holdfast.domain.audit import record_of
 from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
-from holdfast.domain.policy import AccessContext, Caller, Permission
+from holdfast.domain.policy import MAX_GIVEN, SYSTEM, AccessContext, Caller, Permission
 from holdfast.domain.roles import ROLES, Role
-from holdfast.errors import AccessDenied, InvalidInput
+from holdfast.errors import AccessDenied, Conflict, InvalidInput
 from holdfast.ports import StoredRule
 from holdfast.service.access.grants import OWNER, GrantBook
 from holdfast.service.manager import SecretsService
@@ -21,6 +22,7 @@ from tests.support.node import ALICE, BOB, Inside, opened, rows, service_on
 from tests.support.postgres import execute
 from tests.support.rules import SEALER, QuietFeed, RulesInMemory, rule
 
+A_RECORD = record_of(SYSTEM, "grant", "k", datetime.now(UTC))
 DEV = Caller("dev-1", groups=frozenset({"devs"}))
 
 
@@ -298,3 +300,45 @@ async def test_a_database_that_was_set_back_is_followed() -> None:
     store.epoch = 50
     await book.reached(50)
     assert book.rule(Caller("alice"), Permission.GET, "k") is None
+
+
+class CountingSealer:
+    """Verifies as the real one does, and counts."""
+
+    def __init__(self) -> None:
+        self.verified = 0
+
+    def verify(self, facts: bytes, attestation: str) -> None:
+        self.verified += 1
+        SEALER.verify(facts, attestation)
+
+
+async def test_of_many_rules_only_a_new_one_is_verified() -> None:
+    counting, store = CountingSealer(), RulesInMemory()
+    for number in range(500):
+        await store.put(rule("alice", {Permission.GET}, f"k{number}"), lambda _: A_RECORD)
+    book = GrantBook(store, counting, QuietFeed(), VirtualClock(), Leases(timedelta(days=1)))  # type: ignore[arg-type]
+    await book.load()
+    assert counting.verified == 500
+    await store.put(rule("alice", {Permission.GET}, "new"), lambda _: A_RECORD)
+    await book.committed(store.epoch, "alice")
+    await store.put(rule("bob", {Permission.GET}, "new"), lambda _: A_RECORD)
+    await book.reached(store.epoch)
+    assert counting.verified == 502
+
+
+async def test_who_may_not_grant_on_everything_gives_one_subject_so_many_rules_and_no_more(
+    service: SecretsService,
+) -> None:
+    await service.grant_access("app-*", "alice", ["get", "list", "grant"])
+    for number in range(MAX_GIVEN):
+        await service.grant_access(f"app-{number}", "bob", ["get"], context=ALICE)
+    with pytest.raises(Conflict, match=f"{MAX_GIVEN} is the most"):
+        await service.grant_access("app-more", "bob", ["get"], context=ALICE)
+    with pytest.raises(Conflict, match="or revoke some"):
+        await service.access.assign_role("bob", "reader", "app-more", context=ALICE)
+    await service.grant_access("app-0", "bob", ["get"], context=ALICE)  # which it has, and is replaced
+    await service.grant_access("app-more", "carol", ["get"], context=ALICE)
+    await service.revoke_access("app-0", "bob", context=ALICE)
+    await service.grant_access("app-more", "bob", ["get"], context=ALICE)
+    await service.grant_access("app-most", "bob", ["get"])

@@ -210,6 +210,11 @@ def parse_permissions(raw: Iterable[object]) -> frozenset[Permission]:
     return frozenset(Permission(str(name)) for name in names)
 
 
+MAX_GIVEN: Final = 200
+"""Rules that one who may not grant on ``*`` gives to one subject at most: each node reads all rules of a subject whose
+rules change."""
+
+
 def may_delegate(held: Iterable[Grant], wanted: Grant, now: datetime) -> bool:
     """Whether the holder of ``held`` may hand out ``wanted``.
 

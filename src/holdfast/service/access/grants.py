@@ -156,6 +156,10 @@ class GrantBook:
         """All genuine rules, expired and outlived ones among them."""
         return (rule for held in self._rules.values() for rule in held)
 
+    def rules_of(self, subject: str) -> list[StoredRule]:
+        """The genuine rules that name this identity or group, expired and outlived ones among them."""
+        return self._rules.get(subject, [])
+
     def rules_for(self, caller: Caller) -> list[StoredRule]:
         """The rules that speak of a caller or of a group of theirs, expired and outlived ones among them."""
         return [rule for subject in self._subjects(caller) for rule in self._rules.get(subject, [])]

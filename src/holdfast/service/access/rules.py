@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from holdfast.domain.names import SecretName
-from holdfast.domain.policy import Caller, Permission, canonical_identity
+from holdfast.domain.policy import MAX_GIVEN, Caller, Permission, canonical_identity
+from holdfast.errors import Conflict
 from holdfast.ports import Clock, GrantStore, RuleKind, Sealer, StoredRule
 from holdfast.service.access.grants import GrantBook
-from holdfast.service.access.guard import Guard
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.access.inheriting import Inheritance
 
 
@@ -42,12 +43,27 @@ class Rules:
         name = SecretName(rule.pattern)
         async with self._guard.operation(caller, Permission.GRANT, name, operation) as authorized:
             self._guard.check_delegation(authorized, rule.grant())
+            self._check_room(caller, rule)
             rule = replace(rule, incarnation=await self._store.incarnation(rule.pattern))
             rule = replace(rule, attestation=self._sealer.attest(rule.facts()))
             approve = self._inheritance.approval(authorized, [rule.grant()], accept=accept, detail=rule.summary)
             number, epoch = await self._store.put(rule, approve)
         await self._announce(epoch, rule.subject)
         return replace(rule, id=number)
+
+    def _check_room(self, caller: Caller, rule: StoredRule) -> None:
+        """See that nobody loads a subject with more rules than are of use: every node reads all of them.
+
+        Raises:
+            Conflict: the caller, who may not grant on '*', gave the subject as many as one may.
+        """
+        given = [each for each in self._book.rules_of(rule.subject) if each.granted_by == caller.id]
+        replaced = any((each.kind, each.pattern) == (rule.kind, rule.pattern) for each in given)
+        if len(given) >= MAX_GIVEN and not replaced and not self._book.allows_withdrawal(caller, WHOLE_VAULT):
+            raise Conflict(
+                f"{rule.subject!r} has {len(given)} rules from {caller.id!r}, and {MAX_GIVEN} is the most that one who "
+                "may not grant on '*' gives to one subject: give patterns that cover more names, or revoke some."
+            )
 
     async def remove(self, caller: Caller, rule: StoredRule, operation: str) -> bool:
         """Take a rule away, on this node at once; False if there was none.
