@@ -1,13 +1,15 @@
 """The audit trail of a node: sequencer, sinks, search."""
 
 import asyncio
+import logging
+from typing import Final
 
 from holdfast.bootstrap.datafolder import SPOOL
 from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
 from holdfast.ports import BackendHealth, Clock, NodeStore, Sealer, StreamState, Telemetry
-from holdfast.resilience.supervision import Work
+from holdfast.resilience.supervision import Work, surviving
 from holdfast.service.access.guard import Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
 from holdfast.service.audit.control import Audit
@@ -18,7 +20,14 @@ from holdfast.stores.postgres.checkpoints import PostgresCheckpoints
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.streams import PostgresStreams
 from holdfast.stores.postgres.trail import PostgresTrail
-from holdfast.stores.spool import AuditSpool
+from holdfast.stores.spool import AuditNotes, AuditSpool
+
+_log: Final = logging.getLogger(__name__)
+
+NOTE_EVERY_S: Final = 1.0
+"""Seconds between notes: what is younger when a process is killed, a failover in the same moment may take back."""
+
+_NOTING: Final = "Noting the newest audit records on disk"
 
 
 class AuditParts:
@@ -28,6 +37,7 @@ class AuditParts:
         self, settings: Settings, database: Database, sealer: Sealer, clock: Clock, telemetry: Telemetry
     ) -> None:
         self.archive, self.spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / SPOOL)
+        self._notes, self._clock = AuditNotes(self.spool.folder), clock
         self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock, telemetry)
         self.search = PostgresTrail(database)
         self.checkpoint_store = PostgresCheckpoints(database)
@@ -77,17 +87,27 @@ class AuditParts:
         self._serves = True
         return {
             "audit tail": self.trail.run,
+            "audit notes": self._note,
             "checkpoints": self.checkpointer.run,
             **({"retention": self.checkpointer.run_retention} if self.checkpointer.retention else {}),
             **({"streams": self.streamer.run} if self.streamer.streams else {}),
         }
+
+    async def _note(self) -> None:
+        """Note on disk what is confirmed, for whoever starts here after a death of this process."""
+        while True:
+            with surviving(_log, _NOTING):
+                await asyncio.to_thread(self._notes.add, self.trail.take_new())
+            await self._clock.sleep(NOTE_EVERY_S)
 
     async def close(self) -> None:
         """Return when every record has its place; the database must still be there."""
         await self.trail.aclose()
         self.spool.close()
         if self._serves:  # others are too short-lived to hear of a failover, and there are many of them
-            await asyncio.to_thread(self.spool.keep, self.trail.newest())
+            with surviving(_log, _NOTING):
+                await asyncio.to_thread(self._notes.add, self.trail.take_new())
+        self._notes.close()
         self.spool.forget_writer()
 
 

@@ -111,6 +111,10 @@ class AuditTrail:
         """The records that a failover may yet take back from the database."""
         return self._tail.entries()
 
+    def take_new(self) -> list[Entry]:
+        """The records that were confirmed since the last call."""
+        return self._tail.take_new()
+
     def take_in(self) -> None:
         """Give records that were committed with their change a place in the chain, soon and before those that follow.
 

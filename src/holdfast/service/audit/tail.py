@@ -32,7 +32,7 @@ class Tail:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._kept: deque[tuple[float, Sequence[Entry], int]] = deque()
-        self._size = self._restored = 0
+        self._size = self._restored = self._added = self._taken = 0
         self._doubted: deque[Sequence[Entry]] = deque()
 
     @property
@@ -44,6 +44,7 @@ class Tail:
         """Keep entries that the database has confirmed."""
         now, size = self._monotonic(), sum(len(entry.body) + _OBJECTS for entry in entries)
         self._kept.append((now, entries, size))
+        self._added += 1
         self._size += size
         while self._kept and (self._size > MAX_BYTES or now - self._kept[0][0] > KEPT_S):
             self._size -= self._kept.popleft()[2]
@@ -51,6 +52,12 @@ class Tail:
     def entries(self) -> list[Entry]:
         """All that is kept."""
         return list(chain.from_iterable(entries for _, entries, _ in self._kept))
+
+    def take_new(self) -> list[Entry]:
+        """What was added since the last call, as far as it is kept."""
+        new = min(self._added - self._taken, len(self._kept))
+        self._taken = self._added
+        return list(chain.from_iterable(self._kept[place][1] for place in range(-new, 0)))
 
     def doubt(self) -> None:
         """The database may have gone back: all that is kept is to be compared."""

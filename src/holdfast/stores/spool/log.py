@@ -1,7 +1,4 @@
-"""The local audit log: where records go while PostgreSQL is out of reach, until they can be shipped there.
-
-A file holds entries of one chain, a line each: CRC-32 of the rest in 8 hex digits, a space, the entry's own line.
-"""
+"""The local audit log: where records go while PostgreSQL is out of reach, until they can be shipped there."""
 
 import asyncio
 import fcntl
@@ -11,21 +8,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
-from zlib import crc32
 
-from holdfast.domain.chain import ChainId, Entry, follows, parse_line
+from holdfast.domain.chain import ChainId, Entry
 from holdfast.errors import BackendUnavailable, IntegrityFailure
 from holdfast.resilience.durable import sync_folder
+from holdfast.stores.spool.files import MAX_FILE_BYTES, NOTES, framed, locked, whole_entries
 
 _log: Final = logging.getLogger(__name__)
-
-MAX_FILE_BYTES: Final = 8 * 1024 * 1024
-"""Records of one file are shipped in one transaction, so a file is kept to what one holds easily."""
 
 KEPT_S: Final = 600.0
 """Seconds that a file is kept when its records were shipped: as long as the newest records are kept in memory."""
@@ -58,7 +50,7 @@ class AuditSpool:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for number in range(_MAX_WRITERS):
                 descriptor = os.open(self.folder / f"writer-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                if _locked(descriptor):
+                if locked(descriptor):
                     self._identity = descriptor
                     return _identity_in(descriptor)
                 os.close(descriptor)
@@ -74,7 +66,7 @@ class AuditSpool:
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Implements ``ports.AuditSink``."""
-        lines = b"".join(_framed(entry.line()) for entry in entries)
+        lines = b"".join(framed(entry.line()) for entry in entries)
         try:
             await asyncio.to_thread(self._append, entries[0].chain, lines)
         except OSError as error:
@@ -102,7 +94,7 @@ class AuditSpool:
                 descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:  # another process has shipped it meanwhile
                 continue
-            if _locked(descriptor):
+            if locked(descriptor):
                 yield _taken(file, descriptor)
             else:
                 os.close(descriptor)
@@ -111,31 +103,25 @@ class AuditSpool:
         """How many files have not been shipped."""
         return sum(1 for _ in self.folder.glob("*.log"))
 
-    def keep(self, entries: Sequence[Entry]) -> None:
-        """Keep entries that were confirmed over a restart, for ``reopen`` by whoever starts next. They may be lost."""
-        draft = self.folder / f"{uuid4()}.new"
-        try:
-            for number, (_, same) in enumerate(groupby(entries, attrgetter("chain"))):
-                lines = b"".join(_framed(entry.line()) for entry in same)
-                draft.touch(mode=0o600)
-                draft.write_bytes(lines)
-                draft.rename(draft.with_suffix(f".{number}{_KEPT}"))
-        except OSError as error:
-            draft.unlink(missing_ok=True)
-            _log.warning("The newest audit records are not kept over the restart (%s)", type(error).__name__)
-
     def reopen(self) -> None:
-        """Let files that were shipped, or kept over a restart, be shipped again: what is there already is compared."""
+        """Let files that were shipped be shipped again, and what processes noted that are gone by now.
+
+        What is there already is compared.
+        """
         self._forget()
-        for file in self.folder.glob(f"*{_KEPT}"):
+        for file in self._kept():
             with suppress(FileNotFoundError):  # another process was quicker
                 file.rename(file.with_suffix(".log"))
 
     def _forget(self) -> None:
-        for file in self.folder.glob(f"*{_KEPT}"):
+        for file in self._kept():
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > KEPT_S:
                     file.unlink()
+
+    def _kept(self) -> list[Path]:
+        """Files that were shipped, and notes of processes that are gone."""
+        return [*self.folder.glob(f"*{_KEPT}"), *filter(_is_left, self.folder.glob(f"*{NOTES}"))]
 
     def _append(self, chain: ChainId, lines: bytes) -> None:
         with self._busy:
@@ -195,41 +181,16 @@ def _set_aside(file: Path, found: str) -> None:
     )
 
 
-def whole_entries(content: bytes) -> tuple[list[Entry], bool]:
-    """The entries of a file that are whole, and whether it is damaged.
-
-    What a crash cut short at the end was never acknowledged; it is left out, and is no damage.
-    """
-    lines = content.split(b"\n")
-    if lines[-1] == b"":
-        del lines[-1]
-    parsed = list(map(_unframed, lines))
-    while parsed and parsed[-1] is None:
-        del parsed[-1]
-    entries: list[Entry] = []
-    for entry in parsed:
-        if entry is not None and not (entries and _contradicts(entries[-1], entry)):
-            entries.append(entry)
-    return entries, len(entries) != len(parsed)
-
-
-def _contradicts(before: Entry, entry: Entry) -> bool:
-    next_one = entry.seq == before.seq + 1 and entry.chain == before.chain
-    return entry.chain != before.chain or (next_one and not follows(before.hash, entry))
-
-
-def _framed(line: bytes) -> bytes:
-    return b"%08x %b\n" % (crc32(line), line)
-
-
-def _unframed(framed: bytes) -> Entry | None:
-    line = framed[9:]
-    if framed[:9] != b"%08x " % crc32(line):
-        return None
+def _is_left(notes: Path) -> bool:
+    """Whether no process holds these notes any more."""
     try:
-        return parse_line(line)
-    except IntegrityFailure:
-        return None
+        descriptor = os.open(notes, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return locked(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _identity_in(descriptor: int) -> UUID:
@@ -242,14 +203,6 @@ def _identity_in(descriptor: int) -> UUID:
         os.pwrite(descriptor, f"{identity}\n".encode(), 0)
         os.fdatasync(descriptor)
         return identity
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _new_file(folder: Path) -> int:
