@@ -39,6 +39,7 @@ class Office:
             self.store, SEALER, QuietFeed(), self.clock, BOOK_LEASES, lambda who: GROUPS.get(who, frozenset())
         )
         guard = Guard(self.book, QuietTrail(), self.clock)
+        self.store.kept = guard.kept
         rules = Rules(
             guard=guard,
             book=self.book,

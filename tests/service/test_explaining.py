@@ -98,7 +98,7 @@ async def test_questions_about_others_need_grant_or_audit_and_are_on_record(
         asked = await service.access.explain("k", "alice", "get", context=AccessContext(user_id=f"with-{permission}"))
         assert asked.considered == mine.considered
     found = [(user, done) for user, operation, done, *_ in await audit(database_url, "k") if operation == "explain"]
-    assert found == [("alice", False), ("with-grant", True), ("with-audit", True)]
+    assert found == [("alice", True), ("alice", False), ("with-grant", True), ("with-audit", True)]
 
 
 async def test_nothing_is_said_of_whether_a_secret_exists(service: SecretsService) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Permission
-from holdfast.errors import SecretNotFound
+from holdfast.errors import Conflict, SecretNotFound
 from tests.support.node import Inside, rows
 from tests.support.world import SECRET, SYSTEM, World
 
@@ -58,8 +58,9 @@ async def test_a_retention_time_that_began_anew_is_not_over(inside: Inside, data
     await service.set_secret("k", "v")
     await service.delete_secret("k")
     name = SecretName("k")
-    async with parts.guard.operation(SYSTEM, Permission.PURGE, name, "purge") as authorized:
-        await parts.writer.purge(authorized, retention_over=True)
+    with pytest.raises(Conflict, match="not overdue any more"):
+        async with parts.guard.operation(SYSTEM, Permission.PURGE, name, "purge") as authorized:
+            await parts.writer.purge(authorized, retention_over=True)
     assert await rows(database_url, "SELECT state FROM secrets_vault") == [("deleted",)]
     assert (await service.recover_secret("k")).version == 1
 

@@ -1,6 +1,7 @@
 """Rules kept in memory: a grant store for tests that are not about PostgreSQL."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -17,6 +18,10 @@ from holdfast.ports import Approve, Credential, RuleKind, StoredRule
 SEALER = Envelope(KeyRing.from_settings(base64.b64encode(bytes(range(32, 64))).decode()))
 BOOK_LEASES = Leases(timedelta(days=1))
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _unheard(records: Sequence[AuditRecord]) -> None:
+    """Nobody wants to know what was stored."""
 
 
 class QuietFeed:
@@ -47,13 +52,17 @@ class QuietTrail:
 
 
 class RulesInMemory:
-    """Implements ``ports.GrantStore``. ``living`` are the incarnations of the secrets there are."""
+    """Implements ``ports.GrantStore``. ``living`` are the incarnations of the secrets there are.
+
+    ``kept`` is told of the records that are stored with a change.
+    """
 
     def __init__(self, *rules: StoredRule) -> None:
         self.stored = list(rules)
         self.living: dict[str, UUID] = {}
         self.credentials: list[Credential] = []
         self.epoch = 0
+        self.kept = _unheard
         self._ids = 0
 
     async def rules(self, subject: str | None = None) -> tuple[int, list[StoredRule]]:
@@ -72,12 +81,14 @@ class RulesInMemory:
         self._ids += 1
         self.epoch += 1
         self.stored.append(replace(rule, id=self._ids))
+        self.kept([record])
         return self._ids, self.epoch
 
     async def remove(self, rule: StoredRule, record: AuditRecord) -> tuple[bool, int]:
         kept = [each for each in self.stored if _key(each) != _key(rule)]
         removed, self.stored = len(kept) < len(self.stored), kept
         self.epoch += 1
+        self.kept([record])
         return removed, self.epoch
 
 

@@ -137,6 +137,7 @@ class World:
     def _remember(self) -> None:
         grants = GrantBook(RulesInMemory(), self.sealer, QuietFeed(), self.clock, Leases(timedelta(days=1)))
         self.guard = Guard(grants, QuietTrail(), self.clock)
+        self.database.kept.append(self.guard.kept)
         minute = timedelta(minutes=1)
         tiers = Tiers(MemoryCache(max_ttl=minute), None, self.sealer, self.clock, ttl=minute, lease=minute)
         self.coherence = Coherence(
@@ -146,7 +147,12 @@ class World:
             Directory(PostgresIdentities(self.database, self.sealer), self.sealer, self.clock),
         )
         self.proposals = Proposals(
-            ledger=self.ledger, sealer=self.sealer, coherence=self.coherence, clock=self.clock, crashpoint=self.crash
+            ledger=self.ledger,
+            sealer=self.sealer,
+            coherence=self.coherence,
+            clock=self.clock,
+            kept=self.guard.kept,
+            crashpoint=self.crash,
         )
 
     def _writer(self) -> Writer:

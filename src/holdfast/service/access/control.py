@@ -77,9 +77,10 @@ class AccessControl:
         """Whether an identity may do something now. Callers may ask about themselves, or with `grant` about others."""
         identity = canonical_identity(user_id)
         (wanted,) = parse_permissions([permission])
-        self._book.check_lease(name)
         if caller.id == identity:
-            return self._book.find(caller, wanted, name) is not None
+            async with self._guard.own(caller, "check", name):
+                self._book.check_lease(name)
+                return self._book.find(caller, wanted, name) is not None
         async with self._guard.operation(caller, Permission.GRANT, name, "check") as authorized:
             allowed = self._book.find(Caller(identity), wanted, name) is not None
             await self._guard.record(authorized)

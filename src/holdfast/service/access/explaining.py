@@ -41,9 +41,10 @@ class Explainer:
         subject = canonical_subject(user_id)
         (wanted,) = parse_permissions([permission])
         memberships = frozenset(map(canonical_group, groups))
-        self._book.check_lease(name)
         if caller.id == subject:
-            return self._explained(caller, wanted, name, self._book.rules_for(caller))
+            async with self._guard.own(caller, "explain", name):
+                self._book.check_lease(name)
+                return self._explained(caller, wanted, name, self._book.rules_for(caller))
         async with self._guard.operation(caller, Permission.GRANT, name, "explain", Permission.AUDIT) as authorized:
             whom = Caller(subject, groups=memberships)
             shown = [rule for rule in self._book.rules_for(whom) if self._may_see(caller, rule, name)]

@@ -10,7 +10,7 @@ from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission, ca
 from holdfast.domain.roles import Role
 from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
 from holdfast.domain.validation import valid_number
-from holdfast.errors import IdentityNotFound
+from holdfast.errors import Conflict, IdentityNotFound
 from holdfast.ports import Clock, IdentityRecord, IdentityStore, RuleKind, Sealer, StoredRule
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
@@ -147,14 +147,23 @@ class Identities:
 
     async def bootstrap(self) -> NewToken | None:
         """Where there is no identity at all, make ``admin``, which may do everything, and return its only token."""
+        if await self._store.list(limit=1):
+            return None
         caller = Caller(SYSTEM_ID, is_system=True, user_agent="first start", method=AuthMethod.SYSTEM)
-        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "admin.bootstrap") as authorized:
-            new, rule, record = self._admin_token(caller), self._admin_rule(caller), self._guard.success(authorized)
-            epoch = await self._store.establish(new.record, new.hash, rule, record)
-            if epoch is None:
-                return None
+        new, rule = self._admin_token(caller), self._admin_rule(caller)
+        try:
+            epoch = await self._establish(caller, new, rule)
+        except Conflict:
+            return None
         await self._reload(ADMIN_ID, epoch)
         return new
+
+    async def _establish(self, caller: Caller, new: NewToken, rule: StoredRule) -> int:
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "admin.bootstrap") as authorized:
+            epoch = await self._store.establish(new.record, new.hash, rule, self._guard.success(authorized))
+            if epoch is None:
+                raise Conflict("Somebody else has made the first identity at this moment.")
+        return epoch
 
     async def reset_admin(self, *, context: Context = None) -> NewToken:
         """Take every credential of ``admin`` back, second factor and groups included; return a new token of it.

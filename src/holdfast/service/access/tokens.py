@@ -162,7 +162,8 @@ class Tokens:
             TokenNotFound: there is no such token.
             Conflict: it is revoked or has expired.
         """
-        caller, token = authenticated(context), await self._store.get(token_id)
+        caller = authenticated(context)
+        token = await self._found(caller, token_id, "token.renew")
         own = token is not None and caller.credential == str(token.id) and caller.id == token.identity
         async with self._access(caller, caller.id if own else None, "token.renew") as authorized:
             if token is None:
@@ -182,13 +183,18 @@ class Tokens:
         Raises:
             TokenNotFound: there is no such token.
         """
-        caller, token = authenticated(context), await self._store.get(token_id)
+        caller = authenticated(context)
+        token = await self._found(caller, token_id, "token.revoke")
         async with self._access(caller, token.identity if token else None, "token.revoke") as authorized:
             if token is None:
                 raise _no_such_token()
             revoked = await self._store.revoke(token.id, self._guard.success(authorized))
         await self._directory.load(token.identity)
         return revoked
+
+    async def _found(self, caller: Caller, token_id: UUID, operation: str) -> TokenRecord | None:
+        async with self._guard.finding(caller, operation):
+            return await self._store.get(token_id)
 
     @asynccontextmanager
     async def _access(self, caller: Caller, owner: str | None, operation: str) -> AsyncIterator[Authorized]:

@@ -6,10 +6,7 @@ They stand for the approvers of a request, never for the requester's own login o
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import msgspec
-
 from holdfast.crypto.recovery_codes import hash_recovery_code, matching_codes, new_recovery_code
-from holdfast.domain.audit import AuditRecord
 from holdfast.domain.break_glass import (
     MAX_FAILURES,
     REQUESTABLE,
@@ -133,12 +130,9 @@ class RecoveryCodes:
         approved, epoch = await self._granting.grant(tx, request, f"recovery codes of set {codes.id}")
         for number in sorted(numbers):
             use = f"code {number} of set {codes.id} is spent on request {request.id}; {codes.left} are left"
-            await tx.record(self._recorded(authorized, request, use))
-        await tx.record(self._recorded(authorized, request, summary(approved)))
+            await tx.record(self._guard.success(authorized, detail=use))
+        await tx.record(self._guard.success(authorized, detail=summary(approved)))
         return approved, epoch
-
-    def _recorded(self, authorized: Authorized, request: EmergencyRequest, detail: str) -> AuditRecord:
-        return msgspec.structs.replace(self._guard.success(authorized, detail=detail), name=request.pattern)
 
 
 def _worth(pattern: str, caller: Caller) -> Grant:

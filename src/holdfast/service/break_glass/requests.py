@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-import msgspec
-
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.break_glass import (
     MAX_REASON,
@@ -252,7 +250,7 @@ class EmergencyRequests:
         Raises:
             RequestNotFound: there is none, or it is not the caller's to see; that is on record.
         """
-        async with self._guard.own(caller, operation):
+        async with self._guard.finding(caller, operation):
             found = await self._store.find(request_id)
             if found is None or not self._sees(caller, found):
                 raise RequestNotFound(f"There is no request {request_id} for {caller.id!r} to see.")
@@ -264,8 +262,7 @@ class EmergencyRequests:
         return any(self._guard.may(caller, permission, SecretName(request.pattern)) for permission in _SEE)
 
     def _recorded(self, authorized: Authorized, request: EmergencyRequest) -> AuditRecord:
-        record = self._guard.success(authorized, detail=summary(request))
-        return msgspec.structs.replace(record, name=request.pattern)
+        return self._guard.success(authorized, detail=summary(request))
 
 
 def _requestable(permissions: Iterable[str]) -> frozenset[Permission]:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from holdfast.domain.chain import Entry
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission
-from holdfast.errors import IntegrityFailure, KeyUnavailable
+from holdfast.errors import Conflict, IntegrityFailure, KeyUnavailable
 from holdfast.ports import Clock, Ledger
 from holdfast.resilience.supervision import surviving
 from holdfast.service.access.guard import Guard
@@ -144,6 +144,8 @@ class Housekeeping:
         for name in await self._ledger.overdue(self._clock.now()):
             try:
                 await self._end(name)
+            except Conflict as error:
+                _log.info("%s is not purged at the end of its retention time: %s", name, error)
             except (IntegrityFailure, KeyUnavailable) as error:
                 _log.error("The retention time of %s is over, and it is kept: %s", name, error)
 

@@ -237,8 +237,7 @@ class RotationDriver:
         self._crashpoint("retired")
         async with self._guard.operation(_requester(run), Permission.ROTATE, run.name, "rotate.retire") as authorized:
             record = self._guard.success(authorized, version=run.from_version)
-            moved = await self.store.advance(run, advance(run.phase, Step.RETIRE, run.name), record)
-        return _still_ours(moved)
+            return _still_ours(await self.store.advance(run, advance(run.phase, Step.RETIRE, run.name), record))
 
     async def _is_back(self, work: _Work) -> bool:
         """Whether somebody made the old credential the current one again: then nobody revokes it."""

@@ -150,8 +150,8 @@ class Rotations:
                     "on: mend what `holdfast rotation show` names, then resume it."
                 )
             cancelled = await self._store.advance(run, phase, self._guard.success(authorized))
-        if cancelled is None:
-            raise RotationInProgress(f"Somebody else has taken up the rotation of {name!r} at this moment.")
+            if cancelled is None:
+                raise RotationInProgress(f"Somebody else has taken up the rotation of {name!r} at this moment.")
         return cancelled
 
     async def resume(self, caller: Caller, name: SecretName) -> RotationResult:

@@ -6,13 +6,14 @@ it, and the replay finds out what Key Vault has of it.
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from holdfast.domain.audit import printable
+from holdfast.domain.audit import AuditRecord, printable
 from holdfast.domain.intent import IntentKind, IntentState
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, Rejected, shown
@@ -44,7 +45,11 @@ class Taken:
 
 
 class Proposals:
-    """Makes and ends proposals."""
+    """Makes and ends proposals.
+
+    Args:
+        kept: hears of records that were committed earlier, or by others, with the change that they are about.
+    """
 
     def __init__(
         self,
@@ -53,10 +58,11 @@ class Proposals:
         sealer: Sealer,
         coherence: Coherence,
         clock: Clock,
+        kept: Callable[[Sequence[AuditRecord]], None],
         crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._ledger, self._coherence, self.enactor = ledger, coherence, Enactor(sealer)
-        self._clock, self._crashpoint = clock, crashpoint
+        self._clock, self._kept, self._crashpoint = clock, kept, crashpoint
 
     async def propose(self, tx: LedgerTransaction, change: Change) -> None:
         """Keep a change for as long as Key Vault is asked about it. No one sees anything of it.
@@ -82,6 +88,7 @@ class Proposals:
             if await tx.conclude(change.intent_id, fence, IntentState.OPEN, error=text, retry_in=pause):
                 revision = await self._enacted(tx, change, head, fence, taken)
             elif await tx.concluded(change.intent_id, fence) in (None, IntentState.REFUSED):
+                self._kept([change.record])
                 return False
             else:  # by this very call, whose commit was not confirmed; others may have changed it again since
                 return await self._unheard(change, head)
@@ -92,6 +99,7 @@ class Proposals:
         return True
 
     async def _unheard(self, change: Change, head: Head | None) -> bool:
+        self._kept([change.record])
         if head is not None:
             await self._coherence.committed(change.name, head.revision)
         return True
@@ -114,7 +122,10 @@ class Proposals:
 
     async def refuse(self, change: Change, fence: int, error: HoldfastError) -> bool:
         """End a change that Key Vault refuses: it is as if it had never been made. False if somebody else decided."""
-        return await self._refuse(change.name, change.intent_id, fence, error)
+        refused = await self._refuse(change.name, change.intent_id, fence, error)
+        if not refused:
+            self._kept([change.record])
+        return refused
 
     async def _refuse(self, name: SecretName, intent_id: UUID, fence: int, error: HoldfastError) -> bool:
         async with self._ledger.transaction() as tx:

@@ -5,7 +5,6 @@ same for all of them (``making.py``).
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -14,7 +13,14 @@ from holdfast.domain.intent import IntentKind
 from holdfast.domain.lifecycle import Event, advance, not_found
 from holdfast.domain.names import SecretName, new_version_id
 from holdfast.domain.secret import DeletedSecret, RotationPolicy, SecretSettings, SecretVersion, State, WriteResult
-from holdfast.errors import GenerationMismatch, IntegrityFailure, PurgeProtected, VaultRefusal, VersionNotFound
+from holdfast.errors import (
+    Conflict,
+    GenerationMismatch,
+    IntegrityFailure,
+    PurgeProtected,
+    VaultRefusal,
+    VersionNotFound,
+)
 from holdfast.ports import Clock, Head, Ledger, LedgerTransaction, Sealer, StoredVersion
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.access.policies import PolicyRights
@@ -230,6 +236,7 @@ class Writer:
 
         Raises:
             PurgeProtected: the retention time is not over.
+            Conflict: ``retention_over`` is said, and it is not over any more.
             VaultRefusal: Key Vault refuses it; nothing has changed.
         """
         if self._purge_protection and not retention_over:
@@ -240,7 +247,7 @@ class Writer:
         async def plan(tx: LedgerTransaction) -> Change:
             head = await self._locked(tx, authorized.name, Event.PURGE)
             if retention_over and not self._is_overdue(head):
-                raise _NoLongerOverdue
+                raise Conflict(f"Secret {head.name!r} is not overdue any more: somebody recovered it meanwhile.")
             intent_id, current = uuid4(), (await self._current(tx, head)).version
             if not retention_over:
                 check_purgeable(current)
@@ -256,8 +263,7 @@ class Writer:
                 journalled=not retention_over and await tx.is_in_vault(head, intent_id),
             )
 
-        with suppress(_NoLongerOverdue):
-            await self._maker.make(authorized.name, IntentKind.PURGE, plan)
+        await self._maker.make(authorized.name, IntentKind.PURGE, plan)
 
     # --- plans, in a transaction that holds the secret ---
 
@@ -387,7 +393,3 @@ def _enacted(made: Enacted | Made) -> Enacted:
     if isinstance(made, Made):
         raise TypeError("only a set has an idempotency key")
     return made
-
-
-class _NoLongerOverdue(Exception):
-    """Recovered and deleted again since it was found to be overdue."""

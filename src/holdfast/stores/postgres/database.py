@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -10,9 +10,11 @@ from uuid import UUID
 
 import asyncpg
 
+from holdfast.domain.audit import AuditRecord
 from holdfast.errors import BackendUnavailable, CircuitOpen, StartupError
 from holdfast.resilience.breaker import CircuitBreaker
 from holdfast.stores.postgres.errors import is_spent, translating, unconfirmed, waited_in_vain
+from holdfast.stores.postgres.outbox import noting_records
 from holdfast.stores.postgres.pools import (
     OLDEST_SERVER,
     POOL,
@@ -59,6 +61,8 @@ class Database:
         self._reads = CircuitBreaker("PostgreSQL", time.monotonic, failure_threshold=1, open_s=LEFT_ALONE_S)
         self.recorded: Callable[[], None] = lambda: None
         """To be called after a commit that stored an audit record; whoever chains records listens here."""
+        self.kept: list[Callable[[Sequence[AuditRecord]], None]] = []
+        """Whom to tell of the audit records, the very objects, of each transaction that is committed."""
         self.answering: Callable[[], bool] = lambda: True
         """Whether PostgreSQL gives signs of life; whoever asks it all the time says so here."""
         self.mark: Callable[[], int | None] = lambda: None
@@ -148,7 +152,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, lane: Lane = WORK) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction.
+        """Lend a connection inside a transaction; after the commit, tell of the audit records that it stored.
 
         Raises:
             OutcomeUnknown: the commit was sent and not confirmed.
@@ -156,7 +160,8 @@ class Database:
         async with self.connection(lane) as connection:
             await connection.execute("BEGIN")
             try:
-                yield connection
+                with noting_records() as stored:
+                    yield connection
             except BaseException as error:
                 if not is_spent(error):
                     await _roll_back(connection)
@@ -165,6 +170,8 @@ class Database:
                 said = await connection.execute("COMMIT")
             if said != "COMMIT":  # the server's answer where a statement before had failed
                 raise BackendUnavailable("PostgreSQL rolled the change back; try again")
+            for told in self.kept if stored else ():
+                told(stored)
 
     async def renew(self) -> None:
         """Let no connection of before be lent again: what is silent now may stay so when the server is back."""

@@ -3,12 +3,31 @@
 A place in a chain cannot be given inside the transaction of a change: a rollback would leave a gap.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
 import msgspec
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.errors import BackendUnavailable
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
+
+
+_stored: Final[ContextVar[list[AuditRecord] | None]] = ContextVar("stored", default=None)
+
+
+@contextmanager
+def noting_records() -> Iterator[list[AuditRecord]]:
+    """Fill a list with the records, the very objects, that are stored meanwhile by this task and those it starts."""
+    stored: list[AuditRecord] = []
+    before = _stored.set(stored)
+    try:
+        yield stored
+    finally:
+        _stored.reset(before)
 
 
 async def put_record(connection: Connection, record: AuditRecord) -> None:
@@ -18,6 +37,8 @@ async def put_record(connection: Connection, record: AuditRecord) -> None:
         BackendUnavailable: something in the database swallows records.
     """
     all_stored(await connection.execute(load("audit")["record"], as_stored(record)), 1)
+    if (stored := _stored.get()) is not None:
+        stored.append(record)
 
 
 def as_stored(record: AuditRecord) -> str:

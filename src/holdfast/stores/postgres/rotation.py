@@ -140,7 +140,8 @@ class PostgresRotations:
         """See the port."""
         async with self._database.transaction() as connection:
             approved = await connection.fetchval(self._sql["approve"], name, by)
-            await put_record(connection, record)
+            if approved:  # else nothing succeeded
+                await put_record(connection, record)
         self._database.recorded()
         return bool(approved)
 
