@@ -35,6 +35,6 @@ async def ask(
         sent.append(message)
 
     await app(scope, receive, send)
-    start, end = sent
+    start, *parts = sent
     kept = [header for header in start["headers"] if header[0] != b"x-ms-request-id"]
-    return start["status"], kept, end["body"]
+    return start["status"], kept, b"".join(part["body"] for part in parts)

@@ -108,8 +108,7 @@ class Audit:
     async def checkpoints(self, *, context: Context = None) -> AsyncIterator[bytes]:
         """Make a checkpoint of what has none yet, and yield all of them, a line each."""
         caller = _caller(context)
-        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.checkpoints") as authorized:
-            await self._guard.record(authorized)
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.checkpoints"):
             await self._checkpointer.make()
         after = 0
         while lines := await self._checkpoints.lines(after, CHECKPOINTS_AT_ONCE):
