@@ -62,8 +62,9 @@ class Row:
 
     ``about``: the name on record. ``also``: further records of the same success. ``version``: the one on record.
     ``person``: the scene's own person asks. ``stranger``: the error code on record for somebody without any grant;
-    None: it is everybody's. ``refused``: the operation of that record, if it is another one. ``unseen``: what it is about is no secret to tell, until it is found. ``fails``: a database
-    that is away, a secret that is not there, or None for what is decided from memory.
+    None: it is everybody's. ``refused``: the operation of that record, if it is another one. ``unseen``: what it is
+    about is no secret to tell, until it is found. ``fails``: a database that is away, a secret that is not there, or
+    None for what is decided from memory.
     """
 
     record: str
