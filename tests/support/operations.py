@@ -551,6 +551,11 @@ ROWS: Final[Mapping[str, Row]] = {
     "list_nodes": Row(
         record="nodes", call=lambda s, c: s.service.list_nodes(context=c), v1={"listNodes": get("/v1/nodes")}
     ),
+    "clock.accept": Row(
+        record="clock.accept",
+        call=lambda s, c: s.service.clock.accept(context=c),
+        v1={"acceptClock": post("/v1/clock:accept")},
+    ),
     "sync": Row(record="sync", vault=True, call=lambda s, c: s.service.sync(context=c), v1={"sync": post("/v1/sync")}),
     "reconcile": Row(
         record="reconcile",

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -10,11 +10,10 @@ from uuid import UUID
 
 import asyncpg
 
-from holdfast.domain.audit import AuditRecord
 from holdfast.errors import BackendUnavailable, CircuitOpen, StartupError
 from holdfast.resilience.breaker import CircuitBreaker
 from holdfast.stores.postgres.errors import is_spent, translating, unconfirmed, waited_in_vain
-from holdfast.stores.postgres.outbox import noting_records
+from holdfast.stores.postgres.outbox import HearsOfRecords, noting_records
 from holdfast.stores.postgres.pools import (
     OLDEST_SERVER,
     POOL,
@@ -61,7 +60,7 @@ class Database:
         self._reads = CircuitBreaker("PostgreSQL", time.monotonic, failure_threshold=1, open_s=LEFT_ALONE_S)
         self.recorded: Callable[[], None] = lambda: None
         """To be called after a commit that stored an audit record; whoever chains records listens here."""
-        self.kept: list[Callable[[Sequence[AuditRecord]], None]] = []
+        self.kept: list[HearsOfRecords] = []
         """Whom to tell of the audit records, the very objects, of each transaction that is committed."""
         self.answering: Callable[[], bool] = lambda: True
         """Whether PostgreSQL gives signs of life; whoever asks it all the time says so here."""

@@ -3,10 +3,10 @@
 A place in a chain cannot be given inside the transaction of a change: a rollback would leave a gap.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,7 @@ from holdfast.errors import BackendUnavailable
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
+HearsOfRecords: TypeAlias = Callable[[Sequence[AuditRecord]], None]
 
 _stored: Final[ContextVar[list[AuditRecord] | None]] = ContextVar("stored", default=None)
 
