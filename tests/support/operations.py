@@ -207,14 +207,16 @@ async def spare_key(scene: Scene) -> None:
 
 async def spent_key(scene: Scene) -> None:
     """A key that sealed once, and under which nothing is any more."""
-    status = await scene.service.keys.status()
-    if not any(key.state == "draining" for key in status.keys):
+
+    async def draining() -> list[str]:
+        return [key.key_id for key in (await scene.service.keys.status()).keys if key.state == "draining"]
+
+    while not await draining():
         await spare_key(scene)
         await scene.service.keys.activate(scene.made["key_id"])
-        status = await scene.service.keys.status()
     while (await scene.service.keys.rewrap()).remaining:
         pass
-    scene.made["key_id"] = next(key.key_id for key in status.keys if key.state == "draining")
+    scene.made["key_id"] = (await draining())[0]
 
 
 # --- shorthands

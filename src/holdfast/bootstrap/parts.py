@@ -90,7 +90,6 @@ class Parts:
         self.directory = open_directory(database, self.sealer, self.clock)
         self.book = GrantBook(self.grants, self.sealer, self.feed, self.clock, leases, self.directory.groups_of)
         self.guard = Guard(self.book, self.trail, self.clock)
-        database.kept.append(self.guard.kept)
         self._lease = timedelta(seconds=leases.longest)
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
         self.shared = self._shared()
@@ -102,13 +101,7 @@ class Parts:
         follow, losses, compare = self.sealing.follow, self.losses, self.audit.compare
         self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, follow, losses, compare)
         self.keys, self.mirror = self._keys(ring), Mirror(self.ledger, self.sealer, self.clock)
-        self.proposals = Proposals(
-            ledger=self.ledger,
-            sealer=self.sealer,
-            coherence=self.coherence,
-            clock=self.clock,
-            kept=self.guard.kept,
-        )
+        self.proposals = self._proposals()
         self.replica = self._replica()
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.maker = Maker(self.ledger, self.proposals, self.announcer, self.clock)
@@ -118,6 +111,11 @@ class Parts:
         self.backups = open_backups(database, ring, sealer=self.sealer, guard=self.guard, clock=self.clock)
         self.backends = Outages(self._look, self.clock.now)
         self.rotation, self.break_glass = self._rotation(database), self._break_glass(database)
+
+    def _proposals(self) -> Proposals:
+        kept = self.guard.kept
+        self.database.kept.append(kept)
+        return Proposals(ledger=self.ledger, sealer=self.sealer, coherence=self.coherence, clock=self.clock, kept=kept)
 
     def _break_glass(self, database: Database) -> BreakGlassParts:
         return open_break_glass(
