@@ -48,12 +48,16 @@ Body = Callable[[Scene], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Ask:
-    """A request. ``stranger``: the error code that a stranger's leaves on record, if not the one of the row."""
+    """A request. ``stranger``: the error code that a stranger's leaves on record, if not the one of the row.
+
+    ``early``: strangers are refused before it is known what it is about.
+    """
 
     method: str
     target: str
     body: Body | None = None
     stranger: str | None = ""
+    early: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,8 +230,8 @@ def get(target: str, **more: Any) -> Ask:
     return Ask("GET", target, **more)
 
 
-def post(target: str, body: Body | None = None) -> Ask:
-    return Ask("POST", target, body)
+def post(target: str, body: Body | None = None, **more: Any) -> Ask:
+    return Ask("POST", target, body, **more)
 
 
 def put(target: str, body: Body | None = None) -> Ask:
@@ -438,8 +442,8 @@ ROWS: Final[Mapping[str, Row]] = {
         prepare=(packed,),
         version=1,
         call=lambda s, c: s.service.restore_secret(s.made["blob"], context=c),
-        v1={"restoreSecret": post("/v1/secrets:restore", lambda s: {"backup": _text(s.made["blob"])})},
-        kv={"restore": post("/secrets/restore", lambda s: {"value": _text(s.made["blob"])})},
+        v1={"restoreSecret": post("/v1/secrets:restore", lambda s: {"backup": _text(s.made["blob"])}, early=True)},
+        kv={"restore": post("/secrets/restore", lambda s: {"value": _text(s.made["blob"])}, early=True)},
     ),
     "grant_access": Row(
         record="grant",
@@ -879,6 +883,7 @@ UNRECORDED: Final[Mapping[str, str]] = {
     "initialize": "starts the node; nobody asks for anything yet",
     "aclose": "stops the node",
     "record_refusal": "is itself how a refused login gets on record",
+    "check_may_restore": "begins a restore, which records its success; the rows of restores see its refusals",
     "identities.bootstrap": "has no caller: it makes the first one",
     "identities.totp.check_settled": "a rule that a request for emergency access is held to, not a question",
     "tokens.note_uses": "background work",

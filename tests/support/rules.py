@@ -76,7 +76,7 @@ class RulesInMemory:
         return None if is_glob(pattern) else self.living.get(pattern)
 
     async def put(self, rule: StoredRule, approve: Approve) -> tuple[int, int]:
-        approve([each for each in self.credentials if each.identity == rule.subject])
+        record = approve([each for each in self.credentials if each.identity == rule.subject])
         self.stored = [each for each in self.stored if _key(each) != _key(rule)]
         self._ids += 1
         self.epoch += 1

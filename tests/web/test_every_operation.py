@@ -237,10 +237,11 @@ async def test_i1_a_refusal_is_on_record_once(node: Node, before_a_vault: Node, 
     row = ROWS[way[0]]
     on = where(node, before_a_vault, row)
     scene = await on.scene(row)
-    code = asking(row, way[1]).stranger if way[1] and asking(row, way[1]).stranger != "" else row.stranger
+    wanted = asking(row, way[1]) if way[1] else Ask("", "")
+    code = row.stranger if wanted.stranger == "" else wanted.stranger
     on.seen.clear()
     told = await perform(on, scene, way, STRANGER)
-    about = "*" if row.unseen else scene.filled(row.about)
+    about = "*" if row.unseen or wanted.early else scene.filled(row.about)
     assert on.of("stranger") == [(row.refused or row.record, about, code is None, code)]
     assert (told is None) is (code is None or way[0] in ("batch", "warm_cache"))
 
