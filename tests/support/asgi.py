@@ -1,5 +1,6 @@
 """Asks an ASGI application directly, where the connection does not matter."""
 
+import asyncio
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -28,8 +29,12 @@ async def ask(
     }
     sent: list[MutableMapping[str, Any]] = []
 
+    bodies = [body]
+
     async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": body}
+        if not bodies:
+            await asyncio.Event().wait()  # the client stays
+        return {"type": "http.request", "body": bodies.pop()}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
