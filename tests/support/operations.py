@@ -803,6 +803,11 @@ ROWS: Final[Mapping[str, Row]] = {
         call=lambda s, c: s.service.audit.acknowledge(s.made["gap"], context=c),
         v1={"acknowledgeAuditGap": post("/v1/audit/gaps:acknowledge", lambda s: {"gap": s.made["gap"]})},
     ),
+    "audit.unshipped": Row(
+        record="audit.unshipped",
+        call=lambda s, c: s.service.audit.unshipped(context=c),
+        v1={"listUnshipped": get("/v1/audit/unshipped")},
+    ),
     "audit.public_keys": Row(
         record="audit.key",
         call=lambda s, c: s.service.audit.public_keys(context=c),
