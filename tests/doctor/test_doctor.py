@@ -146,6 +146,11 @@ async def test_the_embedded_database_is_examined_and_stopped_again(data_folder: 
     assert not (data_folder / "postgres" / "postmaster.pid").exists()
     (data_folder / "encryption.key").chmod(0o644)
     assert (await examined(environ)).of("files") == [f"{data_folder / 'encryption.key'} is open to others (mode 0644)."]
+    (data_folder / "encryption.key").chmod(0o600)
+    for name in ("tls", "audit"):
+        (data_folder / name).chmod(0o770)
+        assert (await examined(environ)).of("files") == [f"{data_folder / name} is open to others (mode 0770)."]
+        (data_folder / name).chmod(0o700)
     (data_folder / "encryption.key").unlink()
     (missing,) = (await examined(environ)).of("keys", "failure")
     assert missing.startswith("FALLBACK_ENCRYPTION_KEY is missing, and there is no ")

@@ -17,6 +17,7 @@ SPOOL: Final = "audit"
 ISSUERS: Final = "issuers"
 """The folder of trusted issuers' keys."""
 
+FOLDERS: Final = (TLS, SPOOL, ISSUERS)
 _PASSWORD: Final = "postgres.password"  # noqa: S105 - the name of a file
 
 
@@ -43,7 +44,7 @@ def check_data_folder(root: Path) -> None:
 def _decisive(root: Path) -> Iterator[Path]:
     """What decides who is let in and what is on record; folders before what is in them."""
     yield from (root, root / FILE_NAME, root / _PASSWORD)
-    for folder in (root / TLS, root / SPOOL, root / ISSUERS):
+    for folder in (root / name for name in FOLDERS):
         yield folder
         if folder.is_dir():
             yield from folder.iterdir()

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from holdfast.embedded.folder import DataFolder
@@ -13,10 +14,11 @@ _OURS = (FILE_NAME, "tls/ca-key.pem", "tls/server.pem", "postgres.password")
 """What must be closed to others, below the data folder."""
 
 
-def look_at_folder(root: Path, more: Path | None = None) -> FolderFacts:
-    """Return the facts about a data folder, and about a further private file outside it."""
+def look_at_folder(root: Path, more: Path | None = None, folders: Iterable[str] = ()) -> FolderFacts:
+    """Return the facts about a data folder, about ``folders`` in it, and about a further private file outside it."""
     folder = DataFolder(root)
     files = [_file(root, 0o710), *(_file(root / name, 0o600) for name in _OURS)]
+    files += [_file(root / name, 0o700) for name in folders]
     if more is not None:
         files.append(_file(more, 0o640))  # keys of certificates are often shared with a group, as by Debian's ssl-cert
     disk = shutil.disk_usage(_existing(root))

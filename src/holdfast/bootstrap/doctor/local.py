@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from holdfast.bootstrap.datafolder import TLS
+from holdfast.bootstrap.datafolder import FOLDERS, TLS
 from holdfast.config import Draft, Settings
 from holdfast.crypto.validity import Validity, validity_of_pem
 from holdfast.domain.diagnosis import Finding
@@ -24,7 +24,7 @@ def local_checks(draft: Draft) -> list[Check]:
         return settings_findings(draft.faults, draft.given)
 
     async def files() -> Sequence[Finding]:
-        return folder_findings(look_at_folder(draft.settings.data_dir, draft.settings.tls_key))
+        return folder_findings(look_at_folder(draft.settings.data_dir, draft.settings.tls_key, FOLDERS))
 
     async def certificates() -> Sequence[Finding]:
         return certificate_findings(_certificates(draft.settings), datetime.now(UTC))
