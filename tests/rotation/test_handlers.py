@@ -213,6 +213,17 @@ def test_the_handlers_of_the_documents_are_those_there_are(inside_options: dict[
     assert written == inside_options
 
 
+def test_the_documents_say_of_each_handler_what_refuses_a_step_that_comes_too_late() -> None:
+    async def nothing(_: str) -> str:
+        return ""
+
+    document = (Path(__file__).parents[2] / "docs" / "rotation.md").read_text()
+    table = document.split("| handler | what refuses a step that comes too late |")[1].split("\n\n")[0]
+    written = {name.strip() for line in table.splitlines()[2:] for name in line.split("|")[1].split(",")}
+    acting = {name for name, each in built_in(nothing).items() if type(each).apply is not RotationHandler.apply}
+    assert written == acting
+
+
 @pytest.fixture
 def inside_options() -> dict[str, set[str]]:
     """What each handler takes, as it says itself when it is given something else."""

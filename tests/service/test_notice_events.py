@@ -10,7 +10,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.notices import Topic
 from holdfast.domain.rotation import Consumer, Phase, RotationRun, Trigger
 from holdfast.ports import BackendHealth, NodeRecord, NodeRing, StreamState
-from holdfast.service.notices.events import on_keys, on_outages, on_parked, on_run, on_streams
+from holdfast.service.notices.events import on_clock, on_keys, on_outages, on_parked, on_run, on_streams
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RUN = RotationRun(
@@ -117,3 +117,10 @@ def test_a_stream_of_the_audit_trail_that_is_stuck_is_one_alarm() -> None:
 
 def test_a_degraded_audit_trail_is_an_alarm_of_its_own() -> None:
     assert [each.topic for each in on_outages([node(audit=timedelta(hours=1))], NOW)] == [Topic.AUDIT_DEGRADED]
+
+
+def test_a_clock_that_is_not_believed_is_told_of_once() -> None:
+    assert on_clock(None) == []
+    (first,), (same,), (other,) = map(on_clock, ("went back by 9 s", "went back by 9 s", "jumped ahead by 9 s"))
+    assert (first.topic, first.subject, first.facts["found"]) == (Topic.INTEGRITY, "clock", "went back by 9 s")
+    assert first.id == same.id != other.id
