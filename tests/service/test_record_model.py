@@ -134,6 +134,8 @@ class Records(RuleBasedStateMachine):
         self.answered: set[str] = set()
         self.committed: set[str] = set()
         self.waits_again: set[str] = set()
+        self.exposed: dict[str, ChainId] = {}
+        self.torn: set[ChainId] = set()
         self.archive, self.local = Archive(), Local()
         self.standby = self.archive.copy()
 
@@ -215,9 +217,9 @@ class Records(RuleBasedStateMachine):
         remembered = {entry.record for entry in self.trail.newest()}
         self.waits_again |= {str(record.request_id) for record in self.archive.outbox if record not in remembered}
         kept = [*self.trail.newest(), *self.local.stored.values(), *self.archive.stored.values()]
-        self.committed &= {
-            str(record.request_id) for record in [*(entry.record for entry in kept), *self.archive.outbox]
-        }
+        there = {str(record.request_id) for record in [*(entry.record for entry in kept), *self.archive.outbox]}
+        self.committed &= there
+        self.lose(self.exposed.keys() - there)
         self.archive.late = []
         self.archive.fates = fates
         self.settle(went_back=True)
@@ -229,6 +231,27 @@ class Records(RuleBasedStateMachine):
             self.local.stored[entry.chain, entry.seq] = entry
             if entry.record in self.archive.outbox:  # since a failover that nobody has compared yet
                 self.waits_again.add(str(entry.record.request_id))
+        self.clock.move(1.0)
+        self.begin()
+
+    def lose(self, gone: set[str]) -> None:
+        """What a process that was killed had not noted yet, and the standby had not got."""
+        self.answered -= gone
+        self.torn |= {self.exposed.pop(each) for each in gone}
+
+    @rule()
+    def note(self) -> None:
+        """What was confirmed is written to the local log as well."""
+        self.local.stored.update({(entry.chain, entry.seq): entry for entry in self.trail.take_new()})
+
+    @rule()
+    def kill(self) -> None:
+        """Nothing that the process had in memory is left, but for what it had noted."""
+        for entry in self.trail.take_new():
+            if (entry.chain, entry.seq) not in self.local.stored:
+                self.exposed[str(entry.record.request_id)] = entry.chain
+        for record in self.archive.outbox:
+            self.waits_again.add(str(record.request_id))
         self.clock.move(1.0)
         self.begin()
 
@@ -265,7 +288,7 @@ class Records(RuleBasedStateMachine):
 
     def judge(self) -> None:
         stored = self.archive.stored
-        lines = [stored[place].line() + b"\n" for place in sorted(stored)]
+        lines = [stored[place].line() + b"\n" for place in sorted(stored) if place[0] not in self.torn]
         assert verify(lines, [], lambda *_: True).problems == []
         on_record = [str(entry.record.request_id) for entry in stored.values() if entry.record.request_id]
         twice = {each for each in on_record if on_record.count(each) > 1}
