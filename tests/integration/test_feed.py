@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
+import asyncpg
 import pytest
 
 from holdfast.crypto.envelope import Envelope
@@ -145,6 +146,25 @@ async def test_i6_nobody_vouches_for_a_clock_without_the_key_or_long_after(datab
     await asyncio.sleep(1.5)
     assert ahead.doubt is not None
     assert abs(ahead.believes - HOUR) < timedelta(seconds=20)
+
+
+async def test_a_locked_audit_trail_keeps_no_node_from_starting(database: Database, database_url: str) -> None:
+    feed = PostgresFeed(database, SEALER)
+    holder = await asyncpg.connect(database_url)
+    try:
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE secret_access_logs")
+            await feed.start(Busy())
+            assert feed.seconds_since_contact() < float("inf")
+            assert not feed.clock.begun, "what the newest record is stays to be seen"
+
+        async def begun() -> bool:
+            return feed.clock.begun
+
+        await within(20, begun)
+    finally:
+        await feed.stop()
+        await holder.close()
 
 
 async def test_i6_the_time_that_a_machine_slept_has_passed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

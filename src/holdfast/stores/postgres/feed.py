@@ -169,7 +169,7 @@ class PostgresFeed:
                 await self._hear_acceptance(connection)
             newest = None if self.clock.begun else await self._newest(connection)
             self.clock.told(moment, newest)
-        except IntegrityFailure as error:
+        except (IntegrityFailure, asyncpg.LockNotAvailableError) as error:  # somebody's lock costs no contact
             note_failure(_CLOCK, error)
         else:
             note_success(_CLOCK)
