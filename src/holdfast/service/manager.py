@@ -251,9 +251,7 @@ class SecretsService:
         """Return all versions of a secret, oldest first, without values."""
         use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.LIST, canonical_name(name), "list_versions") as authorized:
-            versions = await use.lister.versions(authorized)
-            await use.guard.record(authorized)
-        return versions
+            return await use.lister.versions(authorized)
 
     async def list_secrets(
         self, *, after: str | None = None, limit: int = 1000, strict: bool = False, context: Context = None
@@ -453,9 +451,7 @@ class SecretsService:
         """Return the facts of a deleted secret."""
         use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.LIST, canonical_name(name), "get_deleted") as authorized:
-            deleted = await use.lister.deleted(authorized)
-            await use.guard.record(authorized)
-        return deleted
+            return await use.lister.deleted(authorized)
 
     async def list_deleted_secrets(
         self, *, after: str | None = None, limit: int = 1000, strict: bool = False, context: Context = None
@@ -474,9 +470,7 @@ class SecretsService:
         """Return a secret with all its versions as one sealed blob, which only this key ring opens."""
         use, caller = self._use, _caller(context)
         async with use.guard.operation(caller, Permission.GET, canonical_name(name), "backup") as authorized:
-            blob = await use.backup.pack(authorized)
-            await use.guard.record(authorized)
-        return blob
+            return await use.backup.pack(authorized)
 
     async def check_may_restore(self, *, context: Context = None) -> None:
         """See, before a backup is read, that the caller may restore any secret at all.

@@ -61,10 +61,8 @@ class Clients:
 
     async def list(self, caller: Caller) -> list[ClientRecord]:
         """All clients, without their secrets."""
-        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.list") as authorized:
-            found = list(await self._store.list())
-            await self._guard.record(authorized)
-        return found
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.list"):
+            return list(await self._store.list())
 
     async def authenticate(self, client_id: str, client_secret: str, ip_address: str | None) -> Caller:
         """Return the caller that a client id and its secret prove; both outcomes are on record.

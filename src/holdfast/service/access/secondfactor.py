@@ -112,7 +112,7 @@ class SecondFactors:
         return removed
 
     async def _attempt(self, caller: Caller, code: str, operation: str, *, confirm: bool) -> None:
-        async with self._guard.own(caller, operation) as authorized:
+        async with self._guard.own(caller, operation):
 
             def match(incarnation: UUID, sealed: bytes) -> int | None:
                 secret = self._sealer.open_bytes(TOTP, totp_place(caller.id, incarnation), sealed).decode()
@@ -123,4 +123,3 @@ class SecondFactors:
                 raise Throttled("Too many wrong codes; wait.", retry_after_s=wait_s)
             if outcome is not TotpOutcome.ACCEPTED:
                 raise Unauthenticated("The code is wrong or was used before, or there is no second factor to check.")
-            await self._guard.record(authorized)

@@ -34,15 +34,12 @@ class Simulator:
         """Replay the requests of the last ``days`` days against today's rules and against the changed ones."""
         valid_number("days", days, 1, MAX_DAYS)
         _check(changes)
-        async with self._guard.operation(
-            caller, Permission.GRANT, WHOLE_VAULT, "simulate", Permission.AUDIT
-        ) as authorized:
+        async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "simulate", Permission.AUDIT):
             await self._book.load()
             requests = await self._requests.recorded_requests(
                 timedelta(days=days), operations=list(SUFFICIENT), limit=MAX_KINDS + 1
             )
             replay = self._replay(changes, requests[:MAX_KINDS])
-            await self._guard.record(authorized)
         return SimulationReport(
             days=days,
             requests=sum(request.count for request in requests[:MAX_KINDS]),

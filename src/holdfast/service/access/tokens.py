@@ -131,10 +131,8 @@ class Tokens:
     async def list(self, identity: str | None = None, *, context: Context = None) -> list[TokenRecord]:
         """Return the tokens of an identity, or of all, newest first, without the tokens themselves."""
         caller, name = authenticated(context), None if identity is None else canonical_identity(identity)
-        async with self._access(caller, name, "token.list") as authorized:
-            found = list(await self._store.list(name))
-            await self._guard.record(authorized)
-        return found
+        async with self._access(caller, name, "token.list"):
+            return list(await self._store.list(name))
 
     async def page(
         self,
@@ -147,9 +145,8 @@ class Tokens:
         """Return up to ``limit`` tokens of an identity, or of all, oldest first, those after a creation and id."""
         caller, name = authenticated(context), None if identity is None else canonical_identity(identity)
         size = valid_number("limit", limit, 1, MAX_SLICE)
-        async with self._access(caller, name, "token.list") as authorized:
+        async with self._access(caller, name, "token.list"):
             found = await self._store.page(name, after, size + 1)
-            await self._guard.record(authorized)
         return slice_of(found, size)
 
     async def renew(self, token_id: UUID, *, context: Context = None) -> TokenRecord:

@@ -74,10 +74,8 @@ class Audit:
             cursor=cursor,
         )
         about = SecretName(query.name) if query.name is not None else WHOLE_VAULT
-        async with self._guard.operation(_caller(context), Permission.AUDIT, about, "audit.search") as authorized:
-            page = await self._trail.search(query)
-            await self._guard.record(authorized)
-        return page
+        async with self._guard.operation(_caller(context), Permission.AUDIT, about, "audit.search"):
+            return await self._trail.search(query)
 
     async def export(
         self, *, since: datetime | None = None, until: datetime | None = None, context: Context = None
@@ -88,9 +86,8 @@ class Audit:
         """
         bounds = _with_zone(since, "since"), _with_zone(until, "until")
         caller = _caller(context)
-        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.export") as authorized:
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.export"):
             self._take_in()
-            await self._guard.record(authorized)
         async for entries in self._trail.export(*bounds):
             yield entries
 
@@ -100,9 +97,8 @@ class Audit:
         Which is known of nodes that run, and of those that vanished within the hour.
         """
         caller = _caller(context)
-        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.unshipped") as authorized:
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.unshipped"):
             present, vanished = await self._nodes.present(), await self._nodes.vanished()
-            await self._guard.record(authorized)
         return [*filter(None, map(_waiting_at, present)), *map(_vanished, vanished)]
 
     async def checkpoints(self, *, context: Context = None) -> AsyncIterator[bytes]:
@@ -122,10 +118,8 @@ class Audit:
         They wait in the local log of a node that is down, or were removed.
         """
         caller = _caller(context)
-        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.gaps") as authorized:
-            found = await self._checkpoints.gaps()
-            await self._guard.record(authorized)
-        return found
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.gaps"):
+            return await self._checkpoints.gaps()
 
     async def acknowledge(self, gap: str, *, context: Context = None) -> None:
         """Take note that the records of a gap are lost, for those who may operate: checkpoints and streams go on.
@@ -145,18 +139,14 @@ class Audit:
     async def public_keys(self, *, context: Context = None) -> list[bytes]:
         """Return the Ed25519 keys that checkpoints of this installation may be signed with, 32 bytes each."""
         caller = _caller(context)
-        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.key") as authorized:
-            keys = await self._key.public_keys()
-            await self._guard.record(authorized)
-        return keys
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.key"):
+            return await self._key.public_keys()
 
     async def streams(self, *, context: Context = None) -> list[StreamState]:
         """Return how the streams of the settings are doing: what they delivered, what waits, what ails them."""
         caller = _caller(context)
-        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.streams") as authorized:
-            found = await self._streams.states([(each.name, each.kind) for each in self._streamer.streams])
-            await self._guard.record(authorized)
-        return found
+        async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.streams"):
+            return await self._streams.states([(each.name, each.kind) for each in self._streamer.streams])
 
 
 def _waiting_at(node: NodeRecord) -> Unshipped | None:

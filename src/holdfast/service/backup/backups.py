@@ -43,8 +43,8 @@ class Backups:
             InvalidInput: it cannot be written there.
         """
         caller = authenticated(context)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "backup.begin") as begun:
-            await self._guard.record(begun)  # before a byte is read out: whatever becomes of the file, somebody has it
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "backup.begin"):
+            pass  # on record before a byte is read out: whatever becomes of the file, somebody has it
         async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "backup.make") as authorized:
             async with self._source.snapshot() as snapshot:
                 header = header_of(snapshot, self._clock.now(), self._release)

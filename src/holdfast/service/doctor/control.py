@@ -28,8 +28,5 @@ class Doctor:
         """
         wanted = valid_flag("write", write)
         caller = authenticated(context)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "diagnose") as authorized:
-            async with self._one_at_a_time:
-                found = await self._examine(wanted)
-            await self._guard.record(authorized)
-        return found
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "diagnose"), self._one_at_a_time:
+            return await self._examine(wanted)

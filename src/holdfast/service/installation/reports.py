@@ -143,23 +143,20 @@ class Reporter:
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
         """The newest audit records of a secret, newest first, for those who may audit it or grant on it."""
-        async with self._guard.operation(caller, Permission.AUDIT, name, "history", Permission.GRANT) as authorized:
+        async with self._guard.operation(caller, Permission.AUDIT, name, "history", Permission.GRANT):
             found = await self._audit.search(AuditQuery(name=name, limit=limit))
-            await self._guard.record(authorized)
         return list(found.records)
 
     async def nodes(self, caller: Caller) -> list[NodeRecord]:
         """The nodes that run now, oldest first, each with its own view of the backends."""
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "nodes") as authorized:
-            found = await self._nodes.present()
-            await self._guard.record(authorized)
-        return found
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "nodes"):
+            return await self._nodes.present()
 
     async def expiring(self, caller: Caller, days: int) -> list[ExpiringSecret]:
         """Secrets that expire within ``days``, and expired ones, soonest first; only those the caller may list."""
-        async with self._guard.listing(caller, "expiring") as authorized:
+        async with self._guard.listing(caller, "expiring"):
             now = self._clock.now()
-            found = [
+            return [
                 ExpiringSecret(
                     secret_name=entry.name,
                     expires_at=entry.current.expires_at,
@@ -170,8 +167,6 @@ class Reporter:
                 for entry in await self._ledger.expiring(now + timedelta(days=days))
                 if entry.current.expires_at is not None and self._guard.may(caller, Permission.LIST, entry.name)
             ]
-            await self._guard.record(authorized)
-        return found
 
     async def health(self, caller: Caller, *, probe: bool) -> HealthReport:
         """Totals, backends, what waits for Key Vault, and what to do about it.
@@ -180,9 +175,8 @@ class Reporter:
         """
         async with self._guard.operation(
             caller, Permission.OPERATE, WHOLE_VAULT, "health", Permission.LIST, Permission.AUDIT
-        ) as authorized:
+        ):
             facts = await self._facts(caller, probe=probe)
-            await self._guard.record(authorized)
         return _report(facts, self._sealing_key())
 
     async def _facts(self, caller: Caller, *, probe: bool) -> Facts:

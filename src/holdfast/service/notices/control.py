@@ -46,41 +46,27 @@ class Notices:
     async def search(self, *, state: str | None = None, limit: int = 100, context: Context = None) -> list[Notice]:
         """Return notices, newest first: all, or those that are waiting, sent, dead or discarded."""
         wanted, size = _valid_state(state), valid_number("limit", limit, 1, MAX_NOTICES)
-        async with self._guard.operation(
-            authenticated(context), Permission.OPERATE, WHOLE_VAULT, "notices"
-        ) as authorized:
-            found = await self._store.notices(wanted, limit=size)
-            await self._guard.record(authorized)
-        return found
+        async with self._guard.operation(authenticated(context), Permission.OPERATE, WHOLE_VAULT, "notices"):
+            return await self._store.notices(wanted, limit=size)
 
     async def preview(self, days: int = 30, *, context: Context = None) -> list[PlannedNotice]:
         """Return what will be told of expiries and rotations within some days, soonest first. Nothing is sent."""
         caller, ahead = authenticated(context), timedelta(days=valid_days(days))
-        async with self._guard.listing(caller, "notices.preview") as authorized:
+        async with self._guard.listing(caller, "notices.preview"):
             upcoming = await self._planner.upcoming(self._clock.now(), ahead)
-            found = [each for name, each in upcoming if self._guard.may(caller, Permission.LIST, name)]
-            await self._guard.record(authorized)
-        return found
+            return [each for name, each in upcoming if self._guard.may(caller, Permission.LIST, name)]
 
     async def retry(self, ids: Iterable[int] | None = None, *, context: Context = None) -> int:
         """Let dead notices be sent after all, these or every one; returns how many."""
         wanted = _valid_ids(ids)
-        async with self._guard.operation(
-            authenticated(context), Permission.OPERATE, WHOLE_VAULT, "notices.retry"
-        ) as authorized:
-            done = await self._store.retry(wanted)
-            await self._guard.record(authorized)
-        return done
+        async with self._guard.operation(authenticated(context), Permission.OPERATE, WHOLE_VAULT, "notices.retry"):
+            return await self._store.retry(wanted)
 
     async def discard(self, ids: Iterable[int] | None = None, *, context: Context = None) -> int:
         """Give up notices, these or every dead one, so that health is quiet about them; returns how many."""
         wanted = _valid_ids(ids)
-        async with self._guard.operation(
-            authenticated(context), Permission.OPERATE, WHOLE_VAULT, "notices.discard"
-        ) as authorized:
-            done = await self._store.discard(wanted)
-            await self._guard.record(authorized)
-        return done
+        async with self._guard.operation(authenticated(context), Permission.OPERATE, WHOLE_VAULT, "notices.discard"):
+            return await self._store.discard(wanted)
 
     async def test(self, recipient: str | None = None, *, context: Context = None) -> list[NoticeTest]:
         """Send a notice that says nothing, at once: to a channel or an address, or through every channel.
@@ -92,7 +78,7 @@ class Notices:
             authenticated(context), Permission.OPERATE, WHOLE_VAULT, "notices.test"
         ) as authorized:
             ways = self._ways(recipient)
-            await self._guard.record(authorized)
+            await self._guard.record(authorized)  # before anything is sent
             return [await self._tried(channel, name) for name, channel in ways.items()]
 
     def _ways(self, recipient: str | None) -> Mapping[str, Channel]:

@@ -156,9 +156,8 @@ class Rotations:
 
     async def resume(self, caller: Caller, name: SecretName) -> RotationResult:
         """Go on with a rotation now rather than at its next attempt, whoever holds it: that one is fenced off."""
-        async with self._guard.operation(caller, Permission.ROTATE, name, "rotate.resume") as authorized:
+        async with self._guard.operation(caller, Permission.ROTATE, name, "rotate.resume"):
             run = await self._held(name, force=True)
-            await self._guard.record(authorized)
         return await self._ended(self._driver.drive(run), name)
 
     async def retire(self, caller: Caller, name: SecretName) -> RotationResult:
@@ -167,37 +166,33 @@ class Rotations:
         Raises:
             Conflict: there is no old credential to revoke.
         """
-        async with self._guard.operation(caller, Permission.ROTATE, name, "rotate.retire") as authorized:
+        async with self._guard.operation(caller, Permission.ROTATE, name, "rotate.retire"):
             run = await self._held(name)
             if run.phase is not Phase.CURRENT:
                 await self._store.release(run, run.last_error, timedelta())
                 raise Conflict(f"The rotation of {name!r} is {run.phase}: there is no old credential to revoke yet.")
-            await self._guard.record(authorized)
         return await self._ended(self._driver.retire_now(run), name)
 
     # --- seeing ---
 
     async def status(self, caller: Caller, name: SecretName) -> RotationStatus:
         """Where the rotation of a secret stands, and who still uses the credential before."""
-        async with self._guard.operation(caller, Permission.ROTATE, name, "rotation", Permission.LIST) as authorized:
+        async with self._guard.operation(caller, Permission.ROTATE, name, "rotation", Permission.LIST):
             run, schedule = await self._store.find(name), await self._store.schedule(name)
             waits = run is not None and run.phase is Phase.CURRENT
             laggards = await self._adoption.laggards(run) if run is not None and waits else ()
-            await self._guard.record(authorized)
         return RotationStatus(secret_name=name, schedule=schedule, run=run, laggards=laggards)
 
     async def runs(self, caller: Caller, *, open_only: bool, limit: int) -> list[RotationRun]:
         """Rotations of secrets that the caller may list, newest first."""
-        async with self._guard.listing(caller, "rotations") as authorized:
+        async with self._guard.listing(caller, "rotations"):
             found = await self._store.runs(open_only=open_only, limit=limit)
-            shown = [run for run in found if self._guard.may(caller, Permission.LIST, run.name)]
-            await self._guard.record(authorized)
-        return shown
+            return [run for run in found if self._guard.may(caller, Permission.LIST, run.name)]
 
     async def may_execute(self, caller: Caller) -> None:
         """See that a caller may run what is due."""
-        async with self._guard.operation(caller, Permission.ROTATE, WHOLE_VAULT, "rotate.due") as authorized:
-            await self._guard.record(authorized)
+        async with self._guard.operation(caller, Permission.ROTATE, WHOLE_VAULT, "rotate.due"):
+            return
 
     async def previous_version(self, name: SecretName) -> int:
         """Return the version before the current one, while its credential still works at the target.

@@ -74,6 +74,5 @@ class CacheControl:
 
     async def clear(self, caller: Caller) -> None:
         """Empty this node's cache and the shared one."""
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "invalidate") as authorized:
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "invalidate"):
             await self._tiers.clear()
-            await self._guard.record(authorized)

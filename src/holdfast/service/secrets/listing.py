@@ -46,11 +46,10 @@ class Lister:
             AccessDenied: ``strict`` is given, and the caller may list nothing at all.
         """
         operation = "list" if state is State.ACTIVE else "list_deleted"
-        async with self._guard.listing(caller, operation, strict=strict) as authorized:
+        async with self._guard.listing(caller, operation, strict=strict):
             everything = self._guard.may(caller, Permission.LIST, WHOLE_VAULT)
             look = self._all if everything else self._some
             found = await look(caller, state, after, limit)
-            await self._guard.record(authorized)
         return [replace(entry, current=entry.current.told()) for entry in found]
 
     async def _all(self, caller: Caller, state: State, after: SecretName | None, limit: int) -> list[SecretSummary]:

@@ -28,12 +28,10 @@ class VaultControl:
             TransitionPending: another node is at it.
             InvalidInput: there is no vault.
         """
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "sync") as authorized:
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "sync"):
             if self._sync is None:
                 raise _no_vault()
-            report = await self._sync.sync(progress)
-            await self._guard.record(authorized)
-        return report
+            return await self._sync.sync(progress)
 
     async def reconcile(self, caller: Caller, *, retry: bool, discard: SecretName | None) -> ReconcileReport:
         """Report what awaits a person, after retrying or discarding parked changes where that is asked for.
@@ -41,11 +39,10 @@ class VaultControl:
         Raises:
             InvalidInput: there is no vault.
         """
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "reconcile") as authorized:
+        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "reconcile"):
             if self._reconciler is None:
                 raise _no_vault()
             report = await self._reconciler.reconcile(retry=retry, discard=discard)
-            await self._guard.record(authorized)
         known = [kept for kept in report.kept_out if self._guard.may_know(caller, kept.name)]
         return replace(report, kept_out=known)
 
