@@ -18,6 +18,8 @@ class Size:
     are listed by Key Vault's pages of 25. ``crowd_connections`` ask one server for ``crowd_seconds`` without a pause.
     ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
 
+    ``spellings`` of a secret are generated for each language and kind of quotes; ``libraries`` are scanned besides.
+
     ``rotations`` are those of each secret that is rotated.
 
     ``secrets`` is a multiple of the number of workers that read past the cache, so that no two ask for the same at
@@ -40,6 +42,8 @@ class Size:
     crowd: int = 100_000
     crowd_read: int = 1_000
     crowd_by_25: int = 5_000
+    spellings: int = 8
+    libraries: int = 10
     crowd_connections: int = 5_000
     crowd_seconds: float = 15.0
 
@@ -60,6 +64,8 @@ SMOKE = Size(
     crowd=1_000,
     crowd_read=20,
     crowd_by_25=200,
+    spellings=1,
+    libraries=1,
     crowd_connections=100,
     crowd_seconds=1.0,
 )

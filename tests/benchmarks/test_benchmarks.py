@@ -55,6 +55,10 @@ def test_every_scenario_runs_and_checks_what_it_did() -> None:
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert all(ratio > 0 for result in document["results"] for ratio in result["ratios"])
+    assert [note.partition(":")[0] for note in document["notes"] if "spellings" in note] == [
+        "holdfast scan",
+        "detect-secrets",
+    ]
     measured = {result["scenario"].partition(",")[0] for result in document["results"]}
     reads = {"server", "cached read on record", "read from the mirror", "read from Key Vault"}
     listings = {"names listed by the library", "names listed by /v1"}
