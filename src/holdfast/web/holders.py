@@ -83,6 +83,10 @@ class Guests:
         holder.spare.pop(guest, None)
         self.release(holder)
 
+    def holders(self) -> list[Holder]:
+        """Return everybody who holds anything."""
+        return list(self._holders.values())
+
     def holder(self, key: str, *, proven: bool) -> Holder:
         """Return what somebody holds."""
         found = self._holders.get((proven, key))
