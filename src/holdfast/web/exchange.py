@@ -5,7 +5,7 @@ import logging
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -35,6 +35,10 @@ _ALWAYS: Final[RawHeaders] = (
     (b"strict-transport-security", b"max-age=31536000;includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
 )
+PIECE_BYTES: Final = 64 * 1024
+TAKING_PATIENCE_S: Final = 60.0
+"""Seconds in which a client has to take a long answer."""
+
 JSON: Final = b"application/json; charset=utf-8"
 _SINGLE: Final = frozenset(
     {
@@ -154,7 +158,9 @@ class Exchange:
 
     def _sent_whole(self, reply: Reply, body: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
         headers += ((b"content-type", reply.content_type), (b"content-length", b"%d" % len(body)))
-        return bool(not reply.close and self._write_whole and self._write_whole(reply.status, _ALWAYS, headers, body))
+        if reply.close or self._write_whole is None or len(body) > PIECE_BYTES:
+            return False
+        return self._write_whole(reply.status, _ALWAYS, headers, body)
 
     async def send(self, reply: Reply) -> None:
         """Answer."""
@@ -170,7 +176,21 @@ class Exchange:
         if reply.close:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": reply.status, "headers": [*_ALWAYS, *headers]})
-        await self._send({"type": "http.response.body", "body": reply.body or b""})
+        await self._send_body(reply.body or b"")
+
+    async def _send_body(self, body: bytes) -> None:
+        """Hand over no more than the client takes, so that what it does not take is not piled up in the transport."""
+        if len(body) <= PIECE_BYTES:
+            await self._send({"type": "http.response.body", "body": body})
+            return
+        if self._sharing is not None:
+            self._sharing.sending(len(body))
+        with suppress(TimeoutError):  # the answer breaks off, as the client's slowness has it
+            async with asyncio.timeout(TAKING_PATIENCE_S):
+                for at in range(0, len(body), PIECE_BYTES):
+                    piece = body[at : at + PIECE_BYTES]
+                    more = at + PIECE_BYTES < len(body)
+                    await self._send({"type": "http.response.body", "body": piece, "more_body": more})
 
     def watch(self, lost: Callable[[], None]) -> None:
         """After ``send``: call ``lost`` if the connection breaks, or broke, before all of the answer is handed over."""

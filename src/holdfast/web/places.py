@@ -19,14 +19,14 @@ BEGIN_PER_TURN: Final = 8
 class Place:
     """What one request holds: one of the places, unless it has stepped aside, and the bytes of its body.
 
-    ``full``: no more of its body is kept.
+    ``full``: no more of its body is kept. ``buffered``: what its connection keeps is counted.
     """
 
-    __slots__ = ("body_bytes", "full", "holder", "taken")
+    __slots__ = ("body_bytes", "buffered", "full", "holder", "taken")
 
     def __init__(self, holder: Holder) -> None:
         self.holder, self.taken, self.body_bytes = holder, False, 0
-        self.full = False
+        self.full = self.buffered = False
 
 
 class Places:
@@ -40,8 +40,10 @@ class Places:
         self.requests = self.body_bytes = 0
 
     def take(self, place: Place) -> bool:
-        """Give a request a place; False: there is none for it."""
+        """Give a request a place; False: there is none for it, or its holder has answers to take first."""
         if self.requests >= self._budgets.requests or place.holder.requests >= self._each:
+            return False
+        if self.body_bytes > self._budgets.body_bytes or place.holder.body_bytes > self._each_bytes:
             return False
         place.taken = True
         self._count(place.holder, 1)
@@ -59,6 +61,10 @@ class Places:
             return False
         self._count_bytes(place, size)
         return True
+
+    def keep(self, place: Place, unsent: int) -> None:
+        """Note the bytes of an answer that its client has to take. They are there, whatever the budget says."""
+        self._count_bytes(place, unsent)
 
     def pass_on(self, place: Place, holder: Holder) -> bool:
         """Count what a request holds for another holder; False: that one has all it may have."""

@@ -16,7 +16,8 @@ from holdfast.web.budgets import Budgets
 from holdfast.web.doorway import Doorway
 from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
-from holdfast.web.shared_protocol import SharedProtocol, SharedState
+from holdfast.web.shared_protocol import SharedProtocol
+from holdfast.web.shared_state import SharedState
 
 BACKLOG: Final = 1024
 KEEP_ALIVE_S: Final = 75

@@ -7,29 +7,24 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from holdfast.auth.limiter import source_of
 from holdfast.web import access_log
-from holdfast.web.budgets import Budgets
-from holdfast.web.draining import Drain
 from holdfast.web.exchange import Exchange, Scope, Send
-from holdfast.web.holders import Guests, Holder
-from holdfast.web.limits import Overloaded, RateLimited, Receive
-from holdfast.web.overload import Returns, overloaded
-from holdfast.web.places import Place, Places
-from holdfast.web.protocol import BoundedProtocol, ServerState
-from holdfast.web.rates import Rates
-from holdfast.web.sharing import SHARING
+from holdfast.web.limits import Overloaded, Receive
+from holdfast.web.overload import overloaded
+from holdfast.web.places import Place
+from holdfast.web.protocol import BoundedProtocol
+from holdfast.web.shared_state import SharedState
+from holdfast.web.sharing import SHARING, Sharing
 
-PROBES: Final = frozenset({b"/healthz", b"/readyz", b"/metrics"})
-PROBES_PER_S: Final = 20
-PROBES_AT_ONCE: Final = 50
-"""Of one address. Further ones stand in the queue like everything else."""
+if TYPE_CHECKING:
+    from holdfast.web.holders import Holder
 
 UNPROVEN_KEEP_ALIVE_S: Final = 5
 """Seconds that an idle connection is kept on which nobody has proven an identity yet."""
@@ -38,16 +33,9 @@ ASIDE_AFTER_S: Final = 0.5
 """Seconds that a request keeps its place while its body is arriving."""
 
 
-class SharedState(ServerState):
-    """What the connections of one server share."""
-
-    def __init__(self, drain: Drain, budgets: Budgets) -> None:
-        super().__init__(drain)
-        self.budgets = budgets
-        self.guests = Guests(budgets.connections)
-        self.places = Places(budgets, self.guests)
-        self.returns = Returns(asyncio.get_running_loop().time)
-        self.probes = Rates(PROBES_PER_S, PROBES_AT_ONCE, asyncio.get_running_loop().time)
+LARGE_READ: Final = 32 * 1024
+TRANSPORT_BUFFER: Final = 256 * 1024
+"""What the transport of a connection keeps until it is closed, once more than ``LARGE_READ`` came in one piece."""
 
 
 class SharedProtocol(BoundedProtocol):
@@ -61,7 +49,8 @@ class SharedProtocol(BoundedProtocol):
         self._unbegun: deque[Place] = deque()
         self._latest: Place | None = None
         self._back_at = 0.0
-        self._holding: asyncio.TimerHandle | None = None
+        self._held: tuple[RequestResponseCycle, asyncio.TimerHandle] | None = None
+        self._large = False
         self._proven_keep_alive_s = self.timeout_keep_alive
         self.timeout_keep_alive = UNPROVEN_KEEP_ALIVE_S
 
@@ -86,8 +75,12 @@ class SharedProtocol(BoundedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrives, unless this connection has made room."""
-        if self._holder is not None:
-            super().data_received(data)
+        if self._holder is None:
+            return
+        self._large = self._large or len(data) > LARGE_READ
+        super().data_received(data)
+        if self._large:
+            self._close_soon()
 
     def on_headers_complete(self) -> None:
         """Take a request; its turn comes when those before it on this connection are answered."""
@@ -101,13 +94,15 @@ class SharedProtocol(BoundedProtocol):
         place = self._latest
         if place is None or place.full or self.cycle.response_complete:
             return
-        if self.server_state.places.store(place, len(body)):
+        buffered = TRANSPORT_BUFFER if self._large and not place.buffered else 0
+        if self.server_state.places.store(place, len(body) + buffered):
+            place.buffered = self._large
             super().on_body(body)
         else:
             place.full = True
             self.on_message_complete()
 
-    def prove(self, place: Place, identity: str) -> None:
+    def _prove(self, place: Place, identity: str) -> None:
         """Count this connection, and a request on it, for an identity.
 
         Raises:
@@ -121,7 +116,7 @@ class SharedProtocol(BoundedProtocol):
             raise Overloaded(retry_after_s=self.server_state.returns.book())
 
     @contextmanager
-    def arriving(self, cycle: RequestResponseCycle, place: Place) -> Iterator[None]:
+    def _arriving(self, cycle: RequestResponseCycle, place: Place) -> Iterator[None]:
         """Read a body, beside the queue if it takes long.
 
         Raises:
@@ -139,7 +134,7 @@ class SharedProtocol(BoundedProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         place, places = self._unbegun.popleft(), self.server_state.places
-        if self._is_probe(cycle, place):
+        if self.server_state.is_probe(cycle.scope["raw_path"], place):
             self._begin(cycle, place, app)
         elif places.take(place):
             self._note_use(place)
@@ -156,21 +151,27 @@ class SharedProtocol(BoundedProtocol):
     async def _answer(
         self, cycle: RequestResponseCycle, place: Place, app: Any, scope: Any, receive: Any, send: Any
     ) -> None:
-        scope["extensions"][SHARING] = _Share(self, cycle, place)
+        scope["extensions"][SHARING] = Sharing(
+            proven=partial(self._prove, place),
+            arriving=partial(self._arriving, cycle, place),
+            sending=partial(self.server_state.places.keep, place),
+        )
         try:
             await app(scope, receive, send)
         finally:
             self.server_state.places.free(place)
             self._note_use(place)
 
-    def _is_probe(self, cycle: RequestResponseCycle, place: Place) -> bool:
-        if cycle.scope["raw_path"] not in PROBES:
-            return False
-        try:
-            self.server_state.probes.take(place.holder.key)
-        except RateLimited:
-            return False
-        return True
+    def _close_soon(self) -> None:
+        """Keep this connection, which takes a lot of memory, no longer than for its answer."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+            return
+        self.cycle.keep_alive = False
+        if self._held is not None:
+            cycle, timer = self._held
+            timer.cancel()
+            self._refuse_now(cycle)
 
     def _refuse(self, cycle: RequestResponseCycle, place: Place) -> None:
         """Refuse a request; one that comes earlier than its client was asked to, not before that time."""
@@ -178,11 +179,12 @@ class SharedProtocol(BoundedProtocol):
         self.server_state.places.free(place)
         early_s = self._back_at - self.loop.time()
         if early_s > 0:
-            self._holding = self.loop.call_later(early_s, self._refuse_now, cycle)
+            self._held = cycle, self.loop.call_later(early_s, self._refuse_now, cycle)
         else:
             self._refuse_now(cycle)
 
     def _refuse_now(self, cycle: RequestResponseCycle) -> None:
+        self._held = None
         pause = self.server_state.returns.book()
         self._back_at = self.loop.time() + pause
         cycle.scope["extensions"] = self._extensions(cycle)
@@ -210,22 +212,7 @@ class SharedProtocol(BoundedProtocol):
         if holder is None:
             return
         self.server_state.guests.depart(self, holder)
-        if self._holding is not None:
-            self._holding.cancel()
+        if self._held is not None:
+            self._held[1].cancel()
         while self._unbegun:
             self.server_state.places.free(self._unbegun.popleft())
-
-
-class _Share:
-    """What a request's handlers see of all this."""
-
-    __slots__ = ("_cycle", "_place", "_protocol")
-
-    def __init__(self, protocol: SharedProtocol, cycle: RequestResponseCycle, place: Place) -> None:
-        self._protocol, self._cycle, self._place = protocol, cycle, place
-
-    def proven(self, identity: str) -> None:
-        self._protocol.prove(self._place, identity)
-
-    def arriving(self) -> AbstractContextManager[None]:
-        return self._protocol.arriving(self._cycle, self._place)

@@ -1,27 +1,21 @@
 """What the requests of a server share, as each of them sees it."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
 SHARING: Final = "holdfast.sharing"
 """The ASGI extension under which the protocol offers it."""
 
 
-class Sharing(Protocol):
-    """The place of one request among all others."""
+class Sharing(NamedTuple):
+    """The place of one request among all others.
 
-    def proven(self, identity: str) -> None:
-        """Count the request, and its connection, for this identity from now on.
+    ``proven`` counts the request, and its connection, for an identity from now on. ``arriving`` gives the place back
+    while a body is waited for that does not come at once. Both raise Overloaded: there is no place any more.
+    ``sending`` notes the bytes of an answer that its client has to take.
+    """
 
-        Raises:
-            Overloaded: that one has all it may have.
-        """
-        ...
-
-    def arriving(self) -> AbstractContextManager[None]:
-        """Give the place back while a body is waited for that does not come at once.
-
-        Raises:
-            Overloaded: at the end, there is no place any more, or the body was too much.
-        """
-        ...
+    proven: Callable[[str], None]
+    arriving: Callable[[], AbstractContextManager[None]]
+    sending: Callable[[int], None]
