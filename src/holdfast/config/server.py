@@ -109,7 +109,7 @@ class ServerSettings:
         default=96,
         metadata=variable(
             "HOLDFAST_BODY_MEMORY",
-            "MiB of request bodies that a worker holds at a time, half of it for one identity at most: 64 to 10000.",
+            "MiB of bodies and long answers that a worker holds at a time, half for one identity at most: 64 to 10000.",
             parsing.number(64, 10_000),
             default="96",
         ),

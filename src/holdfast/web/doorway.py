@@ -18,6 +18,9 @@ from holdfast.auth.limiter import source_of
 HANDSHAKE_PATIENCE_S: Final = 10.0
 """Seconds for a TLS handshake."""
 
+GOODBYE_PATIENCE_S: Final = 5.0
+"""Seconds in which the other end has to take what is left and close as well."""
+
 SURE_S: Final = 0.25
 """Seconds that a handshake has in any case. Over a distance it takes two round trips."""
 
@@ -84,7 +87,11 @@ class Doorway:
         # Whoever fails at it is told by TLS itself, and is of no interest to us.
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await self._loop.connect_accepted_socket(
-                self._make, connection, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_PATIENCE_S
+                self._make,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_PATIENCE_S,
+                ssl_shutdown_timeout=GOODBYE_PATIENCE_S,
             )
 
     def _ended(self, source: str, task: asyncio.Task[None]) -> None:

@@ -35,6 +35,9 @@ _ALWAYS: Final[RawHeaders] = (
     (b"strict-transport-security", b"max-age=31536000;includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
 )
+STREAM_BYTES: Final = 4 * 1024 * 1024
+"""What an answer without an end counts as: about what is in memory of it at a time."""
+
 PIECE_BYTES: Final = 64 * 1024
 TAKING_PATIENCE_S: Final = 60.0
 """Seconds in which a client has to take a long answer."""
@@ -200,6 +203,8 @@ class Exchange:
     async def _stream(self, reply: Reply, parts: AsyncIterator[bytes], headers: list[tuple[bytes, bytes]]) -> None:
         """Send parts for as long as there are any and somebody listens. An answer without an end says it broke off."""
         headers = [*_ALWAYS, *headers, (b"content-type", reply.content_type)]
+        if self._sharing is not None:
+            self._sharing.sending(STREAM_BYTES)
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": reply.body or b"", "more_body": True})
         leaving = asyncio.ensure_future(self._left())

@@ -32,10 +32,12 @@ UNPROVEN_KEEP_ALIVE_S: Final = 5
 ASIDE_AFTER_S: Final = 0.5
 """Seconds that a request keeps its place while its body is arriving."""
 
-
 LARGE_READ: Final = 32 * 1024
 TRANSPORT_BUFFER: Final = 256 * 1024
 """What the transport of a connection keeps until it is closed, once more than ``LARGE_READ`` came in one piece."""
+
+GOODBYE_PATIENCE_S: Final = 1.0
+"""Seconds in which the client of such a connection has to take the last answer."""
 
 
 class SharedProtocol(BoundedProtocol):
@@ -161,17 +163,23 @@ class SharedProtocol(BoundedProtocol):
         finally:
             self.server_state.places.free(place)
             self._note_use(place)
+            if self._large:
+                self._say_goodbye()
 
     def _close_soon(self) -> None:
         """Keep this connection, which takes a lot of memory, no longer than for its answer."""
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+            self._say_goodbye()
             return
         self.cycle.keep_alive = False
         if self._held is not None:
             cycle, timer = self._held
             timer.cancel()
             self._refuse_now(cycle)
+
+    def _say_goodbye(self) -> None:
+        self.transport.close()
+        self.loop.call_later(GOODBYE_PATIENCE_S, self.transport.abort)
 
     def _refuse(self, cycle: RequestResponseCycle, place: Place) -> None:
         """Refuse a request; one that comes earlier than its client was asked to, not before that time."""
