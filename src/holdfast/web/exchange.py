@@ -35,8 +35,8 @@ _ALWAYS: Final[RawHeaders] = (
     (b"strict-transport-security", b"max-age=31536000;includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
 )
-STREAM_BYTES: Final = 4 * 1024 * 1024
-"""What an answer without an end counts as: about what is in memory of it at a time."""
+STREAM_BYTES: Final = 24 * 1024 * 1024
+"""What an answer without an end counts as: what is in memory of it at a time, as records and as their lines."""
 
 PIECE_BYTES: Final = 64 * 1024
 TAKING_PATIENCE_S: Final = 60.0
