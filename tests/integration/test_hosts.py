@@ -4,7 +4,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from holdfast.stores.postgres.hosts import each_host, writable_hosts
+from holdfast.config.libpq import each_host
+from holdfast.stores.postgres.hosts import writable_hosts
 from tests.support.cable import cable_to
 
 

@@ -56,7 +56,7 @@ ENDINGS: Final[dict[type[Exception], Ending]] = {
     errors.ConfigurationError: Ending(9),
     errors.StartupError: Ending(9, "`holdfast doctor` examines the whole installation."),
     errors.Rejected: Ending(10),
-    errors.RotationFailed: Ending(12, "Both credentials are kept, and the step is tried again by itself."),
+    errors.RotationFailed: Ending(12),
 }
 
 MEANINGS: Final = {

@@ -21,7 +21,7 @@ def masked(text: str, values: Iterable[SecretValue | None]) -> str:
     forms = {form for value in values if value is not None for form in _forms(value.reveal())}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
-    return printable(text, MAX_ERROR) or ""
+    return printable(" ".join(text.split()), MAX_ERROR) or ""
 
 
 def _forms(value: str) -> Iterable[str]:

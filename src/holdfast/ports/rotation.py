@@ -41,7 +41,7 @@ class Rotation:
 
 
 class RotationHandler(ABC):
-    """Four small steps at the system whose credential is rotated; only ``create`` is required.
+    """Small steps at the system whose credential is rotated; only ``create`` is required.
 
     Each may be called again after a crash or an error, with the same candidate, and has to come to the same end. Raise
     anything to say that a step failed: it is tried again later, and both credentials are kept until then.
@@ -59,6 +59,12 @@ class RotationHandler(ABC):
     @abstractmethod
     async def create(self, rotation: Rotation) -> str:
         """Return a new credential. Nothing at the target may change yet: it is stored here first."""
+
+    async def look(self, rotation: Rotation) -> None:  # noqa: B027 - to be left out where nothing can be looked at
+        """Raise if ``apply`` or ``test`` would fail. Nothing at the target may change yet.
+
+        Called before the candidate is stored, with ``fence`` 0, and again before an ``apply`` that has waited.
+        """
 
     async def apply(self, rotation: Rotation) -> None:  # noqa: B027 - to be left out where there is nothing to do
         """Make the target accept ``rotation.candidate``."""

@@ -45,6 +45,18 @@ def whole_number(options: Mapping[str, str], name: str, default: int, low: int, 
     return int(text)
 
 
+def is_tried(options: Mapping[str, str]) -> bool:
+    """Return whether the current credential is tried before a change: the option ``try_current``, yes or no.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    wanted = options.get("try_current", "yes")
+    if wanted not in {"yes", "no"}:
+        raise InvalidInput("The rotation option 'try_current' must be yes or no.", field=_field("try_current"))
+    return wanted == "yes"
+
+
 def pair_of(options: Mapping[str, str], name: str) -> list[str]:
     """Return the two names of an option.
 

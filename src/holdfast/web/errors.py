@@ -89,11 +89,7 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         ),
         errors.RotationInProgress: _CONFLICT,
         errors.CredentialRetired: _CONFLICT,
-        errors.RotationFailed: Rendering(
-            HTTPStatus.BAD_GATEWAY,
-            "RotationFailed",
-            text="A step of the rotation failed. Both credentials are kept, and the step is tried again.",
-        ),
+        errors.RotationFailed: Rendering(HTTPStatus.BAD_GATEWAY, "RotationFailed"),
         errors.Rejected: _BAD,
         errors.VaultRefusal: _BAD,
         errors.IntegrityFailure: _INTERNAL,

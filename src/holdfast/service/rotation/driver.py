@@ -5,9 +5,10 @@ the old credential is revoked only when nobody needs it any longer. Every step m
 who died, so each is repeatable with the same candidate; a step whose outcome is unknown keeps both credentials.
 """
 
+import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,7 +21,14 @@ from holdfast.domain.policy import OPERATOR_PREFIX, SYSTEM_ID, AuthMethod, Calle
 from holdfast.domain.rotation import FORWARD, Phase, RotationRun, Step, Trigger, advance
 from holdfast.domain.secret import SecretSettings, SecretValue, SecretVersion
 from holdfast.domain.validation import valid_value
-from holdfast.errors import HoldfastError, IntegrityFailure, InvalidInput, RotationFailed
+from holdfast.errors import (
+    HoldfastError,
+    IntegrityFailure,
+    InvalidInput,
+    RotationFailed,
+    SecretNotFound,
+    SecretUnusable,
+)
 from holdfast.ports import (
     SILENCE,
     Clock,
@@ -43,7 +51,7 @@ from holdfast.service.access.policies import PolicyRights
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.handlers import CALLBACK, Handlers, retires
-from holdfast.service.rotation.holding import LEASE, Fenced, Holding
+from holdfast.service.rotation.holding import LEASE, STEP_PATIENCE_S, Fenced, Holding
 from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.wishes import NewVersion
 from holdfast.service.secrets.writing import Writer
@@ -52,6 +60,9 @@ _log: Final = logging.getLogger(__name__)
 
 _FIRST_PAUSE: Final = timedelta(seconds=10)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
+
+_OF_TARGETS: Final = (RotationFailed, SecretNotFound, SecretUnusable)
+"""What a handler cannot do: also because a secret that it borrows is none to be used."""
 
 ROTATION_CRASH_POINTS: Final = ("created", "begun", "applying", "applied", "tested", "promoted", "retiring", "retired")
 """In the order in which a rotation passes them."""
@@ -133,7 +144,7 @@ class RotationDriver:
         self._check_policy(run, head, authorized.caller if trigger is not Trigger.SCHEDULE else None)
         rotation = _rotation(run, head, self._mirror.value(head, stored))
         with traced("rotation.create"):
-            candidate = value or await self._created(handler, rotation)
+            candidate = await self._created(handler, rotation, value)
         self._crashpoint("created")
         sealed = self._sealer.seal_bytes(CANDIDATE, _place(run), candidate.reveal().encode())
         begun = await self.store.begin(run, sealed, self._guard.success(authorized), LEASE)
@@ -189,6 +200,8 @@ class RotationDriver:
         if not work.run.tried:
             self._check_policy(work.run, work.head, _asker(work.run))
             await self._writer.foresee(work.run.name)
+            if work.run.attempts:  # the target may have changed since it was begun
+                await self.holding.through(work.run, lambda: work.handler.look(work.rotation))
         await self.holding.hold(work.run, tried=True)
         self._crashpoint("applying")
         await self.holding.through(work.run, lambda: work.handler.apply(work.rotation))
@@ -251,17 +264,22 @@ class RotationDriver:
         if run.handler != CALLBACK:
             self._policies.check_run(asker, head.name, head.settings)
 
-    async def _created(self, handler: RotationHandler, rotation: Rotation) -> SecretValue:
+    async def _created(self, handler: RotationHandler, rotation: Rotation, value: SecretValue | None) -> SecretValue:
+        """Return a candidate that can be expected to log in, as far as the handler can tell: ``value``, if given."""
         try:
-            made = await handler.create(rotation)
-            return _usable(made, rotation)
-        except HoldfastError:
-            raise
+            candidate = value or _usable(await handler.create(rotation), rotation)
+            await self._looked(handler, replace(rotation, candidate_value=candidate))
         except Exception as error:
-            text = masked(str(error), [rotation.current_value])
-            raise RotationFailed(
-                f"No candidate for {rotation.name!r} was made ({type(error).__name__}: {text}); nothing is changed."
-            ) from None
+            if isinstance(error, HoldfastError) and not isinstance(error, _OF_TARGETS):
+                raise
+            text = _cause(error, [rotation.current_value])
+            raise RotationFailed(f"{rotation.name!r} is not rotated, and nothing is changed: {text}") from None
+        return candidate
+
+    @staticmethod
+    async def _looked(handler: RotationHandler, rotation: Rotation) -> None:
+        async with asyncio.timeout(STEP_PATIENCE_S):
+            await handler.look(rotation)
 
     async def _prepared(self, run: RotationRun, handler: RotationHandler) -> _Work:
         found = await self._ledger.version(run.name, run.from_version)
@@ -312,11 +330,18 @@ class RotationDriver:
 
     async def _failed(self, run: RotationRun, error: Exception, secrets: list[SecretValue | None]) -> RotationFailed:
         self._telemetry.rotation_ended(succeeded=False)
-        text = f"{type(error).__name__}: {masked(str(error), secrets)}"
+        text = _cause(error, secrets)
         await self.holding.release(run, text, pause_after(run.attempts))
         return RotationFailed(
-            f"The rotation of {run.name!r} stays {run.phase} ({text}); both credentials are kept and it is tried again."
+            f"The rotation of {run.name!r} stays {run.phase}: {text} Both credentials are kept, and it is tried again."
         )
+
+
+def _cause(error: Exception, secrets: Sequence[SecretValue | None]) -> str:
+    """Say in a sentence what went wrong; of errors that are not ours with their kind."""
+    text = masked(str(error), secrets)
+    told = text if isinstance(error, HoldfastError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+    return told if told.endswith((".", "!", "?")) else f"{told}."
 
 
 def pause_after(failures: int) -> timedelta:
