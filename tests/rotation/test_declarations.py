@@ -64,7 +64,7 @@ async def lent_to(handler_name: str) -> tuple[set[str], RotationHandler]:
 
     handler = built_in(read, (ORIGIN,))[handler_name]
     rotation = rotation_of(OPTIONS[handler_name], scheme)
-    for step in (handler.create, handler.apply, handler.test, handler.retire):
+    for step in (handler.create, handler.look, handler.apply, handler.test, handler.retire):
         try:
             await step(rotation)
         except HoldfastError:

@@ -41,9 +41,6 @@ class _Login:
 class _Handler(RotationHandler):
     """What both do alike."""
 
-    borrows: ClassVar[Set[str]] = BORROWS
-    sends: ClassVar[Mapping[str, str]] = _SENDS
-
     def __init__(self, read_secret: ReadSecret) -> None:
         self._read_secret = read_secret
 
@@ -94,6 +91,9 @@ class PostgresRole(_Handler):
     besides, those of ``random``. The rotated secret is the bare password, or a URL as that of a pair is.
     """
 
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = _SENDS
+
     async def create(self, rotation: Rotation) -> str:
         """Draw a password."""
         current = self._login(rotation, await self._server(rotation))
@@ -121,6 +121,8 @@ class PostgresRolePair(_Handler):
     same privileges.
     """
 
+    borrows: ClassVar[Set[str]] = BORROWS
+    sends: ClassVar[Mapping[str, str]] = _SENDS
     reversible: ClassVar[bool] = True
 
     async def create(self, rotation: Rotation) -> str:

@@ -272,6 +272,7 @@ class RotationDriver:
         except Exception as error:
             if isinstance(error, HoldfastError) and not isinstance(error, _OF_TARGETS):
                 raise
+            self._telemetry.rotation_ended(succeeded=False)
             text = _cause(error, [rotation.current_value])
             raise RotationFailed(f"{rotation.name!r} is not rotated, and nothing is changed: {text}") from None
         return candidate
