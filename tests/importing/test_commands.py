@@ -220,6 +220,33 @@ def test_i13_values_are_nowhere_but_in_the_store(environ: dict[str, str], tmp_pa
     assert sweep.hits() == []
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("wrapped.env", "K={0}\n{1}==\n"),
+        ("null.env", "K={0}\n{1}\n"),
+        ("behind.env", "K=\n{0}=\n"),
+        ("backtick.env", "K=`{0}\n{1}\n`\n"),
+        ("sops.yaml", "k: ENC[AES256_GCM,data:{0}]\nsops: {{mac: {1}}}\n"),
+        ("vault.yml", "$ANSIBLE_VAULT;1.1;AES256\n{0}\n{1}\n"),
+        ("several.yaml", "a: {0}\n---\nb: {1}\n"),
+        ("wrong.yaml", 'apiVersion: v1\nkind: Secret\nmetadata: {{name: db}}\ndata: {{k: "{0}!", l: "{1}!"}}\n'),
+    ],
+)
+def test_i13_what_is_refused_is_not_shown(name: str, form: str, environ: dict[str, str], tmp_path: Path) -> None:
+    sweep = Sweep()
+    values = [sweep.mark(each, 2 * canary()) for each in ("first", "second")]
+    (tmp_path / name).write_text(form.format(*values))
+    for options in ([], ["--json"], ["--allow-empty"], ["--dry-run"]):
+        done = holdfast(
+            "import", "file", str(tmp_path / name), *options, environ={**environ, "HOLDFAST_LOG_LEVEL": "debug"}
+        )
+        assert done.code in {2, 5}
+        sweep.saw(str(options), done.stdout, done.stderr)
+    sweep.saw("listing", holdfast("list", "--json", environ=environ).stdout)
+    assert sweep.hits() == []
+
+
 def test_a_bar_shows_how_far_it_is(environ: dict[str, str], tmp_path: Path) -> None:
     file = dotenv(tmp_path, **{f"K{number}": "v" for number in range(5)})
     with Terminal("import", "file", file, environ=environ) as terminal:

@@ -67,6 +67,7 @@ def test_values_that_are_likely_secrets(value: str) -> None:
         *("RSA1_5", "HS256", "ISO-8859-1", "utf-16-le", "latin1", "https://x.y/token2", "2027-01-01", "123456789012"),
         *("settings.password2", "get_password(2)", "[a-z0-9]+", "source@address", "Enter the password, 8 characters."),
         *("Token expired after 30 seconds", "the token is 9 bytes", "\\u0418secret", "<b>9</b>word"),
+        *("ENC[AES256_GCM,data:p673w9==]", "ENC(p673w9abc=)", "vault:v1:p673w9abc", "{cipher}p673w9"),
         *("x" * (MAX_LENGTH + 1), "<pw1>", "password1"),
     ],
 )  # fmt: skip

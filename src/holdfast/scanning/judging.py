@@ -25,9 +25,9 @@ _PLACEHOLDER: Final = re.compile(
 )
 _TEMPLATE: Final = re.compile(
     r"\$[({]|^\$\w+$|^%\w+%$|\{\{|\}\}|\{%|<%|%[sdrvi@](?![A-Za-z0-9])|%[({]|\{(?:[A-Za-z_][^{}]*)?\}|\$\$\{|#\{"
-    r"|^@[\w.]+@?$|^:\w+$|^!\w+"
+    r"|^@[\w.]+@?$|^:\w+$|^!\w+|^ENC[\[(]|^vault:v\d|^encrypted:"
 )
-"""What a program fills in."""
+"""What a program fills in, or decrypts."""
 _MARKUP: Final = re.compile(r"</|/>|&\w+;|\\[dswDSW]|\(\?|\[@|\[[a-z]|\[[0-9]|\w\([^()]*\)|^[,+(]|\|\||\\x00|\[-?\d+\]")
 """Of HTML, regular expressions and programs."""
 _ESCAPE: Final = re.compile(r"\\(?:x..|u....|U........|.)")
