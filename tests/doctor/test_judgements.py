@@ -100,7 +100,7 @@ def told(findings: list[Finding]) -> list[tuple[Level, str]]:
         (
             {"max_connections": 22},
             Level.WARNING,
-            "2 node process(es) may open 28 connections, and PostgreSQL has 19.",
+            "2 node process(es) may open 30 connections, and PostgreSQL has 19.",
         ),
         ({"connections": 90}, Level.WARNING, "90 of 97 connections are in use."),
         ({"autovacuum": False}, Level.WARNING, "autovacuum is off."),

@@ -10,8 +10,9 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, Source
 from holdfast.errors import BackendUnavailable
 from holdfast.stores.postgres.pools import COMMAND_TIMEOUT_S
-from tests.support.locks import exclusively, holding
+from tests.support.locks import WHO, exclusively, holding
 from tests.support.node import Inside, opened, rows, within
+from tests.support.postgres import execute, fetch
 from tests.support.scripted_vault import ScriptedVault
 
 COLD = [f"cold-{number}" for number in range(8)]
@@ -77,10 +78,10 @@ async def test_what_only_the_mirror_has_is_worth_a_wait(database_url: str, tmp_p
 async def refused_once(node: Inside) -> bool:
     """Whether a read has waited in vain, so that the next ones do not ask PostgreSQL."""
     try:
-        async with node.database.look():
-            return False
+        await node.database.look("SELECT 1 FROM secrets_vault")
     except BackendUnavailable:
         return True
+    return False
 
 
 async def test_i3_a_name_that_waits_for_key_vault_is_not_read_from_there_while_the_journal_is_held(
@@ -110,3 +111,60 @@ async def test_other_secrets_are_changed_while_somebody_holds_the_row_of_one(nod
             each.cancel()
         await asyncio.wait(waiting)
     assert (await node.service.set_secret("cold-0", "w")).replicated
+
+
+async def test_health_names_the_session_in_the_way_and_never_what_it_does(node: Inside, database_url: str) -> None:
+    """The one that holds the lock, and the one that waits for it before us."""
+    seen = "SELECT 1 AS marked_text FROM secrets_vault"
+    async with holding(database_url, seen) as first, holding(database_url) as second:
+        waiting = asyncio.create_task(execute(database_url, "ALTER TABLE secrets_vault ADD COLUMN added_by_hand int"))
+
+        async def told() -> bool:
+            with pytest.raises(BackendUnavailable, match="another session of PostgreSQL holds") as refused:
+                await node.service.get_secret_health()
+            return f"pid {first} ({WHO}, for " in str(refused.value) and "marked" not in str(refused.value)
+
+        await within(60, lambda: refused_once(node))
+        await within(60, told)
+        down = next(each for each in node.service.backends() if each.name == "postgresql")
+        assert (down.healthy, f"pid {first}" in down.detail, f"pid {second}" in down.detail) == (False, True, False)
+    await waiting
+
+    async def over() -> bool:
+        return (await node.service.get_secret_health()).healthy
+
+    await within(60, over)
+
+
+async def test_no_read_waits_again_to_find_out_whether_the_lock_is_gone(node: Inside, database_url: str) -> None:
+    async with holding(database_url, exclusively("secrets_vault")) as holder:
+        await within(60, lambda: refused_once(node))
+
+        async def looked_at() -> bool:
+            """Whether a session of ours waits for the lock, and the read that made it look is answered."""
+            with pytest.raises(BackendUnavailable, match="left alone"):
+                await node.database.look("SELECT 1 FROM secrets_vault")
+            query = f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {holder} = ANY (pg_blocking_pids(pid)))"
+            return bool(await fetch(database_url, query))
+
+        await within(60, looked_at)
+
+    async def asked_again() -> bool:
+        return not await refused_once(node)
+
+    await within(60, asked_again)
+
+
+async def test_a_table_that_is_changed_under_a_change_refuses_it_as_retryable(node: Inside, database_url: str) -> None:
+    await node.service.set_secret("k", "v")
+    await execute(database_url, "ALTER TABLE secrets_vault ADD COLUMN added_by_hand int")
+
+    async def changed() -> bool:
+        try:
+            await node.service.set_secret("k", "w")
+        except BackendUnavailable:  # to be tried again
+            return False
+        return True
+
+    await within(60, changed)
+    assert (await node.service.get_secret("k")).value == "w"

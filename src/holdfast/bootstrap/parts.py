@@ -245,20 +245,24 @@ class Parts:
         """Every backend as this node sees it now."""
         vault, shared = self.replica, self.shared
         return (
-            BackendHealth(name="postgresql", configured=True, healthy=self.feed.live(), detail=self._fault() or ""),
+            BackendHealth(name="postgresql", configured=True, healthy=self._is_well(), detail=self._fault() or ""),
             self.audit.health(),
             BackendHealth(name="redis", configured=shared is not None, healthy=shared is None or shared.healthy()),
             vault.health() if vault else BackendHealth(name="keyvault", configured=False, healthy=True),
         )
 
     def _fault(self) -> str | None:
-        return self.database.keeper.fault if self.database.keeper else None
+        ended = self.database.keeper.fault if self.database.keeper else None
+        return ended or self.database.holders.fault
+
+    def _is_well(self) -> bool:
+        return self.feed.live() and self._fault() is None
 
     def check_ready(self) -> None:
         """See that this node can answer anything; see ``SecretsService.check_ready``."""
         self.guard.check_ready()
         self.keys.check_ready()
-        if fault := self._fault():
+        if self.database.keeper and (fault := self.database.keeper.fault):
             raise BackendUnavailable(f"{fault[0].upper()}{fault[1:]}; try again")
 
     def check_alive(self) -> None:

@@ -33,7 +33,8 @@ async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ri
     try:
         await _prepare(database, ring)
     except BackendUnavailable as error:
-        raise StartupError(f"{error} (PostgreSQL was reached, and then refused what a start needs.)") from error
+        held = f" {database.holders.fault}." if database.holders.fault else ""
+        raise StartupError(f"{error}. PostgreSQL was reached, and then refused what a start needs.{held}") from error
     return database
 
 

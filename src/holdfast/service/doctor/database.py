@@ -6,7 +6,7 @@ from typing import Final
 from holdfast.domain.diagnosis import Finding, failure, ok, warning
 from holdfast.ports.inspection import SchemaFacts, ServerFacts
 
-POOL: Final = 14
+POOL: Final = 15
 """Connections that a process opens at most (all lanes of its pools together)."""
 
 WRAPAROUND: Final = 1_000_000_000

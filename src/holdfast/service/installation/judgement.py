@@ -194,4 +194,9 @@ def _on_emergencies(emergencies: EmergencyTotals) -> list[str]:
 
 
 def _on_backends(backends: Sequence[BackendHealth]) -> list[str]:
-    return [f"{b.name} is down: {_WHILE_DOWN[b.name]}" for b in backends if b.configured and not b.healthy]
+    return [_on_backend(each) for each in backends if each.configured and not each.healthy]
+
+
+def _on_backend(backend: BackendHealth) -> str:
+    why = f" ({backend.detail})" if backend.name == "postgresql" and backend.detail else ""
+    return f"{backend.name} is down{why}: {_WHILE_DOWN[backend.name]}"

@@ -11,6 +11,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.notices import NoticeState, expiry_plan
 from holdfast.domain.policy import Caller, Permission
 from holdfast.domain.rotation import Laggard
+from holdfast.errors import BackendUnavailable
 from holdfast.ports import (
     AuditSearch,
     BackendHealth,
@@ -176,7 +177,10 @@ class Reporter:
         async with self._guard.operation(
             caller, Permission.OPERATE, WHOLE_VAULT, "health", Permission.LIST, Permission.AUDIT
         ):
-            facts = await self._facts(caller, probe=probe)
+            try:
+                facts = await self._facts(caller, probe=probe)
+            except BackendUnavailable as error:
+                raise BackendUnavailable(f"{error}. {self._why()}") from error
         return _report(facts, self._sealing_key())
 
     async def _facts(self, caller: Caller, *, probe: bool) -> Facts:
@@ -202,6 +206,11 @@ class Reporter:
             ignored_rules=self._ignored_rules(),
             failing_work=self._failing_work(),
         )
+
+    def _why(self) -> str:
+        """What is known of a database that cannot be asked for totals."""
+        down = [f"{each.name}: {each.detail}" for each in self._backends() if not each.healthy and each.detail]
+        return "; ".join(down)
 
     async def _late(self, caller: Caller) -> tuple[Sequence[Laggard], Sequence[Laggard]]:
         """All laggards, and those whose secret the caller may know of."""

@@ -1,5 +1,6 @@
 """Connections to the commit point, and transactions over them."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,8 +12,10 @@ from uuid import UUID
 import asyncpg
 
 from holdfast.errors import BackendUnavailable, CircuitOpen, StartupError
-from holdfast.resilience.breaker import CircuitBreaker
-from holdfast.stores.postgres.errors import is_spent, translating, unconfirmed, waited_in_vain
+from holdfast.resilience.breaker import Admission, BreakerState, CircuitBreaker
+from holdfast.resilience.tasks import stopped
+from holdfast.stores.postgres.errors import is_spent, reason_of, translating, unconfirmed, waited_in_vain
+from holdfast.stores.postgres.holders import Holders
 from holdfast.stores.postgres.outbox import HearsOfRecords, noting_records
 from holdfast.stores.postgres.pools import (
     OLDEST_SERVER,
@@ -41,6 +44,8 @@ class ServerKeeper(Protocol):
         """Whether starting it has been tried again and again in vain."""
 
 
+_LEFT_ALONE: Final = "PostgreSQL kept a read waiting and is left alone for a moment; try again"
+
 LEFT_ALONE_S: Final = 5.0
 """The longest for which no read asks PostgreSQL after one that waited in vain; a second at first."""
 
@@ -58,6 +63,7 @@ class Database:
         self._dsn, self._owned, self._max_connections = dsn, pool is None, max_connections
         self._pools: Pools | None = GivenPool(pool) if pool is not None else None
         self._reads = CircuitBreaker("PostgreSQL", time.monotonic, failure_threshold=1, open_s=LEFT_ALONE_S)
+        self._probe: asyncio.Task[None] | None = None
         self.recorded: Callable[[], None] = lambda: None
         """To be called after a commit that stored an audit record; whoever chains records listens here."""
         self.kept: list[HearsOfRecords] = []
@@ -67,6 +73,7 @@ class Database:
         self.mark: Callable[[], int | None] = lambda: None
         """What a session of this process holds as long as it lives, so that others see when it is gone."""
 
+        self.holders = Holders(lambda: self.connection(READ))
         self.keeper: ServerKeeper | None = None
         """Who keeps the server running, if that is us."""
 
@@ -94,7 +101,7 @@ class Database:
             return await OwnPools.open(self._dsn, self._max_connections)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise StartupError(
-                f"PostgreSQL cannot be reached ({type(error).__name__}). "
+                f"PostgreSQL cannot be reached: {reason_of(error)}. "
                 "Check that the server runs and that DATABASE_URL names it, a user and a database it accepts."
             ) from error
 
@@ -113,7 +120,8 @@ class Database:
         with translating():
             connection = await pools.acquire(lane)
             try:
-                yield connection
+                with self.holders.watching(connection):
+                    yield connection
             except BaseException as error:
                 if is_spent(error):
                     connection.terminate()
@@ -128,26 +136,35 @@ class Database:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             _log.info("A connection to PostgreSQL was dead when it was given back (%s)", type(error).__name__)
 
-    @asynccontextmanager
-    async def look(self) -> AsyncIterator[Connection]:
-        """Lend a connection for what other tiers can tell as well: no one waits long, and soon nobody at all.
+    async def look(self, query: str, *arguments: object) -> Any:
+        """The first row that answers what other tiers can tell as well: no one waits long, and soon nobody at all.
 
         After a look that waited in vain, be it for a lock, PostgreSQL is left alone for some seconds: the next look
-        fails at once.
+        fails at once. Whether the wait is over is found out beside it.
         """
+        well = self._reads.state is BreakerState.CLOSED
         try:
             admission = self._reads.admit()
         except CircuitOpen as error:
-            raise BackendUnavailable(
-                "PostgreSQL kept a read waiting and is left alone for a moment; try again"
-            ) from error
+            raise BackendUnavailable(_LEFT_ALONE) from error
+        if well:
+            return await self._look(admission, query, *arguments)
+        self._probe = asyncio.create_task(self._looks(admission, query, *arguments), name="is the lock gone")
+        raise BackendUnavailable(_LEFT_ALONE)
+
+    async def _look(self, admission: Admission, query: str, *arguments: object) -> Any:
         try:
             async with self.connection(READ) as connection:
-                yield connection
+                row = await connection.fetchrow(query, *arguments)
         except BaseException as error:
             admission.report(success=False if waited_in_vain(error) else None)
             raise
         admission.report(success=True)
+        return row
+
+    async def _looks(self, admission: Admission, query: str, *arguments: object) -> None:
+        with suppress(BackendUnavailable, asyncpg.PostgresError):  # the breaker has heard of it
+            await self._look(admission, query, *arguments)
 
     @asynccontextmanager
     async def transaction(self, lane: Lane = WORK) -> AsyncIterator[Connection]:
@@ -180,6 +197,9 @@ class Database:
 
     async def close(self) -> None:
         """Close the pools if they are ours."""
+        for task in (self._probe, self.holders.asking):
+            if task is not None:
+                await stopped(task)
         if self._owned and self._pools is not None:
             pools, self._pools = self._pools, None
             await pools.close()

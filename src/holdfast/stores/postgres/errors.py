@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import asyncpg
 
@@ -32,9 +33,37 @@ _AWAY = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
+    # Somebody changed a table under a transaction; the next one is prepared anew.
+    asyncpg.InvalidCachedStatementError,
 )
 
-_LOCKED = "Another session of PostgreSQL holds what this needs for too long; `holdfast health` names it; try again"
+_SAID: Final[dict[type[Exception], str]] = {
+    asyncpg.LockNotAvailableError: (
+        "Another session of PostgreSQL holds what this needs for too long, and `holdfast health` names it"
+    ),
+    asyncpg.ReadOnlySQLTransactionError: (
+        "PostgreSQL takes no changes here: it is a standby, or default_transaction_read_only is on. "
+        "DATABASE_URL has to lead to the primary"
+    ),
+    asyncpg.DiskFullError: "PostgreSQL's disk is full: make room there",
+    asyncpg.OutOfMemoryError: "PostgreSQL is out of memory",
+    asyncpg.TooManyConnectionsError: (
+        "PostgreSQL has no connection left: raise max_connections, or find who has them all in pg_stat_activity"
+    ),
+    asyncpg.CannotConnectNowError: "PostgreSQL is starting, stopping or recovering",
+    asyncpg.InvalidAuthorizationSpecificationError: "PostgreSQL refuses the role or the password of DATABASE_URL",
+    asyncpg.InvalidCatalogNameError: "PostgreSQL has no database of the name in DATABASE_URL",
+    asyncpg.InsufficientPrivilegeError: "PostgreSQL refuses a right to the role of DATABASE_URL",
+    asyncpg.InvalidCachedStatementError: "The schema was changed at this moment",
+    ConnectionRefusedError: "PostgreSQL does not run, or not where DATABASE_URL leads",
+}
+"""What the kinds of refusal mean that somebody can act on."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What ails PostgreSQL, in words; of an error that nobody foresaw, its kind. No data is in it."""
+    said = next((text for kind, text in _SAID.items() if isinstance(error, kind)), "PostgreSQL did not answer")
+    return f"{said} ({type(error).__name__})"
 
 
 @contextmanager
@@ -45,9 +74,7 @@ def translating() -> Iterator[None]:
     except _AWAY as error:
         if (cancelled := _cancellation_behind(error)) is not None:
             raise cancelled from None
-        if isinstance(error, asyncpg.LockNotAvailableError):
-            raise BackendUnavailable(_LOCKED) from error
-        raise BackendUnavailable(f"PostgreSQL did not answer ({type(error).__name__}); try again") from error
+        raise BackendUnavailable(f"{reason_of(error)}; try again") from error
 
 
 def _cancellation_behind(error: BaseException) -> asyncio.CancelledError | None:

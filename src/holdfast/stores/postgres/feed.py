@@ -123,6 +123,17 @@ class PostgresFeed:
                 note_failure(what, error)
             await asyncio.sleep(HEARTBEAT_S)
 
+    async def _unless_locked(self, what: str, connection: Connection, question: Awaitable[None]) -> bool:
+        """Ask; False where somebody holds the rows. The session is as good as before, and is asked again soon."""
+        try:
+            with self._database.holders.watching(connection):
+                await question
+        except asyncpg.LockNotAvailableError as error:
+            note_failure(what, error)
+            return False
+        note_success(what)
+        return True
+
     # --- the heartbeat ---
 
     async def _follow(self, listener: FeedListener, started: asyncio.Event, connection: Connection) -> None:
@@ -131,7 +142,7 @@ class PostgresFeed:
         self._unanswered = False
         try:
             while True:
-                if await _unless_locked(_FOLLOWING, self._beat(connection, listener)):
+                if await self._unless_locked(_FOLLOWING, connection, self._beat(connection, listener)):
                     started.set()
                 await asyncio.sleep(GAP_S)
                 await pause(HEARTBEAT_S - GAP_S, self._hints.look)
@@ -205,7 +216,7 @@ class PostgresFeed:
             asked_at = float("-inf")
             while True:
                 before, asked_at = asked_at, self._elapsed()
-                if await _unless_locked(_LISTENING, self._look(connection, listener)):
+                if await self._unless_locked(_LISTENING, connection, self._look(connection, listener)):
                     # What was announced before the question has arrived with its answer, and waits for the next round.
                     self._delivered = before if self._hints.waiting.is_set() else asked_at
                     started.set()
@@ -232,14 +243,3 @@ class PostgresFeed:
                 await listener.secret_changed(row["name"], row["revision"])
             else:
                 await listener.secret_absent(row["name"], row["last_revision"])
-
-
-async def _unless_locked(what: str, question: Awaitable[None]) -> bool:
-    """Ask; False where somebody holds the rows. The session is as good as before, and is asked again soon."""
-    try:
-        await question
-    except asyncpg.LockNotAvailableError as error:
-        note_failure(what, error)
-        return False
-    note_success(what)
-    return True

@@ -10,6 +10,7 @@ from holdfast.domain.intent import GOES_PAST, OVERTAKES, Intent, IntentKind, Int
 from holdfast.domain.names import SecretName
 from holdfast.ports import STUCK_AFTER, JournalStatus, Orphan
 from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.pools import WRITE
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import attributes_of
 
@@ -35,7 +36,7 @@ class PostgresJournal:
 
     async def claim(self, *, limit: int, lease: timedelta, name: SecretName | None = None) -> list[Intent]:
         """See the port."""
-        async with self._database.connection() as connection:
+        async with self._database.connection(WRITE) as connection:
             rows = await connection.fetch(self._sql["claim"], limit, lease, name, _PAST)
         return sorted(map(_intent_of, rows), key=lambda intent: intent.sequence)
 
@@ -43,7 +44,7 @@ class PostgresJournal:
         self, intent: Intent, *, vault_version_id: str | None = None, vault_updated_at: datetime | None = None
     ) -> bool:
         """See the port."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(WRITE) as connection:
             # A write that holds the row may just be moving this version to the history: wait, then look.
             await connection.execute(self._sql["lock"], intent.incarnation)
             settled = await connection.fetchval(
@@ -164,7 +165,7 @@ class PostgresJournal:
         return list(map(_intent_of, rows))
 
     async def _value(self, statement: str, *arguments: object) -> Any:
-        async with self._database.connection() as connection:
+        async with self._database.connection(WRITE) as connection:
             return await connection.fetchval(self._sql[statement], *arguments)
 
 

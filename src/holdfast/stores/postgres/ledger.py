@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretSummary, SecretVersion, State
@@ -40,9 +41,13 @@ class PostgresLedger:
 
     async def head(self, name: SecretName) -> Head | None:
         """See the port."""
-        async with self._database.connection() as connection:
+        async with self._database.connection(WRITE) as connection:
             row = await connection.fetchrow(self._sql["head"], name)
         return head_of(row) if row else None
+
+    async def _fetched(self, statement: str, *arguments: object) -> Any:
+        async with self._database.connection() as connection:
+            return await connection.fetchrow(self._sql[statement], *arguments)
 
     async def heads(self, names: Sequence[SecretName]) -> Mapping[SecretName, Head]:
         """See the port."""
@@ -53,8 +58,10 @@ class PostgresLedger:
     async def current(self, name: SecretName, *, brief: bool = False) -> tuple[Head, StoredVersion] | None:
         """See the port."""
         with traced("postgresql.read", Side.CLIENT, system="postgresql"):
-            async with self._database.look() if brief else self._database.connection() as connection:
-                row = await connection.fetchrow(self._sql["current"], name)
+            if brief:
+                row = await self._database.look(self._sql["current"], name)
+            else:
+                row = await self._fetched("current", name)
         return (head_of(row), stored_of(row, name, current=True)) if row else None
 
     async def version(self, name: SecretName, version: int | str) -> tuple[Head, StoredVersion | None] | None:

@@ -58,8 +58,8 @@ class Lane:
 READ: Final = Lane("reads", 4, lock_s=0.3, turn_s=1.0, statement_s=1.0)
 """Looks that other tiers can stand in for."""
 
-WRITE: Final = Lane("changes", 3, lock_s=1.0)
-"""Changes of secrets."""
+WRITE: Final = Lane("changes", 4, lock_s=1.0)
+"""Changes of secrets, and what has to be known for them."""
 
 AUDIT: Final = Lane("audit records", 1, lock_s=0.3, turn_s=1.0)
 """Records that an answer waits for; the local log can stand in."""

@@ -12,3 +12,12 @@ pg_catalog.set_config('lock_timeout', $1, false)
 
 -- name: wait_as_before
 SELECT pg_catalog.set_config('lock_timeout', $1, false)
+
+-- name: holders
+-- Those that nobody keeps waiting come first, the oldest of them above all. A prepared transaction has the pid 0.
+WITH RECURSIVE holders (pid) AS (
+    SELECT pg_catalog.unnest(pg_catalog.pg_blocking_pids($1))
+    UNION SELECT pg_catalog.unnest(pg_catalog.pg_blocking_pids(pid)) FROM holders)
+SELECT h.pid, COALESCE(s.application_name, ''), extract(epoch FROM pg_catalog.clock_timestamp() - s.xact_start)::float8
+FROM holders h LEFT JOIN pg_catalog.pg_stat_activity s ON s.pid = h.pid WHERE h.pid <> $1
+ORDER BY pg_catalog.cardinality(pg_catalog.pg_blocking_pids(h.pid)), s.xact_start
