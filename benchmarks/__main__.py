@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import crowd, histories, library, mirroring, outage, room, rotating, scanning, server, tracing
+from benchmarks import crowd, histories, library, locks, mirroring, outage, room, rotating, scanning, server, tracing
 from benchmarks.machine import facts
 from benchmarks.measuring import Comparison
 from benchmarks.processes import Server
@@ -29,6 +29,7 @@ _PARTS: dict[str, Callable[[Run, Vault, Server], Awaitable[None]]] = {
     "rotating": rotating.measure,
     "crowd": crowd.measure,
     "scanning": scanning.measure,
+    "locks": locks.measure,
     "room": room.measure,
 }
 _COLUMNS = ("WHAT", "AGAINST", "RATIO", "LEAST", "MOST", "OURS/S", "THEIRS/S")

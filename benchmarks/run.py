@@ -16,6 +16,7 @@ class Size:
 
     ``crowd``: secrets that are stored to be listed, besides ``crowd_read`` that are read; ``crowd_by_25``: names that
     are listed by Key Vault's pages of 25. ``crowd_connections`` ask one server for ``crowd_seconds`` without a pause.
+    ``held_seconds``: for how long a table or a row is held.
     ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
 
     ``spellings`` of a secret are generated for each language and kind of quotes; ``libraries`` are scanned besides.
@@ -46,6 +47,7 @@ class Size:
     libraries: int = 10
     crowd_connections: int = 5_000
     crowd_seconds: float = 15.0
+    held_seconds: float = 12.0
 
 
 SMOKE = Size(
@@ -68,6 +70,7 @@ SMOKE = Size(
     libraries=1,
     crowd_connections=100,
     crowd_seconds=1.0,
+    held_seconds=0.5,
 )
 
 FULL_SYNC = (1_000, 10_000)

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +16,7 @@ from holdfast.web.compose import create_server_app
 from tests.cli.environment import environment
 from tests.cli.runner import holdfast
 from tests.support.catalog import contents_of, schema_of
+from tests.support.locks import WHO, exclusively, holding
 from tests.support.node import rows, settings_for
 from tests.support.postgres import execute, for_database
 from tests.support.scripted_postgres import answering, of_version, refusing
@@ -34,6 +36,12 @@ AWAY: dict[str, tuple[tuple[bytes, ...], bool]] = {
     "refuses": (refusing("28P01", "password authentication failed"), False),
     "13": (of_version("13.22"), True),
     "9.6": (of_version("9.6.24"), True),
+}
+
+MEANING = {
+    "starting up": "is starting",
+    "full": "no connection left",
+    "refuses": "refuses the role or the password",
 }
 
 SPOILT = {
@@ -120,12 +128,27 @@ async def test_a_server_that_is_away_or_too_old_is_named(
     monkeypatch.setattr("holdfast.stores.postgres.pools.CONNECT_TIMEOUT_S", 0.5)
     answers, hang = AWAY[how]
     async with answering(*answers, then_hang=hang) as dsn:
-        await refused(settings_for(dsn, tmp_path), "too old" if how[0].isdigit() else "cannot be reached")
+        said = MEANING.get(how, "cannot be reached: PostgreSQL did not answer")
+        await refused(settings_for(dsn, tmp_path), "too old" if how[0].isdigit() else said)
+
+
+async def test_a_database_that_takes_no_changes_is_named(database_url: str, tmp_path: Path) -> None:
+    await filled(database_url, tmp_path)
+    name = urlsplit(database_url).path[1:]
+    await execute(database_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await refused(settings_for(database_url, tmp_path), "takes no changes here: it is a standby")
+
+
+@pytest.mark.parametrize("table", ["secrets_vault", "holdfast_migrations"])
+async def test_who_keeps_a_node_from_starting_is_named(table: str, database_url: str, tmp_path: Path) -> None:
+    await filled(database_url, tmp_path)
+    async with holding(database_url, exclusively(table)) as pid:
+        await refused(settings_for(database_url, tmp_path), rf"pid {pid} \({WHO}, for ")
 
 
 async def test_a_database_or_role_that_is_not_there_is_named(database_url: str, tmp_path: Path) -> None:
     for dsn in (for_database(database_url, "nowhere"), database_url.replace("//holdfast:", "//stranger:")):
-        await refused(settings_for(dsn, tmp_path), "cannot be reached")
+        await refused(settings_for(dsn, tmp_path), "cannot be reached: PostgreSQL (has no database|refuses the role)")
 
 
 async def test_a_role_that_may_not_create_runs_on_a_schema_that_is_there_and_makes_none(

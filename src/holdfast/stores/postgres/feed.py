@@ -21,7 +21,7 @@ from holdfast.resilience.tasks import pause, stopped
 from holdfast.stores.postgres.clock import BelievedClock, elapsed_s, machine_time
 from holdfast.stores.postgres.clock_acceptance import acceptance_of
 from holdfast.stores.postgres.database import Database
-from holdfast.stores.postgres.errors import is_locked
+from holdfast.stores.postgres.errors import is_locked, reason_of
 from holdfast.stores.postgres.hints import Hints
 from holdfast.stores.postgres.pools import FEED, Connection
 from holdfast.stores.postgres.queries import load
@@ -129,7 +129,7 @@ class PostgresFeed:
             with self._database.holders.watching(connection):
                 await question
         except asyncpg.LockNotAvailableError as error:
-            note_failure(what, error)
+            note_failure(what, BackendUnavailable(reason_of(error)))
             return False
         note_success(what)
         return True

@@ -1,0 +1,84 @@
+"""Connections in lanes: no kind of work takes those of another, in a pool of our own and in a given one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import asyncpg
+import pytest
+
+from holdfast.errors import BackendUnavailable
+from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.pools import AUDIT, FEED, LANES, POOL, READ, WORK, WRITE, Lane
+
+FEW = 6
+"""Of an application's pool: fewer than the lanes would like to have."""
+
+
+async def _as_it_is(_connection: object) -> None:
+    """A pool that resets nothing."""
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    settings = {"lock_timeout": "7s"}
+    async with asyncpg.create_pool(
+        database_url, min_size=0, max_size=FEW, server_settings=settings, reset=_as_it_is
+    ) as pool:
+        yield pool
+
+
+@pytest.fixture(params=["own", "given"])
+async def database(request: pytest.FixtureRequest, database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Database]:
+    database = Database(database_url) if request.param == "own" else Database(pool=pool)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_each_lane_waits_for_locks_as_long_as_it_should(database: Database) -> None:
+    for lane in LANES:
+        async with database.connection(lane) as connection:
+            milliseconds = "SELECT setting::integer FROM pg_settings WHERE name = 'lock_timeout'"
+            assert await connection.fetchval(milliseconds) == lane.lock_s * 1000
+
+
+@pytest.mark.parametrize("busy", [READ, WRITE, WORK], ids=lambda lane: lane.name)
+async def test_one_lane_takes_no_connection_of_another(database: Database, busy: Lane) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(busy.share(POOL if database.owned else FEW)):
+            await stack.enter_async_context(database.connection(busy))
+        waiting = asyncio.create_task(stack.enter_async_context(database.connection(busy)))
+        for lane in (AUDIT, READ, WRITE, WORK):
+            if lane is not busy:
+                async with database.connection(lane) as connection:
+                    assert await connection.fetchval("SELECT 1") == 1
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait({waiting})
+
+
+async def test_who_gets_no_turn_is_refused_as_retryable(database: Database) -> None:
+    async with database.connection(AUDIT):
+        with pytest.raises(BackendUnavailable):
+            async with database.connection(AUDIT):
+                pass
+
+
+async def test_both_connections_of_the_feed_fit_into_the_smallest_pool(database_url: str) -> None:
+    async with asyncpg.create_pool(database_url, min_size=0, max_size=3) as pool:
+        database = Database(pool=pool)
+        async with database.connection(FEED), database.connection(FEED), database.connection(WORK) as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_session_of_the_application_waits_for_locks_as_it_did_before(pool: asyncpg.Pool) -> None:
+    database = Database(pool=pool)
+    async with database.connection(READ) as connection:
+        assert await connection.fetchval("SHOW lock_timeout") == "300ms"
+    assert await pool.fetchval("SHOW lock_timeout") == "7s"
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        async with database.connection(READ) as connection:
+            await connection.fetchval("SELECT 1 / 0")
+    assert await pool.fetchval("SHOW lock_timeout") == "7s"
+    assert pool.get_size() == 1, "it is one session all the time"
