@@ -224,6 +224,9 @@ async def test_an_unreachable_database_is_a_backend_that_is_away() -> None:
 class _Refusing:
     """A pool whose server is gone."""
 
+    def get_max_size(self) -> int:
+        return 1
+
     def acquire(self, **_: object) -> object:
         raise ConnectionRefusedError
 

@@ -19,6 +19,7 @@ from holdfast.errors import BackendUnavailable
 from holdfast.service.access.grants import GrantBook
 from holdfast.stores.postgres.feed import GAP_S, PostgresFeed
 from holdfast.stores.postgres.hints import MAX_NAMES
+from holdfast.stores.postgres.holders import Holders
 from holdfast.stores.postgres.queries import load
 from tests.support.rules import BOOK_LEASES, SEALER, START, RulesInMemory
 from tests.support.rules import rule as a_rule
@@ -40,12 +41,16 @@ class World:
         self.receivers: list[Callable[..., None]] = []
         self.channel_is_cut = self.lost = False
         self.asked = 0
+        self.holders = Holders(lambda: self.connection(None))
 
     def announce(self, payload: str) -> None:
         for receive in self.receivers:
             receive(None, 1, "holdfast", payload)
 
     # --- as ``Database`` and its connections have it ---
+
+    def get_server_pid(self) -> int:
+        return 1
 
     @asynccontextmanager
     async def connection(self, _lane: object, *, probing: bool = False) -> AsyncIterator["World"]:

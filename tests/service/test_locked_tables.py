@@ -99,14 +99,15 @@ async def test_i3_a_name_that_waits_for_key_vault_is_not_read_from_there_while_t
 
 async def test_other_secrets_are_changed_while_somebody_holds_the_row_of_one(node: Inside, database_url: str) -> None:
     held = "SELECT 1 FROM secrets_vault WHERE secret_name = 'cold-0' FOR UPDATE"
-    async with holding(database_url, held):
+    async with holding(database_url, held) as holder:
+        queue = f"SELECT count(*) FROM pg_stat_activity WHERE {holder} = ANY (pg_blocking_pids(pid))"
         waiting = [asyncio.create_task(node.service.set_secret("cold-0", "w")) for _ in range(12)]
         for name in COLD[1:]:
             assert (await node.service.set_secret(name, "w")).replicated
             assert (await node.service.get_secret(name)).value == "w"
+            assert int(str(await fetch(database_url, queue))) <= 1, "one waits for the row, the others for their turn"
         with pytest.raises(BackendUnavailable, match="holds"):
             await waiting[0]
-        assert not waiting[-1].done()  # each has its turn, and waits for the row alone
         for each in waiting:
             each.cancel()
         await asyncio.wait(waiting)

@@ -1,7 +1,8 @@
 """The commit point of a node: database, schema, and the key that seals."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -30,12 +31,19 @@ async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ri
         StartupError: no database, or not one for this ring or this release.
     """
     database = await connected(stack, settings, pool)
-    try:
+    with _refused_as_a_start(database):
         await _prepare(database, ring)
+    return database
+
+
+@contextmanager
+def _refused_as_a_start(database: Database) -> Iterator[None]:
+    """Turn what a reachable PostgreSQL refuses into ``StartupError``, with who is in the way, if anybody is."""
+    try:
+        yield
     except BackendUnavailable as error:
         held = f" {database.holders.fault}." if database.holders.fault else ""
         raise StartupError(f"{error}. PostgreSQL was reached, and then refused what a start needs.{held}") from error
-    return database
 
 
 async def connected(stack: AsyncExitStack, settings: Settings, pool: Any = None) -> Database:
@@ -82,4 +90,5 @@ async def open_installation(database: Database, ring: KeyRing) -> Installation:
     Its tenant is chosen once, from the ring's last key (the oldest, where new keys are put in front): that is the
     tenant of all nodes since before it was stored, and clients still name it after a change of keys.
     """
-    return await installation_of(database, first_tenant=uuid5(_TENANTS, ring.ids[-1]))
+    with _refused_as_a_start(database):
+        return await installation_of(database, first_tenant=uuid5(_TENANTS, ring.ids[-1]))
