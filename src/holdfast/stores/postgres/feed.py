@@ -123,11 +123,11 @@ class PostgresFeed:
                 note_failure(what, error)
             await asyncio.sleep(HEARTBEAT_S)
 
-    async def _unless_locked(self, what: str, connection: Connection, question: Awaitable[None]) -> bool:
+    async def _unless_locked(self, what: str, connection: Connection, question: Callable[[], Awaitable[None]]) -> bool:
         """Ask; False where somebody holds the rows. The session is as good as before, and is asked again soon."""
         try:
             with self._database.holders.watching(connection):
-                await question
+                await question()
         except asyncpg.LockNotAvailableError as error:
             note_failure(what, BackendUnavailable(reason_of(error)))
             return False
@@ -142,7 +142,7 @@ class PostgresFeed:
         self._unanswered = False
         try:
             while True:
-                if await self._unless_locked(_FOLLOWING, connection, self._beat(connection, listener)):
+                if await self._unless_locked(_FOLLOWING, connection, partial(self._beat, connection, listener)):
                     started.set()
                 await asyncio.sleep(GAP_S)
                 await pause(HEARTBEAT_S - GAP_S, self._hints.look)
@@ -216,7 +216,7 @@ class PostgresFeed:
             asked_at = float("-inf")
             while True:
                 before, asked_at = asked_at, self._elapsed()
-                if await self._unless_locked(_LISTENING, connection, self._look(connection, listener)):
+                if await self._unless_locked(_LISTENING, connection, partial(self._look, connection, listener)):
                     # What was announced before the question has arrived with its answer, and waits for the next round.
                     self._delivered = before if self._hints.waiting.is_set() else asked_at
                     started.set()
