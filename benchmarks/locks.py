@@ -47,11 +47,11 @@ async def _reads(run: Run, service: SecretsService, vault: Vault, dsn: str, told
 
     await _slowest(read, run.size.held_seconds)  # all of it is in memory now, where that may be
     idle = await _slowest(read, run.size.held_seconds)
-    for table in TABLES:
+    for table in TABLES[: run.size.held_tables]:
+        await _recovered(service, vault)
         async with _holding(dsn, f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"):
             held = await _slowest(read, run.size.held_seconds)
         run.notes.append(_told(f"reads from {told} with {table} held", held, idle))
-        await _recovered(service, vault)
 
 
 async def _changes(run: Run, service: SecretsService, dsn: str) -> None:

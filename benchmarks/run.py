@@ -16,7 +16,7 @@ class Size:
 
     ``crowd``: secrets that are stored to be listed, besides ``crowd_read`` that are read; ``crowd_by_25``: names that
     are listed by Key Vault's pages of 25. ``crowd_connections`` ask one server for ``crowd_seconds`` without a pause.
-    ``held_seconds``: for how long a table or a row is held.
+    ``held_seconds``: for how long each of ``held_tables`` tables, or a row, is held.
     ``vault_reads`` and ``writes`` are few enough for Key Vault's quota.
 
     ``spellings`` of a secret are generated for each language and kind of quotes; ``libraries`` are scanned besides.
@@ -48,6 +48,7 @@ class Size:
     crowd_connections: int = 5_000
     crowd_seconds: float = 15.0
     held_seconds: float = 12.0
+    held_tables: int = 6
 
 
 SMOKE = Size(
@@ -71,6 +72,7 @@ SMOKE = Size(
     crowd_connections=100,
     crowd_seconds=1.0,
     held_seconds=0.5,
+    held_tables=1,
 )
 
 FULL_SYNC = (1_000, 10_000)
