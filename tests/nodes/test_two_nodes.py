@@ -31,6 +31,7 @@ async def test_i3_i5_i6_what_one_node_does_counts_on_the_other(database_url: str
             await within(1.0, lambda: reads(second, 403))
             await service.grant_access("*", "app", ["get", "delete"])
             await within(1.0, lambda: reads(second, 200))
+            await within(1.0, lambda: reads(first, 200))
         assert (await first.request("DELETE", PATH)).status == 200
         await within(1.0, lambda: reads(second, 404))
 
