@@ -153,7 +153,9 @@ async def test_i14_beyond_the_places_requests_are_refused_at_once_and_probes_ans
         assert (await server.as_("c").request("GET", "/")).status == 200
 
 
-async def test_i14_one_identity_has_half_of_the_places(certificate: ServerCertificate) -> None:
+async def test_i14_one_identity_has_half_of_the_places(
+    certificate: ServerCertificate, caplog: pytest.LogCaptureFixture
+) -> None:
     budgets = Budgets(connections=64, requests=8)
     async with crowded(certificate, budgets) as server, AsyncExitStack() as stack:
         greedy = server.as_("greedy")
@@ -161,7 +163,10 @@ async def test_i14_one_identity_has_half_of_the_places(certificate: ServerCertif
             connection = await opened(stack, greedy, None)
             await connection.send(greedy.head("GET", "/wait", {}, None))
         await server.until(budgets.requests // 2)
-        assert (await greedy.request("GET", "/")).status == 503
+        on_its_own = await opened(stack, greedy, None)
+        assert (await asked(greedy, on_its_own)).status == 503
+        assert (await asked(greedy, on_its_own)).status == 503
+        assert sum("requests refused" in record.message for record in caplog.records) == 1
         assert (await server.as_("other").request("GET", "/")).status == 200
 
 

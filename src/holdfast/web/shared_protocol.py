@@ -193,6 +193,7 @@ class SharedProtocol(BoundedProtocol):
 
     def _refuse_now(self, cycle: RequestResponseCycle) -> None:
         self._held = None
+        self.server_state.tell_refusal()
         pause = self.server_state.returns.book()
         self._back_at = self.loop.time() + pause
         cycle.scope["extensions"] = self._extensions(cycle)

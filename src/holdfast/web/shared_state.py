@@ -1,6 +1,7 @@
 """What the connections of one server share."""
 
 import asyncio
+import logging
 from typing import Final
 
 from holdfast.web.budgets import Budgets
@@ -11,6 +12,11 @@ from holdfast.web.overload import Returns
 from holdfast.web.places import Place, Places
 from holdfast.web.protocol import ServerState
 from holdfast.web.rates import Rates
+
+_log: Final = logging.getLogger(__name__)
+
+TELL_EVERY_S: Final = 60.0
+"""Seconds between two lines of the log about refused requests."""
 
 PROBES: Final = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 PROBES_PER_S: Final = 20
@@ -27,7 +33,20 @@ class SharedState(ServerState):
         self.guests = Guests(budgets.connections)
         self.places = Places(budgets, self.guests)
         self.returns = Returns(asyncio.get_running_loop().time)
+        self._refused, self._tell_at = 0, 0.0
         self._probes = Rates(PROBES_PER_S, PROBES_AT_ONCE, asyncio.get_running_loop().time)
+
+    def tell_refusal(self) -> None:
+        """Let the operator know that requests are refused; not at every one."""
+        self._refused += 1
+        now = asyncio.get_running_loop().time()
+        if now >= self._tell_at:
+            _log.warning(
+                "more is asked than can be answered: %d requests refused since this was said last; "
+                "see HOLDFAST_MAX_REQUESTS, or add workers or nodes",
+                self._refused,
+            )
+            self._tell_at, self._refused = now + TELL_EVERY_S, 0
 
     def is_probe(self, path: bytes, place: Place) -> bool:
         """Whether a request is one of the probes that take no place."""
