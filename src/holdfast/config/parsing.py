@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from holdfast.domain.names import canonical_pattern
 from holdfast.errors import InvalidInput
-from holdfast.resilience.ownership import OTHERS_WRITE, changed_by_others
+from holdfast.resilience.ownership import OTHERS_WRITE, changed_by_others, open_file
 
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?:\*\.)?[0-9a-z_](?:[0-9a-z_-]*[0-9a-z])?(?:\.[0-9a-z_-]+)*", re.IGNORECASE | re.ASCII
@@ -131,14 +131,25 @@ def file(raw: str) -> Path:
 def shown_file(raw: str) -> Path:
     """The same of another account's: a server's folder shows its CA to everybody on the machine."""
     path = _path(raw)
-    try:
-        with path.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-    except OSError as error:
-        raise ValueError(f"must name a readable file ({error.strerror}).") from None
-    if mode & OTHERS_WRITE:
+    if _opened(path).st_mode & OTHERS_WRITE:
         raise ValueError("must name a file that others may not write: `chmod go-w` it, once you know that it is yours.")
     return path
+
+
+def key_file(raw: str) -> Path:
+    """An absolute path to a file of keys, whose owner and mode are judged when it is read; `keys add` may make it."""
+    path = _path(raw)
+    if path.exists():
+        _opened(path)
+    return path
+
+
+def _opened(path: Path) -> os.stat_result:
+    try:
+        with open_file(path) as opened:
+            return os.fstat(opened.fileno())
+    except OSError as error:
+        raise ValueError(f"must name a readable file ({error.strerror}).") from None
 
 
 def _path(raw: str) -> Path:

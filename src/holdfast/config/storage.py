@@ -44,8 +44,8 @@ class StorageSettings:
         default=None,
         metadata=variable(
             "HOLDFAST_ENCRYPTION_KEY_FILE",
-            "A file of such keys, a line each, that nobody else may read.",
-            parsing.folder,
+            "A file of such keys, a line each, that nobody else may read. `holdfast keys add` makes it.",
+            parsing.key_file,
         ),
     )
     unwrapping_key_file: Path | None = field(
@@ -53,7 +53,7 @@ class StorageSettings:
         metadata=variable(
             "HOLDFAST_UNWRAPPING_KEY_FILE",
             "A file with the local key that opens wrapped keys while Key Vault is down.",
-            parsing.folder,
+            parsing.file,
         ),
     )
     credentials_dir: Path | None = field(

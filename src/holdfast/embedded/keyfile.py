@@ -7,7 +7,7 @@ from typing import Final
 from holdfast.crypto.keyring import generate_key
 from holdfast.errors import StartupError
 from holdfast.resilience.durable import sync_folder
-from holdfast.resilience.ownership import changed_by_others, fault_of
+from holdfast.resilience.ownership import changed_by_others, fault_of, open_file
 
 FILE_NAME: Final = "encryption.key"
 MAX_BYTES: Final = 64 * 1024
@@ -43,7 +43,7 @@ def key_lines(path: Path, closed_to: int) -> list[tuple[int, str]]:
         StartupError: it cannot be read, or others may read or change it.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             found = os.fstat(file.fileno())
             if found.st_mode & closed_to:
                 raise StartupError(f"{path} may be read by others: `chmod 600` it, and consider its keys known.")

@@ -1,14 +1,28 @@
 """Who may change what lies on the disk: what decides who is let in must be this user's, or root's, to change."""
 
+import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 OTHERS_WRITE: Final = 0o022
 """An access list that lets others write shows in the bits of the group too (acl(5), "mask")."""
 
 _ROOT: Final = 0
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file to read; a pipe or a device, which may never end or begin, is not waited for.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    opened = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+        return opened
+    opened.close()
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def changed_by_others(path: Path) -> str | None:
