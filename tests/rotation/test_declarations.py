@@ -126,7 +126,7 @@ async def test_no_step_follows_a_url_to_another_server(name: str, url: str) -> N
         current_value=SecretValue(url),
         candidate_value=SecretValue(url.replace("//a:", "//b:")),
     )
-    for step in (handler.create, handler.apply, handler.test):
+    for step in (handler.create, handler.look, handler.apply, handler.test):
         if (name, step.__name__) in (("rabbitmq-pair", "test"), ("rabbitmq-pair", "apply"), ("mariadb-pair", "apply")):
             continue  # these speak to the administrator's server alone
         with pytest.raises(InvalidInput, match="'admin_secret'"):

@@ -39,8 +39,14 @@ END
 """``expected``: hashes, one of which the watched user must have. A lock that is left ends with the connection."""
 
 
+_ACCOUNT: Final = """
+SELECT authentication_string, JSON_CONTAINS(Priv, 'true', '$.account_locked') IS TRUE
+FROM mysql.user JOIN mysql.global_priv USING (User, Host) WHERE User = {user} AND Host = {host}
+"""
+
+
 class _Outcome(enum.Enum):
-    DONE, BUSY, ABSENT, CHANGED = "done", "busy", "absent", "changed"
+    DONE, BUSY, ABSENT, CHANGED, LOCKED = "done", "busy", "absent", "changed", "locked"
 
 
 class MariaDbUser(RotationHandler):
@@ -61,6 +67,13 @@ class MariaDbUser(RotationHandler):
         self._options(rotation)
         return random_value(rotation.options)
 
+    async def look(self, rotation: Rotation) -> None:
+        """See that the user is there with the current password, which logs in."""
+        self._options(rotation)
+        admin, user = await admin_of(self._read_secret, rotation), rotation.options["user"]
+        _check(await _found(admin, rotation, user, rotation.current), rotation, user)
+        await log_in(admin.of(user, rotation.current))
+
     async def apply(self, rotation: Rotation) -> None:
         """Give it to the user, who must have the current one or this one already."""
         self._options(rotation)
@@ -72,7 +85,7 @@ class MariaDbUser(RotationHandler):
     async def test(self, rotation: Rotation) -> None:
         """Log in with it."""
         admin = await admin_of(self._read_secret, rotation)
-        await log_in(login_of(admin.who.of(rotation.options["user"], rotation.candidate), "It"))
+        await log_in(admin.of(rotation.options["user"], rotation.candidate))
 
     @staticmethod
     def _options(rotation: Rotation) -> None:
@@ -99,6 +112,14 @@ class MariaDbUserPair(RotationHandler):
         users, (in_use, _) = _pair(rotation), await self._at_home(rotation, rotation.current)
         return in_use.who.of(users[1 - users.index(in_use.user)], random_value(rotation.options))
 
+    async def look(self, rotation: Rotation) -> None:
+        """See that both users are there, and that the one in use logs in with the current password."""
+        in_use, admin = await self._at_home(rotation, rotation.current)
+        candidate, _ = await self._at_home(rotation, rotation.candidate)
+        for login, password in ((in_use, in_use.who.password), (candidate, None)):
+            _check(await _found(admin, rotation, login.user, password), rotation, login.user)
+        await log_in(admin.of(in_use.user, in_use.who.password, in_use.database))
+
     async def apply(self, rotation: Rotation) -> None:
         """Give that user its password, as long as the other still has the current one."""
         current, candidate = _credential(rotation, rotation.current), _credential(rotation, rotation.candidate)
@@ -108,7 +129,7 @@ class MariaDbUserPair(RotationHandler):
     async def test(self, rotation: Rotation) -> None:
         """Log in as that user."""
         candidate, admin = await self._at_home(rotation, rotation.candidate)
-        await log_in(login_of(admin.who.of(candidate.user, candidate.who.password), "It"))
+        await log_in(admin.of(candidate.user, candidate.who.password, candidate.database))
 
     async def retire(self, rotation: Rotation) -> None:
         """Take the password of the other user away, unless it has another by now."""
@@ -131,6 +152,29 @@ class MariaDbUserPair(RotationHandler):
         return await _change(admin, rotation, watched=current.user, expected=expected, changed=user, new=new)
 
 
+async def _found(admin: Login, rotation: Rotation, user: str, password: str | None) -> _Outcome:
+    """What is to be said of a user as it is now, who should have a password; None: any."""
+    statement = _ACCOUNT.format(user=text(user), host=text(host_of(rotation)))
+
+    def use(cursor: Any) -> _Outcome:
+        _see_mariadb(cursor, admin)
+        cursor.execute(statement)
+        found = cursor.fetchone()
+        if found is None:
+            return _Outcome.ABSENT
+        if found[1]:
+            return _Outcome.LOCKED
+        return _Outcome.DONE if password is None or found[0] == native_hash(password) else _Outcome.CHANGED
+
+    return await asked(admin, use)
+
+
+def _see_mariadb(cursor: Any, admin: Login) -> None:
+    cursor.execute("SELECT VERSION()")
+    if "mariadb" not in str(cursor.fetchone()[0]).lower():
+        raise RotationFailed(f"{admin.host} is no MariaDB: name the handler 'mysql' in the rotation policy.")
+
+
 async def _change(
     admin: Login, rotation: Rotation, *, watched: str, expected: Sequence[str], changed: str, new: str
 ) -> _Outcome:
@@ -143,9 +187,7 @@ async def _change(
     )
 
     def use(cursor: Any) -> _Outcome:
-        cursor.execute("SELECT VERSION()")
-        if "mariadb" not in str(cursor.fetchone()[0]).lower():
-            raise RotationFailed(f"{admin.host} is no MariaDB: name the handler 'mysql' in the rotation policy.")
+        _see_mariadb(cursor, admin)
         cursor.execute(statement)
         return _Outcome(cursor.fetchone()[0])
 
@@ -158,6 +200,8 @@ def _check(outcome: _Outcome, rotation: Rotation, user: str) -> None:
         raise RotationFailed("Another rotation is at work at this MariaDB; it is tried again.")
     if outcome is _Outcome.ABSENT:
         raise RotationFailed(f"There is no user {who} at the server: make it first, or name its 'host'.")
+    if outcome is _Outcome.LOCKED:
+        raise RotationFailed(f"The account {who} is locked: ALTER USER … ACCOUNT UNLOCK first.")
     if outcome is _Outcome.CHANGED:
         raise RotationFailed(
             f"{who} has another password than the one in {rotation.name!r}: a later rotation has begun, or somebody "

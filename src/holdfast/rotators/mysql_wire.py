@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -29,6 +29,17 @@ _THREADS: Final = ThreadPoolExecutor(8, "mysql")
 _PORT: Final = 3306
 _SCHEMES: Final = {"mysql", "mariadb"}
 _SETTINGS: Final = {"ssl_ca", "unix_socket"}
+
+_AFTER_PASSWORD: Final = frozenset({1203, 1226, 1820, 1862})
+"""Of the server's reasons: too many connections of this user, another limit of it (per hour, for example), and an
+expired password, which is right all the same. 1040, a full server, comes before any password."""
+
+_MEANINGS: Final = {
+    1044: ": no right to the database",
+    1045: ": access denied, by user, host or password",
+    1130: ": no account lets this host in",
+    4151: ": the account is locked",
+}
 
 _T = TypeVar("_T")
 
@@ -56,6 +67,10 @@ class Login:
     def user(self) -> str:
         """The user's name."""
         return self.who.user
+
+    def of(self, user: str, password: str, database: str | None = None) -> "Login":
+        """Another user at the server, who need not have a right to this one's database."""
+        return replace(self, who=UserUrl(self.who.url, user, password), database=database)
 
 
 def login_of(url: str, what: str) -> Login:
@@ -87,7 +102,13 @@ async def asked(login: Login, use: Callable[[Any], _T]) -> _T:
     Raises:
         RotationFailed: the server did not let us in or did not do it; the text says why, without any credential.
     """
+    try:
+        return await _done(login, use)
+    except _RefusedError as refusal:
+        raise RotationFailed(str(refusal)) from None
 
+
+async def _done(login: Login, use: Callable[[Any], _T]) -> _T:
     opened: list[Any] = []
 
     def work() -> _T:
@@ -100,6 +121,16 @@ async def asked(login: Login, use: Callable[[Any], _T]) -> _T:
         for connection in opened:
             _cut(connection)
         raise
+
+
+class _RefusedError(Exception):
+    """The server said no; ``number`` is its own of the reason."""
+
+    def __init__(self, text: str, error: Exception) -> None:
+        found = error.args[0] if error.args and isinstance(error.args[0], int) else None
+        self.number = found
+        kind = type(error).__name__  # the server's text may quote the statement
+        super().__init__(f"{text} ({kind if found is None else f'{kind} {found}'}{_MEANINGS.get(found or 0, '')}).")
 
 
 def _cut(connection: Any) -> None:
@@ -130,19 +161,13 @@ def _connected(login: Login, opened: list[Any]) -> Iterator[Any]:
         opened.append(connection)
         connection.connect()
     except (pymysql.MySQLError, OSError, ValueError) as error:
-        raise RotationFailed(f"{login.host} did not let {login.user!r} in ({_reason(error)}).") from None
+        raise _RefusedError(f"{login.host} did not let {login.user!r} in", error) from None
     try:
         yield connection
     except pymysql.MySQLError as error:
-        raise RotationFailed(f"{login.host} did not do it ({_reason(error)}).") from None
+        raise _RefusedError(f"{login.host} did not do it", error) from None
     finally:
         connection.close()
-
-
-def _reason(error: Exception) -> str:
-    """The kind of fault, and the server's number of it: its text may quote the statement."""
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
-    return type(error).__name__ if number is None else f"{type(error).__name__} {number}"
 
 
 async def admin_of(read_secret: ReadSecret, rotation: Rotation) -> Login:
@@ -156,12 +181,17 @@ async def admin_of(read_secret: ReadSecret, rotation: Rotation) -> Login:
 
 
 async def log_in(login: Login) -> None:
-    """Log in, and out again.
+    """Log in, and out again. What the server refuses only after the password was right is no refusal of it: limits of
+    the user, a password that has expired.
 
     Raises:
-        RotationFailed: the server did not let us in.
+        RotationFailed: the server did not let us in, or not into the database.
     """
-    await asked(login, lambda cursor: cursor.execute("DO 1"))
+    try:
+        await _done(login, lambda cursor: cursor.execute("DO 1"))
+    except _RefusedError as refusal:
+        if refusal.number not in _AFTER_PASSWORD:
+            raise RotationFailed(str(refusal)) from None
 
 
 def host_of(rotation: Rotation) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Set
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar, Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
@@ -60,25 +60,34 @@ class RabbitMqUserPair(RotationHandler):
         self._check_home(rotation, in_use, await self._api(rotation))
         return in_use.of(users[1 - users.index(in_use.user)], random_value(rotation.options))
 
+    async def look(self, rotation: Rotation) -> None:
+        """See that both users are there, with the same right to the URL's vhost, and that the current one logs in."""
+        api, current = await self._api(rotation), _credential(rotation, rotation.current)
+        candidate = _credential(rotation, rotation.candidate)
+        self._check_home(rotation, candidate, api)
+        self._check_home(rotation, current, api)
+        await self._check_current(rotation, api, current)
+        await api.user(candidate.user)
+        vhost = unquote(urlsplit(current.url).path.removeprefix("/")) or "/"
+        if await api.may_use(vhost, current.user) and not await api.may_use(vhost, candidate.user):
+            raise RotationFailed(
+                f"The user {candidate.user!r} has no permissions in the vhost {vhost!r}; set them first."
+            )
+        await self._log_in(api, current)
+
     async def apply(self, rotation: Rotation) -> None:
         """Give that user its password, as long as the other still has the current one."""
         api, current = await self._api(rotation), _credential(rotation, rotation.current)
         candidate = _credential(rotation, rotation.candidate)
         self._check_home(rotation, candidate, api)
-        if not is_of(await api.user(current.user), current.password):
-            raise RotationFailed(
-                f"The user {current.user!r} has another password than the one in {rotation.name!r}: a later rotation "
-                "has begun, or somebody changed it. In that case give it the stored one, and this goes on."
-            )
+        await self._check_current(rotation, api, current)
         found = await api.user(candidate.user)
         await api.give(candidate.user, found, hashed(found, candidate.password))
 
     async def test(self, rotation: Rotation) -> None:
         """Log in as that user."""
         api, candidate = await self._api(rotation), _credential(rotation, rotation.candidate)
-        answer = await api.ask("GET", "/api/whoami", who=candidate)
-        if answer.status != HTTPStatus.OK and _NO_MANAGER not in answer.body:
-            raise RotationFailed(f"RabbitMQ did not let {candidate.user!r} in ({answer.status}).")
+        await self._log_in(api, candidate)
 
     async def retire(self, rotation: Rotation) -> None:
         """Take the password of the other user away, unless it has another by now."""
@@ -86,6 +95,20 @@ class RabbitMqUserPair(RotationHandler):
         found = await api.user(current.user)
         if is_of(found, current.password):
             await api.give(current.user, found, "")
+
+    @staticmethod
+    async def _log_in(api: "_Api", credential: UserUrl) -> None:
+        answer = await api.ask("GET", "/api/whoami", who=credential)
+        if answer.status != HTTPStatus.OK and _NO_MANAGER not in answer.body:
+            raise RotationFailed(f"RabbitMQ did not let {credential.user!r} in ({answer.status}).")
+
+    @staticmethod
+    async def _check_current(rotation: Rotation, api: "_Api", current: UserUrl) -> None:
+        if not is_of(await api.user(current.user), current.password):
+            raise RotationFailed(
+                f"The user {current.user!r} has another password than the one in {rotation.name!r}: a later rotation "
+                "has begun, or somebody changed it. In that case give it the stored one, and this goes on."
+            )
 
     @staticmethod
     def _check_home(rotation: Rotation, credential: UserUrl, api: "_Api") -> None:
@@ -137,6 +160,11 @@ class _Api:
             return msgspec.json.decode(found, type=dict[str, Any])
         except msgspec.DecodeError:
             raise RotationFailed("That is no management API of RabbitMQ: its answer is no user.") from None
+
+    async def may_use(self, vhost: str, user: str) -> bool:
+        """Whether a user has permissions in a vhost."""
+        answer = await self.ask("GET", f"/api/permissions/{quote(vhost, safe='')}/{quote(user, safe='')}")
+        return answer.status == HTTPStatus.OK
 
     async def give(self, name: str, found: Mapping[str, Any], password_hash: str) -> None:
         """Change the hash of a user, and nothing else of it."""
