@@ -884,6 +884,19 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
 }
 
+WITH_THE_CHANGE: Final = frozenset(
+    {
+        *("set", "update", "rollback", "delete", "recover", "purge", "restore", "invalidate", "backup.make"),
+        *("rotate", "rotate.schedule", "rotate.approve", "rotate.cancel", "keys.activate", "keys.retire"),
+        *("grant", "revoke", "role.assign", "role.unassign", "client.add", "client.remove", "clock.accept"),
+        *("identity.add", "identity.disable", "identity.enable", "identity.remove", "identity.groups", "admin.reset"),
+        *("token.create", "token.renew", "token.revoke", "totp.enrol.other", "totp.remove"),
+        *("break_glass.request", "break_glass.approve", "break_glass.deny", "break_glass.withdraw"),
+        *("break_glass.revoke", "break_glass.redeem", "break_glass.codes.create", "break_glass.codes.remove"),
+    }
+)
+"""Operations whose record is stored in the transaction of what they change, so that neither is without the other."""
+
 UNRECORDED: Final[Mapping[str, str]] = {
     "initialize": "starts the node; nobody asks for anything yet",
     "aclose": "stops the node",

@@ -29,7 +29,7 @@ from tests.support.asgi import ask
 from tests.support.folders import short_folder
 from tests.support.https import Client
 from tests.support.node import Inside, opened, settings_for
-from tests.support.operations import ROWS, UNRECORDED, Ask, Row, Scene
+from tests.support.operations import ROWS, UNRECORDED, WITH_THE_CHANGE, Ask, Row, Scene
 from tests.support.postgres import fresh_database
 from tests.support.scripted_vault import ScriptedVault
 
@@ -61,6 +61,7 @@ class Node:
     dsn: str
     folder: Path
     seen: list[AuditRecord] = field(default_factory=list)
+    stored: list[AuditRecord] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
     is_cut: bool = False
 
@@ -107,7 +108,7 @@ async def running(dsn: str, folder: Path, vault: ScriptedVault | None = None) ->
         node = Node(inside, create_server_app(inside.service, settings_for(dsn, folder, vault, **more)), dsn, folder)
         trail = inside.parts.trail
         trail._first, trail._local = Sink(trail._first, node.seen), Sink(trail._local, node.seen)
-        inside.database.kept.append(node.seen.extend)
+        inside.database.kept += [node.seen.extend, node.stored.extend]
         inside.database.answering = lambda: not node.is_cut  # however slow the machine is
         for everything in ("root", "boss-1", "boss-2"):
             await inside.service.grant_access("*", everything, tuple(Permission))
@@ -226,11 +227,13 @@ async def test_i1_a_success_is_on_record_once(node: Node, before_a_vault: Node, 
     scene = await on.scene(row)
     who = await asker(on, row, scene, way)
     on.seen.clear()
+    on.stored.clear()
     assert await perform(on, scene, way, who) is None
     expected = [(row.record, scene.filled(row.about)), *((name, scene.filled(about)) for name, about in row.also)]
     assert on.of(who.user_id) == sorted([(name, about, True, None) for name, about in expected], key=repr)
     (version,) = {each.version for each in on.seen if (each.user_id, each.operation) == (who.user_id, row.record)}
     assert version == row.version or row.version is None
+    assert {row.record} & WITH_THE_CHANGE <= {each.operation for each in on.stored}
 
 
 @pytest.mark.parametrize("way", WAYS, ids=ids)
