@@ -196,8 +196,8 @@ async def with_gap(scene: Scene) -> None:
         _ = [line async for line in scene.service.audit.checkpoints()]
         for _ in range(4):
             await scene.service.list_secrets()
-        last = "(SELECT signed_seq FROM audit_chains ORDER BY opened_at LIMIT 1)"
-        await execute(scene.dsn, f"DELETE FROM secret_access_logs WHERE seq IN ({last} + 2, {last} + 3)")
+        newest = "SELECT id FROM secret_access_logs WHERE operation = 'list' ORDER BY id DESC OFFSET 1 LIMIT 2"
+        await execute(scene.dsn, f"DELETE FROM secret_access_logs WHERE id IN ({newest})")
         _ = [line async for line in scene.service.audit.checkpoints()]  # covers the first of them
         gaps = await scene.service.audit.gaps()
     scene.made["gap"] = gaps[0].name
