@@ -31,7 +31,7 @@ async def test_status_shows_backends_rotations_and_nodes(database_url: str, data
         shown = await asyncio.to_thread(holdfast, "status", environ=environ)
         assert shown.code == 0, shown
         assert shown.stdout.startswith("Holdfast is well.\n")
-        assert "Rotations  0 overdue, 0 of them failing; last looked at " in shown.stdout
+        assert "Rotations  0 overdue, 0 failing; last looked at " in shown.stdout
         assert f":{server.process.pid}  0.1.0" in shown.stdout
         document = json.loads((await asyncio.to_thread(holdfast, "status", "--json", environ=environ)).stdout)
         assert document["health"]["healthy"] is True

@@ -58,6 +58,12 @@ def test_a_step_that_fails_is_one_event_however_often_it_fails_and_its_error_sta
     assert on_run(replace(failing, phase=Phase.TESTED), (), NOW)[0].id != event.id
 
 
+def test_a_step_that_still_fails_after_days_is_told_of_again() -> None:
+    failing = replace(RUN, phase=Phase.APPLIED, last_error="no", started_at=NOW)
+    ids = {on_run(failing, (), NOW + timedelta(days=days))[0].id for days in (0, 1, 5, 7, 29, 30, 90)}
+    assert len(ids) == 4
+
+
 def test_a_change_parked_again_is_told_of_again() -> None:
     intent = Intent(
         id=UUID(int=3),

@@ -90,7 +90,7 @@ def _backend_row(backend: "BackendHealth") -> tuple[object, ...]:
 def status_lines(report: "HealthReport", nodes: "Sequence[NodeRecord]") -> list[str]:
     """Everything on one screen: the installation, and each node with what it has trouble with."""
     checked = f"last looked at {output.moment(report.last_rotation_check)}" if report.last_rotation_check else "never"
-    rotations = f"{report.overdue_rotations} overdue, {report.failing_rotations} of them failing; {checked}"
+    rotations = f"{report.overdue_rotations} overdue, {report.failing_rotations} failing; {checked}"
     late = output.aligned(LAGGARD_COLUMNS, map(_laggard_row, report.laggards)) if report.laggards else []
     running = output.aligned(NODE_COLUMNS, map(_node_row, nodes)) if nodes else ["No node serves at the moment."]
     return [*health_lines(report), "", f"Rotations  {rotations}", *(f"  {line}" for line in late), "", *running]

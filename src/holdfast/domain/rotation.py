@@ -83,6 +83,10 @@ class Trigger(enum.StrEnum):
     ROLLBACK = "rollback"
 
 
+_STUCK_AFTER: Final = 2
+"""Attempts after the first; the third comes within half a minute of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationRun:
     """One rotation of one secret.
@@ -110,6 +114,11 @@ class RotationRun:
     retire_by: datetime | None = None
     finished_at: datetime | None = None
     next_attempt_at: datetime | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the step that it waits for has failed again and again, so that somebody has to look."""
+        return self.finished_at is None and self.last_error is not None and self.attempts >= _STUCK_AFTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

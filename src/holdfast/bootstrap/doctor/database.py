@@ -182,7 +182,8 @@ class DatabaseLooks:
     async def _rotation(self) -> Sequence[Finding]:
         rotations = PostgresRotations(self._database)
         withheld = await rotations.withheld()
-        return rotation_findings(await rotations.overdue(), await rotations.last_checked(), withheld)
+        stuck = [each for each in await rotations.runs(open_only=True, limit=1000) if each.is_stuck]
+        return rotation_findings(await rotations.overdue(), stuck, await rotations.last_checked(), withheld)
 
     async def _audit(self) -> Sequence[Finding]:
         exported = bool(self._settings.audit_checkpoints)

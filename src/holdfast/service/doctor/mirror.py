@@ -6,6 +6,7 @@ from typing import Final
 
 from holdfast.domain.diagnosis import Finding, failure, ok, warning
 from holdfast.domain.names import SecretName
+from holdfast.domain.rotation import RotationRun
 from holdfast.ports import JournalStatus, KeptOut, RotationSchedule, SyncStatus
 
 OLD_INTENT: Final = timedelta(minutes=5)
@@ -84,9 +85,14 @@ def kept_out_findings(kept_out: Sequence[KeptOut], number: int) -> list[Finding]
 
 
 def rotation_findings(
-    overdue: Sequence[RotationSchedule], checked: datetime | None, withheld: Mapping[SecretName, str]
+    overdue: Sequence[RotationSchedule],
+    stuck: Sequence[RotationRun],
+    checked: datetime | None,
+    withheld: Mapping[SecretName, str],
 ) -> list[Finding]:
-    """Judge the rotations that are due, and those that wait for a person. ``withheld``: why, by secret."""
+    """Judge the rotations that are due, those under way that are ``stuck``, and those that wait for a person.
+    ``withheld``: why, by secret.
+    """
     failing = sum(each.failures > 0 for each in overdue)
     asking = sum(each.requested_at is not None and each.approved_by is None for each in overdue)
     looked = f"last looked at {checked:%Y-%m-%d %H:%M} UTC" if checked else "never looked at: no node has run"
@@ -109,7 +115,16 @@ def rotation_findings(
                 fix="`holdfast rotation list` names them; `holdfast rotation approve NAME`.",
             )
         )
-    return [*found, *(_withheld(name, reason) for name, reason in withheld.items())]
+    return [*found, *map(_stuck, stuck[:NAMED]), *(_withheld(name, reason) for name, reason in withheld.items())]
+
+
+def _stuck(run: RotationRun) -> Finding:
+    return warning(
+        "rotation",
+        f"The rotation of {run.name!r} stays {run.phase}, as its next step fails: {run.last_error}",
+        why="Both credentials are kept; the target may already refuse the current one.",
+        fix=f"Mend what it names, then `holdfast rotation resume {run.name}`.",
+    )
 
 
 def _withheld(name: SecretName, reason: str) -> Finding:

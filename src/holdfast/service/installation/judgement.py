@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from holdfast.domain.break_glass import EmergencyTotals
-from holdfast.domain.rotation import Laggard
+from holdfast.domain.names import SecretName
+from holdfast.domain.rotation import Laggard, RotationRun
 from holdfast.ports import BackendHealth, JournalStatus, KeptOut, RotationSchedule, SyncStatus, VaultTotals
 from holdfast.resilience.supervision import FailingWork
 
@@ -20,7 +21,8 @@ class Facts:
     ``late``: all who still use a replaced credential; ``named``: those of secrets that the caller may know of.
     ``kept_out_names``: those of all that are kept out that the caller may know of. ``lost_changes``: secrets whose
     newest change the database has lost. ``set_aside``: audit records that no chain takes. ``ignored_rules``: how many
-    rules Holdfast did not make. ``failing_work``: of the node that looks.
+    rules Holdfast did not make. ``stuck``: rotations under way whose step fails again and again; ``stuck_names``: those
+    that the caller may know of. ``failing_work``: of the node that looks.
     """
 
     totals: VaultTotals
@@ -32,6 +34,8 @@ class Facts:
     kept_out_names: Sequence[KeptOut]
     overdue: Sequence[RotationSchedule]
     checked_at: datetime | None
+    stuck: Sequence[RotationRun]
+    stuck_names: Sequence[SecretName]
     late: Sequence[Laggard]
     named: Sequence[Laggard]
     waiting_notices: int
@@ -43,11 +47,16 @@ class Facts:
     failing_work: Sequence[FailingWork]
 
     @property
+    def failing_rotations(self) -> int:
+        """Secrets whose rotation fails, before it begins or under way."""
+        return len({each.name for each in self.overdue if each.failures} | {each.name for each in self.stuck})
+
+    @property
     def well(self) -> bool:
         """Whether every configured backend works, and nothing waits for a person."""
         totals = self.totals
         waits = (self.journal.parked, totals.drifting, totals.beyond_dates, self.ignored_rules, self.dead_notices)
-        faults = (self.journal.stuck, self.mirror_fault, self.kept_out, self.failing_work)
+        faults = (self.journal.stuck, self.mirror_fault, self.kept_out, self.failing_work, self.stuck)
         lost = (self.lost_changes, self.set_aside)
         well = all(backend.healthy for backend in self.backends if backend.configured)
         return well and not any((*waits, *faults, *lost))
@@ -63,6 +72,7 @@ class Facts:
             *_on_losses(self.lost_changes),
             *_on_set_aside(self.set_aside),
             *_on_rotations(self.overdue),
+            *_on_stuck(self.stuck, self.stuck_names),
             *_on_laggards(self.late, self.named),
             *_on_notices(self.dead_notices),
             *_on_backends(self.backends),
@@ -125,6 +135,13 @@ def _on_rotations(overdue: Sequence[RotationSchedule]) -> list[str]:
     if asking:
         advice.append(f"{asking} rotation(s) that are due ask for approval: `holdfast rotation list` names them.")
     return advice
+
+
+def _on_stuck(stuck: Sequence[RotationRun], named: Sequence[SecretName]) -> list[str]:
+    if not stuck:
+        return []
+    mend = "`holdfast rotation show NAME` says why; mend it, and `holdfast rotation resume NAME` tries at once"
+    return [f"{len(stuck)} rotation(s) under way fail again and again{_first_of(named, len(stuck))}: {mend}."]
 
 
 def _on_laggards(late: Sequence[Laggard], named: Sequence[Laggard]) -> list[str]:

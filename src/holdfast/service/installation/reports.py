@@ -185,6 +185,7 @@ class Reporter:
 
     async def _facts(self, caller: Caller, *, probe: bool) -> Facts:
         (late, named), notices = await self._late(caller), await self._notices.counts()
+        stuck = [each for each in await self._rotations.runs(open_only=True, limit=_LOOKED_THROUGH) if each.is_stuck]
         sync, kept_out = await self._sync.status(), await self._kept_out.names(limit=_LOOKED_THROUGH)
         return Facts(
             totals=await self._reports.totals(),
@@ -196,6 +197,8 @@ class Reporter:
             kept_out_names=[each for each in kept_out if self._guard.may_know(caller, each.name)][:_NAMED_AT_MOST],
             overdue=await self._rotations.overdue(),
             checked_at=await self._rotations.last_checked(),
+            stuck=stuck,
+            stuck_names=[each.name for each in stuck if self._guard.may(caller, Permission.LIST, each.name)],
             late=late,
             named=named,
             waiting_notices=notices[NoticeState.WAITING],
@@ -242,7 +245,7 @@ def _report(facts: Facts, encryption_key: str) -> HealthReport:
         beyond_dates=totals.beyond_dates,
         last_rotation_check=facts.checked_at,
         overdue_rotations=len(overdue),
-        failing_rotations=sum(each.failures > 0 for each in overdue),
+        failing_rotations=facts.failing_rotations,
         late_consumers=len(facts.late),
         laggards=facts.named,
         last_sync=facts.sync.last_finished_at,

@@ -49,8 +49,10 @@ def on_run(run: RotationRun, laggards: Sequence[Consumer], now: datetime) -> lis
     """What is to be told of a rotation under way."""
     events = []
     if run.last_error is not None:
+        days = nagging(run.started_at, now) if run.started_at is not None else None
         facts = {"run": str(run.id), "phase": run.phase.value}
-        events.append(_event(Topic.ROTATION_FAILED, run.name, f"{run.id}:{run.phase}", facts))
+        key = f"{run.id}:{run.phase}" if days is None else f"{run.id}:{run.phase}:{days}"
+        events.append(_event(Topic.ROTATION_FAILED, run.name, key, facts))
     late = nagging(run.promoted_at, now) if run.promoted_at is not None and laggards else None
     if late is not None:
         named = [each.user_id for each in laggards[:_NAMED_AT_MOST]]
