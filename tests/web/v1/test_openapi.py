@@ -20,7 +20,7 @@ from tests.support.postgres import fresh_database
 from tests.web.conftest import Stubbed
 
 EXAMPLES = "10"
-"""Per operation and phase: about two thousand requests in all."""
+"""Per operation and phase: some four thousand requests in all, with the coverage."""
 
 BEYOND_THE_SCHEMA = {
     "listSecrets": "a cursor is one that was given out",
@@ -110,6 +110,7 @@ async def own(postgres_server: EmbeddedPostgres, certificate: ServerCertificate)
                 yield installation
 
 
+@pytest.mark.timeout(300)  # some four thousand requests over TLS
 async def test_i14_the_server_does_what_the_document_says_whatever_it_is_asked(
     own: Installation, tmp_path: Path
 ) -> None:
