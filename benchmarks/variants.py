@@ -27,6 +27,7 @@ import uvloop
 
 from benchmarks.stage import CLIENT, Inserting, Nowhere, logging_to, open_parts
 from holdfast import create_secrets_service
+from holdfast.bootstrap.tls import certificate_files
 from holdfast.config import Settings
 from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.policy import Caller
@@ -38,7 +39,7 @@ from holdfast.web.compose import create_server_app
 from holdfast.web.draining import Drain
 from holdfast.web.exchange import ASGIApp
 from holdfast.web.protocol import BoundedProtocol, ServerState
-from holdfast.web.run import certificate_files, run
+from holdfast.web.run import run
 from holdfast.web.server import KEEP_ALIVE_S, listen, serve, url_of
 
 _LOGS: dict[str, Callable[[Database], AuditLog]] = {"unrecorded": Nowhere, "inserting": Inserting}

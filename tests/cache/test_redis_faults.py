@@ -20,6 +20,7 @@ import redis
 
 from holdfast.cache.redis import MAX_ENTRY_BYTES, RedisCache
 from holdfast.crypto.certificates import ensure_server_certificate
+from holdfast.domain.extras import to_add
 from holdfast.domain.names import SecretName
 from holdfast.errors import ConfigurationError
 from holdfast.ports import CacheEntry
@@ -367,4 +368,4 @@ except StartupError as error:
 
 
 def test_a_missing_client_library_is_said_with_its_mend() -> None:
-    assert b"Install holdfast[redis]" in subprocess.check_output([sys.executable, "-c", WITHOUT_THE_CLIENT])
+    assert to_add("redis") in subprocess.check_output([sys.executable, "-c", WITHOUT_THE_CLIENT], text=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.crypto.certificates import ServerCertificate, ensure_server_certificate
+from holdfast.domain.extras import to_add
 from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.terminal import Terminal
@@ -188,7 +189,7 @@ def test_a_missing_extra_is_said(
     for each in ("holdfast.importing.yaml", "holdfast.scanning.engine"):
         monkeypatch.delitem(sys.modules, each, raising=False)
     done = holdfast(*command, environ={"HOME": str(tmp_path)})
-    assert (done.code, f"holdfast[{extra}]" in done.stderr) == (9, True)
+    assert (done.code, to_add(extra) in done.stderr) == (9, True)
 
 
 def test_from_afar_with_grants_of_its_own(database_url: str, tmp_path: Path, certificate: ServerCertificate) -> None:

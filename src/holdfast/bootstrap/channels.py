@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from holdfast.config import Settings
+from holdfast.domain.extras import to_add
 from holdfast.errors import ConfigurationError
 from holdfast.notify.chats import slack, teams
 from holdfast.notify.messages import Composer
@@ -107,7 +108,7 @@ def _service(_: Settings, composer: Composer, address: str) -> Channel:
     try:
         from holdfast.notify.services import Service  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ValueError("is one of Apprise, which is not there: pip install 'holdfast[apprise]'") from None
+        raise ValueError(f"is one of Apprise, an extra that is not installed: {to_add('apprise')}") from None
     return Service(address, composer)
 
 

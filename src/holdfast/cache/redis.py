@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 from holdfast.cache.cooldown import CoolDown
 from holdfast.cache.tombstones import Tombstones
+from holdfast.domain.extras import missing
 from holdfast.domain.names import SecretName
-from holdfast.errors import ConfigurationError, StartupError
+from holdfast.errors import ConfigurationError
 from holdfast.ports import CacheEntry, Side, traced
 
 if TYPE_CHECKING:
@@ -184,10 +185,8 @@ def connect(url: str, ca_file: Path | None, timeout_s: float) -> "Redis":
         from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
-    except ImportError:
-        raise StartupError(
-            "REDIS_URL is set, and the Redis client is not installed. Install holdfast[redis], or unset REDIS_URL."
-        ) from None
+    except ImportError as error:
+        raise missing("REDIS_URL", "redis") from error
     options: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file and url.startswith("rediss:") else {}
     try:
         pool = BlockingConnectionPool.from_url(

@@ -55,11 +55,9 @@ def serve(workers: int, admin_token_file: Path | None) -> None:
 
     With several workers, SIGHUP replaces them one by one without a failed request.
     """
-    import uvloop  # noqa: PLC0415 - the server takes long to import
-
-    from holdfast.telemetry.logs import install_logs  # noqa: PLC0415
-    from holdfast.web.run import Serving, run  # noqa: PLC0415
-    from holdfast.web.supervisor import supervise  # noqa: PLC0415
+    from holdfast.telemetry.logs import install_logs  # noqa: PLC0415 - the server takes long to import
+    from holdfast.web.run import Serving  # noqa: PLC0415
+    from holdfast.web.supervisor import serve_until_stopped  # noqa: PLC0415
 
     settings = Settings.from_environ()
     first_token.check_place(admin_token_file)
@@ -74,7 +72,7 @@ def serve(workers: int, admin_token_file: Path | None) -> None:
             first = first_token.text(serving.admin_token, admin_token_file)
             write_text(_STARTED.format(**facts, program=_program(settings)) + first)
 
-    uvloop.run(run(settings, on_started=started) if workers == 1 else supervise(settings, workers, on_started=started))
+    serve_until_stopped(settings, workers, on_started=started)
     output.say("Holdfast has stopped.")
 
 
@@ -86,7 +84,7 @@ def init(admin_token_file: Path | None) -> None:
     That is the data folder, the encryption key, the private CA, the database schema and the identity `admin`, whose
     token is printed this once, or written to a file. What is there stays.
     """
-    from holdfast.web.run import certificate_files  # noqa: PLC0415 - the server takes long to import
+    from holdfast.bootstrap.tls import certificate_files  # noqa: PLC0415 - takes long to import
 
     settings = Settings.from_environ()
     first_token.check_place(admin_token_file)
@@ -141,7 +139,7 @@ def _program(settings: Settings) -> str:
 
 
 def _ca_file(settings: Settings) -> str:
-    from holdfast.web.run import tls_folder  # noqa: PLC0415 - the server takes long to import
+    from holdfast.bootstrap.tls import tls_folder  # noqa: PLC0415 - takes long to import
 
     if settings.tls_cert is not None:
         return f"whoever issued {settings.tls_cert}"

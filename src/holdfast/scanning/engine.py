@@ -14,8 +14,9 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from holdfast.domain.extras import missing
 from holdfast.domain.secret import SecretValue
-from holdfast.errors import InvalidInput, StartupError
+from holdfast.errors import InvalidInput
 from holdfast.importing.items import MAX_ITEMS
 from holdfast.scanning.context import is_data, place_of_variable
 from holdfast.scanning.findings import Finding, Skipped, numbered
@@ -25,9 +26,7 @@ try:
     from kingfisher_sdk import DetectionPolicy, Rules, ScanInput, Scanner
     from kingfisher_sdk.inputs import filesystem
 except ImportError as error:
-    raise StartupError(
-        "Scanning needs the Python package 'kingfisher-secret-scanner': pip install 'holdfast[scan]'."
-    ) from error
+    raise missing("Scanning", "scan") from error
 
 MAX_FILE_BYTES: Final = 5_000_000
 PATIENCE_S: Final = 30.0

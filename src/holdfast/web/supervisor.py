@@ -15,10 +15,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from dataclasses import dataclass
 from typing import Final
 
+import uvloop
+
+from holdfast.bootstrap.tls import certificate_files
 from holdfast.config import Settings
 from holdfast.errors import StartupError
 from holdfast.telemetry.cells import shared_file
-from holdfast.web.run import OnServing, Serving, certificate_files
+from holdfast.web.run import OnServing, Serving, run
 from holdfast.web.server import BACKLOG, FINISH_S, listen, url_of
 
 _log: Final = logging.getLogger(__name__)
@@ -175,6 +178,16 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("The workers are not all replaced: %s", error)
+
+
+def serve_until_stopped(settings: Settings, workers: int, *, on_started: OnServing) -> None:
+    """Serve with so many workers, in this very process if it is one, until SIGTERM or SIGINT.
+
+    Raises:
+        StartupError: the address is not ours, or this node cannot serve.
+    """
+    alone = workers == 1
+    uvloop.run(run(settings, on_started=on_started) if alone else supervise(settings, workers, on_started=on_started))
 
 
 async def supervise(settings: Settings, count: int, *, on_started: OnServing) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from holdfast.errors import StartupError
+from holdfast.domain.extras import missing
 from holdfast.ports import Vault
 from holdfast.stores.keyvault.access import Access
 
@@ -23,7 +23,7 @@ def open_key_vault(vault_url: str, access: Access) -> Vault:
     except ImportError as error:
         if not _of_extra(error):
             raise
-        raise _missing(error) from error
+        raise missing("Key Vault", "azure") from error
     return KeyVaultStore(vault_url, access)
 
 
@@ -38,15 +38,9 @@ def open_vault_key(identifier: str, access: Access) -> "VaultKey":
     except ImportError as error:
         if not _of_extra(error):
             raise
-        raise _missing(error) from error
+        raise missing("Key Vault", "azure") from error
     return VaultKey(identifier, access)
 
 
 def _of_extra(error: ImportError) -> bool:
     return (error.name or "").partition(".")[0] in _EXTRA
-
-
-def _missing(error: ImportError) -> StartupError:
-    return StartupError(
-        f"Key Vault needs the Python package {error.name!r}, which is not installed: pip install 'holdfast[azure]'."
-    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from holdfast.domain.extras import missing
 from holdfast.errors import StartupError
 from holdfast.ports import Tracing
 
@@ -143,9 +144,7 @@ def _extra(module: str, setting: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise StartupError(
-            f"{setting} is set, and {error.name} is not installed: pip install 'holdfast[{extra}]', or unset it."
-        ) from None
+        raise missing(setting, extra) from error
 
 
 def _kept_of_ours(options: TracingOptions) -> float:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from typing import Final
 
+from holdfast.domain.extras import missing
 from holdfast.keyvault_wire.routes import NoSuchPath
 from holdfast.web.exchange import Exchange, RawHeaders, Reply
 
@@ -41,7 +42,7 @@ async def page(_: Exchange) -> Reply:
         NoSuchPath: Swagger UI is not installed here.
     """
     if find_spec(_SWAGGER) is None:
-        raise NoSuchPath("This page needs Swagger UI: install holdfast[docs]. /v1/openapi.json is there without it.")
+        raise NoSuchPath(f"{missing('This page', 'docs')} /v1/openapi.json is there without it.")
     return Reply(HTTPStatus.OK, _content(_OURS, "index.html"), _POLICY, content_type=b"text/html; charset=utf-8")
 
 
