@@ -82,3 +82,13 @@ async def test_a_session_of_the_application_waits_for_locks_as_it_did_before(poo
             await connection.fetchval("SELECT 1 / 0")
     assert await pool.fetchval("SHOW lock_timeout") == "7s"
     assert pool.get_size() == 1, "it is one session all the time"
+
+
+async def test_closing_waits_for_no_connection_that_never_comes_back(database_url: str) -> None:
+    database = Database(database_url)
+    await database.open()
+    held = database.connection(WORK)
+    connection = await held.__aenter__()
+    await database.close()
+    with pytest.raises(asyncpg.InterfaceError):
+        await connection.fetchval("SELECT 1")

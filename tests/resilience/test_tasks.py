@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from holdfast.resilience.tasks import pause, stopped
+from holdfast.resilience.tasks import all_of, pause, stopped
 
 LOG = logging.getLogger("holdfast.rounds")
 
@@ -23,6 +23,26 @@ async def test_a_task_is_cancelled_and_waited_for() -> None:
     await stopped(task)
     assert ended.is_set()
     await stopped(task)  # once more does no harm
+
+
+async def test_what_runs_beside_a_failure_has_ended_when_that_is_raised() -> None:
+    failed, ended = asyncio.Event(), asyncio.Event()
+
+    async def fails() -> int:
+        failed.set()
+        raise ValueError("no")
+
+    async def goes_on() -> int:
+        await failed.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        ended.set()
+        return 1
+
+    with pytest.raises(ValueError, match="no"):
+        await all_of([fails(), goes_on()])
+    assert ended.is_set()
+    assert await all_of([goes_on(), goes_on()]) == [1, 1]
 
 
 async def test_whoever_is_cancelled_while_waiting_learns_of_it() -> None:

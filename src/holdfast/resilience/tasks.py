@@ -1,7 +1,7 @@
 """Tasks that run beside others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -26,6 +26,18 @@ async def stopped(task: "asyncio.Future[Any]") -> None:
         await asyncio.wait({task}, timeout=AGAIN_S)
     if not task.cancelled():
         task.result()
+
+
+async def all_of(works: Iterable[Awaitable[T]]) -> list[T]:
+    """Let all run side by side, and return what they return when all have ended; then the first failure is raised.
+
+    ``asyncio.gather`` raises it at once, and the others go on where nobody waits for them any more.
+    """
+    ended = await asyncio.gather(*works, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in ended if not isinstance(each, BaseException)]
 
 
 async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:

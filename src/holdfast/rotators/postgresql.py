@@ -177,7 +177,7 @@ async def _try_current(rotation: Rotation, server: Server, current: _Login) -> N
 async def _try_way(server: Server, candidate: _Login) -> None:
     """See that a role whose password nobody has yet is let as far as being asked for it."""
     refusal = await server.refusal(candidate.role, candidate.password, candidate.database)
-    if refusal is not None and not refusal.of_password:
+    if refusal is not None and refusal.before_password:
         raise RotationFailed(refusal.text)
 
 

@@ -35,6 +35,8 @@ _BEHIND_AUTHENTICATION: Final = frozenset({"postinit.c", "miscinit.c"})
 """Where PostgreSQL looks at these once the password was right. It is full in ``proc.c``, before any password, with the
 same code 53300 (``InitPostgres`` in postinit.c has the order)."""
 
+_NO_WAY: Final = "28000"
+
 _FACTS: Final = """
 SELECT r.rolcanlogin AS may_log_in, coalesce(r.rolvaliduntil <= now(), false) AS expired,
        coalesce(has_database_privilege(r.oid, d.oid, 'CONNECT'), true) AS may_connect
@@ -75,8 +77,8 @@ class Server:
         try:
             connection = await self._connect(user=role, password=password, **instead)
         except asyncpg.PostgresError as error:
-            wrong = isinstance(error, asyncpg.InvalidPasswordError)
-            return None if proves_password(error) else Refusal(_told(role, error), of_password=wrong)
+            no_way = error.sqlstate == _NO_WAY
+            return None if proves_password(error) else Refusal(_told(role, error), before_password=no_way)
         await connection.close(timeout=_TIMEOUT_S)
         return None
 
@@ -95,10 +97,10 @@ class Server:
             RotationFailed: it cannot; the text says why.
         """
         async with self._session() as connection:
-            _check(role, database, await connection.fetchrow(_FACTS, role, database))
             trial = connection.transaction()
             await trial.start()
             try:
+                _check(role, database, await connection.fetchrow(_FACTS, role, database))
                 change = Change(connection, role)
                 await change.begin()
                 await change.password(password)
@@ -120,10 +122,14 @@ class Server:
 
     async def _connect(self, **instead: str) -> Any:
         try:
-            dsn = await self._primary()
-            return await asyncpg.connect(dsn, timeout=self.patience_s, command_timeout=_TIMEOUT_S, **instead)
+            return await self._open(await self._primary(), **instead)
         except _DRIVERS_FAULTS as error:
             raise RotationFailed(f"PostgreSQL cannot be reached ({type(error).__name__}).") from None
+
+    async def _open(self, dsn: str, **instead: str) -> Any:
+        """Connect. No statement is kept under a name, which a pooler would not know again."""
+        patience = {"timeout": self.patience_s, "command_timeout": _TIMEOUT_S}
+        return await asyncpg.connect(dsn, statement_cache_size=0, **patience, **instead)
 
     async def _primary(self) -> str:
         """Of several hosts, the one that takes changes: a standby may not know of the last one yet."""
@@ -133,7 +139,7 @@ class Server:
         fault: Exception = RotationFailed("None of the hosts of the administrator's URL takes changes.")
         for _, dsn in hosts:
             try:
-                connection = await asyncpg.connect(dsn, timeout=self.patience_s, command_timeout=_TIMEOUT_S)
+                connection = await self._open(dsn)
             except (asyncpg.PostgresError, *_DRIVERS_FAULTS) as error:
                 fault = error
                 continue
@@ -147,10 +153,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a role was not let in. ``of_password``: it was let as far as the password, which is wrong."""
+    """Why a role was not let in. ``before_password``: whatever its password is, as pg_hba.conf has it."""
 
     text: str
-    of_password: bool
+    before_password: bool
 
 
 class Change:

@@ -33,6 +33,19 @@ async def test_a_schedule_is_kept_and_a_person_is_asked(vault: Client) -> None:
     assert (await vault.request("POST", "/v1/rotations:execute")).json == {"items": []}
 
 
+async def test_whoever_may_rotate_is_told_why_it_failed(installation: Installation, vault: Client) -> None:
+    await made(vault, "rot-fails", "former-password")
+
+    def fails() -> str:
+        raise ValueError("there is no\nrole for former-password here")
+
+    installation.service.register_rotation_handler("rot-fails", fails)
+    answer = await vault.request("POST", "/v1/secrets/rot-fails/rotate")
+    assert (answer.status, answer.problem["code"]) == (502, "rotation_failed")
+    told = "'rot-fails' is not rotated, and nothing is changed: ValueError: there is no role for ***** here."
+    assert answer.problem["detail"] == told
+
+
 async def test_a_secret_that_nobody_can_rotate_says_so(vault: Client) -> None:
     await made(vault, "norot", "x")
     answer = await vault.request("POST", "/v1/secrets/norot/rotate")

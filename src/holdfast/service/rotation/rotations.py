@@ -15,6 +15,7 @@ from holdfast.domain.secret import RotationPolicy, SecretValue
 from holdfast.errors import Conflict, HoldfastError, InvalidInput, RotationFailed, RotationInProgress, SecretNotFound
 from holdfast.ports import RotationHandler, RotationSchedule, RotationStore
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.tasks import all_of
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.rotation.consumers import Adoption
 from holdfast.service.rotation.driver import RotationDriver, pause_after
@@ -100,12 +101,12 @@ class Rotations:
             _log.warning("%d secret(s) are due for rotation and ask for approval", len(asked))
         resumed = await self.resume_open()
         due = await self._store.due(_SCHEDULE_LEASE, limit=_AT_ONCE)
-        return [*resumed, *await asyncio.gather(*map(self._rotate_due, due))]
+        return [*resumed, *await all_of(map(self._rotate_due, due))]
 
     async def resume_open(self) -> list[RotationResult]:
         """Take up runs that nobody holds and whose time has come."""
         await self._driver.holding.release_kept()
-        results = await asyncio.gather(*(self._take_up() for _ in range(PARALLEL)))
+        results = await all_of(self._take_up() for _ in range(PARALLEL))
         return [result for some in results for result in some]
 
     async def _take_up(self) -> list[RotationResult]:

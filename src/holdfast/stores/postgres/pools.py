@@ -27,6 +27,7 @@ CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 5.0
 """For one statement with its answer, at most."""
 _RELEASE_TIMEOUT_S: Final = 1.0
+_CLOSE_TIMEOUT_S: Final = 5.0
 _IDLE_S: Final = 300.0
 
 
@@ -121,7 +122,8 @@ class OwnPools:
         """See the protocol."""
         for pool in self._pools.values():
             try:
-                await pool.close()
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):  # the pool waits for whoever has a connection
+                    await pool.close()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.info("PostgreSQL did not see us off (%s)", type(error).__name__)
                 pool.terminate()
