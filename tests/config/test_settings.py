@@ -245,7 +245,7 @@ def test_a_mail_server_and_a_sender_belong_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://db/x", "postgresql://db:0/x", "postgresql://a:1,b:65536/x", "postgresql://", "db"]
+    "url", ["mysql://db/x", "postgresql://db:0/x", "postgresql://a:1,b:65536/x", "db", "postgresql+asyncpg://db/x"]
 )
 def test_a_broken_database_url_is_named(url: str) -> None:
     (fault,) = faults({"DATABASE_URL": url, "FALLBACK_ENCRYPTION_KEY": KEY})
@@ -254,7 +254,10 @@ def test_a_broken_database_url_is_named(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["postgres://db/x", "postgresql://u:p@a:1,b:2/x", "postgresql:///x?host=/run/pg", "postgresql://[::1]:5432/x"],
+    [
+        *("postgres://db/x", "postgresql://u:p@a:1,b:2/x", "postgresql:///x?host=/run/pg", "postgresql://[::1]:5432/x"),
+        *("postgresql://", "postgresql://db/x?connect_timeout=10&keepalives=1&gssencmode=disable&ssl=true"),
+    ],
 )
 def test_a_database_url_may_have_every_form_postgresql_knows(url: str) -> None:
     assert Settings.from_environ({"DATABASE_URL": url, "FALLBACK_ENCRYPTION_KEY": KEY}).database_url == url

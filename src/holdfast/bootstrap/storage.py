@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from holdfast.config import Settings
+from holdfast.config.libpq import for_node
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers, known_answer
 from holdfast.embedded.keeper import Keeper
@@ -55,10 +56,17 @@ async def connected(stack: AsyncExitStack, settings: Settings, pool: Any = None)
     dsn = settings.database_url
     if dsn is None and pool is None:
         return await _embedded(stack, settings)
-    database = Database(dsn, pool=pool)
+    database = Database(None if dsn is None else _for_driver(dsn), pool=pool)
     await database.open()
     stack.push_async_callback(database.close)
     return database
+
+
+def _for_driver(url: str) -> str:
+    try:
+        return for_node(url)
+    except ValueError as error:
+        raise StartupError(f"DATABASE_URL {error}") from None
 
 
 async def _embedded(stack: AsyncExitStack, settings: Settings) -> Database:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from holdfast.config.libpq import for_node
 from holdfast.domain.names import canonical_pattern
 from holdfast.errors import InvalidInput
 from holdfast.resilience.ownership import OTHERS_WRITE, changed_by_others, open_file
@@ -289,8 +290,13 @@ def _place(raw: str) -> str:
 
 
 def database_url(raw: str) -> str:
-    """A PostgreSQL connection URI (libpq, section 34.1.1.2); it may name several hosts."""
-    return _service_url(raw, "postgresql", "postgres")
+    """A PostgreSQL connection URI (libpq, section 34.1.1.3); it may name several hosts, or leave all to ``PG*``."""
+    url = _split(raw)
+    if url is None:
+        raise ValueError("must be an address that begins with postgresql:// or postgres://.")
+    for_node(raw)
+    _check_ports(url.netloc.rpartition("@")[2])
+    return raw
 
 
 def redis_url(raw: str) -> str:

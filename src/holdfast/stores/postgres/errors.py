@@ -45,6 +45,9 @@ _SAID: Final[dict[type[Exception], str]] = {
         "PostgreSQL takes no changes here: it is a standby, or default_transaction_read_only is on. "
         "DATABASE_URL has to lead to the primary"
     ),
+    asyncpg.TargetServerAttributeNotMatched: (
+        "None of the hosts of DATABASE_URL takes changes: each is a standby, or default_transaction_read_only is on"
+    ),
     asyncpg.DiskFullError: "PostgreSQL's disk is full: make room there",
     asyncpg.OutOfMemoryError: "PostgreSQL is out of memory",
     asyncpg.TooManyConnectionsError: (

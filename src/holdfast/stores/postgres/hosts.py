@@ -4,7 +4,7 @@ from typing import Final
 
 import asyncpg
 
-from holdfast.config.libpq import each_host
+from holdfast.config.libpq import each_host, for_node
 from holdfast.stores.postgres.queries import load
 
 _PATIENCE_S: Final = 3.0
@@ -14,7 +14,7 @@ _PATIENCE_S: Final = 3.0
 async def writable_hosts(dsn: str) -> list[str]:
     """Return those hosts of a connection URI that take changes. A server that several of them name counts once."""
     servers: dict[object, str] = {}
-    for host, address in each_host(dsn):
+    for host, address in each_host(for_node(dsn)):
         if (server := await _writable(address)) is not None:
             servers.setdefault(server, host)
     return list(servers.values())
