@@ -30,6 +30,16 @@ test: $(DEVELOPMENT) ## Run all tests, against a real PostgreSQL and a real Redi
 services: ## Install the MariaDB, RabbitMQ and Prometheus that some tests start (as root, on Debian)
 	@.ci/services
 
+HELM_VERSION := v3.22.0
+
+.PHONY: helm
+helm: $(DEVELOPMENT) ## Build Helm with Go, some minutes once, for the tests of the chart
+	@[ -x $(BIN)/helm ] || GOBIN=$(abspath $(BIN)) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+
+.PHONY: wheel
+wheel: $(DEVELOPMENT) ## Build the wheel into dist/
+	@$(BIN)/python -m hatchling build -t wheel
+
 .PHONY: conformance
 conformance: $(DEVELOPMENT) ## Try Azure's own clients against a server: JavaScript, Go, Java (with Maven) and az
 	@$(BIN)/python -m tests.conformance $(CLIENTS) $(if $(WITHIN),--within $(WITHIN))
