@@ -85,6 +85,26 @@ async def test_pipelined_requests_are_answered_in_order(stubbed: Stubbed) -> Non
         assert (await connection.response()).header("x-ms-client-request-id") == "two"
 
 
+async def test_i14_few_requests_wait_on_one_connection(stubbed: Stubbed) -> None:
+    stubbed.service.error = SecretNotFound("x")
+    request = with_login(stubbed.client, GET)
+    async with stubbed.client.connected() as connection:
+        await connection.send(request * (1 + protocol.MAX_WAITING))
+        for _ in range(1 + protocol.MAX_WAITING):
+            assert (await connection.response()).status == 404
+        await connection.send(request * (2 + protocol.MAX_WAITING))
+        assert (await connection.response()).status == 404
+        assert await connection.ended()
+
+
+async def test_a_request_before_a_malformed_one_gets_its_own_answer(stubbed: Stubbed) -> None:
+    stubbed.service.error = SecretNotFound("x")
+    async with stubbed.client.connected() as connection:
+        await connection.send(with_login(stubbed.client, GET) + b"GARBAGE\r\n\r\n")
+        assert (await connection.response()).status == 404
+        assert await connection.ended()
+
+
 async def test_an_unread_body_is_not_taken_for_a_request(stubbed: Stubbed) -> None:
     stubbed.service.error = SecretNotFound("x")
     smuggled = with_login(stubbed.client, "DELETE /secrets/a1?api-version=7.4 HTTP/1.1\r\n")

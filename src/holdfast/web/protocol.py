@@ -22,6 +22,9 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 """Request line and headers together."""
 
 MAX_HEADERS: Final = 100
+MAX_WAITING: Final = 16
+"""Requests of one connection that wait behind the one that is being answered. Few clients send a second one."""
+
 HEAD_PATIENCE_S: Final = 15.0
 """Seconds from a connection's opening, or from the first byte of a later request, to the end of its head."""
 
@@ -108,6 +111,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._stop_timer()
         self._fed_bytes = 0
+        if len(self.pipeline) >= MAX_WAITING:
+            raise _TooManyWaiting
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -121,13 +126,25 @@ class BoundedProtocol(HttpToolsProtocol):
         """What a request's handlers find in its scope: our own, of which uvicorn's types know nothing."""
         return {WHOLE: partial(write_whole, cycle), DELIVERY: partial(self._watch, cycle)}
 
+    def on_response_complete(self) -> None:
+        """Go on to the next request, unless something behind this one was refused."""
+        if self._refused:
+            self.transport.close()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not proper HTTP, in JSON like every other refusal, and close."""
+        """Refuse what is not proper HTTP, in JSON like every other refusal, and close.
+
+        A request before it that is being answered gets its own answer, and that is the last one.
+        """
         self._refused = True
         self._stop_timer()
-        if self.cycle is not None and not self.cycle.response_complete and self.cycle.response_started:
-            self.transport.abort()
-            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.pipeline or not self.cycle.more_body:
+                return
+            if self.cycle.response_started:
+                self.transport.abort()
+                return
         too_large = self._head_bytes > MAX_HEAD_BYTES or len(self.headers or ()) >= MAX_HEADERS
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_large else HTTPStatus.BAD_REQUEST
         text = f"The head of the request is larger than {MAX_HEAD_BYTES} bytes." if too_large else msg
@@ -176,3 +193,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 class _HeadTooLarge(Exception):
     """Stops the parser, which passes it on as a malformed request."""
+
+
+class _TooManyWaiting(Exception):
+    """Likewise."""
