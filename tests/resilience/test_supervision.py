@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from holdfast.errors import BackendUnavailable, IntegrityFailure
+from holdfast.resilience.events import Log
 from holdfast.resilience.supervision import (
     FIRST_PAUSE_S,
     MAX_PAUSE_S,
@@ -17,7 +18,7 @@ from holdfast.resilience.supervision import (
 from holdfast.resilience.tasks import stopped
 from tests.support.clock import VirtualClock
 
-LOG = logging.getLogger("holdfast.rounds")
+LOG = Log(__name__)
 OF_SUPERVISION = "holdfast.resilience.supervision"
 
 

@@ -1,7 +1,6 @@
 """An issuer's keys: fetched when needed, renewed in time, kept while the issuer is down, over a restart too."""
 
 import asyncio
-import logging
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -11,8 +10,10 @@ from holdfast.config.issuers import IssuerSettings
 from holdfast.crypto.foreign_tokens import PublicKey, PublicKeys
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import Clock
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 RENEW_AFTER_S: Final = 900.0
 """Age at which keys are renewed beside serving: a key that the issuer has withdrawn is believed no longer than that."""
@@ -46,6 +47,7 @@ class KeySource:
         self._keys: PublicKeys | None = None
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
+        self._outages = Outages(monotonic=clock.monotonic)
 
     def named(self, key_id: str) -> tuple[PublicKey, ...]:
         """The issuer's keys of that id, as far as this node has been told; mostly one."""
@@ -86,7 +88,9 @@ class KeySource:
             if self._kept is not None:
                 self._kept.keep(self._settings.issuer, self._settings.jwks_uri, self._clock.now(), document)
         except (BackendUnavailable, ValueError) as error:
-            _log.warning("The keys of issuer %s are not renewed: %s", self._settings.name, error)
+            self._outages.failed(f"Renewing the keys of issuer {self._settings.name}", error)
+        else:
+            self._outages.works(f"Renewing the keys of issuer {self._settings.name}")
         finally:
             self._fetching = None
 
@@ -101,7 +105,7 @@ class KeySource:
         try:
             self._keys = PublicKeys.parse(found[1])
         except ValueError as error:
-            _log.warning("The kept keys of issuer %s are of no use: %s", self._settings.name, error)
+            _log(Event.ISSUER_KEYS_USELESS, issuer=self._settings.name, reason=error)
             return
         self._fetched_at = self._clock.monotonic() - age_s
 

@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-import logging
 import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from holdfast.auth.fetching import MAX_DOCUMENT_BYTES
+from holdfast.resilience.events import Event, Log
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 _OTHERS_WRITE: Final = 0o022
 
@@ -36,7 +36,7 @@ class KeptKeys:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            _log.warning("The kept keys of issuer %s are of no use (%s)", issuer, type(error).__name__)
+            _log(Event.ISSUER_KEYS_USELESS, issuer=issuer, reason=type(error).__name__)
             return None
 
     def keep(self, issuer: str, address: str | None, fetched_at: datetime, keys: Any) -> None:
@@ -45,7 +45,7 @@ class KeptKeys:
         try:
             self._write(self._file(issuer), json.dumps(kept).encode())
         except OSError as error:
-            _log.warning("The keys of issuer %s are not kept for the next start (%s)", issuer, type(error).__name__)
+            _log(Event.ISSUER_KEYS_NOT_KEPT, issuer=issuer, reason=type(error).__name__)
 
     def _file(self, issuer: str) -> Path:
         return self._folder / f"{hashlib.sha256(issuer.encode()).hexdigest()[:32]}.json"

@@ -1,7 +1,6 @@
 """The audit trail of a node: sequencer, sinks, search."""
 
 import asyncio
-import logging
 from typing import Final
 
 from holdfast.bootstrap.datafolder import SPOOL
@@ -9,6 +8,7 @@ from holdfast.config import Settings
 from holdfast.crypto.signing import Signer
 from holdfast.outlets import open_outlet
 from holdfast.ports import BackendHealth, Clock, NodeStore, Sealer, StreamState, Telemetry
+from holdfast.resilience.events import Log
 from holdfast.resilience.supervision import Work, surviving
 from holdfast.service.access.guard import Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
@@ -22,7 +22,7 @@ from holdfast.stores.postgres.streams import PostgresStreams
 from holdfast.stores.postgres.trail import PostgresTrail
 from holdfast.stores.spool import AuditNotes, AuditSpool
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 NOTE_EVERY_S: Final = 1.0
 """Seconds between notes: what is younger when a process is killed, a failover in the same moment may take back."""
@@ -38,7 +38,7 @@ class AuditParts:
     ) -> None:
         self.archive, self.spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / SPOOL)
         self._notes, self._clock = AuditNotes(self.spool.folder), clock
-        self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock, telemetry)
+        self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock, telemetry, database.outages)
         self.search = PostgresTrail(database)
         self.checkpoint_store = PostgresCheckpoints(database)
         self._key = SigningKey(self.checkpoint_store, sealer, Signer)

@@ -1,7 +1,6 @@
 """Ring keys that lie wrapped in a file: opened by Key Vault or, when it does not answer, by the local key."""
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,11 +19,12 @@ from holdfast.crypto.wrapped import (
 )
 from holdfast.embedded.keyfile import key_lines
 from holdfast.errors import HoldfastError, InvalidInput, StartupError
+from holdfast.resilience.events import Event, Log
 from holdfast.stores.keyvault import open_vault_key
 
 T = TypeVar("T")
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 OWNER_ONLY: Final = 0o077
 CREDENTIAL_BITS: Final = 0o007
@@ -53,7 +53,7 @@ def open_wrapped(line: str, settings: Settings) -> RingKey:
             faults.append(f"{name}: {error}")
         else:
             if faults:
-                _log.warning("The key %s was opened by the local key, not by Key Vault (%s)", wrapped.key_id, faults[0])
+                _log(Event.KEY_OPENED_LOCALLY, key_id=wrapped.key_id, reason=faults[0])
             return key
     raise StartupError(
         f"The wrapped key {wrapped.key_id} cannot be opened ({'; '.join(faults)}). Nothing was written. Bring "

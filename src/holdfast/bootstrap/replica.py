@@ -1,7 +1,6 @@
 """Key Vault behind a node: the client, what keeps it from hurting us, and what keeps both sides equal."""
 
 import asyncio
-import logging
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +10,7 @@ from holdfast.bootstrap.vault import open_vault
 from holdfast.config import Settings
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, Journal, KeptOutStore, Ledger, Sealer, SyncState, Telemetry, Vault
+from holdfast.resilience.events import Log
 from holdfast.resilience.supervision import Work, surviving
 from holdfast.service.secrets.coherence import Unsettled
 from holdfast.service.secrets.proposing import Proposals
@@ -23,7 +23,7 @@ from holdfast.service.vault.reconciliation import Reconciler
 from holdfast.service.vault.replication import Replicator
 from holdfast.service.vault.sync import VaultSync
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 _LOOK_INTERVAL_S: Final = 1.0
 """Seconds between looks at which secrets Key Vault still waits for."""

@@ -1,7 +1,6 @@
 """The gauges of a node: what it looks at now and then, so that a scrape asks nobody."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,11 +18,12 @@ from holdfast.ports import (
     RotationStore,
     SyncState,
 )
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.supervision import FailingWork, surviving
 from holdfast.telemetry.recorder import Recorder
 from holdfast.telemetry.table import BREAKER_STATES
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 LOOK_INTERVAL_S: Final = 5.0
 _MANY: Final = 1000
@@ -66,7 +66,7 @@ class Gauging:
         try:
             stored = await self._stored()
         except BackendUnavailable as error:
-            _log.debug("The gauges that PostgreSQL knows are not shown: %s", error)
+            _log(Event.GAUGES_NOT_SHOWN, reason=error)
             stored = {}
         self.recorder.show({**self._seen(), **stored})
 

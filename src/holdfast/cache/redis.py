@@ -10,7 +10,6 @@ key    holdfast:<namespace>:<canonical name>
 """
 
 import asyncio
-import logging
 import random
 import re
 import time
@@ -27,6 +26,8 @@ from holdfast.domain.extras import missing
 from holdfast.domain.names import SecretName
 from holdfast.errors import ConfigurationError
 from holdfast.ports import CacheEntry, Side, traced
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -47,7 +48,7 @@ _HEADER_BYTES: Final = 22
 _NAMESPACE: Final = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 _PUT: Final = files("holdfast.cache").joinpath("put.lua").read_text()
 T = TypeVar("T")
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 @final
@@ -79,6 +80,7 @@ class RedisCache:
         self._timeout_s = timeout.total_seconds()
         self._cool_down = CoolDown(cool_down, monotonic)
         self._monotonic = monotonic
+        self._outages, self._misused = Outages(monotonic=monotonic), False
         self._tombstones = Tombstones(_MAX_REMEMBERED, self._longest_life_s, monotonic)
         self._owed: dict[SecretName, int] = {}
         self._clear_owed_until = 0.0
@@ -131,6 +133,7 @@ class RedisCache:
             self._note(error)
             return None
         self._cool_down.worked()
+        self._outages.works("Redis")
         return answer
 
     async def _settle(self) -> None:
@@ -169,9 +172,12 @@ class RedisCache:
         """Log the kind of a fault, never its text: Redis may quote arguments."""
         kind = type(error).__name__
         if _is_one_wrong_key(error):
-            _log.warning("A Redis key of ours holds another type of value; it counts as a miss.")
-        elif self._cool_down.failed():
-            _log.warning("Redis does not answer properly (%s); going on without it.", kind)
+            if not self._misused:
+                _log(Event.REDIS_KEY_MISUSED)
+            self._misused = True
+        else:
+            self._cool_down.failed()
+            self._outages.failed("Redis", f"it does not answer properly ({kind}); going on without it")
 
 
 def connect(url: str, ca_file: Path | None, timeout_s: float) -> "Redis":

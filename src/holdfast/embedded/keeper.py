@@ -1,15 +1,15 @@
 """Sees that the embedded PostgreSQL runs for as long as somebody uses it, whatever kills it."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final, Protocol
 
 from holdfast.errors import StartupError
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.retry import doubled
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 LOOK_S: Final = 0.5
 """Seconds between two looks."""
@@ -77,14 +77,14 @@ class Keeper:
 
     async def _bring_back(self) -> None:
         self._reason = "the embedded PostgreSQL has ended and is being started again"
-        _log.error("The embedded PostgreSQL has ended and is started again; its log is postgres.log in the data folder")
+        _log(Event.SERVER_ENDED)
         while self._reason is not None:
             if self._tries:
                 await self._sleep(doubled(FIRST_PAUSE_S, self._tries - 1, MAX_PAUSE_S))
             self._tries += 1
             self._reason = await self._try()
         self._started_at = self._elapsed_s()
-        _log.warning("The embedded PostgreSQL runs again")
+        _log(Event.SERVER_RUNS_AGAIN)
 
     async def _try(self) -> str | None:
         """Start the server; returns why it does not, if so. The log hears of each reason once."""
@@ -93,6 +93,6 @@ class Keeper:
         except StartupError as error:
             reason = f"the embedded PostgreSQL has ended and cannot be started: {str(error).splitlines()[0]}"
             if reason != self._reason:
-                _log.error("It is tried again and again: %s", error)
+                _log(Event.SERVER_NOT_STARTED, reason=error)
             return reason
         return None

@@ -1,7 +1,6 @@
 """Background work that goes on for as long as the node runs, whatever it meets."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,10 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from holdfast.errors import HoldfastError, shown
+from holdfast.errors import BackendUnavailable, Conflict, HoldfastError, shown
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.retry import doubled
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 Work = Callable[[], Awaitable[None]]
 """Begins a loop that ends by cancellation alone."""
@@ -99,23 +100,25 @@ class _Loop:
     def __init__(self, name: str, now: Callable[[], datetime]) -> None:
         self._name, self._now = name, now
         self.faults: dict[str, FailingWork] = {}
+        self.refused = Outages(Event.WORK_REFUSED, Event.WORK_TAKEN_UP)
 
     def failed(self, error: BaseException, step: str = "") -> None:
-        """Note a failure; the log hears of the first of its kind in a row."""
+        """Note a failure; the log hears of the first in a row, and of each unforeseen one of another kind."""
         reason, before = _reason(error), self.faults.get(step)
-        if before is not None and before.reason == reason:
+        foreseen = isinstance(error, HoldfastError)
+        if before is not None and (foreseen or before.reason == reason):
             self.faults[step] = replace(before, failures=before.failures + 1)
             return
         work = f"{self._name} ({step})" if step else self._name
         since, failures = (before.since, before.failures) if before else (self._now(), 0)
         self.faults[step] = FailingWork(work=work, since=since, failures=failures + 1, reason=reason)
-        _log.warning("Background work failed, and is tried again: %s: %s", work, reason, exc_info=error)
+        _log(Event.WORK_FAILED, what=work, reason=reason, trace=None if foreseen else error)
 
     def went(self, step: str = "") -> None:
         """Note that it goes."""
         before = self.faults.pop(step, None)
         if before is not None:
-            _log.warning("Background work goes on, after %d failures: %s", before.failures, before.work)
+            _log(Event.WORK_GOES_ON, what=before.work, failures=before.failures)
 
 
 _current: Final[ContextVar[_Loop | None]] = ContextVar("loop", default=None)
@@ -134,18 +137,23 @@ def note_success(step: str) -> None:
 
 
 @contextmanager
-def surviving(log: logging.Logger, what: str) -> Iterator[None]:
+def surviving(log: Log, what: str) -> Iterator[None]:
     """One round of ``what`` is done again and again: a round that fails is not the last.
 
-    An error of ours says on one line what is waited for. Any other is a fault of the loop, until a round goes through.
+    It waits for a backend that is away, whose outage is told of elsewhere, and for what is in another state for now.
+    Any other error of ours is told of once, until a round goes through; what is not ours is a fault of the loop too.
     """
+    refused = (_current.get() or _Loop("work", lambda: datetime.now(UTC))).refused
     try:
         yield
+    except (BackendUnavailable, Conflict) as error:
+        log(Event.WORK_WAITS, what=what, reason=error)
     except HoldfastError as error:
-        log.info("%s waits: %s", what, error)
+        refused.failed(what, error)
     except Exception as error:
         note_failure(what, error)
     else:
+        refused.works(what)
         note_success(what)
 
 

@@ -24,6 +24,9 @@ ACCESS_LOG: Final = "holdfast.access"
 _KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What every record has; the rest was given as ``extra``."""
 
+_IN_THE_TEXT: Final = frozenset({"event", "facts"})
+"""What a readable line says in words."""
+
 _MAX_CHAIN: Final = 10
 """Causes of one error that are shown."""
 
@@ -63,7 +66,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as text."""
         about = f" ({found})" if (found := correlation_id()) else ""
-        extra = "".join(f" {name}={value}" for name, value in _extra(record).items())
+        extra = "".join(f" {name}={value}" for name, value in _extra(record).items() if name not in _IN_THE_TEXT)
         text = "\n".join(filter(None, (f"{record.getMessage()}{about}{extra}", record.exc_text, record.stack_info)))
         text = text.translate(_CONTROL).replace("\n", "\n    ")
         return f"{_time(record)} {record.levelname} [{record.process}] {record.name}: {text}"
@@ -87,8 +90,14 @@ class JsonFormatter(logging.Formatter):
             members["error"] = record.exc_text
         if record.stack_info:
             members["stack"] = record.stack_info
-        return msgspec.json.encode(_extra(record) | members).decode().translate(_JSON_CONTROL)
+        extra = _extra(record)
+        facts = extra.pop("facts", None)
+        extra |= facts if isinstance(facts, dict) else {}
+        return msgspec.json.encode(extra | members).decode().translate(_JSON_CONTROL)
 
+
+_TOLD_BY_US: Final = ("asyncpg.pool",)
+"""Loggers that tell again and again, with a trace, of outages that we tell of once."""
 
 FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {"text": TextFormatter, "json": JsonFormatter}
 
@@ -113,15 +122,17 @@ def install_logs(level: str, form: str = "text", *, requests: bool = False, stre
     """Log to stderr, everything that this process logs, unless it has handlers already.
 
     Args:
-        level: the least that is logged: debug, info, warning or error.
+        level: the least that is logged: debug, info, warning or error. Libraries log warnings and errors at most,
+            but with debug everything.
         form: ``text`` or ``json``.
         requests: whether to log a line for each of them, whatever the level is.
     """
     handler = SafeHandler(Masked(FORMATTERS[form]()), stream or sys.stderr)
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+    logging.basicConfig(level=level.upper() if level in {"debug", "error"} else logging.WARNING, handlers=[handler])
+    logging.getLogger("holdfast").setLevel(level.upper())
     logging.getLogger(ACCESS_LOG).setLevel(logging.INFO if requests else logging.WARNING)
-    if level == "info":
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its greetings are for people who run uvicorn
+    for name in _TOLD_BY_US if level != "debug" else ():
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _message(record: logging.LogRecord) -> str:

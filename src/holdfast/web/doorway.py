@@ -7,13 +7,14 @@ in the system's queue.
 
 import asyncio
 import contextlib
-import logging
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Final
 
 from holdfast.auth.limiter import source_of
+from holdfast.resilience.events import Log
+from holdfast.resilience.outages import Outages
 
 HANDSHAKE_PATIENCE_S: Final = 10.0
 """Seconds for a TLS handshake."""
@@ -25,10 +26,12 @@ SURE_S: Final = 0.25
 """Seconds that a handshake has in any case. Over a distance it takes two round trips."""
 
 ACCEPTS_PER_TURN: Final = 16
+_ACCEPTING: Final = "Taking connections"
+
 PAUSE_S: Final = 1.0
 """Seconds until the next attempt, where the system has no descriptor left for a connection."""
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 class Doorway:
@@ -42,6 +45,7 @@ class Doorway:
         self._pending: dict[str, dict[asyncio.Task[None], float]] = {}
         self._count = 0
         self._open = self._paused = False
+        self._outages = Outages()
 
     def open(self, backlog: int) -> None:
         """Begin."""
@@ -71,9 +75,10 @@ class Doorway:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                _log.error("no connection can be taken (%s); next attempt in %.0f s", error.strerror, PAUSE_S)
+                self._outages.failed(_ACCEPTING, error.strerror or type(error).__name__)
                 self._pause(PAUSE_S)
                 return
+            self._outages.works(_ACCEPTING)
             self._begin(connection, source_of(address[0]))
 
     def _begin(self, connection: socket.socket, source: str) -> None:

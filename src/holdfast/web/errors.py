@@ -1,6 +1,5 @@
 """Every error's status and codes, in one table. Clients match on these; the texts are ours."""
 
-import logging
 import math
 import traceback
 from collections.abc import Mapping
@@ -13,10 +12,11 @@ from holdfast import errors
 from holdfast.keyvault_wire.requests import MalformedBackup
 from holdfast.keyvault_wire.responses import error_body
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath, SecretsOnly
+from holdfast.resilience.events import Event, Log
 from holdfast.web import limits
 from holdfast.web.exchange import RawHeaders, Reply
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 RETRY_AFTER_S: Final = 2
 """Seconds a client is asked to wait when nobody knows better. The Python SDK obeys without a cap, so it is short."""
@@ -153,7 +153,7 @@ def refusal(error: Exception, request_id: str, challenge: str | None = None, tex
 def log_internal(error: Exception, request_id: str) -> None:
     """Log an error that is nobody's fault but ours."""
     if rendering_of(error) is _INTERNAL:
-        _log.error("request %s failed: %s\n%s", request_id, type(error).__name__, _frames(error))
+        _log(Event.REQUEST_FAILED, request=request_id, reason=type(error).__name__, where=_frames(error))
 
 
 def retry_after(seconds: float | None = None) -> tuple[bytes, bytes]:

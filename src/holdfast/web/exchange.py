@@ -1,7 +1,6 @@
 """One request and its answer, over plain ASGI."""
 
 import asyncio
-import logging
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -12,11 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from holdfast.auth.resource import canonical_host
 from holdfast.errors import InvalidInput
+from holdfast.resilience.events import Event, Log
 from holdfast.web.limits import Receive, read_body
 from holdfast.web.sharing import SHARING, Sharing
 from holdfast.web.whole import DELIVERY, WHOLE, Watch, WriteWhole
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -215,7 +215,7 @@ class Exchange:
                 await self._send({"type": "http.response.body", "body": part, "more_body": True})
             await self._send({"type": "http.response.body", "body": b""})
         except Exception as error:
-            _log.warning("request %s: the answer breaks off: %s", self.request_id, type(error).__name__)
+            _log(Event.ANSWER_BROKE_OFF, request=self.request_id, reason=type(error).__name__)
         finally:
             leaving.cancel()
 

@@ -1,6 +1,5 @@
 """Liveness and readiness, for orchestrators: no login, no names, no secrets."""
 
-import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -8,10 +7,11 @@ from typing import Final
 import msgspec
 
 from holdfast.ports import BackendHealth
+from holdfast.resilience.events import Event, Log
 from holdfast.web.errors import retry_after
 from holdfast.web.exchange import Exchange, Reply
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 _encode: Final = msgspec.json.Encoder().encode
 
 Backends = Callable[[], Sequence[BackendHealth]]
@@ -29,7 +29,7 @@ class Health:
         try:
             self._check_alive()
         except Exception as error:
-            _log.warning("not alive: %s", type(error).__name__)
+            _log(Event.NOT_ALIVE, reason=type(error).__name__)
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _encode({"status": "not alive"}), (retry_after(),))
         return Reply(HTTPStatus.OK, _encode({"status": "alive"}))
 
@@ -38,7 +38,7 @@ class Health:
         try:
             backends = self._backends()
         except Exception as error:
-            _log.warning("not ready: %s", type(error).__name__)
+            _log(Event.NOT_READY, reason=type(error).__name__)
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _encode({"status": "not ready"}), (retry_after(),))
         failing = [each.name for each in backends if each.configured and not each.healthy]
         return Reply(HTTPStatus.OK, _encode({"status": "degraded" if failing else "ready", "degraded": failing}))

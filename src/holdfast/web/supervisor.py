@@ -6,7 +6,6 @@ so that no request fails. A worker notices by the end of a pipe when its supervi
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -20,11 +19,12 @@ import uvloop
 from holdfast.bootstrap.tls import certificate_files
 from holdfast.config import Settings
 from holdfast.errors import StartupError
+from holdfast.resilience.events import Event, Log
 from holdfast.telemetry.cells import shared_file
 from holdfast.web.run import OnServing, Serving, run
 from holdfast.web.server import BACKLOG, FINISH_S, listen, url_of
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 _KILL_AFTER_S: Final = FINISH_S + 20
 """Seconds after draining in which a worker has to be gone: requests in progress, then closing what is open."""
@@ -87,7 +87,7 @@ class Supervisor:
             for worker in list(self._workers):
                 await self._add()
                 await self._end(worker)
-        _log.info("All %d workers are replaced", self._count)
+        _log(Event.WORKERS_REPLACED, count=self._count)
 
     @staticmethod
     async def _all(works: Iterable[Coroutine[None, None, object]]) -> None:
@@ -129,12 +129,12 @@ class Supervisor:
         self._rows.add(worker.row)
         pause = _FIRST_PAUSE_S
         while not worker.stopping and not self._stopping.is_set():
-            _log.error("Worker %d ended with exit code %d; another one takes its place", worker.process.pid, code)
+            _log(Event.WORKER_ENDED, pid=worker.process.pid, code=code)
             try:
                 await self._add()
                 break
             except StartupError as error:
-                _log.error("%s Next attempt in %.0f s.", error, pause)
+                _log(Event.WORKER_NOT_STARTED, reason=error, seconds=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
@@ -146,7 +146,7 @@ class Supervisor:
             async with asyncio.timeout(self._drain_s + _KILL_AFTER_S):
                 await worker.process.wait()
         except TimeoutError:
-            _log.error("Worker %d does not stop; it is killed", worker.process.pid)
+            _log(Event.WORKER_KILLED, pid=worker.process.pid)
             worker.process.kill()
 
     @contextlib.contextmanager
@@ -177,7 +177,7 @@ class Supervisor:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("The workers are not all replaced: %s", error)
+            _log(Event.WORKERS_NOT_REPLACED, reason=error)
 
 
 def serve_until_stopped(settings: Settings, workers: int, *, on_started: OnServing) -> None:

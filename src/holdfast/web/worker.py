@@ -6,7 +6,6 @@ the supervisor is gone, and the file that all workers count in. This one writes 
 """
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ import uvloop
 
 from holdfast.config import Settings
 from holdfast.errors import HoldfastError
+from holdfast.resilience.events import Event, Log
 from holdfast.telemetry.cells import Cells
 from holdfast.telemetry.logs import install_logs
 from holdfast.web.run import Serving, run
@@ -24,7 +24,7 @@ from holdfast.web.run import Serving, run
 FAILED_TO_START: Final = 9
 """The exit code of a node whose settings or start are at fault, as the command line has it."""
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 def main(arguments: list[str]) -> int:
@@ -37,8 +37,8 @@ def main(arguments: list[str]) -> int:
     except HoldfastError as error:
         print(f"holdfast serve: {error}", file=sys.stderr)
         return FAILED_TO_START
-    except Exception:  # nobody else would mask what it says
-        _log.critical("The worker failed", exc_info=True)
+    except Exception as error:  # nobody else would mask what it says
+        _log(Event.WORKER_FAILED, trace=error)
         return 1
     return 0
 

@@ -1,7 +1,6 @@
 """The identities this node knows, in memory: what a token proves costs no round trip."""
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from holdfast.crypto.api_tokens import hash_api_token
 from holdfast.domain.identities import is_within
 from holdfast.errors import IntegrityFailure, KeyUnavailable, Unauthenticated
 from holdfast.ports import Clock, IdentitySnapshot, IdentityStore, Sealer, Standing, StoredToken, TokenRecord
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.tasks import unhurried
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 class ProvenToken(NamedTuple):
@@ -89,7 +89,7 @@ class Directory:
         """
         name = standing.name
         if standing.revision < self._floors.get(name, 0):
-            _log.error("ALARM: An earlier state of identity %r was put back, and does not count.", name)
+            _log(Event.IDENTITY_PUT_BACK, name=name)
             return self._known.get(name)
         if not _holds(f"Identity {name!r}", partial(standing.verify, self._sealer)):
             return None
@@ -108,7 +108,7 @@ class Directory:
         if not _holds(what, lambda: self._sealer.verify(token.facts(), token.attestation)):
             return False
         if not standing.counts(token.record.id):
-            _log.error("ALARM: %s was revoked, its row was put back, and it is not let in.", what)
+            _log(Event.IDENTITY_ROW_PUT_BACK, who=what)
             return False
         return token.incarnation == standing.incarnation
 
@@ -180,7 +180,7 @@ def _holds(what: str, verify: Callable[[], None]) -> bool:
     try:
         verify()
     except (IntegrityFailure, KeyUnavailable) as error:
-        _log.error("ALARM: %s was not made by Holdfast as it stands, and is not let in: %s", what, error)
+        _log(Event.IDENTITY_NOT_GENUINE, who=what, reason=error)
         return False
     return True
 

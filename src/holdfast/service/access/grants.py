@@ -1,7 +1,6 @@
 """The rules this node knows, in memory: decisions cost no round trip, and none outlives the lease."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
@@ -10,9 +9,10 @@ from holdfast.domain.leases import Leases
 from holdfast.domain.policy import Caller, Grant, Permission, group_subject, may_delegate, may_oversee, may_withdraw
 from holdfast.errors import IntegrityFailure, KeyUnavailable, LeaseExpired
 from holdfast.ports import Clock, Feed, GrantStore, RuleKind, Sealer, StoredRule
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.tasks import unhurried
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 OWNER: Final = "owner"
 """The rule by which the application that owns the service may do everything."""
@@ -144,7 +144,7 @@ class GrantBook:
         try:
             self._sealer.verify(rule.facts(), rule.attestation)
         except (IntegrityFailure, KeyUnavailable) as error:
-            _log.error("ALARM: %s for %s was not made by Holdfast and is ignored: %s", rule.name, rule.subject, error)
+            _log(Event.RULE_NOT_GENUINE, rule=rule.name, subject=rule.subject, reason=error)
             return False
         return True
 

@@ -1,7 +1,6 @@
 """What passes the one door, and its record: no way leads out without one."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import InitVar, dataclass, field
@@ -17,12 +16,13 @@ from holdfast.domain.policy import Caller, Permission
 from holdfast.errors import HoldfastError, OutcomeUnknown
 from holdfast.ports import AuditLog, Clock
 from holdfast.resilience.correlation import correlated, correlation_id
+from holdfast.resilience.events import Event, Log
 from holdfast.service.access.delivery import pass_on
 
 BREAK_OFF: Final = "break_off"
 """The error code of the record that stands beside a success whose answer may not have arrived."""
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 MINT: Final = object()
 """What the guard alone uses, to make what proves that it said yes."""
@@ -121,7 +121,7 @@ class Records:
                 )
             )
         except HoldfastError as error:
-            _log.warning("An answer that broke off is not on record: %s", error)
+            _log(Event.AUDIT_BREAK_OFF_UNRECORDED, reason=error)
 
 
 @final

@@ -1,6 +1,5 @@
 """API tokens: made, renewed, revoked, and when they were last used."""
 
-import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,13 +22,14 @@ from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
 from holdfast.domain.validation import valid_number
 from holdfast.errors import AccessDenied, BackendUnavailable, Conflict, InvalidInput, TokenNotFound
 from holdfast.ports import Clock, TokenRecord, TokenStore
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.supervision import surviving
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.access.minting import Minting
 from holdfast.service.callers import Context, authenticated
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 LAST_USE_INTERVAL_S: Final = 10.0
 """Seconds between notes of last uses: one statement for all tokens, however often they are used."""
@@ -217,7 +217,7 @@ class Tokens:
             if used:
                 await self._store.touch(used)
         except BackendUnavailable as error:
-            _log.info("Last uses of %d tokens are not noted: %s", len(used), error)
+            _log(Event.LAST_USES_NOT_NOTED, count=len(used), reason=error)
 
 
 def token_id(raw: object) -> UUID:

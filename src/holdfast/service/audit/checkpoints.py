@@ -1,6 +1,5 @@
 """Signing, every few seconds, where the chains of the audit trail end: nobody can rewrite them unnoticed after that."""
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
@@ -20,9 +19,10 @@ from holdfast.domain.checkpoint import (
 from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, KeyUnavailable
 from holdfast.ports import CheckpointStore, Clock, Sealer, Signing
 from holdfast.ports.places import AUDIT_KEY
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.supervision import surviving
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 INTERVAL_S: Final = 2.0
 """Seconds between checkpoints, as long as there is anything new."""
@@ -71,7 +71,7 @@ class SigningKey:
         try:
             ours = self._new(self._sealer.open_bytes(AUDIT_KEY, public_key, sealed)).public_key == public_key
         except (IntegrityFailure, KeyUnavailable) as error:
-            _log.error("ALARM: a key in audit_keys was not made by Holdfast and is not given out: %s", error)
+            _log(Event.AUDIT_KEY_NOT_GENUINE, reason=error)
             return False
         return ours
 
@@ -99,7 +99,7 @@ class Checkpointer:
                     raise
                 except HoldfastError as error:  # a person has to fix it, and need not be told every two seconds
                     if str(error) != said:
-                        _log.error("There are no checkpoints of the audit trail any more: %s", error)
+                        _log(Event.CHECKPOINTS_STOPPED, reason=error)
                     said = str(error)
             await self._clock.sleep(INTERVAL_S)
 
@@ -130,7 +130,7 @@ class Checkpointer:
 
         line = await self._store.pass_over(gap, checkpoint)
         if line is not None:
-            _log.warning("%s took note that records of the audit trail are lost: %s", by, gap.name)
+            _log(Event.AUDIT_GAP_NOTED, who=by, gap=gap.name)
         return line is not None
 
     async def prune(self, keep: timedelta) -> bool:
@@ -142,7 +142,7 @@ class Checkpointer:
 
         line = await self._store.prune(keep, checkpoint)
         if line is not None:
-            _log.info("Audit records older than %s were dropped; the newest checkpoint says which", keep)
+            _log(Event.AUDIT_DROPPED, age=keep)
         return line is not None
 
     def _signed(

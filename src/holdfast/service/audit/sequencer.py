@@ -6,7 +6,6 @@ out of reach records go to the local log, and are shipped when it is back.
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -17,10 +16,12 @@ from holdfast.domain.chain import OPEN, Chain, ChainId, Entry
 from holdfast.domain.policy import SYSTEM
 from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError
 from holdfast.ports import SILENCE, AuditArchive, AuditSink, Clock, Telemetry, traced
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.retry import doubled
 from holdfast.service.audit.tail import Tail
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 SINK_TIMEOUT_S: Final = 1.0
 """A sink that hangs for longer is treated as one that failed; the other takes the batch."""
@@ -38,6 +39,9 @@ GIVEN_UP_AFTER: Final = timedelta(hours=1)
 _AWAY: Final = (BackendUnavailable, TimeoutError)
 """How a sink fails that is not there now; the entries it was given may be in it, or get there yet."""
 
+_DATABASE: Final = "PostgreSQL"
+_RECORDS: Final = "audit records"
+_LOCAL: Final = "The local audit log"
 RESTORED: Final = "audit.restored"
 """The operation of the record that says that others were written again."""
 
@@ -47,13 +51,20 @@ class AuditTrail:
 
     Args:
         writer: this process's place, kept over restarts; no two live processes share one.
+        outages: tells of those of PostgreSQL, which others meet as well.
     """
 
     def __init__(
-        self, writer: UUID, first: AuditArchive, local: AuditSink, clock: Clock, telemetry: Telemetry = SILENCE
+        self,
+        writer: UUID,
+        first: AuditArchive,
+        local: AuditSink,
+        clock: Clock,
+        telemetry: Telemetry = SILENCE,
+        outages: Outages | None = None,
     ) -> None:
         self._writer_id, self._first, self._local, self._clock = writer, first, local, clock
-        self._telemetry = telemetry
+        self._telemetry, self._outages = telemetry, outages or Outages()
         self._chain: Chain | None = None
         self._opening: AuditRecord | None = None
         self._boot, self._used_at = 0, clock.now()
@@ -91,6 +102,7 @@ class AuditTrail:
     def first_is_back(self) -> None:
         """The first sink takes records again; who ships the local log finds out without keeping an answer waiting."""
         self._first_failed_at, self._failures = None, 0
+        self._outages.works(_DATABASE, _RECORDS)
 
     def compare(self) -> None:
         """The database may have gone back: compare the newest records with it, and write the missing ones again.
@@ -196,7 +208,9 @@ class AuditTrail:
         try:
             async with asyncio.timeout(SINK_TIMEOUT_S):
                 await self._local.write(entries)
+            self._outages.works(_LOCAL)
         except _AWAY as error:
+            self._outages.failed(_LOCAL, str(error) or type(error).__name__)
             raise AuditUnavailable(
                 "No audit sink takes records, so nothing is disclosed: "
                 "restore PostgreSQL, or make the data folder writable with space left."
@@ -217,9 +231,10 @@ class AuditTrail:
                 taken = await self._first.take_in(extend, TAKEN_AT_ONCE)
         except _AWAY as error:
             self._first_failed(error)
-        except Exception:
-            _log.exception("Audit records that were committed with their change keep waiting for their place")
+        except Exception as error:
+            _log(Event.AUDIT_PLACES_WAIT, trace=error)
         else:
+            self.first_is_back()
             chain.advance(taken)
             self._chain = chain
             self._tail.add(taken)
@@ -233,9 +248,7 @@ class AuditTrail:
             self._first_failed(error)
             return
         if restored:
-            _log.error(
-                "ALARM: the database had lost %d audit records, by a failover; they were written again", restored
-            )
+            _log(Event.AUDIT_RESTORED, count=restored)
             detail = f"{restored} records were not in the database any more and were written again"
             self._records.append(record_of(SYSTEM, RESTORED, "*", self._clock.now(), detail=detail))
 
@@ -277,4 +290,5 @@ class AuditTrail:
     def _first_failed(self, error: Exception) -> None:
         self._first_failed_at = self._clock.monotonic()
         self._failures += 1
-        _log.warning("Audit records go to the local log: %s", str(error) or type(error).__name__)
+        reason = str(error) or type(error).__name__
+        self._outages.failed(_DATABASE, f"{reason} Audit records go to the local log meanwhile.", _RECORDS)

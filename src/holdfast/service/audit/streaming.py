@@ -1,7 +1,6 @@
 """Sending the audit trail and its checkpoints elsewhere, at least once, on tasks of their own."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,9 +9,11 @@ from uuid import uuid4
 
 from holdfast.errors import HoldfastError
 from holdfast.ports import Clock, Outlet, StreamStore
+from holdfast.resilience.events import Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.supervision import surviving
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 RECORDS: Final = "records"
 CHECKPOINTS: Final = "checkpoints"
@@ -47,7 +48,7 @@ class Streamer:
 
     def __init__(self, streams: Sequence[Stream], store: StreamStore, clock: Clock) -> None:
         self.streams, self._store, self._clock = streams, store, clock
-        self._holder = uuid4()
+        self._holder, self._outages = uuid4(), Outages(monotonic=clock.monotonic)
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -81,17 +82,25 @@ class Streamer:
         if stream.kind == CHECKPOINTS:
             checkpoints = await self._store.next_checkpoints(stream.name, AT_ONCE)
             if checkpoints:
-                await stream.outlet.send([line for _, line in checkpoints])
+                await self._send(stream, [line for _, line in checkpoints])
                 await self._store.delivered_checkpoint(stream.name, self._holder, checkpoints[-1][0])
             return bool(checkpoints)
         entries = await self._store.next(stream.name, AT_ONCE)
         if entries:
-            await stream.outlet.send([entry.line() for entry in entries])
+            await self._send(stream, [entry.line() for entry in entries])
             await self._store.delivered(stream.name, self._holder, entries)
         return bool(entries)
 
+    async def _send(self, stream: Stream, lines: Sequence[bytes]) -> None:
+        what = f"Streaming the audit trail to {stream.name}"
+        try:
+            await stream.outlet.send(lines)
+        except HoldfastError as error:
+            self._outages.failed(what, error)
+            raise
+        self._outages.works(what)
+
     async def _note(self, stream: Stream, error: HoldfastError) -> None:
-        _log.warning("A stream of the audit trail waits: %s: %s", stream.name, error)
         try:
             await self._store.failed(stream.name, str(error))
         except HoldfastError:  # PostgreSQL is what fails; the log has it

@@ -3,7 +3,6 @@
 No grant depends on it. Whether one has ended is judged by the database's clock each time that it is asked.
 """
 
-import logging
 from datetime import timedelta
 from itertools import count
 from typing import Final
@@ -12,11 +11,12 @@ from holdfast.domain.audit import record_of
 from holdfast.domain.break_glass import RequestState
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller
 from holdfast.ports import BreakGlassStore, Clock
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.supervision import surviving
 from holdfast.service.break_glass.announcing import EmergencyAnnouncer
 from holdfast.service.break_glass.granting import Granting, summary
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 INTERVAL_S: Final = 5.0
 """Seconds between rounds."""
@@ -60,7 +60,7 @@ class EmergencyEnds:
         for request_id in await self._store.overdue():
             await self._end(request_id)
         if look_back is not None and (due := await self._store.note_reads(ROTATE_AFTER, look_back)):
-            _log.warning("%d secret(s) that were read by break-glass are due for rotation", len(due))
+            _log(Event.ROTATION_AFTER_EMERGENCY, count=len(due))
         for request in await self._store.voided(TOLD_WITHIN):
             await self._announcer.tell_of(request)
 

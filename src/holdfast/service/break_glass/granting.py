@@ -1,6 +1,5 @@
 """Whose word counts, and the grant that comes of it. All of it in a transaction that holds the rules still."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC
@@ -10,11 +9,12 @@ from holdfast.domain.break_glass import EmergencyRequest, RequestState, RequestS
 from holdfast.domain.policy import Caller, Permission, group_subject
 from holdfast.errors import Conflict, IntegrityFailure, KeyUnavailable, RequestNotFound
 from holdfast.ports import EmergencyTransaction, RuleKind, Sealer, StoredRule, request_facts, vote_facts
+from holdfast.resilience.events import Event, Log
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import OWNER, GrantBook
 from holdfast.service.break_glass.announcing import EmergencyAnnouncer
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 class Granting:
@@ -87,7 +87,7 @@ class Granting:
         try:
             self._sealer.verify(vote_facts(vote), vote.attestation)
         except (IntegrityFailure, KeyUnavailable) as error:
-            _log.error("ALARM: a vote on request %d was not made by Holdfast: %s", vote.request_id, error)
+            _log(Event.VOTE_NOT_GENUINE, request=vote.request_id, reason=error)
             return False
         return True
 

@@ -3,7 +3,6 @@
 Ship the local audit log, end retention times, forget what nobody asks for, get what was purged off the disk.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -14,11 +13,13 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission
 from holdfast.errors import Conflict, IntegrityFailure, KeyUnavailable
 from holdfast.ports import Clock, Ledger
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.supervision import surviving
 from holdfast.service.access.guard import Guard
 from holdfast.service.secrets.writing import Writer
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 INTERVAL_S: Final = 5.0
 """Seconds between rounds; soon enough that a shipped audit record is hardly missed."""
@@ -93,6 +94,7 @@ class Housekeeping:
         self._local, self._archive, self._take_in, self._scrubber = local, archive, take_in, scrubber
         self._shipped = shipped
         self._forget_at = float("-inf")
+        self._kept = Outages(Event.RETENTION_FAILS, Event.RETENTION_ENDED)
         self._steps = (
             self.ship_audit,
             self.chain_audit,
@@ -116,7 +118,7 @@ class Housekeeping:
             with segment as entries:
                 shipped, refused = await self._ship(entries)
                 if shipped:
-                    _log.info("Shipped %d audit records that were only here", shipped)
+                    _log(Event.AUDIT_SHIPPED, count=shipped)
                     self._shipped()
                 if refused is not None:
                     raise refused
@@ -145,9 +147,11 @@ class Housekeeping:
             try:
                 await self._end(name)
             except Conflict as error:
-                _log.info("%s is not purged at the end of its retention time: %s", name, error)
+                _log(Event.RETENTION_WAITS, name=name, reason=error)
             except (IntegrityFailure, KeyUnavailable) as error:
-                _log.error("The retention time of %s is over, and it is kept: %s", name, error)
+                self._kept.failed(name, error)
+            else:
+                self._kept.works(name)
 
     async def _end(self, name: SecretName) -> None:
         system = Caller(SYSTEM_ID, is_system=True, user_agent="retention", method=AuthMethod.SYSTEM)
@@ -162,4 +166,4 @@ class Housekeeping:
 
     async def _scrub(self) -> None:
         if await self._scrubber.scrub():
-            _log.info("What was purged has left the disk")
+            _log(Event.PURGE_DONE)

@@ -1,6 +1,5 @@
 """Every node says every few seconds that it is there, and what it sees."""
 
-import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,9 +10,10 @@ from uuid import UUID, uuid4
 
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, NodeRecord, NodeStore
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.supervision import surviving
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 INTERVAL_S: Final = 5.0
 
@@ -70,11 +70,11 @@ class Presence:
         try:
             found = await self._store.beat(replace(self._node, backends=tuple(self._backends())))
         except BackendUnavailable as error:
-            _log.info("Other nodes do not hear of this one: %s", error)
+            _log(Event.NODE_NOT_REPORTED, reason=error)
             return
         await self._announce(self._node.id)
         self._counted(found.nodes)
         if found.schema_version > self._node.schema_version and not self._warned:
             self._warned = True
             newest = found.schema_version
-            _log.warning("A newer release has migrated the database (schema %d): upgrade this node too", newest)
+            _log(Event.SCHEMA_NEWER, schema=newest)

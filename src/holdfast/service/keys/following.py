@@ -1,13 +1,13 @@
 """The key that this node seals with: the one that is active in the database, whatever the order of its settings."""
 
-import logging
 from typing import Final
 from uuid import UUID
 
 from holdfast.errors import BackendUnavailable, KeyUnavailable, StartupError
 from holdfast.ports import KeyStore, Ring
+from holdfast.resilience.events import Event, Log
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 class SealingKey:
@@ -26,11 +26,11 @@ class SealingKey:
         try:
             if key_id != self.ring.sealing:
                 self.ring.seal_with(key_id)
-                _log.info("The key %s seals from now on", key_id)
+                _log(Event.KEY_SEALS, key_id=key_id)
             self._missing = None
         except KeyUnavailable as error:
             if self._missing is None:
-                _log.critical("This node lacks the key that all nodes seal with: %s", error)
+                _log(Event.KEY_MISSING, reason=error)
             self._missing = error
 
     def check(self) -> None:
@@ -62,7 +62,7 @@ class SealingKey:
         try:
             await self._store.announce(node, self.ring.ids, self.ring.sealing)
         except BackendUnavailable as error:
-            _log.info("Other nodes do not hear of the ring of this one: %s", error)
+            _log(Event.RING_NOT_REPORTED, reason=error)
         await self.count()
 
     async def count(self) -> None:
@@ -72,6 +72,6 @@ class SealingKey:
             try:
                 await self._store.count(sealed)
             except BackendUnavailable as error:
-                _log.info("What was sealed here is counted later: %s", error)
+                _log(Event.SEALED_COUNTED_LATER, reason=error)
             else:
                 self.ring.sealed.subtract(sealed)

@@ -1,7 +1,6 @@
 """Sends notices until they are taken: at least once each, and again only where a node died before noting it."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -11,10 +10,12 @@ from typing import Final
 from holdfast.domain.notices import Notice
 from holdfast.errors import Rejected, shown
 from holdfast.ports import Channel, Clock, NoticeStore
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.supervision import surviving
 from holdfast.service.crashpoints import Crashpoint, no_crash
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 PATIENCE_S: Final = 30.0
 """How long one sending may take."""
@@ -58,6 +59,8 @@ class Lane:
     ) -> None:
         self._store, self._clock, self._crashpoint = store, clock, crashpoint
         self._channels, self._mail, self._senders = dict(channels), mail, senders
+        self._what = f"Sending notices by {', '.join(channels) or 'mail'}"
+        self._outages = Outages(monotonic=clock.monotonic)
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -91,6 +94,7 @@ class Lane:
             except Exception as error:  # a channel that breaks must not keep the others from sending
                 await self._failed(message, error)
                 return
+            self._outages.works(self._what, recipient)
             self._crashpoint("sent")
             await self._store.sent(message)
             self._crashpoint("noted")
@@ -100,7 +104,11 @@ class Lane:
         attempts = max(notice.attempts for notice in message)
         for_good = isinstance(error, Rejected) or attempts >= MAX_ATTEMPTS
         ids = ", ".join(str(notice.id) for notice in message)
-        _log.warning("Notice %s was not sent (%s)%s", ids, text, ", and is given up" if for_good else "")
+        _log(Event.NOTICE_GIVEN_UP if for_good else Event.NOTICE_LATER, ids=ids, reason=text)
+        if for_good:
+            self._outages.forget(self._what, message[0].recipient)
+        else:
+            self._outages.failed(self._what, text, message[0].recipient)
         await self._store.failed(message, text, None if for_good else pause_after(attempts))
 
 

@@ -1,6 +1,5 @@
 """Looks for events that nobody announces, because nothing happens when they come: time passes, or something stays."""
 
-import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +24,8 @@ from holdfast.ports import (
     StoredRule,
     StreamState,
 )
+from holdfast.resilience.events import Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.supervision import surviving
 from holdfast.service.notices.events import (
     GRANT_NOTICE,
@@ -42,7 +43,7 @@ from holdfast.service.notices.events import (
     soon,
 )
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 LOOK_EVERY: Final = timedelta(minutes=1)
 """How often some node looks."""
@@ -94,6 +95,7 @@ class Watch:
         self._rules, self._keys, self._streams = watched.rules, watched.keys, watched.streams
         self._kept_out, self._clock_doubt = watched.kept_out, watched.clock_doubt
         self._told: set[tuple[str, tuple[str, ...]]] = set()
+        self._outages = Outages(monotonic=clock.monotonic)
         self._telling: set[tuple[str, tuple[str, ...]]] = set()
         self._tidy_at = clock.monotonic() + _TIDY_EVERY_S
         self._looks = (
@@ -121,8 +123,10 @@ class Watch:
             try:
                 await look(now)
             except IntegrityFailure as error:  # somebody has edited the database: the other looks go on
-                _log.error("Looking for what people are to be told of: %s", error)
+                self._outages.failed(f"Looking for notices ({look.__name__.removeprefix('_look_at_')})", error)
                 await self._announce(on_integrity(error))
+            else:
+                self._outages.works(f"Looking for notices ({look.__name__.removeprefix('_look_at_')})")
         self._told = self._telling
 
     async def tidy(self) -> None:

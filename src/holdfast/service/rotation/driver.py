@@ -6,7 +6,6 @@ who died, so each is repeatable with the same candidate; a step whose outcome is
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -46,6 +45,7 @@ from holdfast.ports import (
 )
 from holdfast.ports.places import CANDIDATE, candidate_place
 from holdfast.resilience.correlation import correlation_id
+from holdfast.resilience.events import Event, Log
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.access.policies import PolicyRights
 from holdfast.service.crashpoints import Crashpoint, no_crash
@@ -56,7 +56,7 @@ from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.wishes import NewVersion
 from holdfast.service.secrets.writing import Writer
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 _FIRST_PAUSE: Final = timedelta(seconds=10)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
@@ -322,7 +322,7 @@ class RotationDriver:
         except Fenced:
             raise
         except Exception as error:
-            _log.info("The candidate for %s does not log in yet (%s)", work.run.name, type(error).__name__)
+            _log(Event.ROTATION_NOT_PROVEN, name=work.run.name, reason=type(error).__name__)
             return False
         return True
 

@@ -1,7 +1,6 @@
 """Holding a run: under a lease that is renewed as long as a step goes on, so that a death costs seconds."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -9,9 +8,10 @@ from typing import Any, Final, TypeVar
 from holdfast.domain.rotation import RotationRun
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import Clock, RotationStore
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.tasks import stopped
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Holding:
         try:
             await self._store.release(run, error, retry_in)
         except BackendUnavailable as away:
-            _log.warning("The rotation of %s is let go of when PostgreSQL is back: %s", run.name, away)
+            _log(Event.ROTATION_RELEASED_LATER, name=run.name, reason=away)
             self._kept[run.fence] = run, error
 
     async def release_kept(self) -> None:
@@ -92,8 +92,8 @@ class Holding:
                 await self._store.release(run, error, timedelta())
             except BackendUnavailable:
                 raise
-            except Exception:
-                _log.exception("The rotation of %s is not let go of, and waits for the end of its lease", run.name)
+            except Exception as error:
+                _log(Event.ROTATION_NOT_RELEASED, name=run.name, trace=error)
             self._kept.pop(fence, None)
 
 
@@ -102,4 +102,4 @@ async def _ended(step: "asyncio.Future[Any]") -> None:
     try:
         await stopped(step)
     except Exception as error:
-        _log.info("A step that was given up failed (%s)", type(error).__name__)
+        _log(Event.ROTATION_STEP_ENDED, reason=type(error).__name__)

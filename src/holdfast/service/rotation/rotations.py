@@ -1,7 +1,6 @@
 """Rotating secrets, at once, on a schedule and with a person's word; and seeing where each rotation stands."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,8 @@ from holdfast.domain.secret import RotationPolicy, SecretValue
 from holdfast.errors import Conflict, HoldfastError, InvalidInput, RotationFailed, RotationInProgress, SecretNotFound
 from holdfast.ports import RotationHandler, RotationSchedule, RotationStore
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.tasks import all_of
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.rotation.consumers import Adoption
@@ -25,7 +26,7 @@ from holdfast.service.rotation.reviewing import PolicyReview
 from holdfast.service.secrets.mirror import Mirror
 from holdfast.service.secrets.writing import Writer
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 PARALLEL: Final = 4
 """Rotations that one node drives at the same time."""
@@ -66,6 +67,7 @@ class Rotations:
         self._driver, self._adoption, self._mirror, self._writer = driver, adoption, mirror, writer
         self.review = review
         self._slots = asyncio.Semaphore(PARALLEL)
+        self._outages = Outages(Event.ROTATION_FAILS, Event.ROTATION_WENT)
 
     # --- rotating ---
 
@@ -98,7 +100,7 @@ class Rotations:
         await self.review.look()
         asked = await self._store.request_approvals()
         if asked:
-            _log.warning("%d secret(s) are due for rotation and ask for approval", len(asked))
+            _log(Event.ROTATION_ASKED_FOR, count=len(asked))
         resumed = await self.resume_open()
         due = await self._store.due(_SCHEDULE_LEASE, limit=_AT_ONCE)
         return [*resumed, *await all_of(map(self._rotate_due, due))]
@@ -236,8 +238,9 @@ class Rotations:
             except Fenced:
                 return None
             except RotationFailed as error:
-                _log.warning("%s", error)
+                self._outages.failed(run.name, error)
                 return _failure(run.name, error, run)
+        self._outages.works(run.name)
         return _result_of(run) if run.phase is not before else None
 
     async def _rotate_due(self, schedule: RotationSchedule) -> RotationResult:
@@ -247,11 +250,13 @@ class Rotations:
             try:
                 async with self._guard.operation(caller, Permission.ROTATE, name, "rotate") as authorized:
                     handler_name, handler = await self._handler_for(name)
-                    return await self._begin(authorized, handler_name, handler, Trigger.SCHEDULE)
+                    result = await self._begin(authorized, handler_name, handler, Trigger.SCHEDULE)
             except HoldfastError as error:
-                _log.warning("The rotation of %s, which is due, did not succeed: %s", name, error)
+                self._outages.failed(name, error)
                 await self._store.failed(name, str(error), pause_after(schedule.failures))
                 return _failure(name, error)
+        self._outages.works(name)
+        return result
 
     async def _handler_for(self, name: SecretName) -> tuple[str, RotationHandler]:
         found = await self._mirror.current(name)

@@ -1,14 +1,14 @@
 """Looks for due rotations, beside serving."""
 
-import logging
 from datetime import timedelta
 from typing import Final
 
 from holdfast.ports import Clock
+from holdfast.resilience.events import Log
 from holdfast.resilience.supervision import surviving
 from holdfast.service.rotation.rotations import Rotations
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 RESUME_EVERY_S: Final = 2.0
 """Seconds between looks for rotations that were left in the middle, by a node that died possibly: while one is, all

@@ -1,7 +1,6 @@
 """What an application can do about the caches: fill them ahead, and distrust them."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,13 +8,14 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
 from holdfast.errors import HoldfastError
 from holdfast.ports import Head, Ledger
+from holdfast.resilience.events import Event, Log
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.making import Maker
 from holdfast.service.secrets.reading import Reader
 from holdfast.service.secrets.tiers import Tiers
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 _AT_ONCE: Final = 16
 """Secrets warmed at the same time: enough to hide latency, few enough to leave connections for others."""
@@ -45,7 +45,10 @@ class CacheControl:
             async with places:
                 return await self._warm(caller, name)
 
-        return sum(await asyncio.gather(*map(one, names)))
+        warmed = sum(await asyncio.gather(*map(one, names)))
+        if warmed < len(names):
+            _log(Event.NAMES_NOT_WARM, count=len(names) - warmed, asked=len(names))
+        return warmed
 
     async def _warm(self, caller: Caller, name: SecretName) -> bool:
         try:
@@ -53,7 +56,7 @@ class CacheControl:
                 secret = await self._reader.get(authorized)
                 await self._guard.record(authorized, version=secret.version, source=secret.source)
         except HoldfastError as error:
-            _log.warning("%s is not warm: %s", name, error)
+            _log(Event.NAME_NOT_WARM, name=name, reason=error)
             return False
         return True
 

@@ -4,7 +4,6 @@ A standby that was behind and is promoted, or a database restored from a backup,
 Its state counts from then on, for there is no other; but no one is to find that out by chance.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -14,10 +13,11 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.policy import caller_of
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import AuditLog, Clock, Head, Ledger
+from holdfast.resilience.events import Event, Log
 from holdfast.service.secrets.marks import Mark
 from holdfast.service.secrets.tiers import Tiers
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 OPERATION: Final = "loss"
 """What the audit record of a loss is called."""
@@ -60,7 +60,7 @@ class Losses:
             AuditUnavailable: no sink took the record of a loss; likewise.
         """
         if self._timeline is not None and (timeline != self._timeline or revision < self._reached):
-            _log.warning("The database went back, or is another one: comparing what this node has answered")
+            _log(Event.DATABASE_WENT_BACK)
             await self.look()
             self._again_at = self._monotonic() + LATE_S
         elif self._monotonic() >= self._again_at:
@@ -89,7 +89,7 @@ class Losses:
             found = await self._ledger.heads(names)
         except IntegrityFailure as error:
             if len(names) == 1:
-                _log.error("What became of %s cannot be told: %s", names[0], error)
+                _log(Event.SECRET_NOT_COMPARED, name=names[0], reason=error)
                 return {}
             halves = names[: len(names) // 2], names[len(names) // 2 :]
             return {**await self._heads(halves[0]), **await self._heads(halves[1])}
@@ -101,7 +101,7 @@ class Losses:
             f"and it has {_told(head.version if head else 0)}. Read it, and set it anew if it is outdated."
         )
         await self._trail.append(record_of(caller_of(None), OPERATION, name, self._clock.now(), error=error))
-        _log.error("%s", error)
+        _log(Event.SECRET_WENT_BACK, reason=error)
         await self._tiers.drop(name, mark.floor + 1)
         if self._tiers.marks.of(name).revision == mark.revision:
             self._tiers.marks.lower(name, head.revision if head else 0)

@@ -1,7 +1,6 @@
 """From a checked request to a change: asked of Key Vault first where that can be, accepted where not (ADR 0017)."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,13 +21,14 @@ from holdfast.errors import (
     VaultRefusal,
 )
 from holdfast.ports import Clock, Ledger, LedgerTransaction
+from holdfast.resilience.events import Event, Log
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.announcing import Announcer, Reach
 from holdfast.service.secrets.changes import Change
 from holdfast.service.secrets.idempotency import Made
 from holdfast.service.secrets.proposing import FIRST_FENCE, Proposals, Taken
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 T = TypeVar("T")
 
@@ -211,7 +211,7 @@ class Maker:
             try:
                 return await note()
             except (BackendUnavailable, ChangePending) as error:
-                _log.warning("Key Vault's answer about %s cannot be noted: %s", change.name, error)
+                _log(Event.ANSWER_NOT_NOTED, name=change.name, reason=error)
         raise OutcomeUnknown(
             f"Key Vault was asked about {change.name!r}, and PostgreSQL was lost before the answer could be noted: "
             "the change may yet be made. Repeat it with the same idempotency key, or look."

@@ -1,6 +1,5 @@
 """The encrypted mirror, read with every check that its rows allow."""
 
-import logging
 from datetime import datetime
 from typing import Final
 
@@ -9,9 +8,11 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretValue, SecretVersion, State
 from holdfast.errors import HoldfastError, IntegrityFailure, NameUnavailable, SecretDisabled
 from holdfast.ports import Clock, Head, Ledger, Place, Sealer, StoredVersion
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.service.secrets.content import Content, content_of
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 CREATED_THERE: Final = "key-vault"
 """``created_by`` of versions that were made in Key Vault."""
@@ -25,6 +26,7 @@ class Mirror:
 
     def __init__(self, ledger: Ledger, sealer: Sealer, clock: Clock) -> None:
         self._ledger, self._sealer, self._clock = ledger, sealer, clock
+        self._differing = Outages(Event.MIRROR_DIFFERS, Event.MIRROR_AGREES)
 
     async def current(self, name: SecretName) -> Mirrored | None:
         """Return a secret's current version if it may be disclosed; None for a name the mirror does not know.
@@ -110,10 +112,12 @@ class Mirror:
         try:
             same = self.value(head, stored).reveal() == told.reveal()
         except HoldfastError as error:
-            _log.error("The mirror of %s cannot stand in for Key Vault: %s", head.name, error)
+            self._differing.failed(head.name, error)
         else:
-            if not same:
-                _log.error("The mirror of %s differs from Key Vault in the same version", head.name)
+            if same:
+                self._differing.works(head.name)
+            else:
+                self._differing.failed(head.name, "it differs in the same version")
 
 
 def is_undisclosed(stored: StoredVersion) -> bool:

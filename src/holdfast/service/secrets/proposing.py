@@ -5,7 +5,6 @@ death between the question and the answer leaves nothing half: whoever finds the
 it, and the replay finds out what Key Vault has of it.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,12 +17,13 @@ from holdfast.domain.intent import IntentKind, IntentState
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, Rejected, shown
 from holdfast.ports import Clock, Head, Ledger, LedgerTransaction, Orphan, Sealer
+from holdfast.resilience.events import Event, Log
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.changes import Change, Enactor
 from holdfast.service.secrets.coherence import Coherence
 from holdfast.service.secrets.idempotency import Made, refusal
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 PROPOSAL_LEASE: Final = timedelta(seconds=20)
 """How long Key Vault may be asked about a change before any node accepts it on behalf of whoever asked."""
@@ -145,7 +145,7 @@ class Proposals:
             change = self.enactor.opened(intent, orphan.sealed)
             await self.enact(change, intent.fence or 0)
         except IntegrityFailure as error:
-            _log.error("A change of %s that was never acknowledged is given up: %s", intent.name, error)
+            _log(Event.CHANGE_GIVEN_UP, name=intent.name, reason=error)
             given_up = Rejected(f"The change of {intent.name!r} was given up, and nothing has changed: {error}")
             await self._refuse(intent.name, intent.id, intent.fence or 0, given_up)
 

@@ -6,7 +6,6 @@ gets one attempt within the patience; whatever ails it, the mirror answers. Only
 the whole retry policy.
 """
 
-import logging
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,6 +26,7 @@ from holdfast.errors import (
     VersionNotFound,
 )
 from holdfast.ports import Clock, Feed, Head, Ledger, VaultVersion
+from holdfast.resilience.events import Event, Log
 from holdfast.service.access.guard import Authorized
 from holdfast.service.secrets.coherence import Absences, Flights, Unsettled
 from holdfast.service.secrets.content import Content, answer, content_of, described
@@ -36,7 +36,7 @@ from holdfast.service.secrets.numbering import fetched
 from holdfast.service.secrets.tiers import Asked, Tiers
 from holdfast.service.secrets.upstream import Upstream, told_by
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 OUTAGE_TTL: Final = timedelta(seconds=5)
 """How long an answer from the mirror is fresh while Key Vault is away, so that its return is noticed soon."""
@@ -202,7 +202,7 @@ class Reader:
         except (SecretNotFound, SecretDisabled) as answered:
             return await self._after_refresh(self._upstream, head.name, asked, answered)
         except HoldfastError as error:
-            _log.info("The mirror answers for Key Vault: %s", error)
+            _log(Event.MIRROR_ANSWERS, reason=error)
             return await self._from_mirror(found, asked, as_of=head.verified_at, outage=True)
         if (seen.vault_version_id, seen.updated_at) != (head.vault_version_id, head.vault_updated_at):
             return await self._news(self._upstream, head.name, asked, seen)

@@ -1,6 +1,5 @@
 """Key Vault as a read sees it."""
 
-import logging
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -8,9 +7,10 @@ from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName
 from holdfast.errors import HoldfastError, SecretDisabled, SecretNotFound
 from holdfast.ports import VaultVersion
+from holdfast.resilience.events import Event, Log
 from holdfast.service.secrets.numbering import Histories
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 class VaultReader(Protocol):
@@ -49,7 +49,7 @@ async def told_by(vault: VaultReader, name: SecretName) -> VaultVersion | None:
         if await _is_confirmed(vault, name):
             raise not_found(name) from missing
     except HoldfastError as error:
-        _log.info("Neither PostgreSQL nor Key Vault tells about %s: %s", name, error)
+        _log(Event.NOBODY_ANSWERS, name=name, reason=error)
     return None
 
 

@@ -6,7 +6,6 @@ the verdict. That several secrets agree proves nothing: a vault may hold thirty 
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -24,11 +23,12 @@ from holdfast.errors import (
 )
 from holdfast.resilience.breaker import Admission, BreakerState, CircuitBreaker
 from holdfast.resilience.clock import Timer
+from holdfast.resilience.events import Event, Log
 from holdfast.service.vault.questions import NotSent, Question
 
 T = TypeVar("T")
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 SURE_FOR_S: Final = 5.0
 """Seconds for which a suspicion is not looked into again when the vault has answered a question, and others since."""
@@ -131,7 +131,7 @@ async def _answers(question: Question, timeout_s: float) -> bool:
     except HoldfastError:
         return True
     except Exception as error:  # the others must be settled; the text of an unknown error may hold anything
-        _log.error("A question to Key Vault failed: %s", type(error).__name__)
+        _log(Event.VAULT_QUESTION_FAILED, reason=type(error).__name__)
         return False
     return True
 

@@ -5,21 +5,22 @@ So the newest few come with the takeover, one comes when it is asked for, and th
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretVersion, State
-from holdfast.errors import ChangePending, HoldfastError
+from holdfast.errors import ChangePending, HoldfastError, shown
 from holdfast.ports import Head, Ledger, Sealer, StoredVersion
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.service.secrets.mirror import place_of
 from holdfast.service.vault.inquiry import is_unchanged
 from holdfast.service.vault.keeping import is_about_one
 from holdfast.service.vault.primary import Primary
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 AT_ONCE: Final = 8
 """Values asked for at the same time by one node."""
@@ -37,6 +38,7 @@ class Fetcher:
     def __init__(self, *, ledger: Ledger, sealer: Sealer, primary: Primary) -> None:
         self._ledger, self._sealer, self._primary = ledger, sealer, primary
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._missing = Outages(Event.FORMER_VALUES_MISSING, Event.FORMER_VALUES_FETCHED)
 
     async def fetch_some(self, name: SecretName, *, before: int = MAX_NUMBER) -> int | None:
         """Fetch the values of the newest former versions that lack theirs, of those before a number.
@@ -80,7 +82,9 @@ class Fetcher:
                 except Exception as error:
                     if not is_about_one(error):
                         raise
-                    _log.warning("Former values of %s are not fetched: %s", name, type(error).__name__)
+                    self._missing.failed(name, shown(error))
+                else:
+                    self._missing.works(name)
 
     async def _ask(self, head: Head, version: SecretVersion) -> StoredVersion | None:
         name, vault_id = head.name, version.vault_version_id
@@ -88,7 +92,7 @@ class Fetcher:
             try:
                 seen = await self._primary.read(name, lambda vault: vault.get(name, vault_id), background=True)
             except HoldfastError as error:
-                _log.info("The value of version %d of %s is fetched later: %s", version.version, name, error)
+                _log(Event.FORMER_VALUE_LATER, version=version.version, name=name, reason=error)
                 return None
         sealed = self._sealer.seal(place_of(head, version), seen.value) if seen.value else None
         return StoredVersion(version=version, sealed=sealed) if sealed else None

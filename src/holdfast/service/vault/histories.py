@@ -4,16 +4,16 @@ One takeover per name is under way on a node, and a few names at once; whoever n
 """
 
 import asyncio
-import logging
 from typing import Final
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretVersion
 from holdfast.errors import BackendUnavailable, Conflict, TransitionPending
 from holdfast.ports import Head, VaultVersion
+from holdfast.resilience.events import Event, Log
 from holdfast.service.vault.adoption import Adopter
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 AT_ONCE: Final = 4
 """Histories that one node takes over at the same time behind answers."""
@@ -64,7 +64,7 @@ class Histories:
         try:
             return flight.done() and not flight.cancelled() and (flight.result(), True)[1]
         except (BackendUnavailable, Conflict) as error:
-            _log.info("What Key Vault tells of %s cannot be taken over now: %s", name, error)
+            _log(Event.HISTORY_LATER, name=name, reason=error)
             return False
 
     async def number(self, name: SecretName) -> None:
@@ -103,4 +103,4 @@ class Histories:
     def _landed(self, name: SecretName, flight: asyncio.Task[Head | None]) -> None:
         self._flights.pop(name, None)
         if not flight.cancelled() and (error := flight.exception()):
-            _log.info("The history of %s was not taken over: %s", name, error)
+            _log(Event.HISTORY_LATER, name=name, reason=error)

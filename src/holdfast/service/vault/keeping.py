@@ -1,6 +1,5 @@
 """The names that a pass over the vault leaves out, and when they are tried again."""
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,9 +7,10 @@ from typing import Final
 from holdfast.domain.audit import printable
 from holdfast.errors import BackendUnavailable, HoldfastError, NameUnavailable
 from holdfast.ports import KeptOut, KeptOutStore
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.retry import doubled
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """How long a name waits at most before it is tried again."""
@@ -77,7 +77,7 @@ class KeptOutNames:
             await self.add(
                 name, "unexpected", f"An unexpected {type(error).__name__}; the log has it.", vault_updated_at
             )
-            _log.error("%s met an error that nobody foresaw", name, exc_info=error)
+            _log(Event.NAME_MET_UNKNOWN_ERROR, name=name, trace=error)
 
     async def add(self, name: str, reason: str, detail: str, vault_updated_at: datetime | None) -> None:
         """Keep a name out, for a reason that is safe to match on and in words."""
@@ -98,14 +98,14 @@ class KeptOutNames:
         self._known[name] = kept
         await self._store.put(kept)
         if known is None or known.reason != reason:
-            _log.error("%s cannot be mirrored, and what the mirror has of it is served on: %s", name, kept.detail)
+            _log(Event.NAME_KEPT_OUT, name=name, reason=kept.detail)
 
     async def admit(self, names: Iterable[str]) -> None:
         """Let names in again that are mirrored now."""
         back = [name for name in names if self._known.pop(name, None)]
         if back:
             await self._store.forget(back)
-            _log.info("Mirrored again: %s", ", ".join(back[:10]))
+            _log(Event.NAME_MIRRORED_AGAIN, names=", ".join(back[:10]))
 
     async def end(self) -> None:
         """Forget the names that this pass, which saw the whole vault, did not meet."""

@@ -128,9 +128,9 @@ class Line:
         return about_the_name(failed.error, changing=self._changing) if alive else failed.error
 
     def _settle(self, suspicion: Suspicion, alive: bool) -> None:
-        suspicion.admission.report(success=alive)
         if alive:
             self.odd.convict(suspicion.name)
         else:
-            self.trouble = suspicion.error.reason
+            self.trouble = suspicion.error.reason  # before the breaker hears of it, which tells why it opens
             self.odd.acquit(suspicion.name)
+        suspicion.admission.report(success=alive)

@@ -1,15 +1,15 @@
 """A listing of the vault, taken in to its end or to where it breaks off."""
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
 from holdfast.errors import BackendRefused, NameRefused, shown
 from holdfast.ports import OddEntry, VaultVersion
+from holdfast.resilience.events import Log
 from holdfast.service.vault.keeping import is_about_one
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 BATCH: Final = 250
 """Secrets in memory at a time: ten pages of Key Vault's."""
@@ -76,7 +76,6 @@ class Listing:
 
     def _break_off(self, why: str) -> None:
         self.fault = f"Key Vault's list of {self._what} is not whole: {why}"
-        _log.warning("%s", self.fault)
 
 
 def is_refused(error: Exception) -> bool:

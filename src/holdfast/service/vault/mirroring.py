@@ -9,7 +9,6 @@ the database or with the disk ends a pass.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,12 +18,13 @@ from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.secret import State
 from holdfast.errors import InvalidInput
 from holdfast.ports import Clock, Head, Ledger, OddEntry, VaultVersion
+from holdfast.resilience.events import Log
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.keeping import KeptOutNames, is_about_one
 from holdfast.service.vault.listing import BATCH, Entry, Listing
 from holdfast.service.vault.primary import Primary
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 RACY: Final = timedelta(seconds=5)
 """A change this close before our last look may have come after it: Key Vault counts whole seconds on its own clock."""

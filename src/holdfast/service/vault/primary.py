@@ -9,6 +9,8 @@ from holdfast.domain.names import SecretName
 from holdfast.errors import Throttled
 from holdfast.ports import Clock, OddEntry, Side, Vault, VaultVersion, traced
 from holdfast.resilience.breaker import BreakerState, CircuitBreaker
+from holdfast.resilience.events import Event
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.quota import Quota, QuotaKind
 from holdfast.resilience.retry import RetryPolicy, retry
 from holdfast.resilience.wakefulness import Wakefulness
@@ -59,6 +61,8 @@ class Primary:
         self._attempt_timeout_s = attempt_timeout_s
         self._write_timeout_s = write_timeout_s
         self._uniform = uniform
+        self._outages = Outages(monotonic=clock.monotonic)
+        self.left_out = Outages(Event.VERSIONS_LEFT_OUT, Event.VERSIONS_WHOLE, monotonic=clock.monotonic)
         self.awake = awake = awake or Wakefulness(vault.reconnect)
         self._known = known = Questions(vault, self._quota)
         self._reads = Line("read", self._breaker("read", on_transition), clock, known.read, known.of_reads, awake)
@@ -274,6 +278,13 @@ class Primary:
 
     def _breaker(self, kind: str, on_transition: BreakerTransition | None) -> CircuitBreaker:
         def tell(old: BreakerState, new: BreakerState) -> None:
+            if new is BreakerState.OPEN:
+                line = self._reads if kind == "read" else self._writes
+                self._outages.failed(
+                    "Key Vault", f"{line.trouble or 'no answer'}; the circuit breaker of {kind}s is open", kind
+                )
+            elif new is BreakerState.CLOSED:
+                self._outages.works("Key Vault", kind)
             if on_transition:
                 on_transition(kind, old, new)
 

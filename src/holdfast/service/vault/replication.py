@@ -7,7 +7,6 @@ own is tried again with back-off. Neither holds up the intents of other secrets.
 
 import asyncio
 import enum
-import logging
 import random
 import traceback
 from collections.abc import Coroutine
@@ -31,6 +30,7 @@ from holdfast.errors import (
 )
 from holdfast.ports import Clock, Journal, Tracing, rooted, traced
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.retry import doubled
 from holdfast.resilience.supervision import surviving
 from holdfast.resilience.tasks import pause
@@ -41,7 +41,7 @@ from holdfast.service.secrets.proposing import PROPOSAL_LEASE, Proposals, Taken,
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.applying import Applier, Attempt
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 LEASE: Final = timedelta(seconds=60)
 _SENDING_S: Final = 10.0
@@ -149,7 +149,7 @@ class Replicator:
         try:
             await self._applier.look_ahead(name)
         except (NameUnavailable, TransitionPending) as error:
-            _log.info("What others wrote to %s cannot be looked for: %s", name, error)
+            _log(Event.FOREIGN_LATER, name=name, reason=error)
         except BackendUnavailable:
             return Reach.REPLAY
         return Reach.ASK
@@ -211,7 +211,7 @@ class Replicator:
             try:
                 await self._proposals.enact_orphan(orphan)
             except HoldfastError as error:
-                _log.warning("A change of %s is not accepted yet: %s", orphan.intent.name, error)
+                _log(Event.CHANGE_NOT_ACCEPTED, name=orphan.intent.name, reason=error)
 
     # --- one intent ------------------------------------------------------------------------------------------------
 
@@ -277,7 +277,9 @@ class Replicator:
         if isinstance(error, HoldfastError):
             return await self._park(intent, error, in_doubt=in_doubt)
         where = "".join(traceback.format_tb(error.__traceback__))  # the text of an unknown error may hold anything
-        _log.error("Intent %s of %s failed: %s\n%s", intent.id, intent.name, type(error).__name__, where)
+        _log(
+            Event.CHANGE_MET_UNKNOWN_ERROR, intent=intent.id, name=intent.name, reason=type(error).__name__, where=where
+        )
         return await self._release(intent, error, self._backoff(intent), Progress.LATER, in_doubt=True)
 
     async def _complete(self, intent: Intent, taken: Taken) -> Progress:
@@ -286,8 +288,10 @@ class Replicator:
         )
         self._crashpoint("completed")
         if not kept:
-            _log.warning("The lease on intent %s of %s was lost; whoever holds it now decides", intent.id, intent.name)
-        elif taken.strangers:
+            _log(Event.CHANGE_LEASE_LOST, intent=intent.id, name=intent.name)
+        elif intent.state is IntentState.PARKED:
+            _log(Event.CHANGE_UNPARKED, kind=intent.kind.value, name=intent.name)
+        if kept and taken.strangers:
             await self._take_over(intent.name)
         return Progress.SETTLED
 
@@ -296,17 +300,17 @@ class Replicator:
         try:
             await self._adopter.refresh(name)
         except HoldfastError as error:
-            _log.warning("Foreign versions of %s are yet to be adopted: %s", name, error)
+            _log(Event.FOREIGN_LATER, name=name, reason=error)
 
     async def _park(self, intent: Intent, error: HoldfastError, *, in_doubt: bool) -> Progress:
         text = as_text(error)
         refused = isinstance(error, Rejected | SecretDeleted | NameRefused)
         state = await self._journal.park(intent, text, retry_in=PARKED_FOR, in_doubt=in_doubt, overtaken=refused)
         if state is IntentState.SUPERSEDED:
-            _log.error("Refused, and superseded by a later one: %s of %s: %s", intent.kind.value, intent.name, text)
+            _log(Event.CHANGE_SUPERSEDED, kind=intent.kind.value, name=intent.name, reason=text)
             return Progress.SETTLED
         if state is not None and intent.state is not IntentState.PARKED:
-            _log.error("Intent parked: %s of %s: %s", intent.kind.value, intent.name, text)
+            _log(Event.CHANGE_PARKED, kind=intent.kind.value, name=intent.name, reason=text)
         return Progress.PARKED
 
     async def _release(

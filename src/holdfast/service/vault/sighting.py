@@ -1,6 +1,5 @@
 """One secret as Key Vault shows it."""
 
-import logging
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,9 +8,10 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import BackendRefused, NameRefused, NameUnavailable, SecretDisabled, SecretNotFound
 from holdfast.ports import OddEntry, VaultVersion
+from holdfast.resilience.events import Log
 from holdfast.service.vault.primary import Primary
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ async def _listed(primary: Primary, name: SecretName, newest: VaultVersion | Non
         return [newest]
     odd = [entry.reason for entry in entries if isinstance(entry, OddEntry)]
     if odd:
-        _log.warning("%d version(s) of %s are left out, the first because %s", len(odd), name, odd[0])
+        primary.left_out.failed(name, f"{len(odd)}, the first because {odd[0]}")
+    else:
+        primary.left_out.works(name)
     return [entry for entry in entries if isinstance(entry, VaultVersion)]
 
 

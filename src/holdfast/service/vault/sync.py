@@ -1,7 +1,6 @@
 """Mirroring the whole vault: one node at a time, on an interval and whenever something is known to have changed."""
 
 import asyncio
-import logging
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -11,6 +10,8 @@ from holdfast.domain.audit import printable
 from holdfast.errors import BackendUnavailable, TransitionPending, shown
 from holdfast.ports import Clock, KeptOutStore, Ledger, SyncLease, SyncState
 from holdfast.resilience.correlation import correlate
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.supervision import surviving
 from holdfast.resilience.tasks import pause
 from holdfast.service.vault.adoption import Adopter
@@ -18,7 +19,7 @@ from holdfast.service.vault.keeping import KeptOutNames
 from holdfast.service.vault.mirroring import MirrorPass, Progress, SyncReport
 from holdfast.service.vault.primary import Primary
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 LEASE: Final = timedelta(minutes=2)
 """How long a leader that is silent keeps the lead; it reports after each batch."""
@@ -45,6 +46,7 @@ class VaultSync:
         self._kept_out, self._clock = kept_out, clock
         self._interval_s, self._concurrency = interval_s, concurrency
         self._node = uuid4()
+        self._lists = Outages(Event.VAULT_LIST_BROKEN, Event.VAULT_LIST_WHOLE, monotonic=clock.monotonic)
         self._one_at_a_time = asyncio.Lock()
         self._woken, self._passed = asyncio.Event(), asyncio.Event()
 
@@ -68,8 +70,16 @@ class VaultSync:
                     await self._state.finish(lead, error=printable(shown(error), _MAX_ERROR))
                 raise
             await self._state.finish(lead, error=report.incomplete, lacking=report.lacking)
+            self._tell("secrets", report.incomplete)
+            self._tell("deleted secrets", report.lacking)
             self._passed.set()
             return report
+
+    def _tell(self, what: str, fault: str | None) -> None:
+        if fault is None:
+            self._lists.works(what)
+        else:
+            self._lists.failed(what, fault)
 
     def wake(self) -> None:
         """Something changed in the vault: look now rather than at the end of the interval."""
@@ -82,7 +92,7 @@ class VaultSync:
             correlate(f"sync:{uuid4()}")
             with surviving(_log, "Mirroring the vault"):
                 report = await self.sync(all_due=False)
-                _log.info("The vault was mirrored: %s", report)
+                _log(Event.VAULT_MIRRORED, report=report)
             await pause(self._interval_s, self._woken)
 
     async def fetch_values(self) -> None:

@@ -1,6 +1,5 @@
 """Taking over into the mirror what Key Vault shows, within one transaction that holds the secret's row."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,12 +13,13 @@ from holdfast.domain.policy import SYSTEM
 from holdfast.domain.secret import Attributes, SecretSettings, SecretValue, SecretVersion, Source, State
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import Head, LedgerTransaction, Sealer, StoredVersion, VaultVersion
+from holdfast.resilience.events import Event, Log
 from holdfast.service.secrets.mirror import CREATED_THERE, place_of
 from holdfast.service.secrets.numbering import settled
 from holdfast.service.vault.comparison import Plan, is_edited
 from holdfast.service.vault.sighting import own_attributes
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 MISSING: Final = "missing_in_vault"
 """The drift of a secret that Key Vault does not have, and does not list as deleted either."""
@@ -105,14 +105,14 @@ class Takeover:
     async def record_adoption(self) -> None:
         """Put on record that versions made in Key Vault were taken in."""
         await self._record("adopt")
-        _log.info("Adopted from Key Vault: %s is at version %d", self.head.name, self.head.version)
+        _log(Event.FOREIGN_VERSION, name=self.head.name, version=self.head.version)
 
     async def revive(self) -> None:
         """Honour a recovery made in Key Vault."""
         head = replace(self.head, state=State.ACTIVE, drift=None, deleted_at=None, scheduled_purge_at=None)
         self.head = await self._tx.put_head(self._attested(head))
         await self._record("recover")
-        _log.info("Adopted from Key Vault: %s is recovered", self.head.name)
+        _log(Event.FOREIGN_RECOVERY, name=self.head.name)
 
     async def bury(self, gone: VaultVersion | None, retention: timedelta) -> None:
         """Honour a deletion made in Key Vault, with the dates that it tells.
@@ -126,21 +126,19 @@ class Takeover:
         self.head = await self._tx.put_head(self._attested(buried))
         if news:
             await self._record("delete")
-            _log.info("Adopted from Key Vault: %s is deleted", self.head.name)
+            _log(Event.FOREIGN_DELETION, name=self.head.name)
 
     async def reassert_state(self, ours: IntentKind) -> None:
         """Make a change of state once more, which an earlier one of ours undid by arriving late."""
         await self._tx.add_intent(uuid4(), self.head, ours)
         await self._record("conflict")
-        _log.warning(
-            "Conflict: a late request of ours undid the %s of %s; it is made again", ours.value, self.head.name
-        )
+        _log(Event.CONFLICT_STATE, change=ours.value, name=self.head.name)
 
     async def mark_missing(self) -> None:
         """Flag a secret that Key Vault lacks. It is kept and served."""
         if self.head.drift != MISSING:
             self.head = await self._tx.put_head(replace(self.head, drift=MISSING))
-            _log.warning("Drift: %s is missing in Key Vault; the mirror keeps it", self.head.name)
+            _log(Event.MISSING_IN_VAULT, name=self.head.name)
 
     async def confirm(self, newest: VaultVersion) -> None:
         """Note what Key Vault showed, so that it is not taken for news again."""
@@ -188,12 +186,12 @@ class Takeover:
     async def _reassert(self, stored: StoredVersion) -> None:
         """Write what was acknowledged once more, as a further generation with an intent of its own."""
         if stored.sealed is None:
-            _log.error("Cannot reassert %s: its value was never disclosed to us", self.head.name)
+            _log(Event.CONFLICT_WITHOUT_VALUE, name=self.head.name)
             return
         again = await self._repeat(stored, self._value(stored), vault_version_id=None, vault_updated_at=None)
         await self._journal(IntentKind.SET, again)
         await self._record("conflict")
-        _log.warning("Conflict: %s was also written elsewhere; reasserted as version %d", self.head.name, again.version)
+        _log(Event.CONFLICT_VERSION, name=self.head.name, version=again.version)
 
     async def _follow(self, mine: SecretVersion, theirs: VaultVersion) -> None:
         """Key Vault's state stands: make an earlier version current again."""
@@ -201,7 +199,7 @@ class Takeover:
         value = self._value(stored) or theirs.value
         await self._repeat(stored, value, vault_version_id=theirs.vault_version_id, vault_updated_at=theirs.updated_at)
         await self._record("adopt")
-        _log.warning("Key Vault's state stands: %s went back to version %d", self.head.name, mine.version)
+        _log(Event.FOREIGN_RETURN, name=self.head.name, version=mine.version)
 
     async def _repeat(
         self,
@@ -244,7 +242,7 @@ class Takeover:
             return
         self.head = await self._tx.rewrite(self.head, self._sealed(version, value), by=CREATED_THERE)
         await self._record("adopt", mine.version)
-        _log.info("Attributes edited in Key Vault taken over: %s version %d", self.head.name, mine.version)
+        _log(Event.FOREIGN_ATTRIBUTES, name=self.head.name, version=mine.version)
 
     async def _stored(self, version: int) -> StoredVersion:
         stored = await self._tx.stored(self.head, version)

@@ -4,7 +4,6 @@ asyncpg would encode the rows cell by cell, which costs several times as much. M
 secret and operation, so that part is encoded once and kept.
 """
 
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -20,12 +19,13 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.chain import Entry, sorted_out
 from holdfast.errors import IntegrityFailure
 from holdfast.ports import ChainHead
+from holdfast.resilience.events import Event, Log
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import all_stored, as_stored, put_record
 from holdfast.stores.postgres.pools import AUDIT, Connection
 from holdfast.stores.postgres.queries import load
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 TABLE: Final = "secret_access_logs"
 
@@ -77,13 +77,7 @@ class PostgresAuditSink:
                 await put_record(connection, entry.record)
             await connection.execute(self._sql["reopen"], *chain)
         if displaced:
-            _log.error(
-                "ALARM: %s, seq %d holds another record than the one that was given this place, by an edit of the "
-                "audit trail: %d record(s) get new places in another chain",
-                chain,
-                displaced[0].seq,
-                len(displaced),
-            )
+            _log(Event.AUDIT_PLACE_TAKEN, chain=chain, seq=displaced[0].seq, count=len(displaced))
             self._database.recorded()
         return len(missing)
 
@@ -104,7 +98,7 @@ class PostgresAuditSink:
             texts = [row["record"] for row in sorted(claimed, key=lambda row: row["id"])]
             found = [(text, readable(text)) for text in texts]
             for text in (text for text, record in found if record is None):
-                _log.error("ALARM: a record of a change cannot be read, by an edit of audit_outbox, and is set aside")
+                _log(Event.AUDIT_RECORD_SET_ASIDE, reason="it cannot be read, by an edit of audit_outbox")
                 await connection.execute(self._sql["set_aside"], text, "it cannot be read")
             records = [record for _, record in found if record is not None]
             entries = extend(records) if records else []
@@ -112,7 +106,7 @@ class PostgresAuditSink:
         return entries
 
     async def _set_first_aside(self, reason: str) -> None:
-        _log.error("ALARM: a record of a change is set aside: %s", reason)
+        _log(Event.AUDIT_RECORD_SET_ASIDE, reason=reason)
         async with self._database.connection() as connection:
             await connection.execute(self._sql["set_first_aside"], reason)
 

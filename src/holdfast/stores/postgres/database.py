@@ -1,7 +1,6 @@
 """Connections to the commit point, and transactions over them."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +12,8 @@ import asyncpg
 
 from holdfast.errors import BackendUnavailable, CircuitOpen, StartupError
 from holdfast.resilience.breaker import Admission, BreakerState, CircuitBreaker
+from holdfast.resilience.events import Event, Log
+from holdfast.resilience.outages import Outages
 from holdfast.resilience.tasks import stopped
 from holdfast.stores.postgres.errors import is_spent, reason_of, translating, unconfirmed, waited_in_vain
 from holdfast.stores.postgres.holders import Holders
@@ -29,7 +30,7 @@ from holdfast.stores.postgres.pools import (
     Pools,
 )
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 class ServerKeeper(Protocol):
@@ -73,6 +74,8 @@ class Database:
         self.mark: Callable[[], int | None] = lambda: None
         """What a session of this process holds as long as it lives, so that others see when it is gone."""
 
+        self.outages = Outages()
+        """Of PostgreSQL, told of by whoever asks it all the time."""
         self.holders = Holders(lambda: self.connection(READ))
         self.keeper: ServerKeeper | None = None
         """Who keeps the server running, if that is us."""
@@ -134,7 +137,7 @@ class Database:
         try:
             await pools.release(lane, connection)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            _log.info("A connection to PostgreSQL was dead when it was given back (%s)", type(error).__name__)
+            _log(Event.CONNECTION_WAS_DEAD, reason=type(error).__name__)
 
     async def look(self, query: str, *arguments: object) -> Any:
         """The first row that answers what other tiers can tell as well: no one waits long, and soon nobody at all.

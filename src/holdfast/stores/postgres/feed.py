@@ -5,7 +5,6 @@ of them, or a channel that is stuck, delays no heartbeat and so costs no lease.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -16,6 +15,7 @@ import asyncpg
 
 from holdfast.errors import BackendUnavailable, IntegrityFailure, KeyUnavailable
 from holdfast.ports import FeedListener, Sealer
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.supervision import Supervisor, Work, note_failure, note_success
 from holdfast.resilience.tasks import pause, stopped
 from holdfast.stores.postgres.clock import BelievedClock, elapsed_s, machine_time
@@ -26,7 +26,7 @@ from holdfast.stores.postgres.hints import Hints
 from holdfast.stores.postgres.pools import FEED, Connection
 from holdfast.stores.postgres.queries import load
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 CHANNEL: Final = "holdfast"
 _FOLLOWING: Final = "Following PostgreSQL"
@@ -115,7 +115,9 @@ class PostgresFeed:
                 async with self._database.connection(FEED, probing=True) as connection:
                     await use(connection)
             except BackendUnavailable as error:
-                _log.warning("%s was interrupted: %s", what, error)
+                _log(Event.CONNECTION_LOST, what=what, reason=error)
+                if what == _FOLLOWING:
+                    self._database.outages.failed("PostgreSQL", error)
                 if what == _FOLLOWING and not is_locked(error):
                     self._unanswered = True
                     await self._database.renew()
@@ -173,6 +175,7 @@ class PostgresFeed:
         if row["sealing"] is not None:
             await listener.key_activated(row["activation"], row["sealing"])
         self._contact = asked_at
+        self._database.outages.works("PostgreSQL")
 
     async def _hear(self, connection: Connection, moment: datetime, accepted: int) -> None:
         try:

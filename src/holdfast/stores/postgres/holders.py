@@ -1,7 +1,6 @@
 """Who holds what this process waits for in PostgreSQL: found while it waits, and told for some seconds after."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import Final
 import asyncpg
 
 from holdfast.errors import HoldfastError
+from holdfast.resilience.events import Event, Log
 from holdfast.stores.postgres.clock import elapsed_s
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 LOOK_AFTER_S: Final = 0.1
 """Seconds of waiting after which it is asked who is in the way: soon enough for the shortest wait there is."""
@@ -92,7 +92,7 @@ class Holders:
             async with self._lend() as connection:
                 rows = await connection.fetch(load("connection")["holders"], pid, timeout=LOOK_EVERY_S)
         except HoldfastError as error:
-            _log.info("Who holds a lock in PostgreSQL is not known: %s", error)
+            _log(Event.HOLDERS_NOT_KNOWN, reason=error)
         else:
             if rows:
                 self._seen, self._seen_at = [Holder(*row) for row in rows], elapsed_s()

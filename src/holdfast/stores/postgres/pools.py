@@ -5,7 +5,6 @@ a session whose client merely went away would stay in the queue for the lock, an
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +12,10 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import asyncpg
 
+from holdfast.resilience.events import Event, Log
 from holdfast.stores.postgres.queries import load
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 Connection: TypeAlias = Any
 """An asyncpg connection or pool proxy; asyncpg ships no types."""
@@ -125,7 +125,7 @@ class OwnPools:
                 async with asyncio.timeout(_CLOSE_TIMEOUT_S):  # the pool waits for whoever has a connection
                     await pool.close()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.info("PostgreSQL did not see us off (%s)", type(error).__name__)
+                _log(Event.CONNECTION_NOT_ENDED, reason=type(error).__name__)
                 pool.terminate()
 
 

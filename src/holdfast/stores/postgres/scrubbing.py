@@ -5,15 +5,15 @@ file until another row happens to be written there. Rewriting the tables is what
 """
 
 import asyncio
-import logging
 from datetime import timedelta
 from typing import Any, Final
 
+from holdfast.resilience.events import Event, Log
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.pools import WORK, Connection
 from holdfast.stores.postgres.queries import load
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 INTERVAL: Final = timedelta(minutes=10)
 """From one rewriting to the next, at least: however many purges there are, reads wait once in a while only."""
@@ -23,9 +23,6 @@ MAX_BYTES: Final = 128 * 1024 * 1024
 
 _SNAPSHOT_PATIENCE_S: Final = 5.0
 _REWRITE_TIMEOUT_S: Final = 10.0
-_BY_HAND: Final = (
-    "Purged rows, sealed, stay in the files of the tables: %s. VACUUM (FULL) secrets_vault, secret_versions"
-)
 
 
 class PostgresScrubber:
@@ -47,7 +44,7 @@ class PostgresScrubber:
                 return False
             obstacle = await self._obstacle(connection)
             if obstacle is not None:
-                _log.error(_BY_HAND, obstacle)
+                _log(Event.PURGE_BY_HAND, reason=obstacle)
             await connection.execute(self._sql["finish"], begun["purges"])
             return obstacle is None
 
@@ -57,7 +54,7 @@ class PostgresScrubber:
             if not await connection.fetchval(self._sql["still_seen"], newest):
                 return True
             await asyncio.sleep(_SNAPSHOT_PATIENCE_S / 10)
-        _log.info("An older transaction still sees purged rows; they are removed from disk when it has ended")
+        _log(Event.PURGE_WAITS)
         return False
 
     async def _obstacle(self, connection: Connection) -> str | None:

@@ -4,17 +4,17 @@ An earlier row that is put back is genuine, but of another revision than its mar
 one that was put back with its row is found as well. Locks are taken in one order: the identity's row, then the marks.
 """
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import Credential, Marks, Sealer, Standing
+from holdfast.resilience.events import Event, Log
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 @asynccontextmanager
@@ -80,7 +80,7 @@ def _are_intact(marks: Marks, sealer: Sealer) -> bool:
     try:
         marks.verify(sealer)
     except (IntegrityFailure, KeyUnavailable) as error:
-        _log.error("ALARM: The marks of identities stay as they are, not attested: %s", error)
+        _log(Event.IDENTITY_MARKS_NOT_ATTESTED, reason=error)
         return False
     return True
 

@@ -1,6 +1,5 @@
 """API tokens at the commit point."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,13 +10,14 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.errors import Conflict, IdentityNotFound, IntegrityFailure
 from holdfast.ports import Sealer, StoredToken, TokenRecord
+from holdfast.resilience.events import Event, Log
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.standing import attest, changing, standing_in
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 async def insert_token(
@@ -117,7 +117,7 @@ class PostgresTokens:
         try:
             (await standing_in(connection, owner)).verify(self._sealer)
         except IntegrityFailure as error:
-            _log.error("ALARM: A token of %r is revoked, and the identity itself is not genuine: %s", owner, error)
+            _log(Event.REVOKED_OF_NO_GENUINE_IDENTITY, owner=owner, reason=error)
             return False
         return True
 

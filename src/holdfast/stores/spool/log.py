@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import logging
 import os
 import threading
 import time
@@ -15,9 +14,10 @@ from uuid import UUID, uuid4
 from holdfast.domain.chain import ChainId, Entry
 from holdfast.errors import BackendUnavailable, IntegrityFailure
 from holdfast.resilience.durable import sync_folder
+from holdfast.resilience.events import Event, Log
 from holdfast.stores.spool.files import MAX_FILE_BYTES, NOTES, framed, locked, whole_entries
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 KEPT_S: Final = 600.0
 """Seconds that a file is kept when its records were shipped: as long as the newest records are kept in memory."""
@@ -55,7 +55,7 @@ class AuditSpool:
                     return _identity_in(descriptor)
                 os.close(descriptor)
         except OSError as error:
-            _log.warning("This process records under a new identity: the data folder failed (%s)", error)
+            _log(Event.AUDIT_WRITER_NEW, reason=error)
         return uuid4()
 
     def forget_writer(self) -> None:
@@ -176,9 +176,7 @@ def _taken(file: Path, descriptor: int) -> Iterator[Sequence[Entry]]:
 
 def _set_aside(file: Path, found: str) -> None:
     file.rename(file.with_suffix(".damaged"))
-    _log.error(
-        "ALARM: a file of the local audit log has %s; what can be of it was shipped, and it is kept: %s", found, file
-    )
+    _log(Event.AUDIT_FILE_DAMAGED, found=found, file=file)
 
 
 def _is_left(notes: Path) -> bool:

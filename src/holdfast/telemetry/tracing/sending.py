@@ -3,9 +3,7 @@
 OpenTelemetry's own processor does not tell how many spans it drops.
 """
 
-import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from queue import Empty, Full, Queue
 from typing import Final
@@ -14,7 +12,10 @@ from opentelemetry import context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-_log: Final = logging.getLogger(__name__)
+from holdfast.resilience.events import Log
+from holdfast.resilience.outages import Outages
+
+_log: Final = Log(__name__)
 
 QUEUE: Final = 4096
 """Ended spans that wait to be sent; further ones are dropped."""
@@ -26,7 +27,7 @@ INTERVAL_S: Final = 1.0
 GOODBYE_S: Final = 5.0
 """How long a node that stops waits for the last spans to be sent."""
 
-_COMPLAIN_EVERY_S: Final = 60.0
+_SENDING: Final = "Sending spans"
 
 FULL: Final = "full"
 REFUSED: Final = "refused"
@@ -40,7 +41,7 @@ class Sender(SpanProcessor):
         self._queue: Queue[ReadableSpan] = Queue(QUEUE)
         self._closing = threading.Event()
         self._full = threading.Event()
-        self._complained_at = float("-inf")
+        self._outages = Outages()
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
 
@@ -92,13 +93,13 @@ class Sender(SpanProcessor):
         else:
             if result is not SpanExportResult.SUCCESS:
                 self._refused(batch, "the collector did not take them")
+            else:
+                self._outages.works(_SENDING)
 
     def _refused(self, batch: Sequence[ReadableSpan], why: str) -> None:
         for _ in batch:
             self._dropped(REFUSED)
-        if time.monotonic() - self._complained_at > _COMPLAIN_EVERY_S:
-            self._complained_at = time.monotonic()
-            _log.warning("%d spans are lost: %s. Requests go on; holdfast_spans_dropped_total counts.", len(batch), why)
+        self._outages.failed(_SENDING, f"{why}. Requests go on; holdfast_spans_dropped_total counts what is lost.")
 
     def _drop_waiting(self) -> None:
         while batch := self._batch():
