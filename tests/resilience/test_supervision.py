@@ -43,7 +43,7 @@ async def turns(done: Callable[[], bool]) -> None:
 @contextmanager
 def warned(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     told: list[str] = []
-    with caplog.at_level(logging.WARNING, OF_SUPERVISION):
+    with caplog.at_level(logging.INFO, OF_SUPERVISION):
         yield told
     told += [record.getMessage() for record in caplog.records if record.name == OF_SUPERVISION]
 
@@ -149,10 +149,10 @@ async def test_a_step_that_fails_is_named_until_it_goes_through(error: Exception
 
 
 def test_a_round_that_waits_is_told_of_and_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, LOG.name), surviving(LOG, "The round"):
+    with caplog.at_level(logging.DEBUG, __name__), surviving(LOG, "The round"):
         raise BackendUnavailable("PostgreSQL is away.")
     (record,) = caplog.records
-    assert (record.levelno, record.getMessage()) == (logging.INFO, "The round waits: PostgreSQL is away.")
+    assert (record.levelno, record.getMessage()) == (logging.DEBUG, "The round waits: PostgreSQL is away.")
 
 
 def test_a_failure_outside_of_any_loop_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

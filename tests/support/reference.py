@@ -3,6 +3,7 @@
 A table stands between ``<!-- NAME -->`` and ``<!-- end -->``.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from holdfast.config import client_variables, source_variables, variables
 from holdfast.domain.policy import Permission
 from holdfast.domain.roles import ROLES, Role
 from holdfast.keyvault_wire import requests, routes
+from holdfast.resilience.events import Event
 from holdfast.stores.keyvault.entra import REASONS
 from holdfast.web import limits
 from holdfast.web.errors import rendering_of
@@ -96,6 +98,17 @@ def token_errors() -> str:
     return _table(("code", "what it means", "what to do"), rows)
 
 
+def events() -> str:
+    """Everything that is logged."""
+    rows = [(f"`{each.id}`", logging.getLevelName(each.level).lower(), _worded(each.text)) for each in Event]
+    return _table(("event", "level", "text"), rows)
+
+
+def _worded(text: str) -> str:
+    """The text of an event with its facts in capitals."""
+    return re.sub(r"%\((\w+)\)[.\d]*[a-z]", lambda found: found[1].upper(), text).replace("\n", " ")
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "most-used-settings": lambda: settings(MOST_USED),
@@ -106,6 +119,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "roles": roles,
     "request-errors": request_errors,
     "token-errors": token_errors,
+    "events": events,
     "clients": lambda: _table(table.COLUMNS, list(table.rows())),
 }
 

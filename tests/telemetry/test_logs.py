@@ -311,7 +311,7 @@ async def test_what_an_application_asks_for_is_logged_and_recorded_under_its_id(
         with heard() as stream, correlated("task:1"):
             async with vault.refusing():
                 await node.service.get_secret("a", context=ALICE)
-            logging.getLogger("holdfast").info("afterwards")
+            logging.getLogger("holdfast").debug("afterwards")
             await node.service.get_secret("a")
         records = await node.service.get_access_history("a")
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -330,7 +330,7 @@ def heard() -> Iterator[io.StringIO]:
     handler.setFormatter(Masked(JsonFormatter()))
     before = ours.level
     ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    ours.setLevel(logging.DEBUG)
     try:
         yield stream
     finally:

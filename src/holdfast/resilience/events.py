@@ -9,7 +9,9 @@ a request or a round met, while the outage behind it is told of once (``resilien
 
 import enum
 import logging
+from collections.abc import Mapping
 from logging import CRITICAL, DEBUG, ERROR, INFO, WARNING
+from types import MappingProxyType
 
 
 @enum.unique
@@ -169,6 +171,10 @@ class Event(enum.Enum):
 
     # The server
     REQUEST = INFO, "%(method)s %(path)s %(status)d"
+    REQUESTS_REFUSED = (
+        WARNING,
+        "%(count)d requests were refused, for there are too many: see HOLDFAST_MAX_REQUESTS, or add workers or nodes",
+    )
     REQUEST_FAILED = ERROR, "request %(request)s failed: %(reason)s\n%(where)s"
     ANSWER_BROKE_OFF = WARNING, "request %(request)s: the answer breaks off: %(reason)s"
     NOT_ALIVE = DEBUG, "not alive: %(reason)s"
@@ -189,12 +195,24 @@ class Log:
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
 
-    def __call__(self, event: Event, /, *, trace: BaseException | None = None, **facts: object) -> None:
-        """Log an event with the facts that its text names.
+    def hears(self, event: Event) -> bool:
+        """Whether the level lets it through."""
+        return self._logger.isEnabledFor(event.level)
+
+    def __call__(
+        self,
+        event: Event,
+        /,
+        *,
+        trace: BaseException | None = None,
+        beside: Mapping[str, object] = MappingProxyType({}),
+        **facts: object,
+    ) -> None:
+        """Log an event with the facts that its text names, and what is to stand ``beside`` it.
 
         ``trace``: an error that nobody foresaw, to be shown with its places. What is foreseen gets no trace.
         """
-        if self._logger.isEnabledFor(event.level):
-            extra = {"event": event.id, "facts": facts}
+        if self.hears(event):
+            extra = {**beside, "event": event.id, "facts": facts}
             given = (facts,) if facts else ()
             self._logger.log(event.level, event.text, *given, exc_info=trace, extra=extra, stacklevel=2)

@@ -1,7 +1,6 @@
 """The frame around every handler: an exchange goes in, a reply or the right refusal comes out."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -58,5 +57,5 @@ class Endpoint:
         await exchange.send(reply)
         if passed:
             exchange.watch(partial(broken_off, passed))
-        if access_log.wanted(logging.INFO):
+        if access_log.wanted():
             access_log.note(exchange, reply.status)

@@ -4,7 +4,6 @@ Probes are answered beside the queue, whatever else goes on.
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -203,7 +202,7 @@ class SharedProtocol(BoundedProtocol):
             task = self.loop.create_task(exchange.send(reply))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
-        if access_log.wanted(logging.INFO):
+        if access_log.wanted():
             access_log.note(exchange, reply.status)
 
     def _step_aside(self, place: Place) -> None:

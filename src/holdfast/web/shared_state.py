@@ -1,9 +1,9 @@
 """What the connections of one server share."""
 
 import asyncio
-import logging
 from typing import Final
 
+from holdfast.resilience.events import Event, Log
 from holdfast.web.budgets import Budgets
 from holdfast.web.draining import Drain
 from holdfast.web.holders import Guests
@@ -13,7 +13,7 @@ from holdfast.web.places import Place, Places
 from holdfast.web.protocol import ServerState
 from holdfast.web.rates import Rates
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 TELL_EVERY_S: Final = 60.0
 """Seconds between two lines of the log about refused requests."""
@@ -41,11 +41,7 @@ class SharedState(ServerState):
         self._refused += 1
         now = asyncio.get_running_loop().time()
         if now >= self._tell_at:
-            _log.warning(
-                "more is asked than can be answered: %d requests refused since this was said last; "
-                "see HOLDFAST_MAX_REQUESTS, or add workers or nodes",
-                self._refused,
-            )
+            _log(Event.REQUESTS_REFUSED, count=self._refused)
             self._tell_at, self._refused = now + TELL_EVERY_S, 0
 
     def is_probe(self, path: bytes, place: Place) -> bool:

@@ -291,4 +291,4 @@ class AuditTrail:
         self._first_failed_at = self._clock.monotonic()
         self._failures += 1
         reason = str(error) or type(error).__name__
-        self._outages.failed(_DATABASE, f"{reason} Audit records go to the local log meanwhile.", _RECORDS)
+        self._outages.failed(_DATABASE, f"{reason.rstrip('.')}; audit records go to the local log", _RECORDS)

@@ -25,7 +25,7 @@ from holdfast.stores.keyvault.credential import TokenSource
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
 from holdfast.stores.keyvault.links import MAX_HISTORY_BYTES, Course, ListingEnds
 from holdfast.stores.keyvault.pages import page, parse
-from holdfast.stores.keyvault.transport import open_connector, open_session, transport
+from holdfast.stores.keyvault.transport import QUIET, open_connector, open_session, transport
 
 _PAGE_SIZE: Final = 25
 """Entries per page: Key Vault's maximum, and its default."""
@@ -48,12 +48,13 @@ class KeyVaultStore:
         self._connections = open_connector(access)
         self._session = open_session(self._connections)
         http = transport(self._session, access, vault_url)
-        self._tokens = TokenSource(access, vault_url, transport=http)
+        self._tokens = TokenSource(access, vault_url, transport=http, logger=QUIET)
         self._client = SecretClient(
             vault_url,
             self._tokens,
             api_version=access.api_version,
             transport=http,
+            logger=QUIET,
             retry_total=0,
             permit_redirects=False,
             verify_challenge_resource=is_azure(vault_url),

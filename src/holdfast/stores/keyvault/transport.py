@@ -1,6 +1,7 @@
 """The HTTP connection below the SDK: TLS 1.3, one request per attempt, bounded answers, no detours."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,11 @@ def open_connector(access: Access) -> Connections:
         StartupError: the CA file is not usable.
     """
     return Connections(ssl=tls_context(access.ca_file), limit=100)
+
+
+QUIET: Final = logging.getLogger(f"{__name__}.requests")
+"""For the SDK's clients: at the level info they would log some ten lines for each request."""
+QUIET.setLevel(logging.WARNING)
 
 
 def transport(session: aiohttp.ClientSession, access: Access, address: str) -> AioHttpTransport:

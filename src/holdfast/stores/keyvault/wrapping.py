@@ -12,7 +12,7 @@ from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.audience import is_azure
 from holdfast.stores.keyvault.credential import TokenSource
 from holdfast.stores.keyvault.errors import ImplausibleAnswer, translated
-from holdfast.stores.keyvault.transport import open_connector, open_session, transport
+from holdfast.stores.keyvault.transport import QUIET, open_connector, open_session, transport
 
 PATIENCE_S: Final = 15.0
 """Seconds for logging in and one operation: a start waits for no longer."""
@@ -26,13 +26,14 @@ class VaultKey:
     def __init__(self, identifier: str, access: Access) -> None:
         self._session = open_session(open_connector(access))
         http = transport(self._session, access, identifier)
-        self._tokens = TokenSource(access, identifier, transport=http)
+        self._tokens = TokenSource(access, identifier, transport=http, logger=QUIET)
         self._name = urlsplit(identifier).path.split("/")[2]
         self._client = CryptographyClient(
             identifier,
             self._tokens,
             api_version=access.api_version,
             transport=http,
+            logger=QUIET,
             retry_total=0,
             permit_redirects=False,
             verify_challenge_resource=is_azure(identifier),
