@@ -21,6 +21,7 @@ from holdfast.domain.policy import Permission
 from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_serve import serving
+from tests.cli.transcript import without_place
 from tests.support.installation import installed
 from tests.support.reference import ROOT, documents, kinds, with_tables
 from tests.support.scripted_vault import ScriptedVault
@@ -176,7 +177,7 @@ async def test_commands_do_what_they_show(
             got = await asyncio.to_thread(_ran, shlex.split(ours)[1:], value, environ)
             assert got.code == 0, (path, command, got)
             if shown.strip():
-                assert _alike(got.stdout + got.stderr) == _alike(shown), command
+                assert _alike(got.stdout + without_place(got.stderr)) == _alike(shown), command
 
 
 def _ran(args: list[str], value: str, environ: dict[str, str]) -> Outcome:

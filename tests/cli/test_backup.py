@@ -33,7 +33,7 @@ def test_a_data_folder_is_backed_up_and_restored_into_another(data_folder: Path)
     first = {"HOLDFAST_DATA_DIR": str(data_folder), "HOME": str(folder)}
     second = {**first, "HOLDFAST_DATA_DIR": str(folder / "other")}
     file = str(folder / "all.backup")
-    holdfast("set", "payments-db", stdin=b"s3cret", environ=first)
+    assert holdfast("--create", "set", "payments-db", stdin=b"s3cret", environ=first).code == 0
     made = holdfast("backup", file, environ=first)
     assert (made.code, _shown(made.stdout), made.stderr) == (0, SHOWN, WHOLE)
 

@@ -57,7 +57,7 @@ def test_an_unreachable_database_is_named(command: str, tmp_path: Path) -> None:
 
 
 def test_a_data_folder_that_cannot_be_made_is_named() -> None:
-    outcome = holdfast("list", environ={"HOLDFAST_DATA_DIR": "/proc/holdfast", "HOME": "/"})
+    outcome = holdfast("init", environ={"HOLDFAST_DATA_DIR": "/proc/holdfast", "HOME": "/"})
     assert outcome.code == 9
     assert "HOLDFAST_DATA_DIR" in outcome.stderr
     assert "Traceback" not in outcome.stderr

@@ -82,7 +82,7 @@ def test_roles_are_given_and_taken_from_afar(
         )
         assert holdfast("check", "pay-db", "app", "get", environ=environ).code == 0
         removed = holdfast("role", "unassign", "app", "reader", "pay-*", environ=environ)
-        assert (removed.code, removed.stderr) == (0, "Removed.\n")
+        assert (removed.code, removed.stderr.splitlines()[0]) == (0, "Removed.")
         assert holdfast("check", "pay-db", "app", "get", environ=environ).code == 4
         wrong = holdfast("role", "assign", "app", "wizard", "*", environ=environ)
         assert (wrong.code, "not a role" in wrong.stderr) == (2, True)
@@ -94,7 +94,7 @@ def test_identities_and_tokens_are_managed_from_afar(
     with serving(database_url, tmp_path, remote_certificate) as environ:
         assert holdfast("identity", "add", "app", environ=environ).code == 0
         assert holdfast("identity", "add", "App", environ=environ).code == 5
-        assert holdfast("identity", "groups", "app", "ops", "dev", environ=environ).stderr == "app is in dev, ops.\n"
+        assert "app is in dev, ops.\n" in holdfast("identity", "groups", "app", "ops", "dev", environ=environ).stderr
         made = holdfast("token", "create", "app", "--ttl", "12h", "--from", "127.0.0.0/8", environ=environ)
         assert made.code == 0
         assert made.stdout.strip() not in made.stderr
@@ -158,7 +158,7 @@ def test_login_keeps_a_token_that_only_its_owner_reads(
         kept = holdfast("login", stdin=token.encode() + b"\n", environ=environ)
         assert (kept.code, kept.stdout) == (0, "")
         assert token not in kept.stderr
-        file = tmp_path / ".config" / "holdfast" / "logins.json"
+        file = tmp_path / ".config" / "holdfast" / "contexts.json"
         assert file.stat().st_mode & 0o777 == 0o600
         del environ["HOLDFAST_CACERT"]  # kept with the login
         assert holdfast("set", "db", stdin=b"s3cret", environ=environ).code == 0

@@ -49,6 +49,11 @@ def steps(path: Path) -> Iterator[Step]:
         yield step
 
 
+def without_place(stderr: str) -> str:
+    """Return what a command said, without the line that names the installation, which has tests of its own."""
+    return re.sub(r"^Taken by .+\.\n", "", stderr, flags=re.MULTILINE)
+
+
 def pattern(text: str) -> re.Pattern[str]:
     """Return the pattern for an expected text with wildcards."""
     parts = re.split("(" + "|".join(map(re.escape, _WILDCARDS)) + ")", text)

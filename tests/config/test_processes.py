@@ -108,7 +108,7 @@ def test_every_setting_of_an_import_is_taken_or_refused_by_name(folder: Path) ->
     assert samples.keys() == {each.name for each in source_variables()} - shared
     here = {"HOME": str(folder), "HOLDFAST_DATA_DIR": str(folder / "data")}
     command = ("import", "keyvault", f"https://{NOWHERE}")
-    taken = holdfast(*command, environ={**here, **right(samples)})
+    taken = holdfast("--create", *command, environ={**here, **right(samples)})
     assert taken.returncode == 7, f"it gets as far as the vault, which is not there: {taken.stderr}"
     refused = holdfast(*command, environ={**here, **wrong(samples)})
     assert named(refused) == samples.keys()

@@ -8,8 +8,7 @@ import pytest
 
 from holdfast.bootstrap.datafolder import check_data_folder
 from holdfast.bootstrap.keysources import CREDENTIAL, add_key, key_ring
-from holdfast.config import Settings
-from holdfast.config.client import Logins
+from holdfast.config import Context, Contexts, Settings
 from holdfast.embedded.folder import prepare
 from holdfast.embedded.keyfile import FILE_NAME
 from holdfast.errors import ConfigurationError, StartupError
@@ -219,9 +218,9 @@ def test_a_sticky_folder_of_roots_offers_files_as_kubernetes_mounts_them(tmp_pat
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root gives files away")
 def test_logins_that_somebody_else_keeps_for_us_are_refused(tmp_path: Path) -> None:
-    logins = Logins({"XDG_CONFIG_HOME": str(tmp_path)})
-    logins.keep("https://kv.example", "hf_x", None)
-    assert logins.find("https://kv.example")
-    given_away(logins.file)
+    contexts = Contexts({"XDG_CONFIG_HOME": str(tmp_path)})
+    contexts.keep(Context(name="kv", address="https://kv.example", token="hf_x"))
+    assert contexts.current()
+    given_away(contexts.file)
     with pytest.raises(ConfigurationError, match=f"belongs to user {STRANGER}"):
-        logins.find("https://kv.example")
+        contexts.current()

@@ -1,11 +1,15 @@
 """The composition root: from settings to a service. The only place that names concrete adapters."""
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 from holdfast.bootstrap.node import Node
+from holdfast.bootstrap.storage import is_installed, require_installation
 from holdfast.config import Settings
 from holdfast.service.manager import SecretsService
 from holdfast.telemetry.cells import Cells
+
+_log: Final = logging.getLogger(__name__)
 
 
 def create_secrets_service(
@@ -23,8 +27,12 @@ def create_secrets_service(
     Raises:
         ConfigurationError: the settings are unusable; every fault is named.
     """
-    node = Node(settings or Settings.from_environ(), pool=pool, background=background, cells=cells)
+    asked = settings is None
+    settings = settings or Settings.from_environ()
+    if asked and pool is None and not is_installed(settings):
+        _log.warning("There is no installation in %s yet: one is made, with a key and a database", settings.data_dir)
+    node = Node(settings, pool=pool, background=background, cells=cells)
     return SecretsService(node.start)
 
 
-__all__ = ["Node", "create_secrets_service"]
+__all__ = ["Node", "create_secrets_service", "require_installation"]

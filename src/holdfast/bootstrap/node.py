@@ -26,6 +26,7 @@ class Node:
 
     Args:
         any_clock: start although PostgreSQL's clock is not believed, for whoever is to say that it is right.
+        making: make an installation in a database that holds none.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class Node:
         background: bool = True,
         cells: Cells | None = None,
         any_clock: bool = False,
+        making: bool = True,
     ) -> None:
-        self._settings, self._pool, self._background, self._any_clock = settings, pool, background, any_clock
+        self._settings, self._pool, self._background = settings, pool, background
+        self._any_clock, self._making = any_clock, making
         self._recorder = Recorder(cells or Cells.alone())
         self._own_database = settings.database_url is None and pool is None
         # What is wrapped waits for the start: Key Vault may take its time.
@@ -55,7 +58,7 @@ class Node:
         ring = self._ring
         if ring is None:
             ring = await asyncio.to_thread(key_ring, self._settings, own_database=self._own_database)
-        database = await open_database(stack, self._settings, self._pool, ring)
+        database = await open_database(stack, self._settings, self._pool, ring, making=self._making)
         parts = Parts(self._settings, ring, database, await open_installation(database, ring), self._recorder)
         stack.push_async_callback(parts.close)
         presence = presence_of(parts)

@@ -6,33 +6,64 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from holdfast.bootstrap.datafolder import check_data_folder
 from holdfast.config import Settings
 from holdfast.config.libpq import for_node
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import check_known_answers, known_answer
+from holdfast.embedded.folder import DataFolder
 from holdfast.embedded.keeper import Keeper
 from holdfast.embedded.postgres import EmbeddedPostgres
-from holdfast.errors import BackendUnavailable, StartupError
+from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
 from holdfast.resilience.supervision import Supervisor
 from holdfast.resilience.tasks import stopped
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database, Installation, installation_of
 from holdfast.stores.postgres.keys import PostgresKeyRegistry
-from holdfast.stores.postgres.migrations import check_schema, migrate
+from holdfast.stores.postgres.migrations import check_schema, is_begun, migrate
 
+_NOTHING_HERE: Final = (
+    "no installation here ({place}), and no HOLDFAST_ADDR: name a server there or log in to one with `holdfast login`; "
+    "`holdfast init` makes an installation, and so does any command with --create"
+)
 _TENANTS: Final = UUID("4bf2a7a0-5d0c-4b57-9a57-0f3c1b0c7b11")
 """The namespace of first tenant ids: a random constant."""
 
 
-async def open_database(stack: AsyncExitStack, settings: Settings, pool: Any, ring: KeyRing) -> Database:
-    """Connect, check the ring against what is stored, then bring the schema up to date; in this order, so that a wrong
-    key writes nothing.
+def is_installed(settings: Settings) -> bool:
+    """Whether there is an installation on this machine, as far as its disk tells: one in a server is found there."""
+    try:
+        return settings.database_url is not None or DataFolder(settings.data_dir).cluster.exists()
+    except OSError:  # what a start says about it is better
+        return True
+
+
+def require_installation(settings: Settings) -> None:
+    """See that there is an installation on this machine.
 
     Raises:
+        ConfigurationError: there is none.
+        StartupError: others may change what is in the data folder.
+    """
+    check_data_folder(settings.data_dir)
+    if not is_installed(settings):
+        raise ConfigurationError([_NOTHING_HERE.format(place=settings.data_dir)])
+
+
+async def open_database(
+    stack: AsyncExitStack, settings: Settings, pool: Any, ring: KeyRing, *, making: bool = True
+) -> Database:
+    """Connect, check the ring against what is stored, then bring the schema up to date; in this order, so that a wrong
+    key writes nothing. ``making``: also where there is none yet.
+
+    Raises:
+        ConfigurationError: there is no schema, and none is to be made.
         StartupError: no database, or not one for this ring or this release.
     """
     database = await connected(stack, settings, pool)
     with _refused_as_a_start(database):
+        if not making and not await is_begun(database):
+            raise ConfigurationError([_NOTHING_HERE.format(place="the database of DATABASE_URL")])
         await _prepare(database, ring)
     return database
 

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from holdfast.cli import exits, inputs, output
-from holdfast.cli.grammar import Command
+from holdfast.cli.grammar import Change, Command
 from holdfast.cli.notices import show_planned
 from holdfast.cli.session import with_service
 from holdfast.domain.names import canonical_name, matches
@@ -16,7 +16,7 @@ _GRANTS: Final = ("WHO", "NAME|PATTERN", "MAY", "UNTIL", "GRANTED", "BY")
 _EXPIRING: Final = ("NAME", "VERSION", "EXPIRES", "DAYS", "NEXT NOTICE")
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("pattern", metavar="NAME|PATTERN")
 @click.argument("user")
 @click.argument("permissions", nargs=-1, required=True, metavar="PERMISSION...")
@@ -75,7 +75,7 @@ def grants(user: str | None, name: str | None) -> None:
     output.write_table(_GRANTS, rows)
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("pattern", metavar="NAME|PATTERN")
 @click.argument("user")
 def revoke(pattern: str, user: str) -> int:

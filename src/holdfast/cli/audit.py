@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from holdfast.cli import audit_lines, exits, inputs, output, streams
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
 from holdfast.domain.checkpoint import parse_gap
 from holdfast.domain.policy import Caller
@@ -167,7 +167,7 @@ def gaps() -> int:
     return exits.INTEGRITY if found else exits.OK
 
 
-@audit.command(cls=Command)
+@audit.command(cls=Change)
 @click.argument("gap")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def acknowledge(gap: str, yes: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from holdfast.cli import inputs, output
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
 from holdfast.domain.break_glass import FEWEST_CODES, MOST_CODES, RequestState
 from holdfast.domain.validation import MAX_GENERATION
@@ -27,7 +27,7 @@ def break_glass() -> None:
     """Get access in an emergency, which others agree to; decide about it; end it."""
 
 
-@break_glass.command("request", cls=Command)
+@break_glass.command("request", cls=Change)
 @click.argument("name", metavar="NAME|PATTERN")
 @click.option(
     "--reason", required=True, metavar="TEXT", help="Why, for approvers and records; no secret belongs in it."
@@ -79,35 +79,35 @@ def show(number: int) -> None:
         output.write_lines(_lines(found))
 
 
-@break_glass.command("approve", cls=Command)
+@break_glass.command("approve", cls=Change)
 @click.argument("number", metavar="ID", type=_number)
 def approve(number: int) -> None:
     """Agree to a request of somebody else. The last approver that it needs makes the grant."""
     _show_changed(with_service(lambda service, caller: service.break_glass.approve(number, context=caller)))
 
 
-@break_glass.command("deny", cls=Command)
+@break_glass.command("deny", cls=Change)
 @click.argument("number", metavar="ID", type=_number)
 def deny(number: int) -> None:
     """Refuse a request of somebody else: one no is enough."""
     _show_changed(with_service(lambda service, caller: service.break_glass.deny(number, context=caller)))
 
 
-@break_glass.command("withdraw", cls=Command)
+@break_glass.command("withdraw", cls=Change)
 @click.argument("number", metavar="ID", type=_number)
 def withdraw(number: int) -> None:
     """Take your own request back, or give its grant back before its time is over."""
     _show_changed(with_service(lambda service, caller: service.break_glass.withdraw(number, context=caller)))
 
 
-@break_glass.command("revoke", cls=Command)
+@break_glass.command("revoke", cls=Change)
 @click.argument("number", metavar="ID", type=_number)
 def revoke(number: int) -> None:
     """End a grant before its time."""
     _show_changed(with_service(lambda service, caller: service.break_glass.revoke(number, context=caller)))
 
 
-@break_glass.command("redeem", cls=Command)
+@break_glass.command("redeem", cls=Change)
 @click.argument("number", metavar="ID", type=_number)
 def redeem(number: int) -> None:
     """Let recovery codes stand for the approvers of your own request: from stdin, one on a line, or prompts."""
@@ -120,7 +120,7 @@ def codes() -> None:
     """Recovery codes, for when approvers cannot be reached: on paper, with several people."""
 
 
-@codes.command("create", cls=Command)
+@codes.command("create", cls=Change)
 @click.argument("name", metavar="[NAME|PATTERN]", required=False, default="*")
 @click.option("--number", type=inputs.whole(FEWEST_CODES, MOST_CODES), default="5", show_default=True, metavar="N")
 @click.option("--needed", type=inputs.whole(FEWEST_CODES, MOST_CODES), default="2", show_default=True, metavar="K")
@@ -149,7 +149,7 @@ def list_codes() -> None:
         output.write_table(_SETS, [_set_row(each) for each in found])
 
 
-@codes.command("remove", cls=Command)
+@codes.command("remove", cls=Change)
 @click.argument("number", metavar="SET", type=_number)
 def remove(number: int) -> None:
     """Make all codes of a set void."""

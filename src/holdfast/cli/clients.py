@@ -6,7 +6,7 @@ import click
 
 from holdfast.cli import output
 from holdfast.cli.exits import ENDINGS, OK
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
 from holdfast.errors import SecretNotFound
 
@@ -18,7 +18,7 @@ def client() -> None:
     """Manage the applications that may log in to the server."""
 
 
-@client.command(cls=Command)
+@client.command(cls=Change)
 @click.argument("client_id", metavar="NAME")
 def add(client_id: str) -> None:
     """Make a client and print its secret: only now, it is stored as a hash. Grants say what it may do."""
@@ -41,7 +41,7 @@ def list_() -> None:
         output.write_table(_COLUMNS, [(each.client_id, each.created_at, each.created_by) for each in found])
 
 
-@client.command(cls=Command)
+@client.command(cls=Change)
 @click.argument("client_id", metavar="NAME")
 def remove(client_id: str) -> int:
     """Remove a client: it gets no further tokens. Its grants stay until they are revoked."""

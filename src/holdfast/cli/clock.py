@@ -3,7 +3,7 @@
 import click
 
 from holdfast.cli import inputs, output
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Group
 from holdfast.cli.session import with_service
 
 
@@ -12,7 +12,7 @@ def clock() -> None:
     """Say that PostgreSQL's clock is right although it went back."""
 
 
-@clock.command("accept", cls=Command)
+@clock.command("accept", cls=Change)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def accept(yes: bool) -> None:
     """Take PostgreSQL's clock for right as it is, on every node within a second.

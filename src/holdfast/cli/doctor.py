@@ -12,7 +12,7 @@ import click
 
 from holdfast.cli import exits, output
 from holdfast.cli.grammar import Command
-from holdfast.cli.session import with_service
+from holdfast.cli.session import server, with_service
 from holdfast.config import read_draft
 from holdfast.domain.diagnosis import Level
 
@@ -46,7 +46,7 @@ def doctor(write: bool) -> int:
 
 def _examined(write: bool) -> "Diagnosis":
     draft = read_draft()
-    if draft.server is not None:
+    if draft.server is not None or (not draft.faults and server().address is not None):
         return with_service(lambda service, caller: service.doctor.diagnose(write=write, context=caller))
     from holdfast.bootstrap.doctor import diagnose  # noqa: PLC0415 - takes long to import
 

@@ -8,6 +8,8 @@ import click
 
 from holdfast.cli.exits import MEANINGS
 from holdfast.cli.inputs import NOT_IN_ARGUMENTS
+from holdfast.cli.output import say
+from holdfast.cli.session import CONTEXT, CREATE, place
 from holdfast.config import client_variables, variables
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,7 +22,7 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params.append(json_option())
+        self.params += (json_option(), *places())
         self.context_settings = {"allow_extra_args": True, "max_content_width": 110, **self.context_settings}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -31,6 +33,17 @@ class Command(click.Command):
         if ctx.args:
             raise click.UsageError("There are more arguments than the command takes.", ctx)
         return rest
+
+
+class Change(Command):
+    """A command that changes something, and says on stderr which installation took it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        result = super().invoke(ctx)
+        if not ctx.params.get("dry_run"):
+            tell_place()
+        return result
 
 
 class Group(click.Group):
@@ -58,6 +71,7 @@ class Root(Group):
 
     def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.params += places(hidden=False)
         self.sections = {title: [str(each.name) for each in commands] for title, commands in sections.items()}
         for command in (each for commands in sections.values() for each in commands):
             self.add_command(command)
@@ -80,6 +94,12 @@ class Root(Group):
             formatter.write_dl([(str(code), meaning) for code, meaning in MEANINGS.items()])
 
 
+def tell_place() -> None:
+    """Say which installation took what was changed, if it came to one."""
+    if place() is not None:
+        say(f"Taken by {place()}.")
+
+
 def json_option() -> click.Option:
     """``--json``, remembered for the whole command."""
 
@@ -94,6 +114,36 @@ def json_option() -> click.Option:
         is_eager=True,
         callback=remember,
         help="Write one JSON document; errors too, to stderr.",
+    )
+
+
+def places(*, hidden: bool = True) -> tuple[click.Option, ...]:
+    """``--context`` and ``--create``, before a command's name or behind it; remembered for the whole command."""
+
+    def remember(key: str) -> Callable[[click.Context, click.Parameter, object], None]:
+        def keep(ctx: click.Context, _param: click.Parameter, value: object) -> None:
+            if value:
+                ctx.meta[key] = value
+
+        return keep
+
+    return (
+        click.Option(
+            ["--context"],
+            metavar="NAME",
+            expose_value=False,
+            hidden=hidden,
+            callback=remember(CONTEXT),
+            help="The server to talk to; `holdfast context list` names them.",
+        ),
+        click.Option(
+            ["--create"],
+            is_flag=True,
+            expose_value=False,
+            hidden=hidden,
+            callback=remember(CREATE),
+            help="Make an installation on this machine if there is none.",
+        ),
     )
 
 

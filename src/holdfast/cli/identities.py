@@ -6,7 +6,7 @@ import click
 
 from holdfast.cli import inputs, output
 from holdfast.cli.exits import ENDINGS, OK
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_local_service, with_service
 from holdfast.domain.identities import ADMIN_ID
 from holdfast.errors import IdentityNotFound
@@ -20,7 +20,7 @@ def identity() -> None:
     """Manage who may prove themselves here."""
 
 
-@identity.command(cls=Command)
+@identity.command(cls=Change)
 @click.argument("name")
 @click.option("--kind", type=inputs.one_of(*_KINDS), default=_KINDS[0], show_default=True, metavar="application|person")
 def add(name: str, kind: str) -> None:
@@ -55,7 +55,7 @@ def list_() -> None:
     output.write_table(_COLUMNS, rows)
 
 
-@identity.command(cls=Command)
+@identity.command(cls=Change)
 @click.argument("name")
 def disable(name: str) -> None:
     """Stop all credentials of an identity, on every node within a second."""
@@ -65,7 +65,7 @@ def disable(name: str) -> None:
         output.write_document({"name": name, "disabled": True})
 
 
-@identity.command(cls=Command)
+@identity.command(cls=Change)
 @click.argument("name")
 def enable(name: str) -> None:
     """Let the credentials of a disabled identity work again."""
@@ -75,7 +75,7 @@ def enable(name: str) -> None:
         output.write_document({"name": name, "disabled": False})
 
 
-@identity.command(cls=Command)
+@identity.command(cls=Change)
 @click.argument("name")
 def remove(name: str) -> int:
     """Remove an identity for good, with its credentials, groups and grants."""
@@ -86,7 +86,7 @@ def remove(name: str) -> int:
     return OK if removed else ENDINGS[IdentityNotFound].code
 
 
-@identity.command(cls=Command)
+@identity.command(cls=Change)
 @click.argument("name")
 @click.argument("groups", nargs=-1, metavar="[GROUP...]")
 @click.option("--none", "clear", is_flag=True, help="Take it out of all groups.")
@@ -113,7 +113,7 @@ def admin() -> None:
     """Get back in, from the machine itself."""
 
 
-@admin.command(cls=Command)
+@admin.command(cls=Change)
 def reset() -> None:
     """Take every credential of `admin` back and print a new token of it, which may do everything.
 

@@ -8,9 +8,10 @@ import click
 
 from holdfast.cli import inputs
 from holdfast.cli.child import inherited
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Group
 from holdfast.cli.moving import carry_over, check_address, importing
-from holdfast.config import ClientSettings, Settings, SourceSettings
+from holdfast.cli.session import server
+from holdfast.config import Settings, SourceSettings
 from holdfast.errors import ConfigurationError, InvalidInput
 
 if TYPE_CHECKING:  # takes long to import
@@ -40,7 +41,7 @@ def import_() -> None:
     """
 
 
-@import_.command(cls=Command)
+@import_.command(cls=Change)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--format", "form", type=inputs.one_of(*_FORMATS), metavar="|".join(_FORMATS), help="Without it, the name says so."
@@ -57,7 +58,7 @@ def file(*, path: Path, form: str | None, fields: str, allow_empty: bool, **give
     carry_over(lambda: _each(items), f"file {path.resolve()}", given)
 
 
-@import_.command("env", cls=Command)
+@import_.command("env", cls=Change)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_allow_empty
 @importing
@@ -74,7 +75,7 @@ def environment(*, names: tuple[str, ...], allow_empty: bool, **given: Any) -> N
     carry_over(lambda: _each(items), f"environment {' '.join(sorted(names))}", given)
 
 
-@import_.command(cls=Command)
+@import_.command(cls=Change)
 @click.argument("address", metavar="URL")
 @click.option("--all-versions", is_flag=True, help="Every version that is enabled, oldest first, not just the newest.")
 @importing
@@ -85,7 +86,7 @@ def keyvault(*, address: str, all_versions: bool, **given: Any) -> None:
     AZURE_TENANT_ID and so on do, else by managed identity.
     """
     url, source = check_address(address), SourceSettings.from_environ()
-    if ClientSettings.from_environ().address is None and url == Settings.from_environ().vault_url:
+    if server().address is None and url == Settings.from_environ().vault_url:
         raise InvalidInput("That is the vault behind this Holdfast: `holdfast sync` takes over what is in it.")
 
     async def gather() -> "AsyncIterator[Item]":
@@ -99,7 +100,7 @@ def keyvault(*, address: str, all_versions: bool, **given: Any) -> None:
     carry_over(gather, f"keyvault {url}", given)
 
 
-@import_.command(cls=Command)
+@import_.command(cls=Change)
 @click.argument("address", metavar="URL")
 @click.option("--mount", default="secret", metavar="PATH", help="Where the engine is mounted [secret].")
 @click.option("--path", default="", metavar="PATH", help="Just what is below it.")

@@ -8,7 +8,7 @@ import click
 
 from holdfast.cli import exits, inputs, output
 from holdfast.cli.exits import ENDINGS
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.progress import line
 from holdfast.cli.session import with_service
 from holdfast.config import Settings
@@ -58,7 +58,7 @@ def add(stdin: bool, vault_key: str | None, vault_only: bool) -> None:
         output.write_lines([new])
 
 
-@keys.command("activate", cls=Command)
+@keys.command("activate", cls=Change)
 @click.argument("key_id", metavar="KEY")
 def activate(key_id: str) -> None:
     """Let KEY seal from now on, on every node within a second; the key before only opens what it sealed.
@@ -70,7 +70,7 @@ def activate(key_id: str) -> None:
     _show(report)
 
 
-@keys.command("rewrap", cls=Command)
+@keys.command("rewrap", cls=Change)
 def rewrap() -> int:
     """Put everything under the active key. It may be ended at any moment, and begun again.
 
@@ -86,7 +86,7 @@ def rewrap() -> int:
     return ENDINGS[IntegrityFailure].code if report.damaged else exits.OK
 
 
-@keys.command("retire", cls=Command)
+@keys.command("retire", cls=Change)
 @click.argument("key_id", metavar="KEY")
 def retire(key_id: str) -> None:
     """Forget KEY, under which nothing is sealed any more: nodes start without it, and none seals under it again.

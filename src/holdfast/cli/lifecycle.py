@@ -3,12 +3,12 @@
 import click
 
 from holdfast.cli import inputs, output, views
-from holdfast.cli.grammar import Command
+from holdfast.cli.grammar import Change
 from holdfast.cli.session import with_service
 from holdfast.domain.names import canonical_name
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("name")
 def delete(name: str) -> None:
     """Delete a secret; it can be recovered until the retention ends."""
@@ -22,7 +22,7 @@ def delete(name: str) -> None:
         output.write_document(views.deleted_document(gone))
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("name")
 def recover(name: str) -> None:
     """Bring a deleted secret back."""
@@ -32,7 +32,7 @@ def recover(name: str) -> None:
         output.write_document(views.version_document(back))
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(name: str, yes: bool) -> None:

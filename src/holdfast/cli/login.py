@@ -1,6 +1,7 @@
 """Commands on the server that the other commands talk to."""
 
 import asyncio
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -9,54 +10,75 @@ import click
 
 from holdfast.cli import inputs, output, streams
 from holdfast.cli.grammar import Command
-from holdfast.config import ClientSettings, Logins
+from holdfast.cli.session import server
+from holdfast.config import ClientSettings, Context, Contexts
 from holdfast.errors import ConfigurationError, InvalidInput, Unauthenticated
 
 
 @click.command(cls=Command)
-@click.option("--addr", metavar="URL", help="The server; HOLDFAST_ADDR without it.")
+@click.option("--addr", metavar="URL", help="The server; HOLDFAST_ADDR without it, else the current context's.")
+@click.option("--name", metavar="NAME", help="What to call the context [host:port].")
 @click.option("--cacert", type=click.Path(path_type=Path), metavar="PATH", help="PEM file of the CA to trust for it.")
 @click.option("--oidc", "issuer", metavar="URL", help="Get a token from this issuer, by a code typed into a browser.")
 @click.option("--client-id", metavar="ID", help="With --oidc: the public client that the issuer knows.")
 @click.option("--scope", default="openid", show_default=True, metavar="SCOPES", help="With --oidc.")
 @click.option("--issuer-ca", type=click.Path(path_type=Path), metavar="PATH", help="PEM file of the issuer's CA.")
 def login(
-    addr: str | None, cacert: Path | None, issuer: str | None, client_id: str | None, scope: str, issuer_ca: Path | None
+    *,
+    addr: str | None,
+    name: str | None,
+    cacert: Path | None,
+    issuer: str | None,
+    client_id: str | None,
+    scope: str,
+    issuer_ca: Path | None,
 ) -> None:
     """Keep a token for a server, read from stdin or a hidden prompt, or given by an OpenID Connect issuer.
 
-    It is tried first, and kept in a file that only you can read. Commands use it when HOLDFAST_ADDR names that server.
-    A token of an issuer lasts as long as the issuer decides; then log in again.
+    It is tried first, and kept in a file that only you can read, with the address and the CA that it belongs to: a
+    context. Commands talk to that server from then on. A token of an issuer lasts as long as the issuer decides; then
+    log in again.
     """
     if (issuer is None) != (client_id is None):
         raise click.UsageError("--oidc and --client-id belong together.")
-    given = ClientSettings.from_environ()
-    address, ca_file = _address(addr, given), cacert or given.ca_file
+    given = _server(addr)
+    address, ca_file = given.address or "", cacert or given.ca_file
     tokens = [_token()] if issuer is None else asyncio.run(_tokens(issuer, client_id or "", scope, issuer_ca))
     token = asyncio.run(_first_good(tokens, address, ca_file))
-    Logins().keep(address, token, ca_file)
-    output.say(f"Logged in to {address}. Commands talk to it when you: export HOLDFAST_ADDR={address}")
+    context = Context(name=name or _name(address), address=address, token=token, ca_file=ca_file)
+    Contexts().keep(context)
+    output.say(f"Logged in to {address}. Commands talk to it from now on, as the context {context.name}.")
     if output.wants_json():
         output.write_document({"address": address})
 
 
 @click.command(cls=Command)
-@click.option("--addr", metavar="URL", help="The server; HOLDFAST_ADDR without it.")
+@click.option("--addr", metavar="URL", help="The server; HOLDFAST_ADDR without it, else the current context's.")
 def logout(addr: str | None) -> None:
     """Forget the token kept for a server. The token itself stays valid: `holdfast token revoke` ends it."""
-    address = _address(addr, ClientSettings.from_environ())
-    forgotten = Logins().forget(address)
+    address = _server(addr).address or ""
+    contexts = Contexts()
+    found = [context.name for context in contexts.all() if context.address == address]
+    for name in found:
+        contexts.forget(name)
+    forgotten = bool(found)
     output.say(f"Logged out of {address}." if forgotten else f"There was no login for {address}.")
     if output.wants_json():
         output.write_document({"address": address, "forgotten": forgotten})
 
 
-def _address(addr: str | None, given: ClientSettings) -> str:
-    if addr is not None:
-        return ClientSettings.from_environ({"HOLDFAST_ADDR": addr}).address or ""
+def _server(addr: str | None) -> ClientSettings:
+    """The server to log in to or out of, with the CA that is known for it. HOLDFAST_CACERT may be for it."""
+    given = server() if addr is None else ClientSettings.from_environ({**os.environ, "HOLDFAST_ADDR": addr})
     if given.address is None:
         raise ConfigurationError(["HOLDFAST_ADDR is missing: name the server there or with --addr"])
-    return given.address
+    return given
+
+
+def _name(address: str) -> str:
+    """The context that an address has already, or its host and port."""
+    known = Contexts().at(address)
+    return known.name if known is not None else address.removeprefix("https://")
 
 
 def _token() -> str:

@@ -10,8 +10,8 @@ import click
 
 from holdfast.cli import inputs, options, output
 from holdfast.cli.progress import bar
-from holdfast.cli.session import with_service
-from holdfast.config import ClientSettings, Settings, state_dir
+from holdfast.cli.session import server, with_service
+from holdfast.config import Settings, state_dir
 from holdfast.domain.names import canonical_name
 from holdfast.errors import Conflict, InvalidInput
 
@@ -72,7 +72,7 @@ def carry_over(gather: "Callable[[], AsyncIterator[Item]]", what: str, given: Ma
     selection, facts, dry_run, policy = (
         *(_selection(given), options.facts(given), given["dry_run"], given["on_conflict"]),
     )
-    to = ClientSettings.from_environ().address or str(Settings.from_environ().data_dir)
+    to = server().address or str(Settings.from_environ().data_dir)
 
     from holdfast.importing.items import check_count  # noqa: PLC0415 - takes long to import
 

@@ -13,6 +13,7 @@ from holdfast.cli.session import with_local_service, with_service
 from holdfast.cli.streams import write_text
 from holdfast.config import Settings
 from holdfast.config.environment import default_data_dir
+from holdfast.errors import StartupError
 
 if TYPE_CHECKING:  # the service takes long to import
     from collections.abc import Sequence
@@ -88,8 +89,14 @@ def init(admin_token_file: Path | None) -> None:
 
     settings = Settings.from_environ()
     first_token.check_place(admin_token_file)
-    certificate_files(settings)
-    admin = with_local_service(lambda service, _: service.identities.bootstrap())
+    try:
+        certificate_files(settings)
+    except OSError as error:
+        raise StartupError(
+            f"The server's certificate cannot be made in {settings.data_dir} ({error.strerror}). Let this user write "
+            "there, or choose another folder with HOLDFAST_DATA_DIR."
+        ) from error
+    admin = with_local_service(lambda service, _: service.identities.bootstrap(), making=True)
     token = admin.token if admin else None
     facts = {"data": str(settings.data_dir), "ca": _ca_file(settings), "key": _key(settings)}
     if output.wants_json():

@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from holdfast.cli import exits, inputs, output
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
 from holdfast.domain.notices import NoticeState
 from holdfast.errors import BackendUnavailable
@@ -40,7 +40,7 @@ def preview(days: int) -> None:
     show_planned(days)
 
 
-@notices.command("retry", cls=Command)
+@notices.command("retry", cls=Change)
 @click.argument("ids", nargs=-1, type=inputs.whole(1, 2**63 - 1), metavar="[ID]...")
 @click.option("--all", "every", is_flag=True, help="Every dead one.")
 def retry(ids: tuple[int, ...], every: bool) -> None:
@@ -49,7 +49,7 @@ def retry(ids: tuple[int, ...], every: bool) -> None:
     _say_done("will be sent", with_service(lambda service, caller: service.notices.retry(wanted, context=caller)))
 
 
-@notices.command("discard", cls=Command)
+@notices.command("discard", cls=Change)
 @click.argument("ids", nargs=-1, type=inputs.whole(1, 2**63 - 1), metavar="[ID]...")
 @click.option("--all", "every", is_flag=True, help="Every dead one.")
 def discard(ids: tuple[int, ...], every: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from holdfast.cli import exits, inputs, output
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
 
 _ROLES: Final = ("SUBJECT", "ROLE", "ON", "UNTIL", "BY")
@@ -18,7 +18,7 @@ def role() -> None:
     """Give and take roles: admin, operator, auditor, approver, reader."""
 
 
-@role.command("assign", cls=Command)
+@role.command("assign", cls=Change)
 @click.argument("subject")
 @click.argument("name", metavar="ROLE")
 @click.argument("pattern", metavar="NAME|PATTERN")
@@ -47,7 +47,7 @@ def assign(subject: str, name: str, pattern: str, expires_at: datetime | None, *
         output.write_document(given)
 
 
-@role.command("unassign", cls=Command)
+@role.command("unassign", cls=Change)
 @click.argument("subject")
 @click.argument("name", metavar="ROLE")
 @click.argument("pattern", metavar="NAME|PATTERN")

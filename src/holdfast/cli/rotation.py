@@ -6,7 +6,7 @@ import click
 
 from holdfast.cli import exits, inputs, output
 from holdfast.cli.exits import ENDINGS
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
 from holdfast.domain.validation import MAX_INTERVAL_DAYS
 from holdfast.errors import RotationFailed
@@ -24,7 +24,7 @@ _NO_HANDLER: Final = (
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("name", required=False)
 @click.option("--due", is_flag=True, help="Rotate all that is due and may go ahead, and go on with what was left.")
 def rotate(name: str | None, due: bool) -> int:
@@ -46,7 +46,7 @@ def rotation() -> None:
     """Plan rotations, see where they stand, and decide where a person has to."""
 
 
-@rotation.command("schedule", cls=Command)
+@rotation.command("schedule", cls=Change)
 @click.argument("name")
 @click.argument("days", type=inputs.whole(1, MAX_INTERVAL_DAYS))
 @click.option("--ask", is_flag=True, help="Ask a person each time, rather than rotate by itself.")
@@ -98,7 +98,7 @@ def show(name: str) -> None:
         output.write_lines(["", *output.aligned(_LAGGARDS, rows)])
 
 
-@rotation.command("approve", cls=Command)
+@rotation.command("approve", cls=Change)
 @click.argument("name")
 def approve(name: str) -> None:
     """Let a due rotation go ahead whose policy asks a person first."""
@@ -108,7 +108,7 @@ def approve(name: str) -> None:
         output.write_document({"name": name, "approved": True})
 
 
-@rotation.command("cancel", cls=Command)
+@rotation.command("cancel", cls=Change)
 @click.argument("name")
 def cancel(name: str) -> None:
     """Give up a rotation, as long as the target cannot have lost the current credential to the new one."""
@@ -118,14 +118,14 @@ def cancel(name: str) -> None:
         output.write_document(_run_document(run))
 
 
-@rotation.command("resume", cls=Command)
+@rotation.command("resume", cls=Change)
 @click.argument("name")
 def resume(name: str) -> None:
     """Go on with a rotation now, rather than at its next attempt."""
     _show_result(with_service(lambda service, caller: service.rotations.resume(name, context=caller)))
 
 
-@rotation.command("retire", cls=Command)
+@rotation.command("retire", cls=Change)
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def retire(name: str, yes: bool) -> None:

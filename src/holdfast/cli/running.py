@@ -10,8 +10,8 @@ from holdfast.cli import child, exits, output, views
 from holdfast.cli.bindings import Binding, among, named, read_map, with_variables
 from holdfast.cli.covering import covered
 from holdfast.cli.grammar import Command
-from holdfast.cli.session import with_service
-from holdfast.config import ClientSettings, own
+from holdfast.cli.session import server, with_service
+from holdfast.config import own
 from holdfast.domain.names import canonical_pattern
 from holdfast.errors import InvalidInput
 
@@ -113,7 +113,7 @@ def _check_unset(bindings: "Mapping[str, Binding]", environ: "Mapping[str, str]"
 def _say_what_is_left_out(environ: "Mapping[str, str]", secrets: "Mapping[str, Secret]") -> None:
     """Beside a server, DATABASE_URL is likelier the command's than ours; all the same it goes on only when told."""
     left_out = os.environ.keys() - environ.keys() - own().keys() - secrets.keys()
-    if left_out and ClientSettings.from_environ().address is not None:
+    if left_out and server().address is not None:
         output.say(f"Not passed on, as settings of Holdfast: {', '.join(sorted(left_out))}. --keep passes one on.")
 
 

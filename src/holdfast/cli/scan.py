@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holdfast.cli import exits, output
-from holdfast.cli.grammar import Command
+from holdfast.cli.grammar import Change
 from holdfast.cli.moving import carry_over, importing
 from holdfast.cli.progress import bar
 from holdfast.domain.audit import printable
@@ -28,7 +28,7 @@ def _scanned(_context: click.Context, _parameter: click.Parameter, raw: str) -> 
     return Path(raw)
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("path", callback=_scanned)
 @click.option(
     "--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Findings that it accepts are not reported."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from holdfast.cli import inputs, options, output, views
-from holdfast.cli.grammar import Command
+from holdfast.cli.grammar import Change, Command
 from holdfast.cli.session import with_service
 from holdfast.domain.drawing import MAX_LENGTH, MIN_LENGTH, drawn
 from holdfast.domain.names import canonical_name
@@ -48,7 +48,7 @@ def get(name: str, version: int | str | None) -> None:
         output.write_value(secret.value)
 
 
-@click.command("set", cls=Command)
+@click.command("set", cls=Change)
 @click.argument("name")
 @click.option(
     "--file", type=click.Path(path_type=Path), metavar="PATH", help="Read the value from a file instead of stdin."
@@ -97,7 +97,7 @@ def set_(
     _show_written(result)
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("name")
 @click.option("--version", type=inputs.version, metavar="N|ID", help="An earlier version instead of the current one.")
 @click.option("--enable/--disable", "enabled", default=None, help="Let it be read, or let nobody read it.")
@@ -133,7 +133,7 @@ def update(
         output.write_document(views.version_document(changed))
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 @click.argument("name")
 @click.argument("version", type=inputs.version)
 @click.option(

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import pwd
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import click
 
 from holdfast.config import ClientSettings, Settings, own
 from holdfast.domain.policy import OPERATOR_PREFIX, AuthMethod, Caller
@@ -17,6 +19,14 @@ if TYPE_CHECKING:  # importing the service takes most of a second, which `--help
 
 T = TypeVar("T")
 
+CONTEXT: Final = "holdfast.context"
+"""Where click keeps what ``--context`` named, for the whole command."""
+
+CREATE: Final = "holdfast.create"
+"""The same of ``--create``."""
+
+_PLACE: Final = "holdfast.place"
+
 
 def operator() -> Caller:
     """The person at this machine, by unix login: whoever may read the data folder or knows the database is trusted."""
@@ -28,39 +38,85 @@ def operator() -> Caller:
     return Caller(identity, is_system=True, user_agent="holdfast command line", method=AuthMethod.SYSTEM)
 
 
-def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]", *, any_clock: bool = False) -> T:
-    """Run ``work`` on the server that the environment names, or else in process, as the operator.
-
-    ``any_clock``: in process although PostgreSQL's clock is not believed.
-    """
-    client = ClientSettings.from_environ()
-    remote = client.address is not None
-    # Beside a server, DATABASE_URL and the like are somebody else's: no fault in them is ours.
-    settings = Settings.from_environ(own() if remote else None)
-    install_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
-    if remote:
-        return asyncio.run(_with_server(client, work))
-    return asyncio.run(_with_service(settings, work, any_clock=any_clock))
-
-
-def with_local_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
-    """Run ``work`` in process: it is for this machine alone.
+def server() -> ClientSettings:
+    """The server that this command talks to; without an address, it works on this machine.
 
     Raises:
-        ConfigurationError: the environment names a server.
+        ConfigurationError: with every fault there is.
     """
-    return on_this_machine(lambda _: with_service(work))
+    return ClientSettings.of_command(_said(CONTEXT))
+
+
+def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]", *, any_clock: bool = False) -> T:
+    """Run ``work`` on the server of this command, or else in process, as the operator.
+
+    ``any_clock``: in process although PostgreSQL's clock is not believed.
+
+    Raises:
+        ConfigurationError: there is neither a server nor an installation.
+    """
+    client = server()
+    if client.address is None:
+        return _in_process(Settings.from_environ(), work, any_clock=any_clock)
+    # Beside a server, DATABASE_URL and the like are somebody else's: no fault in them is ours.
+    settings = Settings.from_environ(own())
+    install_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
+    _remember(client.address)
+    return asyncio.run(_with_server(client, work))
+
+
+def with_local_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]", *, making: bool = False) -> T:
+    """Run ``work`` in process: it is for this machine alone. ``making``: there need not be an installation yet.
+
+    Raises:
+        ConfigurationError: a server is named, or there is no installation.
+    """
+    return on_this_machine(lambda settings: _in_process(settings, work, making=making))
 
 
 def on_this_machine(work: "Callable[[Settings], T]") -> T:
     """Run ``work``, which needs no running service, on the settings of this machine.
 
     Raises:
-        ConfigurationError: the environment names a server.
+        ConfigurationError: a server is named.
     """
-    if ClientSettings.from_environ().address is not None:
-        raise ConfigurationError(["HOLDFAST_ADDR is set, and this command works on this machine only: unset it"])
+    named = "--context" if _said(CONTEXT) else "HOLDFAST_ADDR" if ClientSettings.from_environ().address else None
+    if named is not None:
+        raise ConfigurationError([f"{named} names a server, and this command works on this machine only: leave it out"])
     return work(Settings.from_environ())
+
+
+def place() -> str | None:
+    """Where this command worked, in words; None: it came to no installation."""
+    return _said(_PLACE)
+
+
+def _in_process(
+    settings: Settings,
+    work: "Callable[[SecretsService, Caller], Awaitable[T]]",
+    *,
+    any_clock: bool = False,
+    making: bool = False,
+) -> T:
+    from holdfast.bootstrap import require_installation  # noqa: PLC0415 - see above
+
+    making = making or bool(_said(CREATE))
+    install_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
+    if not making:
+        require_installation(settings)
+    _remember(settings.store)
+    return asyncio.run(_with_service(settings, work, any_clock=any_clock, making=making))
+
+
+def _said(key: str) -> str | None:
+    context = click.get_current_context(silent=True)
+    return context.meta.get(key) if context is not None else None
+
+
+def _remember(place: str) -> None:
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[_PLACE] = place
 
 
 async def _with_server(client: ClientSettings, work: "Callable[[SecretsService, Caller], Awaitable[T]]") -> T:
@@ -71,10 +127,10 @@ async def _with_server(client: ClientSettings, work: "Callable[[SecretsService, 
 
 
 async def _with_service(
-    settings: Settings, work: "Callable[[SecretsService, Caller], Awaitable[T]]", *, any_clock: bool
+    settings: Settings, work: "Callable[[SecretsService, Caller], Awaitable[T]]", *, any_clock: bool, making: bool
 ) -> T:
     from holdfast.bootstrap import Node  # noqa: PLC0415 - see above
     from holdfast.service.manager import SecretsService  # noqa: PLC0415
 
-    async with SecretsService(Node(settings, background=False, any_clock=any_clock).start) as service:
+    async with SecretsService(Node(settings, background=False, any_clock=any_clock, making=making).start) as service:
         return await work(service, operator())

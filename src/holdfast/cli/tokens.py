@@ -8,7 +8,7 @@ import click
 
 from holdfast.cli import inputs, output
 from holdfast.cli.exits import OK
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
 from holdfast.domain.identities import DEFAULT_TOKEN_LIFETIME, MAX_TOKEN_LIFETIME
 
@@ -23,7 +23,7 @@ def token() -> None:
     """Manage the API tokens that identities prove themselves with."""
 
 
-@token.command(cls=Command)
+@token.command(cls=Change)
 @click.argument("identity")
 @click.option("--ttl", type=inputs.duration, metavar="DURATION", help="Until it must be renewed [30d]; such as 12h.")
 @click.option("--max-ttl", type=inputs.duration, metavar="DURATION", help="Until no renewal helps [365d].")
@@ -75,7 +75,7 @@ def list_(identity: str | None) -> None:
     output.write_table(_COLUMNS, rows)
 
 
-@token.command(cls=Command)
+@token.command(cls=Change)
 @click.argument("token_id", metavar="ID", type=inputs.uuid)
 def renew(token_id: UUID) -> None:
     """Let a token live for its time from now, up to its very end."""
@@ -88,7 +88,7 @@ def renew(token_id: UUID) -> None:
         output.write_document(document(renewed))
 
 
-@token.command(cls=Command)
+@token.command(cls=Change)
 @click.argument("token_id", metavar="ID", type=inputs.uuid)
 def revoke(token_id: UUID) -> int:
     """End a token, on every node within a second."""

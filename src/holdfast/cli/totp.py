@@ -3,7 +3,7 @@
 import click
 
 from holdfast.cli import exits, inputs, output
-from holdfast.cli.grammar import Command, Group
+from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
 
 
@@ -12,7 +12,7 @@ def totp() -> None:
     """Second factors: codes from an app, for what needs one."""
 
 
-@totp.command("enrol", cls=Command)
+@totp.command("enrol", cls=Change)
 @click.option("--identity", metavar="NAME", help="Another identity's; without it, that of whoever is logged in.")
 def enrol(identity: str | None) -> None:
     """Print the address that an app makes codes from: only now. A first code has to confirm it."""
@@ -25,7 +25,7 @@ def enrol(identity: str | None) -> None:
     output.say("Then: holdfast totp confirm")
 
 
-@totp.command("confirm", cls=Command)
+@totp.command("confirm", cls=Change)
 def confirm() -> None:
     """Confirm it by a first code, read from stdin or a prompt. From then on it counts."""
     code = inputs.read_code("Code")
@@ -41,7 +41,7 @@ def verify() -> None:
     _done("The code is right.", "verified")
 
 
-@totp.command("remove", cls=Command)
+@totp.command("remove", cls=Change)
 @click.argument("identity")
 def remove(identity: str) -> int:
     """Forget the second factor of an identity whose app is lost."""

@@ -3,12 +3,12 @@
 import click
 
 from holdfast.cli import exits, installation, output
-from holdfast.cli.grammar import Command
+from holdfast.cli.grammar import Change, Command
 from holdfast.cli.progress import line
 from holdfast.cli.session import with_service
 
 
-@click.command(cls=Command)
+@click.command(cls=Change)
 def sync() -> int:
     """Compare the whole vault with the mirror now, and fetch what changed.
 

@@ -1,6 +1,7 @@
 """The settings of a node and of the command line, and the only place that reads the environment."""
 
-from holdfast.config.client import ClientSettings, Logins, client_variables
+from holdfast.config.client import ClientSettings, client_variables
+from holdfast.config.contexts import Context, Contexts
 from holdfast.config.draft import Draft, read_draft
 from holdfast.config.environment import Variable, own
 from holdfast.config.settings import Settings, variables
@@ -8,8 +9,9 @@ from holdfast.config.source import SourceSettings, source_variables, state_dir
 
 __all__ = [
     "ClientSettings",
+    "Context",
+    "Contexts",
     "Draft",
-    "Logins",
     "Settings",
     "SourceSettings",
     "Variable",

@@ -75,6 +75,11 @@ def own(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith(_PREFIX)}
 
 
+def names_installation(environ: Mapping[str, str]) -> bool:
+    """Whether an environment names an installation on this machine: DATABASE_URL alone may be another program's."""
+    return "HOLDFAST_DATA_DIR" in environ or ("DATABASE_URL" in environ and bool(_KEYS & environ.keys()))
+
+
 def parse(expected: Mapping[str, Variable], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Return the values of the variables that are set, by the key of each, and the faults of the others."""
     values: dict[str, Any] = {}
@@ -121,5 +126,5 @@ def unknown(known: Set[str], environ: Mapping[str, str]) -> Iterator[str]:
     """Yield a fault for each variable that looks like ours and is not."""
     for name in sorted(name for name in own(environ) if name not in known):
         near = get_close_matches(name, known, n=1)
-        mend = f"did you mean {near[0]}?" if near else "unset it; `holdfast --help` lists all settings."
+        mend = f"did you mean {near[0]}?" if near else "unset it; `holdfast help settings` lists all settings."
         yield f"{ascii(name[:80])[1:-1]} is not a setting: {mend}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from holdfast.config import parsing
 from holdfast.config.environment import default_data_dir, variable
@@ -122,3 +123,11 @@ class StorageSettings:
             default="false",
         ),
     )
+
+    @property
+    def store(self) -> str:
+        """Where the installation is, in words and without credentials."""
+        if self.database_url is None:
+            return f"the installation in {self.data_dir}"
+        url = urlsplit(self.database_url)
+        return f"the installation in the database {url.netloc.rpartition('@')[2]}{url.path}"

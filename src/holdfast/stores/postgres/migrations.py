@@ -57,6 +57,12 @@ def schema_version() -> int:
     return migrations()[-1].version
 
 
+async def is_begun(database: Database) -> bool:
+    """Whether there is a schema, of this release or another."""
+    async with database.connection() as connection:
+        return bool(await connection.fetchval("SELECT to_regclass('holdfast_migrations') IS NOT NULL"))
+
+
 async def migrate(database: Database, steps: Sequence[Migration] | None = None) -> None:
     """Bring the schema up to this release; nodes that start together wait for one another.
 
