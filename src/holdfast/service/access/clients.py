@@ -9,6 +9,7 @@ from holdfast.crypto.credentials import (
 from holdfast.domain.audit import record_of
 from holdfast.domain.identities import new_identity
 from holdfast.domain.policy import NOBODY, AuthMethod, Caller, Permission, canonical_identity
+from holdfast.domain.revocations import of_identity
 from holdfast.errors import AccessDenied, InvalidInput
 from holdfast.ports import ClientRecord, ClientStore, Clock, Registration
 from holdfast.service.access.directory import Directory
@@ -37,7 +38,8 @@ class Clients:
             self._minting.check_identity(authorized, identity)
             secret = new_client_secret()
             stored = hash_client_secret(secret)
-            await self._store.add(identity, stored, caller.id, self._guard.success(authorized))
+            record = self._guard.success(authorized, detail=of_identity(identity))
+            await self._store.add(identity, stored, caller.id, record)
             await self._check_made(authorized, identity)
         await self._directory.load(identity)
         return secret
@@ -47,15 +49,17 @@ class Clients:
         try:
             await self._minting.check_made(authorized, identity)
         except AccessDenied:
-            now = self._clock.now()
-            await self._store.remove(identity, record_of(authorized.caller, "client.remove", WHOLE_VAULT, now))
+            now, detail = self._clock.now(), of_identity(identity)
+            record = record_of(authorized.caller, "client.remove", WHOLE_VAULT, now, detail=detail)
+            await self._store.remove(identity, record)
             raise
 
     async def remove(self, caller: Caller, client_id: str) -> bool:
         """Remove a client: its tokens stop working. Its grants stay, for a client of the same id."""
         identity = canonical_identity(client_id)
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.remove") as authorized:
-            removed = await self._store.remove(identity, self._guard.success(authorized))
+            record = self._guard.success(authorized, detail=of_identity(identity))
+            removed = await self._store.remove(identity, record)
         await self._directory.load(identity)
         return removed
 

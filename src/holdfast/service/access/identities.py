@@ -7,6 +7,7 @@ from typing import Final
 
 from holdfast.domain.identities import ADMIN_ID, identity_kind, local_groups, new_identity
 from holdfast.domain.policy import SYSTEM_ID, AuthMethod, Caller, Permission, canonical_identity
+from holdfast.domain.revocations import of_identity
 from holdfast.domain.roles import Role
 from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
 from holdfast.domain.validation import valid_number
@@ -51,7 +52,8 @@ class Identities:
         """
         caller, identity, what = authenticated(context), new_identity(name), identity_kind(kind)
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.add") as authorized:
-            await self._store.add(identity, what, caller.id, self._guard.success(authorized))
+            record = self._guard.success(authorized, detail=of_identity(identity))
+            await self._store.add(identity, what, caller.id, record)
         await self._directory.load(identity)
 
     async def list(self, *, context: Context = None) -> list[IdentityRecord]:
@@ -92,7 +94,8 @@ class Identities:
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, operation) as authorized:
             if not disabled:
                 self._minting.check_identity(authorized, name)
-            if not await self._store.set_disabled(name, self._guard.success(authorized), disabled=disabled):
+            record = self._guard.success(authorized, detail=of_identity(name))
+            if not await self._store.set_disabled(name, record, disabled=disabled):
                 raise _no_such_identity(name)
         await self._directory.load(name)
 
@@ -100,7 +103,8 @@ class Identities:
         """Remove an identity for good, with its credentials, groups, grants and roles; False if there was none."""
         caller, identity = authenticated(context), canonical_identity(name)
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.remove") as authorized:
-            removed, epoch = await self._store.remove(identity, self._guard.success(authorized))
+            record = self._guard.success(authorized, detail=of_identity(identity))
+            removed, epoch = await self._store.remove(identity, record)
         await self._reload(identity, epoch)
         return removed
 
@@ -126,7 +130,8 @@ class Identities:
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.groups") as authorized:
             joined = wanted - self._directory.groups_of(identity)
             self._minting.check_groups(authorized, joined)
-            approve = self._minting.joining(authorized, joined, accept=accept_existing_credentials)
+            detail = of_identity(identity, groups=wanted)
+            approve = self._minting.joining(authorized, joined, accept=accept_existing_credentials, detail=detail)
             if not await self._store.set_groups(identity, wanted, caller.id, approve):
                 raise _no_such_identity(identity)
         await self._directory.load(identity)

@@ -39,12 +39,15 @@ class Minting:
         """
         self._check(authorized, Caller(NOBODY, groups=groups))
 
-    def joining(self, authorized: Authorized, groups: frozenset[str], *, accept: bool) -> Approve:
+    def joining(
+        self, authorized: Authorized, groups: frozenset[str], *, accept: bool, detail: str | None = None
+    ) -> Approve:
         """Return what approves that an identity joins groups: its credentials come to what their members hold.
 
         ``accept``: whoever made them.
         """
-        return self._inheritance.approval(authorized, self._held(Caller(NOBODY, groups=groups)), accept=accept)
+        given = self._held(Caller(NOBODY, groups=groups))
+        return self._inheritance.approval(authorized, given, accept=accept, detail=detail)
 
     def _check(self, authorized: Authorized, whom: Caller) -> None:
         for grant in self._held(whom):

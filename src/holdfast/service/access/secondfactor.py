@@ -7,6 +7,7 @@ from uuid import UUID
 
 from holdfast.crypto.totp import matching_counter, new_totp_secret, provisioning_uri
 from holdfast.domain.policy import Caller, Permission, canonical_identity
+from holdfast.domain.revocations import of_identity
 from holdfast.errors import AccessDenied, Throttled, Unauthenticated
 from holdfast.ports import Clock, Sealer, TotpOutcome, TotpStore
 from holdfast.ports.places import TOTP, totp_place
@@ -107,7 +108,8 @@ class SecondFactors:
         caller, name = authenticated(context), canonical_identity(identity)
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "totp.remove") as authorized:
             self._minting.check_identity(authorized, name)
-            removed = await self._store.remove(name, self._guard.success(authorized))
+            record = self._guard.success(authorized, detail=of_identity(name))
+            removed = await self._store.remove(name, record)
         await self._directory.load(name)
         return removed
 

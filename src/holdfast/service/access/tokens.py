@@ -18,6 +18,7 @@ from holdfast.domain.identities import (
     valid_token_description,
 )
 from holdfast.domain.policy import Caller, Permission, canonical_identity
+from holdfast.domain.revocations import of_identity
 from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
 from holdfast.domain.validation import valid_number
 from holdfast.errors import AccessDenied, BackendUnavailable, Conflict, InvalidInput, TokenNotFound
@@ -88,7 +89,8 @@ class Tokens:
         )
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "token.create") as authorized:
             self._minting.check_identity(authorized, name)
-            await self._store.add(new.record, new.hash, self._guard.success(authorized))
+            detail = of_identity(name, token=new.record.id)
+            await self._store.add(new.record, new.hash, self._guard.success(authorized, detail=detail))
             await self._check_made(authorized, new.record)
         await self._directory.load(name)
         return new
@@ -98,8 +100,10 @@ class Tokens:
         try:
             await self._minting.check_made(authorized, token.identity)
         except AccessDenied:
+            detail = of_identity(token.identity, token=token.id)
+            now = self._clock.now()
             await self._store.revoke(
-                token.id, record_of(authorized.caller, "token.revoke", WHOLE_VAULT, self._clock.now())
+                token.id, record_of(authorized.caller, "token.revoke", WHOLE_VAULT, now, detail=detail)
             )
             raise
 
@@ -168,7 +172,8 @@ class Tokens:
             if not own:
                 self._minting.check_identity(authorized, token.identity)
             until = self._clock.now() + token.lifetime
-            renewed = await self._store.renew(token.id, until, self._guard.success(authorized))
+            detail = of_identity(token.identity, token=token.id)
+            renewed = await self._store.renew(token.id, until, self._guard.success(authorized, detail=detail))
             if renewed is None:
                 raise Conflict("The token is revoked or has expired; make a new one.")
         await self._directory.load(token.identity)
@@ -185,7 +190,8 @@ class Tokens:
         async with self._access(caller, token.identity if token else None, "token.revoke") as authorized:
             if token is None:
                 raise _no_such_token()
-            revoked = await self._store.revoke(token.id, self._guard.success(authorized))
+            detail = of_identity(token.identity, token=token.id)
+            revoked = await self._store.revoke(token.id, self._guard.success(authorized, detail=detail))
         await self._directory.load(token.identity)
         return revoked
 
