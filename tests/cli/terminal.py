@@ -63,7 +63,11 @@ class Terminal:
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> tuple[int, str]:
-        """Return exit code and stdout once the command has ended."""
+        """Return exit code and stdout once the command has ended. Who shows how far it is would wait for a reader."""
+        until = time.monotonic() + PATIENCE_S
+        while self.process.poll() is None and time.monotonic() < until:
+            if select.select([self._main], [], [], 0.1)[0]:
+                self._read()
         out, _ = self.process.communicate(timeout=PATIENCE_S)
         while select.select([self._main], [], [], 0)[0] and self._read():
             pass
