@@ -425,3 +425,16 @@ async def test_i14_records_are_looked_through_once_a_minute_and_far_back_once_an
         await ends.run()
     assert len(store.back) == 61
     assert [place for place, back in enumerate(store.back) if back == LOOK_BACK] == [0, 60]
+
+
+async def test_who_holds_a_token_of_somebody_reads_with_it_what_they_get_in_an_emergency(inside: Inside) -> None:
+    """What remains possible, as SECURITY.md says: the owner of the token sees it, and who made it."""
+    service, maker = inside.service, AccessContext(user_id="maker")
+    await service.grant_access("*", "maker", ["grant"])
+    await service.identities.add("erin", "person")
+    token = await service.tokens.create("erin", context=maker)
+    await granted(service)
+    proven = service.prove_token(token.token)
+    assert (await service.get_secret(SECRET, context=AccessContext(user_id=proven.identity))).value == VALUE
+    (seen,) = await service.tokens.list("erin", context=ERIN)
+    assert (seen.id, seen.created_by) == (token.record.id, "maker")

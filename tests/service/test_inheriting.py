@@ -148,3 +148,15 @@ async def test_no_order_of_a_token_and_a_grant_slips_through(database_url: str, 
                 f"SELECT count(*) FROM api_tokens WHERE identity_name = '{name}' AND revoked_at IS NULL",
             )
             assert live == [(int(token),)]
+
+
+async def test_makers_are_compared_by_name_whoever_had_a_credential_of_theirs(service: SecretsService) -> None:
+    """What remains possible, as SECURITY.md says: who holds a token of the maker makes a credential with it."""
+    await prepared(service)
+    borrowed = await service.tokens.create("granter", context=ADMIN)
+    whoever = AccessContext(user_id=service.prove_token(borrowed.token).identity)
+    kept = await service.tokens.create("newcomer", context=whoever)
+    await service.grant_access("payroll", "granter", ["get"], accept_existing_credentials=True, context=ADMIN)
+    await service.grant_access("payroll", "newcomer", ["get"], context=ADMIN)
+    assert service.prove_token(kept.token).identity == "newcomer"
+    assert (await service.get_secret("payroll", context=AccessContext(user_id="newcomer"))).value == "v"

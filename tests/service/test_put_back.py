@@ -205,6 +205,25 @@ async def test_what_everything_put_back_gives_a_node_that_starts_afterwards(data
             assert await person.gets(there.service) == ALL
 
 
+async def test_what_an_identity_deleted_with_sql_and_put_back_gives_a_node_that_starts_afterwards(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What remains possible likewise: its mark stands. Nodes that run know better."""
+    async with opened(database_url, tmp_path / "1") as here:
+        person = await made(here.service)
+        await stash(database_url)
+        await execute(
+            database_url, "DELETE FROM identities WHERE name = 'app'", "UPDATE identity_epoch SET epoch = epoch + 1"
+        )
+        await looked(here, database_url)
+        assert await person.gets(here.service) == set()
+        await put_back(database_url, *ROWS)
+        await looked(here, database_url)
+        assert await person.gets(here.service) == set()
+        async with opened(database_url, tmp_path / "2") as there:
+            assert await person.gets(there.service) == ALL
+
+
 async def test_i6_a_revocation_that_a_failover_lost_counts_on_until_the_identity_is_changed(
     database_url: str, tmp_path: Path
 ) -> None:
