@@ -36,7 +36,7 @@ async def test_a_restored_installation_is_the_one_that_was_backed_up(
         before = await contents_of(database_url)
     assert verify_backup(settings_for(empty, tmp_path / "b"), file) == made
     restored = await restore_backup(settings_for(empty, tmp_path / "b"), file, caller=operator())
-    assert restored == made
+    assert (restored.header, restored.rows, restored.size) == (made.header, made.rows, made.size)
     assert await schema_of(empty) == await schema_of(database_url)
     after = await contents_of(empty)
     for table in ("secrets_vault", "secret_versions", "secret_access_control", "secret_access_logs", "audit_chains"):

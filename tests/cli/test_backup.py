@@ -45,13 +45,41 @@ def test_a_data_folder_is_backed_up_and_restored_into_another(data_folder: Path)
     shutil.copy(data_folder / "encryption.key", folder / "other")
     assert holdfast("backup", "--verify", file, environ=second).stdout == made.stdout
 
-    restored = holdfast("restore", file, environ=second)
+    declined = holdfast("restore", file, environ=second)
+    assert declined.code == 2
+    assert "are not known: what they took away counts again" in declined.stderr
+    restored = holdfast("restore", file, environ=second, stdin=b"yes\n")
     assert (restored.code, restored.stdout) == (0, made.stdout)
     assert "revoke again" in restored.stderr
     assert holdfast("get", "payments-db", environ=second).stdout == "s3cret"
-    again = holdfast("restore", file, "--json", environ=second)
+    again = holdfast("restore", file, "--json", "--yes", environ=second)
     assert again.code == 5
     assert json.loads(again.stderr)["error"]["code"] == "conflict"
+
+
+def test_i6_a_token_revoked_after_the_backup_is_revoked_again_by_the_trail(
+    database_url: str, empty: str, other_empty: str, tmp_path: Path
+) -> None:
+    file, trail = str(tmp_path / "all.backup"), tmp_path / "trail.jsonl"
+    environ = {"DATABASE_URL": database_url, "FALLBACK_ENCRYPTION_KEY": KEY, "HOME": str(tmp_path)}
+    holdfast("identity", "add", "app", environ=environ)
+    holdfast("token", "create", "app", environ=environ)
+    (token,) = json.loads(holdfast("token", "list", "app", "--json", environ=environ).stdout)
+    holdfast("backup", file, environ=environ)
+    assert holdfast("token", "revoke", token["id"], environ=environ).code == 0
+    trail.write_text(holdfast("audit", "export", environ=environ).stdout)
+    restore = ("restore", file, "--trail", str(trail), "--yes")
+
+    restored = holdfast(*restore, environ={**environ, "DATABASE_URL": empty})
+    assert restored.code == 0
+    assert f"Revoked again: token.revoke (token={token['id']} identity=app), by operator:" in restored.stderr
+    (after,) = json.loads(holdfast("token", "list", "app", "--json", environ={**environ, "DATABASE_URL": empty}).stdout)
+    assert after["revoked_at"]
+
+    undone = holdfast(*restore, "--undo-revocations", "--json", environ={**environ, "DATABASE_URL": other_empty})
+    document = json.loads(undone.stdout)
+    assert (document["revoked"], [each["item"] for each in document["undone"]]) == ([], [token["id"]])
+    assert document["undone"][0]["detail"] == f"token={token['id']} identity=app"
 
 
 def test_how_far_it_is_is_shown_to_those_who_watch(database_url: str, tmp_path: Path) -> None:

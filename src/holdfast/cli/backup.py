@@ -1,17 +1,18 @@
 """Commands on the whole installation as one file."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from holdfast.cli import output
+from holdfast.cli import inputs, output
 from holdfast.cli.grammar import Command
 from holdfast.cli.progress import bar
 from holdfast.cli.session import on_this_machine, operator, with_local_service
 
 if TYPE_CHECKING:  # the service takes long to import
-    from holdfast.ports import BackupSummary
+    from holdfast.ports import BackupSummary, Known, RestoreSummary
 
 _FILE: Final = click.Path(path_type=Path)
 _LINES: Final = (
@@ -22,9 +23,13 @@ _LINES: Final = (
     "Takes keys    {keys}",
     "Holds         {rows} rows in {tables} tables, {size} bytes",
 )
+_UNKNOWN: Final = (
+    "Revocations after {until}, and those in no trail that was given, are not known: what they took away counts "
+    "again. Give what was kept of the audit trail elsewhere, with --trail."
+)
 _AFTERWARDS: Final = (
     "Next: start one node, look at `holdfast reconcile` (changes that were open in the backup and that Key Vault may "
-    "have undone since wait there), and revoke again what was revoked after the backup."
+    "have undone since wait there), and revoke again what was revoked after {until}."
 )
 
 
@@ -51,24 +56,47 @@ def backup(file: Path, only_verify: bool) -> None:
 
 @click.command(cls=Command)
 @click.argument("file", type=_FILE, metavar="FILE")
-def restore(file: Path) -> None:
+@click.option("--trail", "trails", type=_FILE, multiple=True, metavar="EXPORT", help="Audit trail kept elsewhere.")
+@click.option("--undo-revocations", "undo", is_flag=True, help="Let what was revoked after the backup count again.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def restore(file: Path, trails: tuple[Path, ...], undo: bool, yes: bool) -> None:
     """Restore the whole installation from FILE into an empty database: all of it, or nothing.
 
     Stop every node of the former installation first. It takes the encryption key that the backup was made with.
+
+    What was revoked after the backup is revoked again, as far as a trail tells: exports of the audit trail, or files
+    that a stream of it wrote; and the local audit log in the data folder.
     """
     import asyncio  # noqa: PLC0415 - slow to import
 
-    from holdfast.bootstrap.backup import restore_backup  # noqa: PLC0415 - takes long to import
+    from holdfast.bootstrap.backup import known_revocations, restore_backup  # noqa: PLC0415 - takes long to import
 
+    known = on_this_machine(lambda settings: known_revocations(settings, file, trails))
+    _accept(known, yes=yes)
+    restoring = partial(restore_backup, path=file, caller=operator(), known=known, undo_revocations=undo)
     with bar("Restoring") as progress:
-        summary = on_this_machine(
-            lambda settings: asyncio.run(restore_backup(settings, file, caller=operator(), progress=progress))
-        )
+        summary = on_this_machine(lambda settings: asyncio.run(restoring(settings, progress=progress)))
     _tell(summary)
-    output.say(_AFTERWARDS)
+    for what, revocations in (("Revoked again", summary.revoked), ("Counts again", summary.undone)):
+        for each in revocations:
+            output.say(f"{what}: {each}")
+    output.say(_AFTERWARDS.format(until=output.moment(known.until)))
 
 
-def _tell(summary: "BackupSummary") -> None:
+def _accept(known: "Known", *, yes: bool) -> None:
+    """State which revocations the restored installation cannot know of, and have a person accept that."""
+    for gap in known.gaps:
+        output.say(f"The trail lacks {gap}.")
+    for record in known.unclear:
+        output.say(f"Not revoked again, as its record does not say what: {record.operation} by {record.user_id}.")
+    unknown = _UNKNOWN.format(until=output.moment(known.until))
+    if yes:
+        output.say(unknown)
+    else:
+        inputs.agreed(f"{unknown} Go on?")
+
+
+def _tell(summary: "BackupSummary | RestoreSummary") -> None:
     if output.wants_json():
         output.write_document(summary)
         return

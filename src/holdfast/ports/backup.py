@@ -1,6 +1,6 @@
 """Backups of a whole installation: what is in one, who reads it out, and the file it goes to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,8 @@ from uuid import UUID
 import msgspec
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.domain.chain import ChainId
+from holdfast.domain.revocations import Revocation
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many bytes are through, and how many there are about."""
@@ -88,6 +90,39 @@ class BackupSummary(msgspec.Struct, frozen=True, kw_only=True):
     header: BackupHeader
     rows: dict[str, int]
     size: int
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of revocations after a backup was made.
+
+    ``until``: the newest record that tells of them. ``trails``: how many files of an audit trail were given, and
+    ``anchors`` the places in it, by hash, that a backup of the same installation has. ``unclear``: records that do not
+    say what they took; ``gaps``: records that the trail lacks.
+    """
+
+    until: datetime
+    trails: int = 0
+    anchors: Mapping[tuple[ChainId, int], bytes] = {}
+    revocations: tuple[Revocation, ...] = ()
+    unclear: tuple[AuditRecord, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+
+class RestoreSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that was restored: the members of ``BackupSummary``, and what was revoked since it was made.
+
+    ``revoked``: revoked again; ``undone``: what was let count again on purpose. The others are what is not known, as
+    ``Known`` has it.
+    """
+
+    header: BackupHeader
+    rows: dict[str, int]
+    size: int
+    revoked: tuple[Revocation, ...] = ()
+    undone: tuple[Revocation, ...] = ()
+    known_until: datetime
+    gaps: tuple[str, ...] = ()
+    unclear: tuple[AuditRecord, ...] = ()
 
 
 class OpenBackup(NamedTuple):

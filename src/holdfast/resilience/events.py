@@ -125,6 +125,7 @@ class Event(enum.Enum):
         ERROR,
         "ALARM: A token of %(owner)r is revoked, and the identity itself is not genuine: %(reason)s",
     )
+    NOT_REVOKED_AGAIN = ERROR, "ALARM: Not revoked again after a restore: %(what)s: %(reason)s"
     RULE_NOT_GENUINE = ERROR, "ALARM: %(rule)s for %(subject)s was not made by Holdfast and is ignored: %(reason)s"
     VOTE_NOT_GENUINE = ERROR, "ALARM: a vote on request %(request)d was not made by Holdfast: %(reason)s"
     LAST_USES_NOT_NOTED = DEBUG, "Last uses of %(count)d tokens are not noted: %(reason)s"

@@ -34,6 +34,18 @@ async def put_rule(connection: Connection, rule: StoredRule) -> Mapping[str, Any
     return row
 
 
+async def remove_rule(connection: Connection, rule: StoredRule) -> Mapping[str, Any]:
+    """Remove the rule of that kind, subject and pattern (and role) in a transaction; ``removed`` and the ``epoch``."""
+    keys = (rule.subject, rule.pattern, *(rule.terms if rule.kind is RuleKind.ROLE else ()))
+    row: Mapping[str, Any] = await connection.fetchrow(load("grants")[f"remove_{rule.kind}"], *keys)
+    return row
+
+
+async def rules_for(connection: Connection, subject: str) -> list[StoredRule]:
+    """The rules that name an identity or a group, as a transaction sees them."""
+    return rules_of(await connection.fetch(load("grants")["rules"], [subject]))
+
+
 class PostgresGrants:
     """Implements ``ports.GrantStore`` and ``ports.RulePages`` over ``secret_access_control`` and ``role_assignments``.
 
@@ -87,9 +99,8 @@ class PostgresGrants:
 
     async def remove(self, rule: StoredRule, record: AuditRecord) -> tuple[bool, int]:
         """See the port."""
-        keys = (rule.subject, rule.pattern, *(rule.terms if rule.kind is RuleKind.ROLE else ()))
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(self._sql[f"remove_{rule.kind}"], *keys)
+            row = await remove_rule(connection, rule)
             await put_record(connection, record)
         self._database.recorded()
         return bool(row["removed"]), row["epoch"]

@@ -26,6 +26,16 @@ from holdfast.stores.postgres.standing import (
 from holdfast.stores.postgres.tokens import insert_token, stored_token_of
 
 
+async def remove_identity(connection: Connection, sealer: Sealer, name: str) -> tuple[bool, int]:
+    """Remove an identity with all that is its own; returns whether it was there, and the epoch of the rules."""
+    sql = load("identities")
+    await void_emergencies(connection, name)
+    epoch: int = await connection.fetchval(sql["remove_rules"], name)
+    removed = await connection.fetch(sql["remove_identity"], name)
+    await forget(connection, sealer, name)
+    return bool(removed), epoch
+
+
 class PostgresIdentities:
     """Implements ``ports.IdentityStore`` over ``identities``, ``identity_groups`` and ``api_tokens``."""
 
@@ -77,13 +87,10 @@ class PostgresIdentities:
     async def remove(self, name: str, record: AuditRecord) -> tuple[bool, int]:
         """See the port."""
         async with self._database.transaction() as connection:
-            await void_emergencies(connection, name)
-            epoch: int = await connection.fetchval(self._sql["remove_rules"], name)
-            removed = await connection.fetch(self._sql["remove_identity"], name)
-            await forget(connection, self._sealer, name)
+            removed, epoch = await remove_identity(connection, self._sealer, name)
             await put_record(connection, record)
         self._database.recorded()
-        return bool(removed), epoch
+        return removed, epoch
 
     async def set_groups(self, name: str, groups: frozenset[str], set_by: str, approve: Approve) -> bool:
         """See the port."""

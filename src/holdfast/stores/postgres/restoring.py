@@ -4,12 +4,13 @@ The schema is first made as it was when the backup was made, filled, and then br
 still meanwhile: what they did is in the rows already.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.domain.revocations import Revocation
 from holdfast.errors import Conflict, IntegrityFailure
-from holdfast.ports import BackupHeader, BackupPart, Counters, Shape, Table, TableEnd
+from holdfast.ports import BackupHeader, BackupPart, Counters, Known, Sealer, Shape, Table, TableEnd
 from holdfast.stores.postgres.backup import COPY_TIMEOUT_S, MIGRATIONS, created, saved_names, shape_of
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.errors import starting
@@ -17,28 +18,46 @@ from holdfast.stores.postgres.migrations import Migration, alone, apply, begin, 
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.revoking import revoke_again
 
 LEAP: Final = 1_000_000_000
 """What counters and fences are moved on by. The lost installation counted on after its backup, and whoever remembers
 its numbers (targets of rotations, Redis, nodes) must find those of the new one higher. No life counts so far."""
 
 
-class PostgresRestorer:
-    """Restores into a database."""
+Recorded: TypeAlias = Callable[[Sequence[Revocation]], Iterable[AuditRecord]]
+"""Returns what goes on record of a restoration that met these revocations."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+
+class Restored(NamedTuple):
+    """How many rows of each table came back, and the revocations that the backup did not know of."""
+
+    rows: Mapping[str, int]
+    met: Sequence[Revocation]
+
+
+class PostgresRestorer:
+    """Restores into a database.
+
+    Args:
+        seal_with: lets the key of an id seal from now on.
+    """
+
+    def __init__(self, database: Database, sealer: Sealer, seal_with: Callable[[str], None]) -> None:
+        self._database, self._sealer, self._seal_with = database, sealer, seal_with
         self._sql = load("restore")
 
     async def restore(
-        self, header: BackupHeader, parts: Iterator[BackupPart], record: AuditRecord
-    ) -> Mapping[str, int]:
-        """Restore a backup, with the record of it; returns the number of rows by table.
+        self, header: BackupHeader, parts: Iterator[BackupPart], known: Known, recorded: Recorded, *, undo: bool
+    ) -> Restored:
+        """Restore a backup, with the records of it, and revoke again what is known to have been revoked since.
+
+        ``undo``: let that count again.
 
         Raises:
             Conflict: the database is not empty.
             StartupError: a newer release made the backup, or PostgreSQL refuses some of it.
-            IntegrityFailure: the backup does not fit its own schema.
+            IntegrityFailure: the backup does not fit its own schema, or the audit trail is another installation's.
         """
         async with self._database.transaction() as connection:
             await alone(connection)
@@ -51,9 +70,34 @@ class PostgresRestorer:
                 rows = await self._fill(connection, shape, parts)
             for step in later:
                 await apply(connection, step)
+            await self._see_that_it_goes_on(connection, known)
             await self._begin_new_life(connection, header)
-            await put_record(connection, record)
-        return rows
+            met = await self._met(connection, known, undo=undo)
+            for record in recorded(met):
+                await put_record(connection, record)
+        return Restored(rows, met)
+
+    async def _see_that_it_goes_on(self, connection: Connection, known: Known) -> None:
+        """See that the audit trail that was given, if any, is the one in the backup, and goes on from there."""
+        places, digests = known.anchors.keys(), list(known.anchors.values())
+        writers, boots = [chain.writer for chain, _ in places], [chain.boot for chain, _ in places]
+        row = await connection.fetchrow(self._sql["anchored"], writers, boots, [seq for _, seq in places], digests)
+        if row["others"] or (known.trails and not row["same"]):
+            raise IntegrityFailure(
+                "The audit trail that was given does not go on where that of the backup ends: it is another "
+                "installation's, or one of the two was altered."
+            )
+
+    async def _met(self, connection: Connection, known: Known, *, undo: bool) -> Sequence[Revocation]:
+        """Revoke again what is known to be revoked. To undo is the same, taken back: then it is known what counts."""
+        active = await connection.fetchval(self._sql["active_key"])
+        if active is not None:
+            self._seal_with(active)
+        await connection.execute(self._sql["mark"])
+        met = await revoke_again(connection, self._sealer, known.revocations)
+        if undo:
+            await connection.execute(self._sql["back_to_mark"])
+        return met
 
     async def _see_that_it_is_empty(self, connection: Connection) -> None:
         names = (*created("TABLE"), *created("SEQUENCE"), MIGRATIONS)

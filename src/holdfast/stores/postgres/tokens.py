@@ -42,6 +42,26 @@ async def insert_token(
     await connection.execute(load("identities")["list_token"], token.identity, token.id)
 
 
+async def revoke_token(connection: Connection, sealer: Sealer, token_id: UUID) -> bool:
+    """Revoke a token in a transaction; False if it was revoked before, or is not there."""
+    sql = load("identities")
+    owner = await connection.fetchval(sql["lock_owner"], token_id)
+    revoked = await connection.fetch(sql["revoke_token"], token_id)
+    if revoked and owner is not None and await _is_genuine(connection, sealer, owner):
+        await attest(connection, sealer, owner)
+    return bool(revoked)
+
+
+async def _is_genuine(connection: Connection, sealer: Sealer, owner: str) -> bool:
+    """Whether an identity may be attested anew; of one that may not, no token counts."""
+    try:
+        (await standing_in(connection, owner)).verify(sealer)
+    except IntegrityFailure as error:
+        _log(Event.REVOKED_OF_NO_GENUINE_IDENTITY, owner=owner, reason=error)
+        return False
+    return True
+
+
 class PostgresTokens:
     """Implements ``ports.TokenStore`` over ``api_tokens``."""
 
@@ -104,22 +124,10 @@ class PostgresTokens:
     async def revoke(self, token_id: UUID, record: AuditRecord) -> bool:
         """See the port."""
         async with self._database.transaction() as connection:
-            owner = await connection.fetchval(self._sql["lock_owner"], token_id)
-            revoked = await connection.fetch(self._sql["revoke_token"], token_id)
-            if revoked and owner is not None and await self._is_genuine(connection, owner):
-                await attest(connection, self._sealer, owner)
+            revoked = await revoke_token(connection, self._sealer, token_id)
             await put_record(connection, record)
         self._database.recorded()
-        return bool(revoked)
-
-    async def _is_genuine(self, connection: Connection, owner: str) -> bool:
-        """Whether an identity may be attested anew; of one that may not, no token counts."""
-        try:
-            (await standing_in(connection, owner)).verify(self._sealer)
-        except IntegrityFailure as error:
-            _log(Event.REVOKED_OF_NO_GENUINE_IDENTITY, owner=owner, reason=error)
-            return False
-        return True
+        return revoked
 
     async def touch(self, used: Mapping[UUID, datetime]) -> None:
         """See the port."""

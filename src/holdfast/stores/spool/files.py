@@ -4,6 +4,8 @@ A line: CRC-32 of the rest in 8 hex digits, a space, the entry's own line.
 """
 
 import fcntl
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 from zlib import crc32
 
@@ -33,6 +35,17 @@ def whole_entries(content: bytes) -> tuple[list[Entry], bool]:
         if entry is not None and not (entries and _contradicts(entries[-1], entry)):
             entries.append(entry)
     return entries, len(entries) != len(parsed)
+
+
+def entries_in(folder: Path) -> Iterator[Entry]:
+    """All whole entries of the files in a folder, whoever holds them; nothing is changed.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    for ending in (".log", ".kept", ".damaged", NOTES):
+        for file in sorted(folder.glob(f"*{ending}")):
+            yield from whole_entries(file.read_bytes())[0]
 
 
 def _contradicts(before: Entry, entry: Entry) -> bool:

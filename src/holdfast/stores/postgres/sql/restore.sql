@@ -61,3 +61,17 @@ WHERE schemaname = current_schema() AND sequencename IN ('rotation_fences', 'sec
 
 -- name: begin_new_life
 UPDATE installation SET cache_namespace = gen_random_uuid(), restored_at = now(), backup_id = $1, backed_up_at = $2
+
+-- name: anchored
+SELECT count(*) FILTER (WHERE l.hash = a.hash) AS same, count(*) FILTER (WHERE l.hash <> a.hash) AS others
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[]) AS a (writer, boot, seq, hash)
+JOIN secret_access_logs l ON l.writer = a.writer AND l.boot = a.boot AND l.seq = a.seq
+
+-- name: active_key
+SELECT key_id FROM encryption_keys WHERE state = 'active'
+
+-- name: mark
+SAVEPOINT before_revocations
+
+-- name: back_to_mark
+ROLLBACK TO SAVEPOINT before_revocations
