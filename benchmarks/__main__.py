@@ -19,7 +19,7 @@ from benchmarks.run import FULL_SYNC, SMOKE, Run, Size
 from benchmarks.stage import Vault, make_vault, serving, staged
 from benchmarks.work import value_of
 
-_PARTS: dict[str, Callable[[Run, Vault, Server], Awaitable[None]]] = {
+PARTS: dict[str, Callable[[Run, Vault, Server], Awaitable[None]]] = {
     "server": server.measure,
     "library": library.measure,
     "tracing": tracing.measure,
@@ -38,9 +38,7 @@ _COLUMNS = ("WHAT", "AGAINST", "RATIO", "LEAST", "MOST", "OURS/S", "THEIRS/S")
 def main(arguments: Sequence[str]) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"what to measure, all by default: {', '.join(_PARTS)}"
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure, all by default: {', '.join(PARTS)}")
     parser.add_argument("--smoke", action="store_true", help="the smallest size: shows that everything works")
     parser.add_argument(
         "--full", action="store_true", help=f"mirror up to {FULL_SYNC[1]:,} secrets, which takes minutes"
@@ -48,8 +46,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, help="rounds of each side")
     parser.add_argument("--json", action="store_true", help="write one JSON document")
     given = parser.parse_args(arguments)
-    if unknown := set(given.parts) - set(_PARTS):
-        parser.error(f"there is no part {', '.join(unknown)}: choose from {', '.join(_PARTS)}")
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(unknown)}: choose from {', '.join(PARTS)}")
     size = SMOKE if given.smoke else Size()
     size = replace(size, synced=FULL_SYNC if given.full else size.synced, rounds=given.rounds or size.rounds)
     # A short path for sockets, which PostgreSQL's account may pass.
@@ -57,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
     folder.chmod(0o711)
     try:
         before = facts(folder)
-        run = uvloop.run(_measured(folder, size, given.parts or _PARTS))
+        run = uvloop.run(_measured(folder, size, given.parts or PARTS))
     finally:
         shutil.rmtree(folder)
     print(json.dumps(_document(before, run)) if given.json else _table(before, run))
@@ -69,7 +67,7 @@ async def _measured(folder: Path, size: Size, parts: Collection[str]) -> Run:
         values = {f"secret-{n:03}": value_of(f"value {n}") for n in range(size.secrets)}
         vault = await make_vault(stage, "vault", values)
         async with serving(vault) as one:
-            for name, measure in _PARTS.items():
+            for name, measure in PARTS.items():
                 if name in parts:
                     await measure(run, vault, one)
         return run

@@ -60,7 +60,8 @@ class _Connection(asyncio.Protocol):
             self._done.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits."""
+        """Tell who waits."""
+        self._transport = None
         self._fail(exc or Wrong("the server closed the connection"))
 
     def close(self) -> None:
@@ -68,10 +69,16 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def is_open(self) -> bool:
+        """Whether nobody has closed it."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def _send(self) -> None:
-        if self._transport is not None:
-            self._sent_at = time.perf_counter()
-            self._transport.write(self._request)
+        if self._transport is None:
+            self._fail(Wrong("the server has closed the connection"))
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(self._request)
 
     def _fail(self, error: Exception) -> None:
         if self._done is not None and not self._done.done():
@@ -79,16 +86,18 @@ class _Connection(asyncio.Protocol):
 
 
 class Load:
-    """Some open connections to one server that all ask the same."""
+    """Some connections to one server that all ask the same. ``opened`` makes one."""
 
-    def __init__(self, connections: list[_Connection]) -> None:
-        self._connections = connections
+    def __init__(self, opened: Callable[[], Awaitable[_Connection]], count: int) -> None:
+        self._opened, self._count = opened, count
+        self._connections: list[_Connection] = []
 
     async def rate(self, each: int) -> float:
         """Make ``each`` requests on every connection, one after another on each; return requests per second."""
+        await self._be_ready()
         began = time.perf_counter()
         await asyncio.gather(*(connection.start(each) for connection in self._connections))
-        return len(self._connections) * each / (time.perf_counter() - began)
+        return self._count * each / (time.perf_counter() - began)
 
     def latencies(self) -> list[float]:
         """Return how many seconds each answer took since the last call, and forget them."""
@@ -97,21 +106,33 @@ class Load:
             connection.latencies.clear()
         return found
 
+    def close(self) -> None:
+        """Close all."""
+        for each in self._connections:
+            each.close()
+
+    async def _be_ready(self) -> None:
+        # A server closes what is idle while others take their turns.
+        self._connections = [each for each in self._connections if each.is_open()]
+        while len(self._connections) < self._count:
+            self._connections.append(await self._opened())
+
 
 @asynccontextmanager
 async def loading(url: str, request: bytes, body: bytes, connections: int, ca_file: Path) -> AsyncIterator[Load]:
     """Connections to the server at ``url``, each of whose answers to ``request`` must be 200 with ``body``."""
     context, port = context_of(url, ca_file), urlsplit(url).port or 0
-    loop = asyncio.get_running_loop()
-    opened: list[_Connection] = []
+
+    async def opened() -> _Connection:
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_connection(lambda: _Connection(request, body), "127.0.0.1", port, ssl=context)
+        return made
+
+    load = Load(opened, connections)
     try:
-        for _ in range(connections):
-            _, made = await loop.create_connection(lambda: _Connection(request, body), "127.0.0.1", port, ssl=context)
-            opened.append(made)
-        yield Load(opened)
+        yield load
     finally:
-        for each in opened:
-            each.close()
+        load.close()
 
 
 async def answer_to(url: str, request: bytes, ca_file: Path) -> tuple[bytes, bytes]:
