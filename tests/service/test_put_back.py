@@ -175,6 +175,9 @@ async def test_others_are_let_in_while_rows_of_one_are_put_back(database_url: st
                 with pytest.raises(Unauthenticated):
                     there.service.prove_token("hf_none")
                 assert there.service.is_disabled("app") is False
+                health = await there.service.get_secret_health()
+                assert not health.healthy
+                assert any(advice.startswith("2 identity(s) are not as") for advice in health.recommendations)
                 with pytest.raises(IntegrityFailure, match="put back"):
                     await there.service.identities.enable("app")
                 assert other.record.identity == "before"

@@ -113,6 +113,7 @@ def _reporter(parts: Parts) -> Reporter:
         lost_changes=lambda: len(parts.losses.names),
         set_aside=parts.audit.archive.set_aside,
         ignored_rules=parts.book.ignored,
+        refused_identities=parts.directory.refused,
         laggards=parts.rotation.adoption.all_laggards,
         sealing_key=lambda: parts.sealing.ring.sealing,
         emergencies=parts.break_glass.store.totals,

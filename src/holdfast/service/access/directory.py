@@ -43,6 +43,7 @@ class Directory:
         self._epoch = -1
         self._floors: dict[str, int] = {}
         self._trusted: int | None = None
+        self._refused: frozenset[str] = frozenset()
         self._loading = asyncio.Lock()
 
     # --- the snapshot ---
@@ -79,6 +80,9 @@ class Directory:
             if credible is not None:
                 known[standing.name] = credible
         self._remember(found, name, known, intact=intact)
+        counting = {id(each.standing) for each in known.values()}
+        refused = {each.name for each in found.standings if id(each) not in counting}
+        self._refused = frozenset(refused if name is None else (self._refused - {name}) | refused)
         return found.epoch, known
 
     def _credible(self, standing: Standing, tokens: Iterable[StoredToken], *, intact: bool) -> _Known | None:
@@ -132,6 +136,10 @@ class Directory:
             self._tokens.update(_usable((known,)))
 
     # --- what it is asked ---
+
+    def refused(self) -> int:
+        """How many identities have rows that do not count: edited behind our back, or put back."""
+        return len(self._refused)
 
     def find(self, name: str) -> Standing | None:
         """An identity, disabled or not."""

@@ -20,9 +20,10 @@ class Facts:
 
     ``late``: all who still use a replaced credential; ``named``: those of secrets that the caller may know of.
     ``kept_out_names``: those of all that are kept out that the caller may know of. ``lost_changes``: secrets whose
-    newest change the database has lost. ``set_aside``: audit records that no chain takes. ``ignored_rules``: how many
-    rules Holdfast did not make. ``stuck``: rotations under way whose step fails again and again; ``stuck_names``: those
-    that the caller may know of. ``failing_work``: of the node that looks.
+    newest change the database has lost. ``set_aside``: audit records that no chain takes. ``ignored_rules``: how
+    many rules Holdfast did not make; ``refused_identities``: how many identities have rows that do not count.
+    ``stuck``: rotations under way whose step fails again and again; ``stuck_names``: those that the caller may know
+    of. ``failing_work``: of the node that looks.
     """
 
     totals: VaultTotals
@@ -42,6 +43,7 @@ class Facts:
     dead_notices: int
     backends: Sequence[BackendHealth]
     ignored_rules: int
+    refused_identities: int
     lost_changes: int
     set_aside: int
     failing_work: Sequence[FailingWork]
@@ -57,7 +59,7 @@ class Facts:
         totals = self.totals
         waits = (self.journal.parked, totals.drifting, totals.beyond_dates, self.ignored_rules, self.dead_notices)
         faults = (self.journal.stuck, self.mirror_fault, self.kept_out, self.failing_work, self.stuck)
-        lost = (self.lost_changes, self.set_aside)
+        lost = (self.lost_changes, self.set_aside, self.refused_identities)
         well = all(backend.healthy for backend in self.backends if backend.configured)
         return well and not any((*waits, *faults, *lost))
 
@@ -77,6 +79,7 @@ class Facts:
             *_on_notices(self.dead_notices),
             *_on_backends(self.backends),
             *_on_rules(self.ignored_rules),
+            *_on_identities(self.refused_identities),
             *_on_emergencies(self.emergencies),
             *_on_work(self.failing_work),
         ]
@@ -188,6 +191,11 @@ _WHILE_DOWN: Final = {
     "keyvault": "the mirror answers, and changes are replayed when it is back. If it lasts, check the network, "
     "the credential and its role on the vault.",
 }
+
+
+def _on_identities(refused: int) -> list[str]:
+    mend = "the log names them; find out who changed them in the database, then remove them and make them anew"
+    return [f"{refused} identity(s) are not as Holdfast left them, and not let in: {mend}."] if refused else []
 
 
 def _on_rules(ignored: int) -> list[str]:

@@ -101,6 +101,7 @@ class Reporter:
         lost_changes: counts the secrets whose newest change the database has lost.
         set_aside: counts the audit records that no chain takes.
         ignored_rules: counts the rules in the database that Holdfast did not make.
+        refused_identities: counts the identities whose rows do not count.
         laggards: finds the consumers that rotations wait for.
         sealing_key: the id of the key that this node seals with.
         emergencies: tells how much break-glass there is.
@@ -126,6 +127,7 @@ class Reporter:
         lost_changes: Callable[[], int],
         set_aside: Callable[[], Awaitable[int]],
         ignored_rules: Callable[[], int],
+        refused_identities: Callable[[], int],
         laggards: Callable[[], Awaitable[Sequence[Laggard]]],
         sealing_key: Callable[[], str],
         emergencies: Callable[[], Awaitable[EmergencyTotals]],
@@ -140,6 +142,7 @@ class Reporter:
         self._lost_changes, self._set_aside = lost_changes, set_aside
         self._ignored_rules, self._laggards, self._sealing_key = ignored_rules, laggards, sealing_key
         self._emergencies, self._failing_work = emergencies, failing_work
+        self._refused_identities = refused_identities
         self._kept_out, self._sync_interval = kept_out, sync_interval
 
     async def history(self, caller: Caller, name: SecretName, limit: int) -> list[AuditRecord]:
@@ -207,6 +210,7 @@ class Reporter:
             lost_changes=self._lost_changes(),
             set_aside=await self._set_aside(),
             ignored_rules=self._ignored_rules(),
+            refused_identities=self._refused_identities(),
             failing_work=self._failing_work(),
         )
 
