@@ -3,11 +3,21 @@
 import logging
 from typing import Any, Final
 
-from holdfast.bootstrap.node import Node
-from holdfast.bootstrap.storage import is_installed, require_installation
 from holdfast.config import Settings
+from holdfast.errors import StartupError
+from holdfast.resilience.windows import WINDOWS
 from holdfast.service.manager import SecretsService
 from holdfast.telemetry.cells import Cells
+
+try:
+    from holdfast.bootstrap.node import Node
+    from holdfast.bootstrap.storage import is_installed, require_installation
+except ModuleNotFoundError as error:
+    if not WINDOWS:
+        raise
+    raise StartupError(
+        "A node needs Linux or macOS. Here are the client and the command line: let HOLDFAST_ADDR name a server."
+    ) from error
 
 _log: Final = logging.getLogger(__name__)
 

@@ -3,14 +3,16 @@
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
 from holdfast.config import client_variables, own, source_variables, variables
 from holdfast.errors import InvalidInput
+from holdfast.resilience.windows import WINDOWS
 
-_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+_IGNORED_BY_PYTHON: Final = () if WINDOWS else (signal.SIGPIPE, signal.SIGXFSZ)
 """What the interpreter ignores from its start on, which other programs would inherit (``Py_Initialize``)."""
 
 
@@ -52,11 +54,14 @@ def found(command: str) -> str | None:
 def become(program: str, command: Sequence[str], environ: Mapping[str, str], values: Mapping[str, str]) -> NoReturn:
     """Replace this process by ``program``, with ``values`` added to its environment, in UTF-8 whatever the locale.
 
-    It keeps pid, terminal, process group and streams, so that every signal and its exit code are its own.
+    It keeps pid, terminal, process group and streams, so that every signal and its exit code are its own. On Windows no
+    process can be replaced: there this one waits, and ends with the other's exit code.
 
     Raises:
         OSError: the system does not start it.
     """
+    if WINDOWS:
+        os._exit(subprocess.run([program, *command[1:]], env={**environ, **values}, check=False).returncode)
     whole = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
     whole |= {name.encode(): value.encode() for name, value in values.items()}
     for number in _IGNORED_BY_PYTHON:

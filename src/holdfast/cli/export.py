@@ -15,6 +15,7 @@ from holdfast.cli.session import with_service
 from holdfast.domain.names import SecretName, canonical_pattern, is_glob
 from holdfast.errors import AccessDenied, Conflict, HoldfastError, InvalidInput, SecretNotFound, SecretUnusable
 from holdfast.resilience.durable import sync_folder
+from holdfast.resilience.windows import AS_IT_IS, NO_LINK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,7 @@ async def _values(service: "SecretsService", caller: "Caller", asked: "Sequence[
 def _write_new(file: Path, data: bytes) -> None:
     """Write a file that was not there before: whole and durable, or not at all."""
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | AS_IT_IS, _MODE)
     except FileExistsError:
         raise Conflict(f"{file} is there already: name a new file.") from None
     except OSError as error:

@@ -1,13 +1,12 @@
 """One command, one service: opened, used by the operator, closed."""
 
 import asyncio
-import os
-import pwd
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import click
 
 from holdfast.config import ClientSettings, Settings, own
+from holdfast.config.environment import login
 from holdfast.domain.policy import OPERATOR_PREFIX, AuthMethod, Caller
 from holdfast.errors import ConfigurationError
 from holdfast.telemetry.logs import install_logs
@@ -30,11 +29,7 @@ _PLACE: Final = "holdfast.place"
 
 def operator() -> Caller:
     """The person at this machine, by unix login: whoever may read the data folder or knows the database is trusted."""
-    try:
-        login = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run us under a number that has no entry
-        login = str(os.getuid())
-    identity = f"{OPERATOR_PREFIX}{login}"
+    identity = f"{OPERATOR_PREFIX}{login()}"
     return Caller(identity, is_system=True, user_agent="holdfast command line", method=AuthMethod.SYSTEM)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from holdfast.config.environment import home
 from holdfast.errors import ConfigurationError
 from holdfast.resilience.ownership import changed_by_others
+from holdfast.resilience.windows import NO_LINK, WINDOWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,7 @@ class Contexts:
 
     def _read(self) -> tuple[str | None, dict[str, Context]]:
         try:
-            mode = self.file.stat().st_mode
+            mode = 0 if WINDOWS else self.file.stat().st_mode
             text = self.file.read_text("utf-8")
         except FileNotFoundError:
             return None, {}
@@ -108,7 +109,7 @@ class Contexts:
     def _write(self, current: str | None, kept: Mapping[str, Context]) -> None:
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_LINK, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump({"current": current, "contexts": {name: _entry(each) for name, each in kept.items()}}, file)
         fresh.replace(self.file)

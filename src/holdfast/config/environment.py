@@ -1,12 +1,13 @@
 """Variables of the environment: how they are described, read and found wanting."""
 
 import os
-import pwd
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
+
+from holdfast.resilience.windows import WINDOWS
 
 _PREFIX: Final = "HOLDFAST_"
 _KEYS: Final = {"FALLBACK_ENCRYPTION_KEY", "HOLDFAST_ENCRYPTION_KEY_FILE", "CREDENTIALS_DIRECTORY"}
@@ -50,7 +51,7 @@ def variable(
 def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
     """Where Holdfast keeps its data when nobody says otherwise."""
     environ = os.environ if environ is None else environ
-    if os.geteuid() == 0:
+    if not WINDOWS and os.geteuid() == 0:
         return Path("/var/lib/holdfast")
     data_home = environ.get("XDG_DATA_HOME", "")
     if Path(data_home).is_absolute():  # the XDG base directory specification: relative paths are to be ignored
@@ -63,10 +64,26 @@ def home(environ: Mapping[str, str]) -> Path:
     home = environ.get("HOME", "")
     if Path(home).is_absolute():
         return Path(home)
+    if WINDOWS:
+        return Path(environ.get("USERPROFILE", "C:\\"))
+    import pwd  # noqa: PLC0415 - Windows has none
+
     try:
         return Path(pwd.getpwuid(os.geteuid()).pw_dir)
     except KeyError:  # a container may run us under a number that has no entry
         return Path("/var/lib")
+
+
+def login() -> str:
+    """The name that whoever runs this process logs in with."""
+    if WINDOWS:
+        return os.environ.get("USERNAME", "")
+    import pwd  # noqa: PLC0415 - Windows has none
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run us under a number that has no entry
+        return str(os.getuid())
 
 
 def own(environ: Mapping[str, str] | None = None) -> dict[str, str]:

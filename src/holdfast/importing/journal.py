@@ -4,7 +4,6 @@ A write whose answer was lost, by a kill or a cut connection, is thereby recogni
 takes effect once. Nothing is derived from a value.
 """
 
-import fcntl
 import hashlib
 import hmac
 import json
@@ -15,8 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from holdfast.errors import Conflict, InvalidInput
+from holdfast.errors import Conflict, InvalidInput, StartupError
 from holdfast.resilience.durable import sync_folder
+
+try:
+    import fcntl
+except ImportError as error:
+    raise StartupError(
+        "Taking over secrets needs Linux or macOS: no file can be locked here as an import does."
+    ) from error
 
 _KEY_BYTES: Final = 32
 

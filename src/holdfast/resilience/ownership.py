@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from holdfast.resilience.windows import AS_IT_IS, WINDOWS
+
 OTHERS_WRITE: Final = 0o022
 """An access list that lets others write shows in the bits of the group too (acl(5), "mask")."""
 
@@ -18,7 +20,7 @@ def open_file(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or is something else.
     """
-    opened = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    opened = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | AS_IT_IS), "rb")
     if stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
         return opened
     opened.close()
@@ -33,6 +35,8 @@ def changed_by_others(path: Path) -> str | None:
     Raises:
         OSError: it cannot be looked at.
     """
+    if WINDOWS:
+        return None
     try:
         found = path.lstat()
         if stat.S_ISLNK(found.st_mode):

@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 
+from holdfast import bootstrap  # noqa: F401 - it says so where no node runs at all
 from holdfast.domain.extras import missing
 
 if any(find_spec(each) is None for each in ("httptools", "starlette", "uvicorn", "uvloop")):
