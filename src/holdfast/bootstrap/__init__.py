@@ -1,10 +1,10 @@
 """The composition root: from settings to a service. The only place that names concrete adapters."""
 
-import logging
 from typing import Any, Final
 
 from holdfast.config import Settings
 from holdfast.errors import StartupError
+from holdfast.resilience.events import Event, Log
 from holdfast.resilience.windows import WINDOWS
 from holdfast.service.manager import SecretsService
 from holdfast.telemetry.cells import Cells
@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
         "A node needs Linux or macOS. Here are the client and the command line: let HOLDFAST_ADDR name a server."
     ) from error
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = Log(__name__)
 
 
 def create_secrets_service(
@@ -40,7 +40,7 @@ def create_secrets_service(
     asked = settings is None
     settings = settings or Settings.from_environ()
     if asked and pool is None and not is_installed(settings):
-        _log.warning("There is no installation in %s yet: one is made, with a key and a database", settings.data_dir)
+        _log(Event.INSTALLATION_MADE, folder=settings.data_dir)
     node = Node(settings, pool=pool, background=background, cells=cells)
     return SecretsService(node.start)
 

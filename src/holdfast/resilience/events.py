@@ -80,6 +80,7 @@ class Event(enum.Enum):
     MISSING_IN_VAULT = WARNING, "Drift: %(name)s is missing in Key Vault; the mirror keeps it"
 
     # PostgreSQL
+    INSTALLATION_MADE = WARNING, "There is no installation in %(folder)s yet: one is made, with a key and a database"
     SERVER_ENDED = (
         ERROR,
         "The embedded PostgreSQL has ended and is started again; its log is postgres.log in the data folder",
