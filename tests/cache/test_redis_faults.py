@@ -25,6 +25,7 @@ from holdfast.domain.names import SecretName
 from holdfast.errors import ConfigurationError
 from holdfast.ports import CacheEntry
 from tests.support.folders import short_folder
+from tests.support.lines import lines_of
 from tests.support.redis import running_redis
 
 TTL = timedelta(seconds=60)
@@ -223,6 +224,20 @@ async def test_junk_is_a_miss_and_gets_overwritten(redis_url: str, junk: bytes) 
         await cache.put(NAME, ENTRY, TTL)
         assert await cache.get(NAME) == ENTRY
         assert cache.healthy()
+
+
+async def test_an_outage_is_two_lines(own_redis: str) -> None:
+    clock = Time()
+    async with opened(own_redis, clock) as cache:
+        with lines_of("holdfast") as told:
+            for _ in range(3):
+                with hanging(own_redis, cache):
+                    for _ in range(3):
+                        await cache.get(NAME)
+                clock.end_the_pause()
+            for _ in range(3):
+                await cache.get(NAME)
+    assert [level for level, _ in told] == ["warning", "info"], told
 
 
 async def test_another_type_is_a_miss_and_gets_overwritten(redis_url: str) -> None:

@@ -18,6 +18,7 @@ from holdfast.service.notices.watching import Watch
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.notices import PostgresNotices, put_notices
 from tests.support.clock import VirtualClock
+from tests.support.lines import lines_of
 from tests.support.node import Inside
 from tests.support.world import Crash, CrashOnce
 
@@ -104,6 +105,25 @@ async def test_a_notice_commits_with_its_change_or_not_at_all(outbox: Outbox) ->
     assert await outbox.store.notices() == []
     await change(crash=False)
     assert [each.event for each in await outbox.store.notices()] == [happened()]
+
+
+async def test_an_outage_of_a_channel_is_two_lines_and_what_is_given_up_one_more(outbox: Outbox) -> None:
+    lane = outbox.lane(channels={}, senders=1)
+    for number in range(3):
+        await outbox.announcer(channels={}).announce(happened(number), [OPS])
+    with lines_of("holdfast") as told:
+        for outbox.receiver.fault in (BackendUnavailable("no answer"), BackendUnavailable("no answer"), None):
+            await lane.deliver()
+            await outbox.make_due()
+    assert told == [
+        ("warning", "Sending notices by mail fails: no answer"),
+        ("info", "Sending notices by mail works again, after 0 s"),
+    ]
+    await outbox.announcer(channels={}).announce(happened(9), [OPS])
+    outbox.receiver.fault = Rejected("no such mailbox")
+    with lines_of("holdfast") as told:
+        await lane.deliver()
+    assert [(level, "is given up" in text) for level, text in told] == [("warning", True)]
 
 
 async def test_one_of_many_nodes_looks_each_time(outbox: Outbox) -> None:

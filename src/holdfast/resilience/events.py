@@ -57,6 +57,7 @@ class Event(enum.Enum):
     # Changes
     CHANGE_PARKED = WARNING, "Key Vault refuses a change, and it is parked: %(kind)s of %(name)s: %(reason)s"
     CHANGE_UNPARKED = INFO, "Key Vault has taken a change that was parked: %(kind)s of %(name)s"
+    CHANGE_DISCARDED = INFO, "Somebody has given up %(count)d change(s) of %(name)s that waited for Key Vault"
     CHANGE_SUPERSEDED = (
         WARNING,
         ("Key Vault refuses a change, and a later one takes its place: %(kind)s of %(name)s: %(reason)s"),

@@ -92,7 +92,7 @@ class Streamer:
         return bool(entries)
 
     async def _send(self, stream: Stream, lines: Sequence[bytes]) -> None:
-        what = f"Streaming the audit trail to {stream.name}"
+        what = f"Streaming {stream.name}"
         try:
             await stream.outlet.send(lines)
         except HoldfastError as error:

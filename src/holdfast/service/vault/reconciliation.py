@@ -7,10 +7,14 @@ from typing import Final
 from holdfast.domain.intent import Intent
 from holdfast.domain.names import SecretName
 from holdfast.ports import Head, Journal, KeptOut, KeptOutStore, Ledger
+from holdfast.resilience.events import Event, Log
 from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.replication import Replicator
 
 _KEPT_OUT: Final = 1000
+
+
+_log: Final = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,18 @@ class Reconciler:
 
     async def _discard(self, name: SecretName) -> int:
         discarded = await self._journal.discard(name)
+        if discarded:
+            _log(Event.CHANGE_DISCARDED, count=discarded, name=name)
         await self._replicator.drain()
         await self._adopter.refresh(name)
         return discarded
 
     async def _retry(self) -> int:
+        before = await self._journal.parked()
         retried = await self._journal.unpark()
         await self._replicator.drain()
+        left = {each.id for each in [*await self._journal.parked(), *await self._journal.open()]}
+        for intent in before:
+            if intent.id not in left:
+                _log(Event.CHANGE_UNPARKED, kind=intent.kind.value, name=intent.name)
         return retried
