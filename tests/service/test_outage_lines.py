@@ -20,6 +20,7 @@ from holdfast.stores.postgres.streams import PostgresStreams
 from holdfast.telemetry.tracing.sending import Sender
 from tests.support.cable import cable_to
 from tests.support.clock import VirtualClock
+from tests.support.issuer import LocalIssuer
 from tests.support.lines import lines_of
 from tests.support.node import Inside, service_on, within
 from tests.support.scripted_vault import ScriptedVault
@@ -148,7 +149,7 @@ class Issuer:
     async def __call__(self, url: str) -> Any:
         if self.broken:
             raise BackendUnavailable("it does not answer")
-        return {"keys": []}
+        return LocalIssuer(0, Path()).document("/keys")
 
 
 class Exporter:
