@@ -23,7 +23,7 @@ __all__ = ["remote_certificate"]
 READING = {
     *("get", "list", "versions", "expiring", "run", "export", "grants", "check", "explain", "simulate", "history"),
     *("report", "status", "health", "doctor", "reconcile", "backup", "restore", "init", "serve", "completion"),
-    *("login", "logout", "context list", "context use", "context remove", "keys add", "keys status"),
+    *("login", "logout", "whoami", "context list", "context use", "context remove", "keys add", "keys status"),
     *("rotation list", "rotation show", "notices list", "notices preview", "notices test", "role list"),
     *("audit search", "audit export", "audit unshipped", "audit checkpoints", "audit key", "audit stream"),
     *("audit gaps", "audit verify", "break-glass list", "break-glass show", "break-glass codes list"),
@@ -90,6 +90,9 @@ def test_a_login_makes_its_server_the_default_and_contexts_choose_another(
         listed = holdfast("context", "list", "--json", environ=home)
         assert json.loads(listed.stdout) == [{"current": True, "name": "prod", "address": address, "ca_file": ca_file}]
         assert token not in holdfast("context", "list", environ=home).stdout
+        me = json.loads(holdfast("whoami", "--json", environ=home).stdout)
+        assert (me["identity"], me["method"], me["place"]) == ("remote", "client", address)
+        assert me["installation"] in holdfast("whoami", environ=home).stdout
         elsewhere = {**home, "HOLDFAST_ADDR": "https://127.0.0.1:1", "HOLDFAST_TOKEN": "x"}
         assert holdfast("get", "db", environ=elsewhere).code == 7
         assert holdfast("--context", "prod", "get", "db", environ=elsewhere).stdout == "s3cret"

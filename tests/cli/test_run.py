@@ -116,7 +116,19 @@ def test_a_command_that_is_not_there_is_found_out_before_anything_is_read(
     assert " get " not in holdfast("history", "db", environ=environ).stdout
     broken.chmod(0o700)
     unknown = run("--secret", "db", "--", str(broken), environ=environ)
-    assert (unknown.returncode, "Exec format error" in unknown.stderr) == (126, True)
+    assert (unknown.returncode, f"run: sh {broken}" in unknown.stderr) == (126, True)
+
+
+def test_an_environment_that_is_too_large_is_told_with_its_size(environ: dict[str, str]) -> None:
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    program = (
+        "import os, sys; os.environ.update((f'PAD_{n}', 'x' * 100_000) for n in range(80)); "
+        "sys.argv[1:] = ['run', '--secret', 'db', '--', 'true']; from holdfast.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 126
+    assert "its environment has 8,0" in done.stderr
+    assert "--only" in done.stderr
 
 
 def test_an_application_runs_with_its_own_token_and_does_not_keep_it(

@@ -554,6 +554,13 @@ ROWS: Final[Mapping[str, Row]] = {
         call=lambda s, c: s.service.get_secret_health(context=c),
         v1={"getHealth": get("/v1/health")},
     ),
+    "whoami": Row(
+        record="whoami",
+        stranger=None,
+        fails=None,
+        call=lambda s, c: s.service.whoami(context=c),
+        v1={"whoAmI": get("/v1/whoami")},
+    ),
     "list_nodes": Row(
         record="nodes", call=lambda s, c: s.service.list_nodes(context=c), v1={"listNodes": get("/v1/nodes")}
     ),

@@ -1,6 +1,8 @@
 """The process that a command becomes: its environment, and the moment of becoming it."""
 
+import errno
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +16,9 @@ from holdfast.resilience.windows import WINDOWS
 
 _IGNORED_BY_PYTHON: Final = () if WINDOWS else (signal.SIGPIPE, signal.SIGXFSZ)
 """What the interpreter ignores from its start on, which other programs would inherit (``Py_Initialize``)."""
+
+_MAX_STRING: Final = 32 * os.sysconf("SC_PAGESIZE")
+"""Linux's limit for one argument or variable (execve(2), MAX_ARG_STRLEN)."""
 
 
 def inherited(environ: Mapping[str, str], kept: Sequence[str] = ()) -> dict[str, str]:
@@ -49,6 +54,20 @@ def found(command: str) -> str | None:
     if program is None and (Path(command).exists() if os.sep in command else shutil.which(command, os.F_OK)):
         raise PermissionError
     return program
+
+
+def why_not_started(
+    error: OSError, program: str, environ: Mapping[str, str], values: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return why ``become`` failed, and the mend, as a reason and a sentence."""
+    if error.errno == errno.E2BIG:
+        size = sum(len(os.fsencode(name + value)) + len("=\0") for name, value in {**environ, **values}.items())
+        limits = f"{os.sysconf('SC_ARG_MAX'):,} with the arguments, and {_MAX_STRING:,} for one variable"
+        reason = f"its environment has {size:,} bytes, and this system takes {limits}"
+        return reason, "Give it fewer secrets, with --only."
+    if error.errno == errno.ENOEXEC:
+        return "it is no program, and has no #! line", f"If it is a shell script, run: sh {shlex.quote(program)}"
+    return error.strerror or "the system does not start it", "Check its path, its mode and PATH."
 
 
 def become(program: str, command: Sequence[str], environ: Mapping[str, str], values: Mapping[str, str]) -> NoReturn:

@@ -4,13 +4,14 @@ import asyncio
 import os
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from holdfast.cli import inputs, output, streams
 from holdfast.cli.grammar import Command
-from holdfast.cli.session import server
+from holdfast.cli.session import place, server, with_service
 from holdfast.config import ClientSettings, Context, Contexts
 from holdfast.errors import ConfigurationError, InvalidInput, Unauthenticated
 
@@ -65,6 +66,20 @@ def logout(addr: str | None) -> None:
     output.say(f"Logged out of {address}." if forgotten else f"There was no login for {address}.")
     if output.wants_json():
         output.write_document({"address": address, "forgotten": forgotten})
+
+
+@click.command(cls=Command)
+def whoami() -> None:
+    """Show who you are, how that is proven, and which installation answers."""
+    found = with_service(lambda service, caller: service.whoami(context=caller))
+    where = place() or ""
+    if output.wants_json():
+        output.write_document({**asdict(found), "place": where})
+        return
+    groups = f", in {', '.join(found.groups)}" if found.groups else ""
+    output.write_lines(
+        [f"{found.identity}{groups}, by {found.method}", f"At {where}", f"Installation {found.installation}"]
+    )
 
 
 def _server(addr: str | None) -> ClientSettings:

@@ -57,7 +57,7 @@ SECTIONS: Final = {
     ),
     "Emergency access": (break_glass.break_glass,),
     "Identities": (identities.identity, tokens.token, totp.totp, clients.client, identities.admin),
-    "A server": (login.login, login.logout, contexts.context, completion.completion),
+    "A server": (login.login, login.logout, login.whoami, contexts.context, completion.completion),
     "This installation": (
         *(node.init, node.serve, node.status, node.health, doctor.doctor, vault.sync, vault.reconcile),
         *(keys.keys, clock.clock),

@@ -82,7 +82,7 @@ def run(
     try:
         child.become(program, command, environ, values)
     except OSError as error:
-        return _not_started(exits.COMMAND_FAILED, error.strerror or "the system does not start it")
+        return _not_started(exits.COMMAND_FAILED, *child.why_not_started(error, program, environ, values))
 
 
 def _asked(map_file: Path | None, asked: "Iterable[str]") -> tuple[list[Binding], list[str]]:
@@ -117,7 +117,7 @@ def _say_what_is_left_out(environ: "Mapping[str, str]", secrets: "Mapping[str, S
         output.say(f"Not passed on, as settings of Holdfast: {', '.join(sorted(left_out))}. --keep passes one on.")
 
 
-def _not_started(code: int, reason: str) -> int:
-    text = f"The command is not started: {reason}. Check its path, its mode and PATH."
+def _not_started(code: int, reason: str, mend: str = "Check its path, its mode and PATH.") -> int:
+    text = f"The command is not started: {reason}. {mend}"
     output.report_text("not_started", text, as_json=output.wants_json(), command="holdfast run")
     return code

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from holdfast.client.connection import Connection
 from holdfast.client.listings import MAX_PAGE
 from holdfast.ports import NodeRecord
-from holdfast.service.installation.reports import ExpiringSecret, HealthReport
+from holdfast.service.installation.reports import ExpiringSecret, HealthReport, WhoAmI
 from holdfast.service.vault.mirroring import Progress, SyncReport
 from holdfast.v1_wire.node import (
     DiscardIntents,
@@ -17,6 +17,7 @@ from holdfast.v1_wire.node import (
     SyncDocument,
     WarmCache,
     Warmed,
+    WhoAmIDocument,
 )
 
 
@@ -30,6 +31,10 @@ class RemoteInstallation:
         """Return totals, the state of every backend, and what to do about it."""
         query = {"probe": "true" if probe else "false"}
         return (await self._connection.call("GET", "/v1/health", HealthDocument, query=query)).to(HealthReport)
+
+    async def whoami(self, *, context: object = None) -> WhoAmI:
+        """Return who the token proves, and which installation answers."""
+        return (await self._connection.call("GET", "/v1/whoami", WhoAmIDocument)).to(WhoAmI)
 
     async def list_nodes(self, *, context: object = None) -> list[NodeRecord]:
         """Return the nodes that run now."""

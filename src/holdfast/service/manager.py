@@ -59,7 +59,7 @@ from holdfast.service.callers import authenticated as _caller
 from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.doctor.control import Doctor
 from holdfast.service.installation.clock import ClockControl
-from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter
+from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter, WhoAmI
 from holdfast.service.keys.control import Keys
 from holdfast.service.notices.control import Notices
 from holdfast.service.requests import SetRequest, UpdateRequest
@@ -621,6 +621,17 @@ class SecretsService:
         Backends are reported as this node has lately found them; ``probe`` asks each of them first.
         """
         return await self._use.reporter.health(_caller(context), probe=valid_flag("probe", probe))
+
+    async def whoami(self, *, context: Context = None) -> WhoAmI:
+        """Return who asks, how that was proven, and which installation answers."""
+        caller = _caller(context)
+        async with self._use.guard.own(caller, "whoami"):
+            return WhoAmI(
+                identity=caller.id,
+                method=caller.method,
+                groups=tuple(sorted(caller.groups)),
+                installation=self._use.tenant,
+            )
 
     async def list_nodes(self, *, context: Context = None) -> list[NodeRecord]:
         """Return the nodes that run on this database now, oldest first."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from holdfast.domain.intent import IntentKind
+from holdfast.domain.policy import AuthMethod
 from holdfast.v1_wire.documents import Document, Moment, Name, Request
 
 MAX_WARM = 1_000
@@ -107,6 +108,15 @@ class NodeDocument(Document):
     started_at: Moment
     seen_at: Moment
     backends: list[BackendDocument]
+
+
+class WhoAmIDocument(Document):
+    """Who asks. ``method``: how that was proven; ``installation``: the id of the one that answers."""
+
+    identity: str
+    method: AuthMethod
+    groups: tuple[str, ...]
+    installation: str
 
 
 class NodesDocument(Document):

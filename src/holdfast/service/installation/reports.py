@@ -9,7 +9,7 @@ from holdfast.domain.audit import AuditQuery, AuditRecord
 from holdfast.domain.break_glass import EmergencyTotals
 from holdfast.domain.names import SecretName
 from holdfast.domain.notices import NoticeState, expiry_plan
-from holdfast.domain.policy import Caller, Permission
+from holdfast.domain.policy import AuthMethod, Caller, Permission
 from holdfast.domain.rotation import Laggard
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import (
@@ -31,6 +31,16 @@ from holdfast.ports import (
 from holdfast.resilience.supervision import FailingWork
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.installation.judgement import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhoAmI:
+    """Who asks, by what kind of proof, as a member of which groups, and the id of the installation that answers."""
+
+    identity: str
+    method: AuthMethod
+    groups: tuple[str, ...]
+    installation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

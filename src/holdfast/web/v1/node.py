@@ -24,6 +24,7 @@ from holdfast.v1_wire.node import (
     SyncDocument,
     WarmCache,
     Warmed,
+    WhoAmIDocument,
 )
 from holdfast.web.v1.cursors import cut
 from holdfast.web.v1.operation import SOMEBODY, Answer, Call, Operation
@@ -46,6 +47,11 @@ async def health(call: Call) -> Answer:
     """The state of everything."""
     probe: bool = call.query.probe
     return Answer(HealthDocument.of(await call.service.get_secret_health(probe=probe, context=call.caller)))
+
+
+async def whoami(call: Call) -> Answer:
+    """Who asks."""
+    return Answer(WhoAmIDocument.of(await call.service.whoami(context=call.caller)))
 
 
 async def nodes(call: Call) -> Answer:
@@ -138,6 +144,16 @@ OPERATIONS: Final = (
         handle=health,
         query=HowClosely,
         answer=HealthDocument,
+    ),
+    Operation(
+        id="whoAmI",
+        method="GET",
+        path="/v1/whoami",
+        summary="See who you are here, how that was proven, and which installation answers",
+        needs="a login",
+        tag=_TAG,
+        handle=whoami,
+        answer=WhoAmIDocument,
     ),
     Operation(
         id="listNodes",
