@@ -16,6 +16,7 @@ from holdfast.web.budgets import MIB, Budgets
 from holdfast.web.endpoint import Endpoint
 from holdfast.web.exchange import Exchange, Reply, Scope, Send
 from holdfast.web.limits import MAX_BODY_BYTES, Receive
+from holdfast.web.shared_protocol import HEAD_COST
 from tests.support.https import Client, Connection, Response
 from tests.support.server import running
 
@@ -221,6 +222,30 @@ async def test_i14_bodies_share_a_bounded_memory(certificate: ServerCertificate)
         statuses = [(await answer).status for answer in answers]
         assert 4 <= statuses.count(200) <= 8
         assert (await greedy.request("PUT", "/", part)).status == 200
+
+
+async def test_i14_unfinished_heads_share_a_bounded_memory(certificate: ServerCertificate) -> None:
+    budgets = Budgets(connections=64, body_bytes=1 * MIB)
+    head = b"GET / HTTP/1.1\r\nX: " + b"a" * (16 * 1024)
+    most = budgets.body_bytes // 2 // (HEAD_COST * len(head))
+    async with crowded(certificate, budgets) as server, AsyncExitStack() as stack:
+        held = [await opened(stack, server.as_(None)) for _ in range(most + 1)]
+        for connection in held:
+            await connection.send(head)
+        endings = [asyncio.ensure_future(connection.ended()) for connection in held]
+        await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
+        assert sum(ending.done() for ending in endings) == 1
+        left = [connection for connection, ending in zip(held, endings, strict=True) if not ending.done()]
+        for ending in endings:
+            ending.cancel()
+        await asyncio.wait(endings)
+        for connection in left:
+            await connection.send(b"\r\nHost: 127.0.0.1\r\n\r\n")
+            assert (await connection.response()).status == 200
+        for _ in range(most):
+            again = await opened(stack, server.as_(None))
+            await again.send(head + b"\r\nHost: 127.0.0.1\r\n\r\n")
+            assert (await again.response()).status == 200
 
 
 async def test_i14_a_connection_that_takes_a_lot_of_memory_ends_with_its_answer(

@@ -35,6 +35,9 @@ LARGE_READ: Final = 32 * 1024
 TRANSPORT_BUFFER: Final = 256 * 1024
 """What the transport of a connection keeps until it is closed, once more than ``LARGE_READ`` came in one piece."""
 
+HEAD_COST: Final = 3
+"""Bytes of memory for one byte of a head that is not complete: in buffers, and in parts of the parsed head."""
+
 GOODBYE_PATIENCE_S: Final = 1.0
 """Seconds in which the client of such a connection has to take the last answer."""
 
@@ -49,6 +52,7 @@ class SharedProtocol(BoundedProtocol):
         self._holder: Holder | None = None
         self._unbegun: deque[Place] = deque()
         self._latest: Place | None = None
+        self._head: Place | None = None
         self._back_at = 0.0
         self._held: tuple[RequestResponseCycle, asyncio.TimerHandle] | None = None
         self._large = False
@@ -80,11 +84,14 @@ class SharedProtocol(BoundedProtocol):
             return
         self._large = self._large or len(data) > LARGE_READ
         super().data_received(data)
+        if self._in_head:
+            self._store_head(len(data))
         if self._large:
             self._close_soon()
 
     def on_headers_complete(self) -> None:
         """Take a request; its turn comes when those before it on this connection are answered."""
+        self._free_head()
         if self._holder is not None:
             self._latest = Place(self._holder)
             self._unbegun.append(self._latest)
@@ -102,6 +109,20 @@ class SharedProtocol(BoundedProtocol):
         else:
             place.full = True
             self.on_message_complete()
+
+    def _store_head(self, size: int) -> None:
+        """Count what an unfinished head takes; this connection goes if that is too much."""
+        if self._holder is None:
+            return
+        if self._head is None:
+            self._head = Place(self._holder)
+        if not self.server_state.places.store(self._head, HEAD_COST * size):
+            self.make_room()
+
+    def _free_head(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            self.server_state.places.free(head)
 
     def _prove(self, place: Place, identity: str) -> None:
         """Count this connection, and a request on it, for an identity.
@@ -220,6 +241,7 @@ class SharedProtocol(BoundedProtocol):
         if holder is None:
             return
         self.server_state.guests.depart(self, holder)
+        self._free_head()
         if self._held is not None:
             self._held[1].cancel()
         while self._unbegun:
