@@ -8,7 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from holdfast.embedded import postmaster
 from holdfast.embedded.account import server_account
+from holdfast.embedded.folder import DataFolder
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.support.folders import mode
 from tests.support.postgres import execute, fetch
@@ -81,6 +83,15 @@ async def test_only_the_log_of_the_last_two_starts_is_kept(used_folder: Path) ->
 
 
 # --- who gets in ---
+
+
+@pytest.mark.parametrize("spoilt", [b"\xff\xfe\0junk", b"\0" * 40, b"", "\N{SUPERSCRIPT TWO}\n".encode()])
+def test_a_spoilt_pid_file_names_no_server(tmp_path: Path, spoilt: bytes) -> None:
+    folder = DataFolder(tmp_path)
+    folder.cluster.mkdir(parents=True)
+    (folder.cluster / "postmaster.pid").write_bytes(spoilt)
+    assert postmaster.find(folder) is None
+    assert not postmaster.is_ready(folder)
 
 
 async def test_there_is_no_tcp_port(dsn: str, running_folder: Path) -> None:

@@ -197,7 +197,8 @@ def _is_postgres(process: Path) -> bool:
 
 def _pid_file_lines(folder: DataFolder) -> list[str]:
     try:
-        return (folder.cluster / "postmaster.pid").read_text("utf-8").splitlines()
+        # Whoever spoilt the file: PostgreSQL ends when it finds out, within a minute.
+        return (folder.cluster / "postmaster.pid").read_text("ascii", "replace").splitlines()
     except FileNotFoundError:
         return []
 
