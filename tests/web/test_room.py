@@ -167,7 +167,7 @@ async def test_i14_one_identity_has_half_of_the_places(
         on_its_own = await opened(stack, greedy, None)
         assert (await asked(greedy, on_its_own)).status == 503
         assert (await asked(greedy, on_its_own)).status == 503
-        assert sum("requests refused" in record.message for record in caplog.records) == 1
+        assert sum("requests were refused" in record.message for record in caplog.records) == 1
         assert (await server.as_("other").request("GET", "/")).status == 200
 
 
