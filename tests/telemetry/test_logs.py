@@ -4,6 +4,8 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -336,3 +338,24 @@ def heard() -> Iterator[io.StringIO]:
     finally:
         ours.removeHandler(handler)
         ours.setLevel(before)
+
+
+@pytest.mark.parametrize(
+    ("level", "heard_of"),
+    [
+        ("debug", ["ours d", "ours i", "ours w", "theirs d", "theirs i", "theirs w", "pool w"]),
+        ("info", ["ours i", "ours w", "theirs w"]),
+        ("warning", ["ours w", "theirs w"]),
+        ("error", []),
+    ],
+)
+def test_libraries_log_warnings_at_most_unless_everything_is_asked_for(level: str, heard_of: list[str]) -> None:
+    program = (
+        "import logging, sys; from holdfast.telemetry.logs import install_logs; install_logs(sys.argv[1])\n"
+        "for name, who in {'holdfast.a': 'ours', 'azure.core.b': 'theirs'}.items():\n"
+        "    for word in ('debug', 'info', 'warning'):\n"
+        "        getattr(logging.getLogger(name), word)('%s %s', who, word[0])\n"
+        "logging.getLogger('asyncpg.pool').warning('pool w')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, level], capture_output=True, text=True, check=True)
+    assert [line.partition(": ")[2] for line in done.stderr.splitlines()] == heard_of

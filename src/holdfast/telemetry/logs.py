@@ -127,10 +127,12 @@ def install_logs(level: str, form: str = "text", *, requests: bool = False, stre
         form: ``text`` or ``json``.
         requests: whether to log a line for each of them, whatever the level is.
     """
+    logging.getLogger(ACCESS_LOG).setLevel(logging.INFO if requests else logging.WARNING)
+    if logging.getLogger().handlers:
+        return
     handler = SafeHandler(Masked(FORMATTERS[form]()), stream or sys.stderr)
     logging.basicConfig(level=level.upper() if level in {"debug", "error"} else logging.WARNING, handlers=[handler])
     logging.getLogger("holdfast").setLevel(level.upper())
-    logging.getLogger(ACCESS_LOG).setLevel(logging.INFO if requests else logging.WARNING)
     for name in _TOLD_BY_US if level != "debug" else ():
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
