@@ -22,7 +22,7 @@ __all__ = ["remote_certificate"]
 
 READING = {
     *("get", "list", "versions", "expiring", "run", "export", "grants", "check", "explain", "simulate", "history"),
-    *("report", "status", "health", "doctor", "reconcile", "backup", "restore", "init", "serve", "completion"),
+    *("report", "status", "health", "doctor", "reconcile", "backup", "restore", "init", "serve", "completion", "help"),
     *("login", "logout", "whoami", "context list", "context use", "context remove", "keys add", "keys status"),
     *("rotation list", "rotation show", "notices list", "notices preview", "notices test", "role list"),
     *("audit search", "audit export", "audit unshipped", "audit checkpoints", "audit key", "audit stream"),

@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 import click
 
-from holdfast.cli.exits import MEANINGS
 from holdfast.cli.inputs import NOT_IN_ARGUMENTS
 from holdfast.cli.output import say
 from holdfast.cli.session import CONTEXT, CREATE, place
-from holdfast.config import client_variables, variables
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_FEW = 12
+"""Names that a person reads in an error; more are in the help."""
 
 _WITH_VALUE = frozenset({"set", "update"})
 
@@ -58,13 +59,14 @@ class Group(click.Group):
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             near = get_close_matches(name, self.commands, n=1)
-            mend = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(sorted(self.commands))}."
-            raise click.UsageError(f"There is no such command. {mend}", ctx)
+            names = f"Choose from {', '.join(sorted(self.commands))}." if len(self.commands) <= _FEW else ""
+            mend = f"Did you mean {near[0]}?" if near else names
+            raise click.UsageError(f"There is no such command. {mend}".rstrip(), ctx)
         return super().resolve_command(ctx, args)
 
 
 class Root(Group):
-    """The whole command; its help lists settings and exit codes, from the tables that the code uses.
+    """The whole command; its help fits on two screens and names the commands.
 
     ``sections`` are the commands, under the headings that the help shows them.
     """
@@ -79,19 +81,21 @@ class Root(Group):
     group_class = Group
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by what they are about, each with its whole first sentence."""
-        for title, names in self.sections.items():
-            with formatter.section(title):
-                formatter.write_dl([(name, _first_sentence(self.commands[name])) for name in names])
+        """Write the names of the commands by what they are about."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(title, ", ".join(names)) for title, names in self.sections.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the two lists."""
-        with formatter.section("Settings, from the environment"):
-            formatter.write_dl([(each.name, _meaning(each.meaning, each.default)) for each in variables()])
-        with formatter.section("Settings of commands that talk to a server"):
-            formatter.write_dl([(each.name, each.meaning) for each in client_variables()])
-        with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), meaning) for code, meaning in MEANINGS.items()])
+        """Write where the rest is said."""
+        with formatter.section("More"):
+            formatter.write_dl(
+                [
+                    ("holdfast COMMAND --help", "A command and its options."),
+                    ("holdfast help commands", "Every command in a sentence."),
+                    ("holdfast help settings", "The settings, from the environment."),
+                    ("holdfast help exit-codes", "What an exit code means."),
+                ]
+            )
 
 
 def tell_place() -> None:
@@ -147,9 +151,6 @@ def places(*, hidden: bool = True) -> tuple[click.Option, ...]:
     )
 
 
-def _first_sentence(command: click.Command) -> str:
+def first_sentence(command: click.Command) -> str:
+    """Return what the help of a command begins with."""
     return (command.help or "").split("\n\n")[0].replace("\n", " ")
-
-
-def _meaning(meaning: str, default: str) -> str:
-    return f"{meaning} [{default}]" if default else meaning

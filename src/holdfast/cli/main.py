@@ -38,6 +38,7 @@ from holdfast.cli import (
 )
 from holdfast.cli.exits import BROKEN_PIPE, INTERRUPTED, OK, OUTPUT_LOST, USAGE
 from holdfast.cli.grammar import Root
+from holdfast.cli.help import help_
 from holdfast.cli.output import report as tell_of
 from holdfast.cli.output import report_text
 from holdfast.cli.streams import OutputLost, tell
@@ -57,7 +58,7 @@ SECTIONS: Final = {
     ),
     "Emergency access": (break_glass.break_glass,),
     "Identities": (identities.identity, tokens.token, totp.totp, clients.client, identities.admin),
-    "A server": (login.login, login.logout, login.whoami, contexts.context, completion.completion),
+    "A server": (login.login, login.logout, login.whoami, contexts.context, completion.completion, help_),
     "This installation": (
         *(node.init, node.serve, node.status, node.health, doctor.doctor, vault.sync, vault.reconcile),
         *(keys.keys, clock.clock),
