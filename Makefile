@@ -27,7 +27,7 @@ test: $(DEVELOPMENT) ## Run all tests, against a real PostgreSQL and a real Redi
 	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
 .PHONY: services
-services: ## Install the MariaDB, RabbitMQ and Prometheus that some tests start (as root, on Debian)
+services: ## Install the MariaDB, RabbitMQ, Prometheus and PgBouncer that some tests start (as root, on Debian)
 	@.ci/services
 
 HELM_VERSION := v3.22.0

@@ -31,6 +31,11 @@ class Interrupted:
         async with self._database.connection() as connection:
             yield _Interrupted(connection, self._meanwhile)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        async with self._database.snapshot() as connection:
+            yield _Interrupted(connection, self._meanwhile)
+
 
 class _Interrupted:
     def __init__(self, connection: Connection, meanwhile: Callable[[], Awaitable[object]]) -> None:

@@ -16,6 +16,7 @@ from holdfast.domain.audit import record_of
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM, Caller, Permission
 from holdfast.errors import BackendUnavailable
+from holdfast.resilience.outages import Outages
 from holdfast.service.access.grants import GrantBook
 from holdfast.stores.postgres.feed import GAP_S, PostgresFeed
 from holdfast.stores.postgres.hints import MAX_NAMES
@@ -48,6 +49,9 @@ class World:
             receive(None, 1, "holdfast", payload)
 
     # --- as ``Database`` and its connections have it ---
+
+    pooled = False
+    outages = Outages()
 
     def get_server_pid(self) -> int:
         return 1

@@ -19,6 +19,7 @@ PROGRAMS: Final[Mapping[str, Sequence[str]]] = {
     "mariadb-server": ("mariadbd", "mariadb-install-db"),
     "rabbitmq-server": ("rabbitmq-server", "erl", "epmd"),
     "prometheus": ("prometheus", "promtool"),
+    "pgbouncer": ("pgbouncer",),
 }
 """What of each package is used here."""
 

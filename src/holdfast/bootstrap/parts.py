@@ -256,7 +256,7 @@ class Parts:
         return ended or self.database.holders.fault
 
     def _is_well(self) -> bool:
-        return self.feed.live() and self._fault() is None
+        return self.feed.well and self._fault() is None
 
     def check_ready(self) -> None:
         """See that this node can answer anything; see ``SecretsService.check_ready``."""

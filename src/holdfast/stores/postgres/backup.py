@@ -14,6 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.errors import StartupError
 from holdfast.ports import BackupHeader, Counter, Counters, Partition, Shape, Step, Table
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.errors import translating
@@ -109,6 +110,8 @@ class PostgresSnapshots:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
         """See the port."""
+        if self._database.pooled:  # what settles a transaction there is its first query
+            raise StartupError("A backup does not go through a pooler: let DATABASE_URL name PostgreSQL's own port.")
         async with self._database.connection() as connection:
             there = [row["name"] for row in await connection.fetch(self._sql["tables"], saved_names())]
             lock = await connection.fetchval(self._sql["lock"], there)

@@ -28,6 +28,7 @@ from holdfast.stores.postgres.pools import (
     Lane,
     OwnPools,
     Pools,
+    beginning,
 )
 
 _log: Final = Log(__name__)
@@ -46,6 +47,8 @@ class ServerKeeper(Protocol):
 
 
 _LEFT_ALONE: Final = "PostgreSQL kept a read waiting and is left alone for a moment; try again"
+
+_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 LEFT_ALONE_S: Final = 5.0
 """The longest for which no read asks PostgreSQL after one that waited in vain; a second at first."""
@@ -108,9 +111,24 @@ class Database:
                 "Check that the server runs and that DATABASE_URL names it, a user and a database it accepts."
             ) from error
 
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler is in between, so that only what is asked in one transaction is asked of one session."""
+        return self._pools is not None and self._pools.pooled
+
     @asynccontextmanager
     async def connection(self, lane: Lane = WORK, *, probing: bool = False) -> AsyncIterator[Connection]:
         """Lend a connection; errors of connectivity become ``BackendUnavailable``.
+
+        Behind a pooler this is one transaction, whose commit may remain unconfirmed (``OutcomeUnknown``).
+        """
+        lent = self._committed(lane, probing=probing) if self.pooled else self._lent(lane, probing=probing)
+        async with lent as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self, lane: Lane, *, probing: bool) -> AsyncIterator[Connection]:
+        """Lend a connection as it is.
 
         A server that is silent is not asked, so that no one waits for it in vain, but by whoever is ``probing``. A
         connection whose operation was cancelled or got no answer is ended at once, whoever waited waits no longer.
@@ -176,11 +194,24 @@ class Database:
         Raises:
             OutcomeUnknown: the commit was sent and not confirmed.
         """
-        async with self.connection(lane) as connection:
-            await connection.execute("BEGIN")
+        with noting_records() as stored:
+            async with self._committed(lane) as connection:
+                yield connection
+        for told in self.kept if stored else ():
+            told(stored)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Lend a connection on which all statements see the same moment, and none changes anything."""
+        async with self._committed(WORK, _SNAPSHOT) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _committed(self, lane: Lane, begin: str = "BEGIN", *, probing: bool = False) -> AsyncIterator[Connection]:
+        async with self._lent(lane, probing=probing) as connection:
+            await connection.execute(beginning(lane, begin) if self.pooled else begin)
             try:
-                with noting_records() as stored:
-                    yield connection
+                yield connection
             except BaseException as error:
                 if not is_spent(error):
                     await _roll_back(connection)
@@ -189,8 +220,6 @@ class Database:
                 said = await connection.execute("COMMIT")
             if said != "COMMIT":  # the server's answer where a statement before had failed
                 raise BackendUnavailable("PostgreSQL rolled the change back; try again")
-            for told in self.kept if stored else ():
-                told(stored)
 
     async def renew(self) -> None:
         """Let no connection of before be lent again: what is silent now may stay so when the server is back."""

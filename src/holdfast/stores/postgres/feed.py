@@ -5,8 +5,8 @@ of them, or a channel that is stuck, delays no heartbeat and so costs no lease.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -25,6 +25,7 @@ from holdfast.stores.postgres.errors import is_locked, reason_of
 from holdfast.stores.postgres.hints import Hints
 from holdfast.stores.postgres.pools import FEED, Connection
 from holdfast.stores.postgres.queries import load
+from holdfast.stores.postgres.questions import Questions
 
 _log: Final = Log(__name__)
 
@@ -77,8 +78,13 @@ class PostgresFeed:
         self._hints = Hints()
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def well(self) -> bool:
+        """Whether PostgreSQL answers, and what is to be heard of it is heard."""
+        return self.live() or (self._database.pooled and self.seconds_since_contact() < LIVE_WITHIN_S)
+
     def live(self) -> bool:
-        """See the port."""
+        """See the port. Behind a pooler nothing is announced, so every read looks into PostgreSQL."""
         return self._elapsed() - min(self._contact, self._delivered) < LIVE_WITHIN_S
 
     def answering(self) -> bool:
@@ -93,10 +99,12 @@ class PostgresFeed:
         """Follow from now on; returns once the first resynchronisation is through and announcements arrive."""
         self._database.answering, self._database.mark = self.answering, lambda: self._mark
         listening, beating = asyncio.Event(), asyncio.Event()
-        works: dict[str, Work] = {
-            "listening": lambda: self._held(_LISTENING, partial(self._listen, listener, listening)),
-            "feed": lambda: self._held(_FOLLOWING, partial(self._follow, listener, beating)),
-        }
+        works: dict[str, Work] = {}
+        if self._database.pooled:
+            listening.set()
+        else:
+            works["listening"] = lambda: self._held(_LISTENING, partial(self._listen, listener, listening))
+        works["feed"] = lambda: self._held(_FOLLOWING, partial(self._follow, listener, beating))
         self._tasks = [asyncio.create_task(self._supervisor.run(name, work), name=name) for name, work in works.items()]
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_CONTACT_S):
@@ -112,7 +120,7 @@ class PostgresFeed:
         """Hold a connection and use it; get another one whenever it is lost."""
         while True:
             try:
-                async with self._database.connection(FEED, probing=True) as connection:
+                async with self._session() as connection:
                     await use(connection)
             except BackendUnavailable as error:
                 _log(Event.CONNECTION_LOST, what=what, reason=error)
@@ -124,6 +132,14 @@ class PostgresFeed:
             except Exception as error:  # rows that no one foresaw: begin again
                 note_failure(what, error)
             await asyncio.sleep(HEARTBEAT_S)
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Connection]:
+        if self._database.pooled:
+            yield Questions(self._database, FEED)
+        else:
+            async with self._database.connection(FEED, probing=True) as connection:
+                yield connection
 
     async def _unless_locked(self, what: str, connection: Connection, question: Callable[[], Awaitable[None]]) -> bool:
         """Ask; False where somebody holds the rows. The session is as good as before, and is asked again soon."""
@@ -140,7 +156,7 @@ class PostgresFeed:
 
     async def _follow(self, listener: FeedListener, started: asyncio.Event, connection: Connection) -> None:
         self._timeline = ""
-        self._mark = await connection.fetchval(load("feed")["mark"])
+        self._mark = None if self._database.pooled else await connection.fetchval(load("feed")["mark"])
         self._unanswered = False
         try:
             while True:

@@ -45,10 +45,7 @@ class PostgresIdentities:
 
     async def snapshot(self, name: str | None = None) -> IdentitySnapshot:
         """See the port."""
-        async with (
-            self._database.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        async with self._database.snapshot() as connection:
             head = await connection.fetchrow(self._sql["marks"])
             standings = await connection.fetch(self._sql["standings"], name)
             tokens = await connection.fetch(self._sql["live_tokens"], name)

@@ -9,7 +9,7 @@ from holdfast.domain.names import SecretName
 from holdfast.domain.secret import SecretSummary, SecretVersion, State
 from holdfast.ports import Head, Side, StoredVersion, traced
 from holdfast.stores.postgres.database import Database
-from holdfast.stores.postgres.pools import WRITE, Connection
+from holdfast.stores.postgres.pools import WRITE
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.rows import head_of, stored_of, summary_of, version_of
 from holdfast.stores.postgres.transaction import PostgresTransaction, version_among
@@ -29,15 +29,6 @@ class PostgresLedger:
             async with self._database.transaction(WRITE) as connection:
                 yield PostgresTransaction(connection)
         self._database.recorded()
-
-    @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[Connection]:
-        """Lend a connection on which all statements see the same moment."""
-        async with (
-            self._database.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield connection
 
     async def head(self, name: SecretName) -> Head | None:
         """See the port."""
@@ -75,7 +66,7 @@ class PostgresLedger:
 
     async def versions(self, name: SecretName) -> list[SecretVersion]:
         """See the port."""
-        async with self._snapshot() as connection:
+        async with self._database.snapshot() as connection:
             row = await connection.fetchrow(self._sql["current"], name)
             if row is None:
                 return []
@@ -97,7 +88,7 @@ class PostgresLedger:
 
     async def contents(self, name: SecretName) -> tuple[Head, list[StoredVersion]] | None:
         """See the port."""
-        async with self._snapshot() as connection:
+        async with self._database.snapshot() as connection:
             row = await connection.fetchrow(self._sql["current"], name)
             if row is None:
                 return None

@@ -109,7 +109,7 @@ async def check_schema(database: Database) -> None:
     async with database.connection() as connection:
         for name, statement in load_all().items():
             with starting(f"The schema was changed by hand; restore it from a backup. It does not fit {name}"):
-                await connection.prepare(statement)
+                await connection.prepare(statement, name="")
 
 
 def pending_after(applied: Mapping[int, str], steps: Sequence[Migration]) -> list[Migration]:

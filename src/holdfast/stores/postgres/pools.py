@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import asyncpg
 
 from holdfast.resilience.events import Event, Log
+from holdfast.stores.postgres.poolers import is_pooled
 from holdfast.stores.postgres.queries import load
 
 _log: Final = Log(__name__)
@@ -79,6 +80,9 @@ POOL: Final = sum(lane.connections for lane in LANES)
 class Pools(Protocol):
     """Lends connections by lane."""
 
+    pooled: bool
+    """Whether each transaction may get another session of PostgreSQL, and has to begin with ``beginning``."""
+
     async def acquire(self, lane: Lane) -> Connection:
         """Lend a connection of the lane, or raise TimeoutError after its patience."""
 
@@ -95,15 +99,16 @@ class Pools(Protocol):
 class OwnPools:
     """A pool for each lane."""
 
-    def __init__(self, pools: Mapping[Lane, Any]) -> None:
-        self._pools = pools
+    def __init__(self, pools: Mapping[Lane, Any], *, pooled: bool = False) -> None:
+        self._pools, self.pooled = pools, pooled
 
     @classmethod
     async def open(cls, dsn: str | None, connections: int) -> "OwnPools":
         """Connect once, to see that it can be done; further connections are opened when they are needed."""
-        pools = {lane: await _pool(dsn, lane, lane.share(connections)) for lane in LANES}
+        pooled = await is_pooled(dsn, CONNECT_TIMEOUT_S, oldest=OLDEST_SERVER)
+        pools = {lane: await _pool(dsn, lane, lane.share(connections), pooled) for lane in LANES}
         await pools[WORK].release(await pools[WORK].acquire(timeout=CONNECT_TIMEOUT_S))
-        return cls(pools)
+        return cls(pools, pooled=pooled)
 
     async def acquire(self, lane: Lane) -> Connection:
         """See the protocol."""
@@ -134,6 +139,8 @@ class GivenPool:
 
     A session is made ours when it is lent, and waits for locks afterwards as it did before.
     """
+
+    pooled = False
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -196,11 +203,21 @@ async def settle(lane: Lane, connection: Connection) -> str:
     """
     if connection.get_server_version().major < OLDEST_SERVER:
         return "0"
-    before: str = await connection.fetchval(load("connection")["settle"], lane.lock_timeout)
+    before: str = await connection.fetchval(load("connection")["settle"], lane.lock_timeout, False)
     return before
 
 
-def _pool(dsn: str | None, lane: Lane, connections: int) -> Any:
+_LEFT_BEHIND: Final = ("role", "search_path", "synchronous_commit", "statement_timeout")
+"""Settings of a session that another client of the pooler may have left there; the default is that of our role."""
+
+
+def beginning(lane: Lane, begin: str) -> str:
+    """What begins a transaction and settles it in the same message: the session may be anybody's."""
+    settle_it = load("connection")["settle"].replace("$1", f"'{lane.lock_timeout}'").replace("$2", "true")
+    return "; ".join([begin, *(f"SET LOCAL {name} TO DEFAULT" for name in _LEFT_BEHIND), settle_it])
+
+
+def _pool(dsn: str | None, lane: Lane, connections: int, pooled: bool) -> Any:
     """The pool of a lane. None is kept open at all costs: an outage would have that tried, and logged, all the time."""
     return asyncpg.create_pool(
         dsn,
@@ -210,7 +227,8 @@ def _pool(dsn: str | None, lane: Lane, connections: int) -> Any:
         command_timeout=lane.statement_s,
         max_inactive_connection_lifetime=_IDLE_S,
         reset=_leave_as_is,
-        init=partial(settle, lane),
+        init=None if pooled else partial(settle, lane),
+        **({"statement_cache_size": 0} if pooled else {}),  # a prepared statement is one session's
         server_settings={"application_name": "holdfast", "timezone": "UTC"},
     )
 

@@ -25,6 +25,9 @@ _SNAPSHOT_PATIENCE_S: Final = 5.0
 _REWRITE_TIMEOUT_S: Final = 10.0
 
 
+_POOLED: Final = "no table is rewritten in a transaction, and a pooler is in between; do it over PostgreSQL's own port"
+
+
 class PostgresScrubber:
     """Rewrites the tables of sealed values some time after a purge; one node does it for all."""
 
@@ -40,9 +43,9 @@ class PostgresScrubber:
         """
         async with self._database.connection() as connection:
             begun = await connection.fetchrow(self._sql["begin"], self._interval)
-            if begun is None or not await self._forgotten(connection, begun["newest"]):
+            if begun is None or not (self._database.pooled or await self._forgotten(connection, begun["newest"])):
                 return False
-            obstacle = await self._obstacle(connection)
+            obstacle = _POOLED if self._database.pooled else await self._obstacle(connection)
             if obstacle is not None:
                 _log(Event.PURGE_BY_HAND, reason=obstacle)
             await connection.execute(self._sql["finish"], begun["purges"])
