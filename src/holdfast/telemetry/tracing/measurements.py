@@ -11,6 +11,7 @@ from opentelemetry.sdk.metrics.export import (
     Histogram,
     HistogramDataPoint,
     Metric,
+    MetricExportResult,
     MetricsData,
     NumberDataPoint,
     ResourceMetrics,
@@ -20,12 +21,14 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from holdfast.resilience.outages import Outages
 from holdfast.telemetry import table
 from holdfast.telemetry.cells import PLACES, Row
 from holdfast.telemetry.table import BUCKETS_MS, METRICS, Kind
 from holdfast.telemetry.tracing.sending import GOODBYE_S
 
 INTERVAL_S: Final = 60.0
+_SENDING: Final = "Sending metrics"
 _DELTA: Final = AggregationTemporality.DELTA
 
 _Point = NumberDataPoint | HistogramDataPoint
@@ -42,7 +45,7 @@ class Measurements:
         self._scope = InstrumentationScope("holdfast", release)
         self._before: Sequence[float] = row.tolist()
         self._began = time.time_ns()
-        self._closing = threading.Event()
+        self._closing, self._outages = threading.Event(), Outages()
         self._thread = threading.Thread(target=self._run, name="measurements", daemon=True)
         self._thread.start()
 
@@ -56,7 +59,10 @@ class Measurements:
         closing = False
         while not closing:
             closing = self._closing.wait(INTERVAL_S)
-            self._exporter.export(self._since())  # it raises nothing; what is not taken is in the next sums or lost
+            if self._exporter.export(self._since()) is MetricExportResult.SUCCESS:  # it raises nothing
+                self._outages.works(_SENDING)
+            else:
+                self._outages.failed(_SENDING, "Application Insights did not take them; requests go on")
 
     def _since(self) -> MetricsData:
         now, ended = self._row.tolist(), time.time_ns()

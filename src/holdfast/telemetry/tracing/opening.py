@@ -4,7 +4,6 @@ import importlib
 import logging
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:  # optional extras
 _OTLP: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _INSIGHTS: Final = "azure.monitor.opentelemetry.exporter"
 _TALKATIVE: Final = (_OTLP, f"{_INSIGHTS}.export._base")
-_COMPLAIN_EVERY_S: Final = 60.0
 _IMPATIENT: Final = {"retry_total": 1, "retry_backoff_max": 1, "timeout": 5.0}
 """The SDK would repeat for minutes, and what is new would be dropped meanwhile."""
 
@@ -41,19 +39,12 @@ class TracingOptions:
     ratio: float = 1.0
 
 
-class _Seldom(logging.Filter):
-    """Lets one record a minute pass: exporters complain of each attempt at each batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._passed_at = float("-inf")
+class _ToldByUs(logging.Filter):
+    """Exporters complain of each attempt at each batch; we tell of the outage once. At the level debug they pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is time."""
-        seldom = time.monotonic() - self._passed_at > _COMPLAIN_EVERY_S
-        if seldom:
-            self._passed_at = time.monotonic()
-        return seldom
+        """Whether everything is asked for."""
+        return logging.getLogger("holdfast").isEnabledFor(logging.DEBUG)
 
 
 class OpenedTracing:
@@ -79,7 +70,7 @@ def open_tracing(
     if theirs is None and not (options.endpoint or options.insights):
         return None
     for name in () if theirs else _TALKATIVE:
-        logging.getLogger(name).addFilter(_Seldom())
+        logging.getLogger(name).addFilter(_ToldByUs())
     otlp = _extra(_OTLP, "OTEL_EXPORTER_OTLP_ENDPOINT", "traces") if options.endpoint and not theirs else None
     azure = _insights_extra() if options.insights and not theirs else None
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an optional extra
