@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from holdfast.config.libpq import for_node
+from holdfast.config.redis_url import check_form, check_options
 from holdfast.domain.names import canonical_pattern
 from holdfast.errors import InvalidInput
 from holdfast.resilience.ownership import OTHERS_WRITE, changed_by_others, open_file
@@ -301,14 +302,12 @@ def database_url(raw: str) -> str:
 
 def redis_url(raw: str) -> str:
     """A Redis URL; ``rediss`` is TLS."""
-    return _service_url(raw, "redis", "rediss", "unix")
-
-
-def _service_url(raw: str, *schemes: str) -> str:
+    check_form(raw)
     url = _split(raw)
-    if url is None or url.scheme not in schemes or not (url.netloc or url.path or url.query):
-        raise ValueError(f"must be an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+    if url is None or url.scheme not in {"redis", "rediss", "unix"} or not (url.netloc or url.path or url.query):
+        raise ValueError("must be an address that begins with redis:// or rediss:// or unix://.")
     _check_ports(url.netloc.rpartition("@")[2])
+    check_options(url)
     return raw
 
 
