@@ -19,6 +19,10 @@ def test_a_script_for_the_shell_is_printed(shell: str) -> None:
     assert "_HOLDFAST_COMPLETE" in shown.stdout
 
 
+def test_fish_shows_descriptions_beyond_their_first_comma() -> None:
+    assert 'string split --max 1 "," $completion' in holdfast("completion", "fish").stdout
+
+
 def test_another_shell_is_refused() -> None:
     assert holdfast("completion", "tcsh").code == 2
 

@@ -56,10 +56,10 @@ def test_i13_the_first_token_goes_into_a_file_and_not_to_the_output(first: str, 
             said = json.dumps(facts) + stop(process)
             assert facts["admin_token_file"] == str(file)
     token = file.read_text()
-    assert token.startswith("hf_")
+    assert token.startswith("holdfast_")
     assert token.endswith("\n")
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "hf_" not in said
+    assert "holdfast_" not in said
     assert str(file) in said
 
 
@@ -74,7 +74,7 @@ def test_a_file_for_the_first_token_is_never_one_that_is_there(data_folder: Path
     done = holdfast("init", "--admin-token-file", str(link), environ=environ)
     assert target.read_text() == "kept"
     assert "holdfast admin reset" in done.stderr
-    assert "hf_" not in done.stdout + done.stderr
+    assert "holdfast_" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("first", ["serve", "init"])
@@ -85,7 +85,7 @@ def test_the_first_start_shows_the_admin_token_once(first: str, data_folder: Pat
         facts = facts_of(process)
         assert ("admin_token" in facts) == (first == "serve")
         token = {**told, **facts}["admin_token"]
-        assert token.startswith("hf_")
+        assert token.startswith("holdfast_")
         assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
         assert status(facts, token) == 200
         reset = json.loads(holdfast("admin", "reset", "--json", environ=environ).stdout)["token"]
@@ -99,4 +99,4 @@ def test_the_first_start_shows_the_admin_token_once(first: str, data_folder: Pat
         written = stop(process)
     assert not any(each[3:] in written for each in (token, reset, made))
     again = holdfast("init", environ=environ)
-    assert "hf_" not in again.stdout + again.stderr
+    assert "holdfast_" not in again.stdout + again.stderr

@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 from holdfast.crypto.api_tokens import hash_api_token, is_api_token, new_api_token
 
 TOKEN = new_api_token()
+PREFIX = "holdfast_"
 
 
 def test_a_token_has_its_prefix_256_bits_and_a_checksum() -> None:
     tokens = {new_api_token() for _ in range(1000)}
     assert len(tokens) == 1000
-    assert all(token.startswith("hf_") and len(token) == 3 + 43 + 6 and is_api_token(token) for token in tokens)
-    used = set("".join(token[3:] for token in tokens))
+    assert all(
+        token.startswith(PREFIX) and len(token) == len(PREFIX) + 43 + 6 and is_api_token(token) for token in tokens
+    )
+    used = set("".join(token.removeprefix(PREFIX) for token in tokens))
     assert used == set(string.ascii_letters + string.digits)
 
 
@@ -31,5 +34,9 @@ def test_whatever_is_hashed_gives_32_bytes(text: str) -> None:
 
 
 def test_look_alikes_are_none() -> None:
-    for text in ("", "hf_", TOKEN[:-1], TOKEN + "0", TOKEN.upper(), " " + TOKEN, TOKEN + "\n", "x" * 100_000):
+    for text in ("", "hf_", PREFIX, TOKEN[:-1], TOKEN + "0", TOKEN.upper(), " " + TOKEN, TOKEN + "\n", "x" * 100_000):
         assert not is_api_token(text)
+
+
+def test_a_token_of_the_former_prefix_stays_one() -> None:
+    assert is_api_token("hf_" + TOKEN.removeprefix(PREFIX))

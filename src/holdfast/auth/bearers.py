@@ -7,7 +7,7 @@ from uuid import UUID
 from holdfast.auth.clients import ClientTokens
 from holdfast.auth.limiter import GuessLimits, source_of
 from holdfast.auth.oidc import Issuers
-from holdfast.crypto.api_tokens import API_TOKEN_PREFIX
+from holdfast.crypto.api_tokens import API_TOKEN_PREFIXES
 from holdfast.domain.policy import NOBODY, AuthMethod, Caller
 from holdfast.errors import Throttled, Unauthenticated
 
@@ -87,7 +87,7 @@ class Bearers:
             raise
 
     async def _proof(self, token: str, host: str, asker: Caller) -> Proof:
-        if token.startswith(API_TOKEN_PREFIX):
+        if token.startswith(API_TOKEN_PREFIXES):
             proven = self._identities.prove_token(token, ip_address=asker.ip_address)
             groups = self._identities.groups_of(proven.identity)
             return Proof(proven.identity, AuthMethod.TOKEN, groups, _text(proven.id))

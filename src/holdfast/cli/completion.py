@@ -11,6 +11,9 @@ from holdfast.cli.streams import write_text
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
+_SPLIT: Final = "string split"
+"""Of click's script for fish, which cuts descriptions at their first comma."""
+
 _VARIABLE: Final = "_HOLDFAST_COMPLETE"
 
 
@@ -25,4 +28,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     made = get_completion_class(shell)
     root = ctx.find_root()
     if made is not None:
-        write_text(made(root.command, {}, root.info_name or "holdfast", _VARIABLE).source() + "\n")
+        source = made(root.command, {}, root.info_name or "holdfast", _VARIABLE).source()
+        write_text(source.replace(_SPLIT, f"{_SPLIT} --max 1") + "\n")

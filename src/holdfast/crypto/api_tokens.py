@@ -1,4 +1,4 @@
-"""API tokens: ``hf_``, 256 random bits in base62 (43 characters), and their CRC-32 in base62 (6 characters).
+"""API tokens: ``holdfast_``, 256 random bits in base62 (43 characters), and their CRC-32 in base62 (6 characters).
 
 The checksum proves nothing: it lets scanners for leaked credentials tell our tokens from look-alikes, and a mistyped
 one be refused without a search. What is kept is the SHA-256 of the whole text; see ``crypto/credentials.py`` for why
@@ -12,14 +12,19 @@ import string
 import zlib
 from typing import Final
 
-API_TOKEN_PREFIX: Final = "hf_"  # noqa: S105 - the shape of tokens, not one
+API_TOKEN_PREFIX: Final = "holdfast_"  # noqa: S105 - the shape of tokens, not one
+
+API_TOKEN_PREFIXES: Final = (API_TOKEN_PREFIX, "hf_")
+"""Tokens that were made under the second one, which others use as well, stay good."""
 
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_LENGTH: Final = 43
 """The least n with 62^n >= 2^256."""
 
 _CHECKSUM_LENGTH: Final = 6
-_SHAPE: Final = re.compile(rf"hf_([0-9A-Za-z]{{{_RANDOM_LENGTH}}})([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})", re.ASCII)
+_SHAPE: Final = re.compile(
+    rf"(?:holdfast|hf)_([0-9A-Za-z]{{{_RANDOM_LENGTH}}})([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})", re.ASCII
+)
 
 
 def new_api_token() -> str:
