@@ -158,6 +158,7 @@ def test_a_schema(change: dict[str, Any], may_create: bool, texts: list[str]) ->
         ({"version": "5.0.7"}, ["Redis 5.0.7 is older than 6.2."]),
         ({"keeps": ("snapshots",)}, ["Redis writes its data to disk (snapshots)."]),
         ({"policy": "noeviction"}, ["maxmemory-policy is noeviction."]),
+        ({"read_only": True}, ["This Redis is a read-only replica."]),
         ({"maxmemory": 0}, ["maxmemory is not set."]),
         ({"encrypted": False}, ["The connection is not encrypted."]),
         ({"authenticated": False}, ["Redis asks for no password."]),

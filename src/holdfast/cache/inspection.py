@@ -44,6 +44,7 @@ async def _facts(client: Any, url: str) -> RedisFacts:
         encrypted=parts.scheme == "rediss",
         authenticated=bool(parts.password) or "password=" in parts.query,
         over_socket=parts.scheme == "unix",
+        read_only=info.get("role") == "slave" and str(info.get("slave_read_only", "1")) == "1",
     )
 
 

@@ -115,7 +115,8 @@ class AuditFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisFacts:
-    """A Redis server. ``keeps``: how it writes its data to disk, empty if it does not."""
+    """A Redis server. ``keeps``: how it writes its data to disk, empty if it does not. ``read_only``: a replica that
+    takes no changes."""
 
     version: str
     maxmemory: int
@@ -124,6 +125,7 @@ class RedisFacts:
     encrypted: bool
     authenticated: bool
     over_socket: bool
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ def _access(server: ServerFacts) -> Iterator[Finding]:
             _CHECK,
             "This PostgreSQL is a read-only replica, or its role's transactions are read-only.",
             why="Nothing can be changed, and no audit record be written, through it.",
-            fix="Let DATABASE_URL name the primary; with several hosts add target_session_attrs=read-write.",
+            fix="Let DATABASE_URL name the primary, or all its hosts; see default_transaction_read_only.",
         )
     if not server.over_socket and server.tls is None:
         yield warning(

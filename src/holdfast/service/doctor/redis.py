@@ -30,6 +30,13 @@ def unreachable(kind: str) -> list[Finding]:
 
 
 def _judge(redis: RedisFacts) -> Iterator[Finding]:
+    if redis.read_only:
+        yield warning(
+            _CHECK,
+            "This Redis is a read-only replica.",
+            why="It takes no entries, so the nodes share no cache.",
+            fix="Let REDIS_URL name the primary.",
+        )
     if _version(redis.version) < OLDEST:
         yield warning(
             _CHECK,
