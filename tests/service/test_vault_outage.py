@@ -426,7 +426,7 @@ class Lying:
 class Away:
     """A mirror whose database does not answer."""
 
-    async def found(self, name: object, *, at_least: int) -> object:
+    async def found(self, name: object, *, at_least: int, brief: bool) -> object:
         raise BackendUnavailable("PostgreSQL did not answer")
 
 
