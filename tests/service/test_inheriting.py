@@ -160,3 +160,37 @@ async def test_makers_are_compared_by_name_whoever_had_a_credential_of_theirs(se
     await service.grant_access("payroll", "newcomer", ["get"], context=ADMIN)
     assert service.prove_token(kept.token).identity == "newcomer"
     assert (await service.get_secret("payroll", context=AccessContext(user_id="newcomer"))).value == "v"
+
+
+RACES: dict[str, tuple[Callable[[SecretsService, str], Awaitable[object]], ...]] = {
+    "a token, and a membership": (
+        lambda s, name: s.tokens.create(name, context=GRANTER),
+        lambda s, name: s.identities.set_groups(name, ["readers"], context=ADMIN),
+    ),
+    "a client secret, and a membership": (
+        lambda s, name: s.add_client(name, context=GRANTER),
+        lambda s, name: s.identities.set_groups(name, ["readers"], context=ADMIN),
+    ),
+    "a membership, and a rule for the group": (
+        lambda s, name: s.identities.set_groups(name, [name], context=GRANTER),
+        lambda s, name: s.access.assign_role(f"group:{name}", "reader", "payroll", context=ADMIN),
+    ),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+async def test_no_order_slips_through_on_a_node_that_has_not_heard_yet(
+    database_url: str, tmp_path: Path, race: str
+) -> None:
+    """Whoever comes first, and wherever: the second one is refused, also where its news is still on the way."""
+    early, later = RACES[race]
+    async with service_on(database_url, tmp_path / "1") as here, service_on(database_url, tmp_path / "2") as there:
+        await prepared(here)
+        await here.access.assign_role("group:readers", "reader", "payroll", context=ADMIN)
+        for number in range(10):
+            name = f"newcomer-{number}"
+            await here.identities.add(name)
+            await there.identities.list()
+            await later(here, name)
+            with pytest.raises(AccessDenied):
+                await early(there, name)

@@ -174,13 +174,54 @@ async def test_others_are_let_in_while_rows_of_one_are_put_back(database_url: st
             async with opened(database_url, tmp_path / folder) as there:
                 with pytest.raises(Unauthenticated):
                     there.service.prove_token("hf_none")
-                assert there.service.is_disabled("app") is False
                 health = await there.service.get_secret_health()
                 assert not health.healthy
                 assert any(advice.startswith("2 identity(s) are not as") for advice in health.recommendations)
+                assert there.service.is_disabled("app")
+                assert not there.service.is_disabled("zz-after")
                 with pytest.raises(IntegrityFailure, match="put back"):
                     await there.service.identities.enable("app")
                 assert other.record.identity == "before"
+
+
+GONE = {
+    "edited": ("UPDATE identities SET disabled_at = NULL WHERE name = 'app'",),
+    "deleted": ("DELETE FROM identities WHERE name = 'app'",),
+    "deleted with its mark": (
+        "DELETE FROM identities WHERE name = 'app'",
+        "DELETE FROM identity_marks WHERE name = 'app'",
+    ),
+    "deleted with all marks": (
+        "DELETE FROM identities WHERE name = 'app'",
+        "DELETE FROM identity_marks",
+        "UPDATE identity_epoch SET revision = 0, attestation = ''",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+async def test_i6_who_was_disabled_stays_so_whatever_becomes_of_the_row(
+    database_url: str, tmp_path: Path, how: str
+) -> None:
+    """Issuers vouch for people that need no row here: for them, only the row says that they are disabled."""
+    async with attacked(database_url, tmp_path / "1", "disabled") as (here, _, _):
+        await execute(database_url, *GONE[how])
+        for folder in ("2", "3"):
+            async with opened(database_url, tmp_path / folder) as there:
+                await looked(here, database_url)
+                assert here.service.is_disabled("app")
+                assert there.service.is_disabled("app")
+            await execute(database_url, "UPDATE identity_epoch SET epoch = epoch + 1")
+
+
+async def test_who_was_removed_is_not_taken_for_disabled(database_url: str, tmp_path: Path) -> None:
+    async with attacked(database_url, tmp_path / "1", "disabled") as (here, _, _):
+        await here.service.identities.remove("app")
+        async with opened(database_url, tmp_path / "2") as there:
+            for inside in (here, there):
+                await looked(inside, database_url)
+                assert not inside.service.is_disabled("app")
+                assert not inside.service.is_disabled("somebody")
 
 
 async def test_i6_while_the_marks_are_broken_revocations_count_and_new_identities_too(

@@ -177,6 +177,17 @@ class IdentitySnapshot:
     standings: Sequence[Standing]
     tokens: Sequence[StoredToken]
 
+    def verify_marks(self, sealer: Sealer) -> None:
+        """See that the marks are those that Holdfast made together, and none from before one of the identities.
+
+        Raises:
+            IntegrityFailure: they are not.
+            KeyUnavailable: the ring lacks the key of their attestation.
+        """
+        self.marks.verify(sealer)
+        if any(standing.revision > self.marks.revision for standing in self.standings):
+            raise IntegrityFailure("The marks are from before some of the identities; earlier ones were put back.")
+
 
 class IdentityStore(Protocol):
     """Identities and their groups. Changes raise ``IntegrityFailure`` for one that was edited behind our back."""

@@ -42,6 +42,7 @@ class Directory:
         self._used: dict[UUID, datetime] = {}
         self._epoch = -1
         self._floors: dict[str, int] = {}
+        self._doubted: frozenset[str] = frozenset()
         self._trusted: int | None = None
         self._refused: frozenset[str] = frozenset()
         self._loading = asyncio.Lock()
@@ -70,7 +71,7 @@ class Directory:
 
     async def _read(self, name: str | None) -> tuple[int, dict[str, _Known]]:
         found = await self._store.snapshot(name)
-        intact = _holds("The marks of identities", partial(found.marks.verify, self._sealer))
+        intact = _holds("The marks of identities", partial(found.verify_marks, self._sealer))
         tokens: defaultdict[str, list[StoredToken]] = defaultdict(list)
         for token in found.tokens:
             tokens[token.record.identity].append(token)
@@ -124,8 +125,16 @@ class Directory:
         gone = (self._known.keys() if name is None else {name} & self._known.keys()) - there
         self._floors.update({each: self._known[each].standing.revision + 1 for each in gone})
         self._floors.update({each: one.standing.revision for each, one in known.items()})
+        self._doubt(found, name, known, intact=intact)
         if intact:
             self._trusted = max(found.marks.revision, self._trusted or 0)
+
+    def _doubt(self, found: IdentitySnapshot, name: str | None, known: Mapping[str, _Known], *, intact: bool) -> None:
+        """Note identities of which no state counts, though they were not removed, as far as anybody can tell."""
+        there = {standing.name for standing in found.standings}.union(found.marks.names)
+        lost = {each for each, floor in self._floors.items() if not intact or found.marks.revision < floor}
+        doubted = (there | lost) - known.keys()
+        self._doubted = frozenset(doubted if name is None else (self._doubted - {name}) | (doubted & {name}))
 
     def _replace(self, name: str, known: _Known | None) -> None:
         former = self._known.pop(name, None)
@@ -157,9 +166,12 @@ class Directory:
         return standing.groups if standing else frozenset()
 
     def is_disabled(self, name: str) -> bool:
-        """Whether an identity has been disabled; one that nothing is kept about has not."""
+        """Whether an identity has been disabled, for all that is known; one that nothing is kept about has not.
+
+        An identity of which no state counts, because of edited or missing rows, may have been.
+        """
         standing = self.find(name)
-        return standing is not None and standing.disabled
+        return standing.disabled if standing else name in self._doubted or self._trusted is None
 
     def prove(self, token: str, ip_address: str | None) -> ProvenToken:
         """Return whose token this is, and note that it was used.
