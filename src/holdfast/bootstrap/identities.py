@@ -41,7 +41,7 @@ class IdentityParts:
         directory: Directory,
         announce: Callable[[int, str | None], Awaitable[None]],
     ) -> None:
-        minting = Minting(guard, book, clock)
+        minting = Minting(guard, book, directory, clock)
         self.tokens = Tokens(
             guard=guard, minting=minting, directory=directory, store=PostgresTokens(database, sealer), clock=clock
         )

@@ -4,7 +4,16 @@ Every method may raise ``BackendUnavailable`` when its backend does not answer; 
 """
 
 from holdfast.domain.sealed import Place, SealedValue
-from holdfast.ports.access import Approve, Credential, GrantStore, RequestLog, RuleKind, RulePages, StoredRule
+from holdfast.ports.access import (
+    Approve,
+    ApproveJoining,
+    Credential,
+    GrantStore,
+    RequestLog,
+    RuleKind,
+    RulePages,
+    StoredRule,
+)
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
@@ -85,6 +94,7 @@ __all__ = [
     "STUCK_AFTER",
     "UNTRACED",
     "Approve",
+    "ApproveJoining",
     "AuditArchive",
     "AuditLog",
     "AuditSearch",

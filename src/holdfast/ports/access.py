@@ -108,6 +108,10 @@ Approve: TypeAlias = Callable[[Sequence[Credential]], AuditRecord]
 """Sees the credentials that a change gives something to; returns the record of the change, or raises to prevent it."""
 
 
+ApproveJoining: TypeAlias = Callable[[Sequence[Credential], frozenset[str], int], AuditRecord]
+"""The same for an identity's credentials, the groups it joins, and the epoch that the rules have and keep meanwhile."""
+
+
 class RequestLog(Protocol):
     """What was asked for, as the audit trail has it."""
 

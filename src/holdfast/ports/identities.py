@@ -10,7 +10,7 @@ from uuid import UUID
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind, Network
 from holdfast.errors import IntegrityFailure
-from holdfast.ports.access import Approve, StoredRule
+from holdfast.ports.access import ApproveJoining, StoredRule
 from holdfast.ports.sealing import Sealer, unambiguous
 
 
@@ -214,10 +214,10 @@ class IdentityStore(Protocol):
         Returns whether there was one, and the epoch of the rules.
         """
 
-    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, approve: Approve) -> bool:
+    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, approve: ApproveJoining) -> bool:
         """Make an identity a member of exactly these groups; False if there is no such identity.
 
-        ``approve`` sees all credentials of the identity; no other is made meanwhile.
+        ``approve`` sees all credentials of the identity; no other is made meanwhile, nor is any rule.
         """
 
     async def establish(

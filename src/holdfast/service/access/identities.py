@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from holdfast.domain.identities import ADMIN_ID, identity_kind, local_groups, new_identity
@@ -128,11 +129,10 @@ class Identities:
         """
         caller, identity, wanted = authenticated(context), canonical_identity(name), local_groups(groups)
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.groups") as authorized:
-            joined = wanted - self._directory.groups_of(identity)
-            self._minting.check_groups(authorized, joined)
             detail = of_identity(identity, groups=wanted)
-            approve = self._minting.joining(authorized, joined, accept=accept_existing_credentials, detail=detail)
-            if not await self._store.set_groups(identity, wanted, caller.id, approve):
+            approve = self._minting.joining(authorized, accept=accept_existing_credentials, detail=detail)
+            change = partial(self._store.set_groups, identity, wanted, caller.id, approve)
+            if not await self._minting.by_all_rules(change):
                 raise _no_such_identity(identity)
         await self._directory.load(identity)
         return wanted

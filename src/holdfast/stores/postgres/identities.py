@@ -6,7 +6,7 @@ from typing import Any
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind
 from holdfast.errors import Conflict
-from holdfast.ports import Approve, IdentityRecord, IdentitySnapshot, Sealer, StoredRule, TokenRecord
+from holdfast.ports import ApproveJoining, IdentityRecord, IdentitySnapshot, Sealer, StoredRule, TokenRecord
 from holdfast.resilience.tasks import unhurried
 from holdfast.stores.postgres.break_glass import void_emergencies
 from holdfast.stores.postgres.database import Database
@@ -89,13 +89,13 @@ class PostgresIdentities:
         self._database.recorded()
         return removed, epoch
 
-    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, approve: Approve) -> bool:
+    async def set_groups(self, name: str, groups: frozenset[str], set_by: str, approve: ApproveJoining) -> bool:
         """See the port."""
         async with self._database.transaction() as connection:
-            await connection.execute(self._sql["hold_rules"])
+            epoch: int = await connection.fetchval(self._sql["hold_rules"])
             async with changing(connection, self._sealer, name) as found:
                 if found is not None:
-                    record = approve(await credentials_of(connection, name))
+                    record = approve(await credentials_of(connection, name), groups - found.groups, epoch)
                     await connection.execute(self._sql["leave_groups"], name, list(groups))
                     await connection.execute(self._sql["join_groups"], name, list(groups), set_by)
             if found is None:
