@@ -119,6 +119,11 @@ def test_a_name_alone_sets_nothing_that_steers_a_process(name: str) -> None:
         "-*",
         "-x-*",
         "lua-*s",
+        "django-*",
+        "gunicorn-*",
+        "psql-*",
+        "qt-*",
+        "uv-*",
     ],
 )
 def test_a_pattern_that_leaves_the_choice_of_variables_to_others_is_refused(pattern: str) -> None:

@@ -40,9 +40,13 @@ _SUFFIXES: Final = ("JAVA_OPTIONS", "TOOL_OPTIONS", "_OPTS")
 _TOOLS: Final = frozenset(
     _words(
         """
-        ansible aws azure bash bundle cargo catalina cloudsdk consul curl cvs docker dotnet electron elixir erl gem git
-        go google gradle guile helm holdfast http https java jdk julia kafka kube ld less lua make malloc maven mysql
-        node nomad npm openssl php pip python r ripgrep rsync ruby rust rustc sbt ssh ssl sudo svn tf vault xdg
+        ansible ant apt aws azure bash bun bundle cargo catalina cc celery cloudsdk cmake composer conan conda
+        consul curl cvs cxx deno django docker dotnet electron elixir erl flask gconv gdal gem gio git gnupg go
+        google gpg gradle gst gtk guile gunicorn helm hg holdfast http https hypercorn java jboss jdk jenkins julia
+        jupyter jvm kafka krb5 kube ld ldap less lua make malloc man maven mono msbuild mysql nix node nomad npm
+        nuget ocaml odbc openssl oracle otel p4 perl php pip pipenv pnpm poetry psql puppet python qt quarkus r rack
+        rails ripgrep rpm rsync ruby rust rustc sasl sbt scala spark spring sqlite ssh ssl sudo svn systemd tf tns
+        uv uvicorn vault vim xdg yarn zend zsh
         """
     )
 )
