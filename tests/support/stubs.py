@@ -36,9 +36,6 @@ class NoIdentities:
     def prove_token(self, token: str, *, ip_address: str | None = None) -> ProvenToken:
         raise Unauthenticated("The access token is not good here.")
 
-    def groups_of(self, identity: str) -> frozenset[str]:
-        return frozenset()
-
     def is_disabled(self, identity: str) -> bool:
         return False
 

@@ -9,6 +9,8 @@ import pytest
 from holdfast.config import Settings
 from holdfast.crypto.certificates import ServerCertificate
 from holdfast.crypto.keyring import generate_key
+from holdfast.domain.policy import AccessContext
+from holdfast.errors import AccessDenied
 from tests.support.folders import short_folder
 from tests.support.https import Client
 from tests.support.installation import Installation, installed
@@ -74,6 +76,27 @@ async def test_groups_kept_here_count_and_cannot_be_claimed(world: World) -> Non
     await service.identities.add(IDENTITY)
     await service.identities.set_groups(IDENTITY, ["ops"])
     assert (await world.client().request("GET", PATH)).status == 200
+
+
+@pytest.mark.parametrize("proof", ["issuer", "token", "client"])
+async def test_i6_whoever_leaves_a_group_kept_here_leaves_no_word_that_counts(world: World, proof: str) -> None:
+    """What is kept of who said something, for when it is acted on, holds no membership that has ended since."""
+    service, client = world.installation.service, world.client()
+    await service.identities.add(IDENTITY)
+    if proof == "token":
+        client = replace(client, token=(await service.tokens.create(IDENTITY)).token)
+    elif proof == "client":
+        client = await world.installation.client("app", await world.installation.register("app", ()))
+    who = "app" if proof == "client" else IDENTITY
+    await service.grant_access("db", "group:ops", ["get", "set", "rotate"])
+    await service.grant_access("db", "bob", ["rotate"])
+    await service.identities.set_groups(who, ["ops"])
+    policy = b'{"rotation_policy": {"interval_days": 30, "handler": "random"}}'
+    answer = await client.request("PATCH", "/v1/secrets/db", policy, {"Content-Type": "application/json"})
+    assert answer.status == 200, answer.body
+    await service.identities.set_groups(who, [])
+    with pytest.raises(AccessDenied, match="has to be confirmed"):
+        await service.rotate_secret("db", context=AccessContext(user_id="bob"))
 
 
 async def test_i6_a_disabled_identity_is_out_at_once(world: World) -> None:

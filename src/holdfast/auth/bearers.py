@@ -34,9 +34,6 @@ class Identities(Protocol):
             Unauthenticated: it is not good here.
         """
 
-    def groups_of(self, identity: str) -> frozenset[str]:
-        """The groups, kept here, that an identity is a member of."""
-
     def is_disabled(self, identity: str) -> bool:
         """Whether an identity has been disabled."""
 
@@ -45,7 +42,10 @@ class Identities(Protocol):
 
 
 class Proof(NamedTuple):
-    """An identity, the groups it is a member of, and how it was proven."""
+    """An identity, and how it was proven.
+
+    ``groups``: those that the proof itself vouches for. Those kept here are looked up at each decision: they end here.
+    """
 
     identity: str
     method: AuthMethod
@@ -89,14 +89,11 @@ class Bearers:
     async def _proof(self, token: str, host: str, asker: Caller) -> Proof:
         if token.startswith(API_TOKEN_PREFIXES):
             proven = self._identities.prove_token(token, ip_address=asker.ip_address)
-            groups = self._identities.groups_of(proven.identity)
-            return Proof(proven.identity, AuthMethod.TOKEN, groups, _text(proven.id))
+            return Proof(proven.identity, AuthMethod.TOKEN, credential=_text(proven.id))
         if self._issuers is not None and (found := self._issuers.of(token)) is not None:
             issuer, said = found
             vouched = await issuer.vouch(token, said)
             if self._identities.is_disabled(vouched.identity):
                 raise Unauthenticated("This identity is disabled here.")
-            groups = vouched.groups | self._identities.groups_of(vouched.identity)
-            return Proof(vouched.identity, AuthMethod.OIDC, groups)
-        client = self.clients.authenticate(token, host)
-        return Proof(client, AuthMethod.CLIENT, self._identities.groups_of(client))
+            return Proof(vouched.identity, AuthMethod.OIDC, vouched.groups)
+        return Proof(self.clients.authenticate(token, host), AuthMethod.CLIENT)
