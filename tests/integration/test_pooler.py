@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from holdfast.errors import StartupError
+from holdfast.stores.postgres.backup import PostgresSnapshots
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.migrations import migrate
 from holdfast.stores.postgres.pools import LANES, READ
@@ -103,3 +104,14 @@ async def test_without_a_pooler_nothing_changes(database_url: str) -> None:
     await database.open()
     assert not database.pooled
     await database.close()
+
+
+async def test_a_backup_is_refused_with_what_to_do(pooled: str) -> None:
+    database = Database(pooled)
+    await database.open()
+    try:
+        with pytest.raises(StartupError, match="let DATABASE_URL name PostgreSQL's own port"):
+            async with PostgresSnapshots(database).snapshot():
+                pass
+    finally:
+        await database.close()
