@@ -105,6 +105,19 @@ async def test_a_request_before_a_malformed_one_gets_its_own_answer(stubbed: Stu
         assert await connection.ended()
 
 
+@pytest.mark.parametrize("protocol_name", ["websocket", "h2c", "anything"])
+async def test_a_connection_ends_after_an_upgrade_that_nobody_speaks(
+    stubbed: Stubbed, caplog: pytest.LogCaptureFixture, protocol_name: str
+) -> None:
+    stubbed.service.error = SecretNotFound("x")
+    async with stubbed.client.connected() as connection:
+        await connection.send(with_login(stubbed.client, GET, "Connection: Upgrade", f"Upgrade: {protocol_name}"))
+        answer = await connection.response()
+        assert (answer.status, answer.header("connection")) == (404, "close")
+        assert await connection.ended()
+    assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+
+
 async def test_an_unread_body_is_not_taken_for_a_request(stubbed: Stubbed) -> None:
     stubbed.service.error = SecretNotFound("x")
     smuggled = with_login(stubbed.client, "DELETE /secrets/a1?api-version=7.4 HTTP/1.1\r\n")

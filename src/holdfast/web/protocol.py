@@ -126,6 +126,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """What a request's handlers find in its scope: our own, of which uvicorn's types know nothing."""
         return {WHOLE: partial(write_whole, cycle), DELIVERY: partial(self._watch, cycle)}
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """End this connection after its answer: the parser takes nothing that follows an upgrade for HTTP."""
+        self._refused = True
+        self.cycle.keep_alive = False
+        if self.cycle.response_complete:
+            self.transport.close()
+
     def on_response_complete(self) -> None:
         """Go on to the next request, unless something behind this one was refused."""
         if self._refused:
