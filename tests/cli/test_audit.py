@@ -67,3 +67,19 @@ def test_a_spreadsheet_runs_nothing_of_what_others_wrote(environ: Mapping[str, s
     rows = list(csv.DictReader(outcome.stdout.splitlines()))
     assert {row["operation"] for row in rows} >= {"audit.open", "set", "grant", "audit.export"}
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
+
+
+def test_a_bundle_is_intact_although_it_is_on_record_itself(database_url: str, tmp_path: Path) -> None:
+    environ = environment(database_url, tmp_path)
+    assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
+    folder = tmp_path / "bundle"
+    assert holdfast("audit", "bundle", str(folder), environ=environ).code == 0
+    export, given, key = folder / "export.jsonl", folder / "checkpoints.txt", folder / "key.txt"
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    verify = ("audit", "verify", str(export), "--checkpoints", str(given), "--key", str(key))
+    intact = holdfast(*verify, environ=environ)
+    assert (intact.code, "Intact" in intact.stdout) == (0, True)
+    first, *rest = export.read_text().splitlines(keepends=True)
+    export.write_text("".join(rest))
+    assert holdfast(*verify, environ=environ).code == 8, first
+    assert holdfast("audit", "bundle", str(folder), environ=environ).code == 2

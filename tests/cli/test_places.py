@@ -25,7 +25,15 @@ READING = {
     *("report", "status", "health", "doctor", "reconcile", "backup", "restore", "init", "serve", "completion", "help"),
     *("login", "logout", "whoami", "context list", "context use", "context remove", "keys add", "keys status"),
     *("rotation list", "rotation show", "notices list", "notices preview", "notices test", "role list"),
-    *("audit search", "audit export", "audit unshipped", "audit checkpoints", "audit key", "audit stream"),
+    *(
+        "audit search",
+        "audit export",
+        "audit unshipped",
+        "audit checkpoints",
+        "audit key",
+        "audit bundle",
+        "audit stream",
+    ),
     *("audit gaps", "audit verify", "break-glass list", "break-glass show", "break-glass codes list"),
     *("identity list", "token list", "totp verify", "client list"),
 }

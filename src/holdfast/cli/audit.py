@@ -1,5 +1,6 @@
 """Commands on the audit trail: look into it, take it away, check it."""
 
+import os
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -36,7 +37,7 @@ def audit() -> None:
 
 
 @audit.command(cls=Command)
-@click.option("--secret", "name", metavar="NAME", help="About this secret.")
+@click.option("--secret", "--name", "name", metavar="NAME", help="About this secret.")
 @click.option("--identity", "user_id", metavar="USER", help="By this identity.")
 @click.option("--operation", metavar="OPERATION", help="Such as get, set or login.")
 @click.option("--outcome", type=click.Choice(["ok", "failed"]), help="Done, or refused or failed.")
@@ -130,6 +131,40 @@ def checkpoints() -> None:
 
 
 @audit.command(cls=Command)
+@click.argument("folder", type=_FILE, metavar="FOLDER")
+def bundle(folder: Path) -> None:
+    """Write all that `holdfast audit verify` needs into a new FOLDER: checkpoints, then the export, then the key.
+
+    In this order, no checkpoint covers a record that the export cannot have. Compare the key with the one that you
+    keep elsewhere: who exchanges all three files exchanges it as well.
+    """
+    from holdfast.crypto.signing import key_line  # noqa: PLC0415 - takes long to import
+
+    async def work(service: "SecretsService", caller: Caller) -> "list[Unshipped]":
+        with _fresh(folder / "checkpoints.txt") as file:
+            async for line in service.audit.checkpoints(context=caller):
+                file.write(line + b"\n")
+        with _fresh(folder / "export.jsonl") as file:
+            async for lines in audit_lines.json_lines(service.audit.export(context=caller)):
+                file.write(lines)
+        with _fresh(folder / "key.txt") as file:
+            keys = await service.audit.public_keys(context=caller)
+            file.write("".join(f"{key_line(each)}\n" for each in keys).encode())
+        return await service.audit.unshipped(context=caller)
+
+    try:
+        folder.mkdir(mode=0o700)
+        missing = with_service(work)
+    except OSError as error:
+        raise InvalidInput(f"FOLDER cannot be written: {error.strerror}. Name one that is not there yet.") from None
+    for each in missing:
+        output.say(f"Not in the export: records of {each.node} ({each.found}).")
+    output.say("Check it there: holdfast audit verify export.jsonl --checkpoints checkpoints.txt --key key.txt")
+    if output.wants_json():
+        output.write_document({"folder": str(folder)})
+
+
+@audit.command(cls=Command)
 def key() -> None:
     """Write the public key that checkpoints are signed with. Keep it where nobody can exchange it."""
     from holdfast.crypto.signing import key_line  # noqa: PLC0415 - takes long to import
@@ -218,6 +253,10 @@ def _tell(verdict: Verdict) -> None:
     ending = "Intact" if verdict.intact else f"NOT INTACT, {verdict.problem_count} problems"
     counts = f"{verdict.records} records in {verdict.chains} chains, {verdict.proven} of them under"
     output.write_lines([*lines, f"{ending}: {counts} {verdict.checkpoints} checkpoints."])
+
+
+def _fresh(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _opened(path: Path, what: str) -> BinaryIO:
