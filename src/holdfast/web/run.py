@@ -9,6 +9,7 @@ from typing import TypeAlias
 from holdfast.bootstrap import create_secrets_service
 from holdfast.bootstrap.tls import certificate_files
 from holdfast.config import Settings
+from holdfast.resilience.allocator import give_back_large_blocks
 from holdfast.telemetry.cells import Cells
 from holdfast.web.budgets import Budgets
 from holdfast.web.compose import create_server_app
@@ -44,6 +45,7 @@ async def run(
     Raises:
         StartupError: this node cannot serve.
     """
+    give_back_large_blocks()
     certificate, key = certificate_files(settings)
     drain = Drain(settings.drain)
 
