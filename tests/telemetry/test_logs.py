@@ -343,10 +343,10 @@ def heard() -> Iterator[io.StringIO]:
 @pytest.mark.parametrize(
     ("level", "heard_of"),
     [
-        ("debug", ["ours d", "ours i", "ours w", "theirs d", "theirs i", "theirs w", "pool w"]),
-        ("info", ["ours i", "ours w", "theirs w"]),
-        ("warning", ["ours w", "theirs w"]),
-        ("error", []),
+        ("debug", ["ours d", "ours i", "ours w", "theirs d", "theirs i", "theirs w", "pool w", "http w", "http e"]),
+        ("info", ["ours i", "ours w", "theirs w", "http e"]),
+        ("warning", ["ours w", "theirs w", "http e"]),
+        ("error", ["http e"]),
     ],
 )
 def test_libraries_log_warnings_at_most_unless_everything_is_asked_for(level: str, heard_of: list[str]) -> None:
@@ -356,6 +356,8 @@ def test_libraries_log_warnings_at_most_unless_everything_is_asked_for(level: st
         "    for word in ('debug', 'info', 'warning'):\n"
         "        getattr(logging.getLogger(name), word)('%s %s', who, word[0])\n"
         "logging.getLogger('asyncpg.pool').warning('pool w')\n"
+        "logging.getLogger('uvicorn.error').warning('http w')\n"
+        "logging.getLogger('uvicorn.error').error('http e')\n"
     )
     done = subprocess.run([sys.executable, "-c", program, level], capture_output=True, text=True, check=True)
     assert [line.partition(": ")[2] for line in done.stderr.splitlines()] == heard_of

@@ -96,8 +96,9 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(extra | members).decode().translate(_JSON_CONTROL)
 
 
-_TOLD_BY_US: Final = ("asyncpg.pool",)
-"""Loggers that tell again and again, with a trace, of outages that we tell of once."""
+_QUIETER: Final[Mapping[str, int]] = {"asyncpg.pool": logging.CRITICAL, "uvicorn.error": logging.ERROR}
+"""From which level on these loggers are heard: the one tells again and again, with a trace, of outages that we tell of
+once; the other of every malformed request, of which anybody may send any number."""
 
 FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {"text": TextFormatter, "json": JsonFormatter}
 
@@ -133,8 +134,8 @@ def install_logs(level: str, form: str = "text", *, requests: bool = False, stre
     handler = SafeHandler(Masked(FORMATTERS[form]()), stream or sys.stderr)
     logging.basicConfig(level=level.upper() if level in {"debug", "error"} else logging.WARNING, handlers=[handler])
     logging.getLogger("holdfast").setLevel(level.upper())
-    for name in _TOLD_BY_US if level != "debug" else ():
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name, least in _QUIETER.items() if level != "debug" else ():
+        logging.getLogger(name).setLevel(least)
 
 
 def _message(record: logging.LogRecord) -> str:
