@@ -140,6 +140,8 @@ def _plausible(match: Any, path: str) -> bool:
         return PurePosixPath(path).name.lower().endswith("pgpass") and is_likely(match.secret)
     if match.rule_id in {_PLAIN, _DIRECTIVE} and not is_data(path):
         return False
+    if "name" not in match.captures:
+        return True  # known by its form
     return names_a_secret(match.captures["name"]) and is_likely(match.secret)
 
 

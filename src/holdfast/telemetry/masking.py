@@ -45,6 +45,7 @@ _SHAPES: Final = (
     (re.compile(r"((?:authorization|cookie)\b\\?['\"]?\s*[:=,]\s*)[^\r\n]+", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"\b((?:Bearer|Basic|SharedAccessSignature)\s+)[^\s'\",;]+", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"\beyJ[\w-]{4,}(?:\.[\w-]*)+"), MASK),
+    (re.compile(r"\bholdfast_[0-9A-Za-z]{20,}"), MASK),
     (re.compile(r"\b(?:hfs?_[\w-]{8,}|whsec_[\w+/=-]{8,}|hv[sb]\.[\w-]{8,}|gh[a-z]_\w{16,}|xox[a-z]-[\w-]{8,})"), MASK),
     # What follows a colon is no password if it is a port; a password may have anything in it that is not escaped.
     (
