@@ -58,7 +58,7 @@ async def test_i9_what_a_service_exports_is_proven(database_url: str, tmp_path: 
             verdict = verify(lines, checkpoints, key.signed)
             assert verdict.intact, verdict.problems
             assert verdict.records == len(lines)
-            assert verdict.proven == verdict.records - 1, "all but the record of the export itself"
+            assert verdict.proven == verdict.records - 2, "all but the records of these two questions"
     assert verdict.checkpoints == 2
     assert verdict.chains == 2
     assert b'"v"' not in b"".join(lines)
@@ -114,7 +114,6 @@ async def test_checkpoints_name_one_another_and_only_what_is_new(inside: Inside,
         (1, 2, 2),
         (2, 1, 3),
         (3, 1, 4),
-        (4, 1, 5),
     ]
 
 
@@ -123,9 +122,10 @@ async def test_nodes_that_sign_at_once_make_one_chain_of_checkpoints(database_ur
         for _ in range(10):
             await one.service.set_secret("k", "v")
             await asyncio.gather(*(node.parts.audit.checkpointer.make() for node in (one, other, one)))
+        await one.parts.trail.aclose()
         verdict = await judged(other.service)
     assert verdict.intact
-    assert verdict.proven == verdict.records - 1
+    assert verdict.proven == verdict.records - 2, "all but the records of the auditor's two questions"
     assert await fetch(database_url, "SELECT count(*) FROM audit_keys") == 1
 
 
@@ -279,14 +279,17 @@ async def test_i9_a_public_key_that_somebody_wrote_into_the_database_is_not_give
 
 @pytest.mark.parametrize("way", ["by_secret", "by_user", "by_time"])
 async def test_a_search_reads_the_newest_partitions_by_index_and_stops(database_url: str, way: str) -> None:
-    """The plan that makes it fast on any number of records; figures are in docs/audit.md."""
+    """The plan that makes it fast on any number of records; figures are in docs/audit.md.
+
+    Whatever day it is, the newest ones that are asked for are of one month, whose partition is this month's.
+    """
 
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(
             "INSERT INTO secret_access_logs "
             "(writer, boot, seq, hash, timestamp, secret_name, user_id, operation, success) "
-            "SELECT gen_random_uuid(), 1, n, '', now() - interval '5 minutes' * n, "
+            "SELECT gen_random_uuid(), 1, n, '', date_trunc('month', now()) + interval '20 days' - n * '5 min'::interval, "
             "'s-' || n % 50, 'u-' || n % 50, 'get', true FROM generate_series(1, 20000) n"
         )
         await connection.execute("ANALYZE")

@@ -68,8 +68,8 @@ async def rename(dsn: str, suffix: str, *, back: bool = False) -> None:
     await connection.close()
 
 
-EVENTFUL = {"wakefulness", "audit tail", "former values"}
-"""Work that asks PostgreSQL nothing before something has happened: a pause, a reconnection, the end of a pass."""
+EVENTFUL = {"wakefulness", "audit tail", "audit notes", "former values"}
+"""Work that asks PostgreSQL nothing, or not before a pause, a reconnection or the end of a pass."""
 
 
 async def test_no_work_ends_for_good_whatever_it_meets(node: Inside, database_url: str) -> None:

@@ -15,11 +15,22 @@ import pytest
 from holdfast.crypto.certificates import ensure_server_certificate
 from holdfast.crypto.keyring import generate_key
 from holdfast.domain.secret import Attributes, Source
-from holdfast.errors import AccessDenied, AuditUnavailable, BackendUnavailable, CircuitOpen, LeaseExpired, StartupError
+from holdfast.errors import (
+    AccessDenied,
+    AuditUnavailable,
+    BackendUnavailable,
+    CircuitOpen,
+    LeaseExpired,
+    RotationFailed,
+    StartupError,
+)
 from holdfast.service.doctor.clocks import skew_finding
 from tests.cli.environment import environment
 from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_remote import serving
+from tests.rotation.target import SingleSlotHandler, Target
+from tests.rotation.test_rotation import let_pass
+from tests.rotation.test_stuck import Locked
 from tests.support.cable import cable_to
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.node import ALICE, Inside, opened, rows, service_on, within
@@ -33,7 +44,7 @@ BREAKER = symptom("Circuit breaker is OPEN")
 NO_TOKEN, OTHER_TENANT = (symptom("There is no token for Key Vault", line) for line in range(2))
 PROXY = symptom("Key Vault is behind a proxy")
 SLOW = symptom("Slow secret retrieval")
-UNAPPROVED, FAILING, UNKNOWN_HANDLER = (symptom("Secrets do not rotate", line) for line in range(3))
+UNAPPROVED, FAILING, STUCK, UNKNOWN_HANDLER = (symptom("Secrets do not rotate", line) for line in range(4))
 WRONG_KEY = symptom("The key is wrong")
 NO_DATABASE, LEASE_OVER = symptom("PostgreSQL is away"), symptom("PostgreSQL is away", 1)
 FORBIDDEN = symptom("An application gets 403")
@@ -179,10 +190,18 @@ async def test_secrets_do_not_rotate(database_url: str, environ: dict[str, str],
     assert (await command(environ, "rotation", "approve", "asks")).code == 0
     assert "asks" in (await command(environ, "rotate", "--due")).stdout
     assert (await command(environ, "get", "asks")).stdout != "first"
+    target = Target("first", slots=1)
     async with service_on(database_url, tmp_path) as service:
-        service.register_rotation_handler("custom", lambda: "second")
-        await service.rotate_secret("custom")
-        assert (await service.get_secret("custom")).value == "second"
+        service.register_rotation_handler("custom", Locked(target))
+        with pytest.raises(RotationFailed):
+            await service.rotate_secret("custom")
+        for _ in range(2):
+            await let_pass(database_url)
+            await service.execute_scheduled_rotations()
+        assert STUCK.is_in(str((await service.get_secret_health()).recommendations))
+        service.register_rotation_handler("custom", SingleSlotHandler(target))
+        await service.rotations.resume("custom")
+        assert (await service.get_secret("custom")).value != "first"
 
 
 async def test_the_key_is_wrong(environ: dict[str, str]) -> None:

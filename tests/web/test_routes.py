@@ -175,12 +175,14 @@ async def test_i1_and_i7_no_route_does_anything_for_an_identity_without_grants(
             assert (answer.status, answer.json["state"]) == (201, "requested"), "anybody may ask, and nobody is let in"
         elif each.id == "listEmergencies":
             assert {item["requester"] for item in _items(answer)} == {"route-stranger"}
+        elif each.id == "whoAmI":
+            assert (answer.status, answer.json["identity"], answer.json["groups"]) == (200, "route-stranger", [])
         else:
             assert answer.status == _refused(each)[0], each
             assert _wanted(answer) <= _NEEDS.get(each.id, set(Permission)), (
                 "the document says what would have been enough"
             )
-        allowed = each.lists or each.id in {"requestEmergency", "listEmergencies"}
+        allowed = each.lists or each.id in {"requestEmergency", "listEmergencies", "whoAmI"}
         await _on_record(installation, answer, None if allowed else _refused(each)[1])
     assert (await vault.request("GET", "/v1/secrets/route")).json["version"] == 1
     assert not await installation.service.check_access("route", "route-user", Permission.GET)

@@ -1,3 +1,4 @@
+-- older nodes: go on
 -- The last time that somebody vouched for the clock of this server although it had gone back; number 0: never.
 CREATE TABLE clock_acceptance (
     id          SMALLINT PRIMARY KEY DEFAULT 1 CHECK (id = 1),
