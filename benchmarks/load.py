@@ -70,7 +70,7 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def is_open(self) -> bool:
-        """Whether nobody has closed it."""
+        """Whether no one has closed it."""
         return self._transport is not None and not self._transport.is_closing()
 
     def _send(self) -> None:

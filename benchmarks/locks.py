@@ -27,7 +27,7 @@ _RECOVERED_WITHIN_S = 60
 
 
 async def measure(run: Run, vault: Vault, server: Server) -> None:
-    """Compare the slowest reads and changes with those of a database in which nobody holds anything."""
+    """Compare the slowest reads and changes with those of a database in which no one holds anything."""
     dsn = await run.stage.database("locks")
     people = [context_of("reader"), context_of("writer")]
     for told, cache_ttl in (("memory", timedelta(hours=1)), ("Key Vault", timedelta())):
@@ -91,7 +91,7 @@ async def _recovered(service: SecretsService, vault: Vault) -> None:
     name = next(iter(vault.values))
     for _ in range(_RECOVERED_WITHIN_S):
         down = [each for each in service.backends() if each.configured and not each.healthy]
-        await service.get_secret(name)  # has it found out beside the read whether PostgreSQL can be asked
+        await service.get_secret(name)  # has it found out, apart from the read, whether PostgreSQL can be asked
         if not down:
             return
         await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""How much ``holdfast scan`` finds of generated spellings, and reports of libraries, beside detect-secrets."""
+"""How much ``holdfast scan`` finds of generated spellings, and reports of libraries, compared with detect-secrets."""
 
 import asyncio
 import shutil
@@ -22,7 +22,7 @@ LIBRARIES: Final = (
     *("PyJWT", "starlette", "click", "Jinja2", "azure-identity"),
     *("aiohttp", "azure-core", "cryptography", "redis", "rich"),
 )
-"""Sources in which nobody keeps secrets: what is reported of them is wrong."""
+"""Sources in which no one keeps secrets: what is reported of them is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

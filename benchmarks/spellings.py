@@ -38,7 +38,7 @@ class Spelling:
 
 
 def spellings(seed: int, each: int) -> Iterator[Spelling]:
-    """Yield files, ``each`` for every template and kind of quotes, drawn anew by every seed."""
+    """Yield files, ``each`` for every template and kind of quotes, drawn again by every seed."""
     draw = random.Random(seed)  # noqa: S311 - the same files for the same seed
     for line in _TEMPLATES.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):

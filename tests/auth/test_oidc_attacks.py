@@ -113,7 +113,7 @@ async def test_i6_a_key_replaced_under_its_id_ends_the_tokens_of_the_former_one(
     await border.vouch(old)
     issuer.roll("key-1")
     border.clock.move(RENEW_AFTER_S)
-    await refused(border, issuer.token(CLAIMS, kid="unknown"))  # has the keys fetched anew
+    await refused(border, issuer.token(CLAIMS, kid="unknown"))  # has the keys fetched again
     await border.vouch(issuer.token({**CLAIMS, "exp": LATE}))
     await refused(border, old)
 
@@ -182,7 +182,7 @@ async def test_headers_that_say_anything_else_are_refused(issuer: LocalIssuer, h
 async def test_the_last_of_claims_that_stand_twice_decides_and_odd_ones_do_not_hold(
     issuer: LocalIssuer, more: str
 ) -> None:
-    """RFC 7519 4: a reader takes the last, everywhere, or refuses; a claim in front of it lets nobody in."""
+    """RFC 7519 4: a reader takes the last, everywhere, or refuses; a claim in front of it lets no one in."""
     await refused(Border(trusting(issuer)), signed(issuer, HEAD, claims_of(issuer, more)))
 
 

@@ -1,4 +1,4 @@
-"""``holdfast export``: new files that nobody else reads, nothing on a terminal, one record for each value."""
+"""``holdfast export``: new files that no one else reads, nothing on a terminal, one record for each value."""
 
 import json
 import stat

@@ -10,7 +10,7 @@ from holdfast.crypto.wrapped import WrappedKey, wrap_locally
 from tests.support.certificates import make_authority
 
 NOWHERE = "127.0.0.1:1"
-"""Nobody listens there."""
+"""No one listens there."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tests.support.folders import short_folder
 from tests.support.serving import serving
 
 ALONE = {"AZURE_KEYVAULT_URL", "HOLDFAST_KEYVAULT_PROXY"}
-"""What cannot stand beside AZURE_KEYVAULT_NAME, or would hide HTTPS_PROXY."""
+"""What cannot stand next to AZURE_KEYVAULT_NAME, or would hide HTTPS_PROXY."""
 
 
 @pytest.fixture

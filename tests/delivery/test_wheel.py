@@ -80,7 +80,7 @@ def test_the_metadata_has_the_licence_and_the_extras(wheel: Path) -> None:
 
 
 def test_no_text_asks_an_index_for_a_package_of_our_name() -> None:
-    """Whoever registers that name there first would be installed."""
+    """Anyone who registers that name there first would be installed."""
     assert all(map(_asks_an_index, ("pip install 'holdfast[embedded]'", "uv tool install holdfast", "uvx holdfast")))
     assert not _asks_an_index("pip install './holdfast-0.1.0-py3-none-any.whl[azure]'")
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout

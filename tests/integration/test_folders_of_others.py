@@ -184,7 +184,7 @@ def test_files_that_settings_name_are_nobody_elses_to_change(tmp_path: Path, nam
 
 @pytest.mark.parametrize("bits", [0o020, 0o002])
 def test_a_folder_that_others_may_write_offers_no_file_to_believe(tmp_path: Path, bits: int) -> None:
-    """Whoever writes to the folder replaces the file, after it was looked at or before."""
+    """Anyone who writes to the folder replaces the file, after it was looked at or before."""
     place = tmp_path / "etc"
     place.mkdir(mode=0o700)
     for name in ("keys", "issuers.toml"):

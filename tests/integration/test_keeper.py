@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL is started again when it ends, by whoever uses it."""
+"""The embedded PostgreSQL is started again when it ends, by any process that uses it."""
 
 import asyncio
 import logging

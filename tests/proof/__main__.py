@@ -30,7 +30,7 @@ def seeds_of(text: str) -> range:
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """What is asked for; without seeds, some that nobody has seen before."""
+    """What is asked for; without seeds, some that no one has seen before."""
     parser = argparse.ArgumentParser(prog="make proof", description=__doc__)
     first = secrets.randbelow(MAX_SEED - ENOUGH)
     parser.add_argument("--seeds", type=seeds_of, default=range(first, first + ENOUGH), metavar="A:B")

@@ -24,7 +24,7 @@ async def inside(database_url: str, data_folder: Path) -> AsyncIterator[Inside]:
 
 
 class Locked(SingleSlotHandler):
-    """A target that takes the new credential, and lets nobody in with it."""
+    """A target that takes the new credential, and lets no one in with it."""
 
     async def test(self, rotation: object) -> None:
         raise ValueError("the account\nis locked")

@@ -305,7 +305,7 @@ async def test_a_record_that_no_chain_takes_is_set_aside_and_those_behind_it_go_
     connection = await asyncpg.connect(database_url)
     for edit, number in (("{}", 3), (odd, 1), ("{}", 20), (odd, 2), ("{}", 1)):
         await connection.execute(WAITING, edit, number)
-    page = await inside.service.audit.search(operation="set")  # whoever looks meanwhile sees the others
+    page = await inside.service.audit.search(operation="set")  # anyone who looks meanwhile sees the others
     assert len(page.records) >= 24
     inside.parts.trail.take_in()
     await inside.parts.trail.aclose()

@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 class World:
-    """True time, the clock of the machine beside it, and what is believed."""
+    """True time, the clock of the machine next to it, and what is believed."""
 
     def __init__(self, *, machine_off: timedelta = timedelta()) -> None:
         self.passed_s, self.machine_off = 0.0, machine_off

@@ -1,4 +1,4 @@
-"""Whoever makes a credential or a membership early does not come to what others hand out later without seeing it."""
+"""A credential or a membership made early does not reach what others hand out later without seeing it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -117,7 +117,7 @@ async def test_what_has_ended_is_in_nobodys_way(service: SecretsService) -> None
 
 
 async def test_no_order_of_a_token_and_a_grant_slips_through(database_url: str, tmp_path: Path) -> None:
-    """On two nodes at the same moment: whoever comes second knows of the first."""
+    """On two nodes at the same moment: the second knows of the first."""
     async with service_on(database_url, tmp_path / "1") as here, service_on(database_url, tmp_path / "2") as there:
         await prepared(here)
         for number in range(30):
@@ -182,7 +182,7 @@ RACES: dict[str, tuple[Callable[[SecretsService, str], Awaitable[object]], ...]]
 async def test_no_order_slips_through_on_a_node_that_has_not_heard_yet(
     database_url: str, tmp_path: Path, race: str
 ) -> None:
-    """Whoever comes first, and wherever: the second one is refused, also where its news is still on the way."""
+    """No matter which comes first, and where: the second one is refused, also where its news is still on the way."""
     early, later = RACES[race]
     async with service_on(database_url, tmp_path / "1") as here, service_on(database_url, tmp_path / "2") as there:
         await prepared(here)

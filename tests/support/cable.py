@@ -61,7 +61,7 @@ class Cable:
         self.held.clear()
 
     def hold_question(self, question: bytes) -> None:
-        """Let nobody have the next question with these bytes in it before ``release``."""
+        """Let no one have the next question with these bytes in it before ``release``."""
         self._kept = question
         self._released.clear()
         self.held.clear()

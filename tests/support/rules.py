@@ -21,7 +21,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _unheard(records: Sequence[AuditRecord]) -> None:
-    """Nobody wants to know what was stored."""
+    """No one wants to know what was stored."""
 
 
 class QuietFeed:

@@ -41,7 +41,7 @@ async def test_errors_are_answered_in_json(stubbed: Stubbed, error: Exception, m
     invites = answer.header("retry-after")
     assert (invites is not None) == (answer.status in {429, 503})
     assert invites is None or 1 <= int(invites) <= 60
-    if type(error) is errors.RotationFailed:  # whoever may rotate is told why
+    if type(error) is errors.RotationFailed:  # anyone who may rotate is told why
         assert b"marked-detail" in answer.body
     elif answer.status >= 500:
         assert b"marked-detail" not in answer.body

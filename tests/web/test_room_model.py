@@ -1,4 +1,4 @@
-"""I14: whatever comes and goes, no budget is exceeded, nothing stays counted, and nobody works without a place."""
+"""I14: whatever comes and goes, no budget is exceeded, nothing stays counted, and no one works without a place."""
 
 import asyncio
 

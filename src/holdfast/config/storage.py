@@ -45,7 +45,7 @@ class StorageSettings:
         default=None,
         metadata=variable(
             "HOLDFAST_ENCRYPTION_KEY_FILE",
-            "A file of such keys, a line each, that nobody else may read. `holdfast keys add` makes it.",
+            "A file of such keys, a line each, that no one else may read. `holdfast keys add` makes it.",
             parsing.key_file,
         ),
     )

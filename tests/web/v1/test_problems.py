@@ -38,7 +38,7 @@ async def test_errors_are_problems(stubbed: Stubbed, error: Exception) -> None:
     assert problem["type"] == f"urn:holdfast:error:{problem['code']}"
     assert problem["retryable"] is getattr(error, "retryable", False)
     assert (answer.header("retry-after") is not None) == (answer.status in {429, 503})
-    if type(error) is errors.RotationFailed:  # whoever may rotate is told why
+    if type(error) is errors.RotationFailed:  # anyone who may rotate is told why
         assert b"marked-detail" in answer.body
     elif answer.status >= 500:
         assert b"marked-detail" not in answer.body
