@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from holdfast.config import Settings
 from holdfast.domain.secret import Source
 from holdfast.errors import AccessDenied, Unauthenticated
 from holdfast.service.manager import SecretsService
@@ -34,6 +35,26 @@ async def passer_by(dsn: str) -> AsyncIterator[Any]:
         yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def attacked(
+    dsn: str, folder: Path, lease: timedelta = Settings.grant_lease
+) -> AsyncIterator[tuple[SecretsService, SecretsService, Any]]:
+    """Two nodes, of which the second has that lease, and somebody who may connect and nothing else."""
+    async with (
+        service_on(dsn, folder / "1") as here,
+        service_on(dsn, folder / "2", grant_lease=lease) as there,
+        passer_by(dsn) as forger,
+    ):
+        yield here, there, forger
+
+
+async def alice_reads(here: SecretsService, there: SecretsService, value: str) -> None:
+    """Let Alice read a secret, and the other node know that she may."""
+    await here.set_secret("k", value)
+    await here.grant_access("k", "alice", ["get"])
+    await within(5, lambda: there.check_access("k", "alice", "get"))
 
 
 @asynccontextmanager
@@ -64,14 +85,8 @@ def denied(service: SecretsService) -> Callable[[], Awaitable[bool]]:
 
 
 async def test_i6_announced_epochs_are_not_believed(database_url: str, tmp_path: Path) -> None:
-    async with (
-        service_on(database_url, tmp_path / "1") as here,
-        service_on(database_url, tmp_path / "2") as there,
-        passer_by(database_url) as forger,
-    ):
-        await here.set_secret("k", "v")
-        await here.grant_access("k", "alice", ["get"])
-        await within(5, lambda: there.check_access("k", "alice", "get"))
+    async with attacked(database_url, tmp_path) as (here, there, forger):
+        await alice_reads(here, there, "v")
         epoch = await fetch(database_url, "SELECT epoch FROM access_epoch")
         assert isinstance(epoch, int)
         async with again_and_again(lambda: forger.fetch(ANNOUNCE, "rules:", ":x", epoch + 1, epoch + 3)):
@@ -84,11 +99,7 @@ async def test_i6_announced_epochs_are_not_believed(database_url: str, tmp_path:
 
 
 async def test_i6_announced_epochs_of_identities_are_not_believed(database_url: str, tmp_path: Path) -> None:
-    async with (
-        service_on(database_url, tmp_path / "1") as here,
-        service_on(database_url, tmp_path / "2") as there,
-        passer_by(database_url) as forger,
-    ):
+    async with attacked(database_url, tmp_path) as (here, there, forger):
         await here.identities.add("app")
         new = await here.tokens.create("app")
 
@@ -128,15 +139,8 @@ async def test_i6_no_flood_costs_the_lease_or_delays_a_revocation(
     database_url: str, tmp_path: Path, before: str, after: str
 ) -> None:
     number = 60_000 if len(after) < 1000 else 5_000
-    lease = timedelta(seconds=5)
-    async with (
-        service_on(database_url, tmp_path / "1") as here,
-        service_on(database_url, tmp_path / "2", grant_lease=lease) as there,
-        passer_by(database_url) as forger,
-    ):
-        await here.set_secret("k", "v")
-        await here.grant_access("k", "alice", ["get"])
-        await within(5, lambda: there.check_access("k", "alice", "get"))
+    async with attacked(database_url, tmp_path, lease=timedelta(seconds=5)) as (here, there, forger):
+        await alice_reads(here, there, "v")
 
         async def flood() -> None:
             for begin in range(99_000_000, 99_000_000 + number, 5_000):
@@ -154,14 +158,8 @@ async def test_i6_no_flood_costs_the_lease_or_delays_a_revocation(
 
 
 async def test_i3_announced_revisions_are_not_believed(database_url: str, tmp_path: Path) -> None:
-    async with (
-        service_on(database_url, tmp_path / "1") as here,
-        service_on(database_url, tmp_path / "2") as there,
-        passer_by(database_url) as forger,
-    ):
-        await here.set_secret("k", "old")
-        await here.grant_access("k", "alice", ["get"])
-        await within(5, lambda: there.check_access("k", "alice", "get"))
+    async with attacked(database_url, tmp_path) as (here, there, forger):
+        await alice_reads(here, there, "old")
         for revision in (2**63 - 1, 2**40, 1, 0, -1):
             await forger.fetch(ANNOUNCE, "secret:k:", "", revision, revision)
         await forger.fetch("SELECT pg_notify('holdfast', 'secret:k:9999999999999999999999999999')")
