@@ -1,5 +1,6 @@
 """Everyday spellings of secrets, one file each, are found; so is each example of our rules, by its rule."""
 
+import base64
 from importlib.resources import files
 from pathlib import Path
 
@@ -100,6 +101,18 @@ def test_two_on_a_line(tmp_path: Path) -> None:
         ("password", "First99xyz"),
         ("token", "Second99xyz"),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ('{"value": "Behind99xyz12", "name": "DB_PASSWORD"}', "DB_PASSWORD"),
+        ("blob = " + base64.b64encode(b'DB_PASSWORD = "Within99xyz12"').decode(), "blob"),
+    ],
+)
+def test_what_a_file_begins_with_is_no_name(text: str, variable: str, tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text(f"# Begins99xyz12\n{text}\n")
+    assert [each.variable for each in found(tmp_path)] == [variable]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])

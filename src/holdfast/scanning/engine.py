@@ -1,4 +1,4 @@
-"""The scanner: MongoDB's Kingfisher, in this process, without network, with two rules of our own beside its own.
+"""The scanner: MongoDB's Kingfisher, in this process, without network, with rules of our own next to its own.
 
 It also lists the files, as git would: those that ``.gitignore`` names are left out, in a repository.
 """
@@ -40,6 +40,7 @@ _CONFIDENCE: Final = ("high", "medium", "low")
 _PLAIN: Final = "holdfast.plain-assignment"
 _PGPASS: Final = "holdfast.pgpass"
 _DIRECTIVE: Final = "holdfast.directive"
+_VALUE_FIRST: Final = "holdfast.value-and-name"
 _TEMPLATE: Final = re.compile(r"[][{}<>$]|%s")
 """In the place of a password in an address: what a program fills in."""
 _LOOKED_AT: Final = 8192
@@ -181,16 +182,21 @@ def _finding(match: Any, data: bytes, path: str, places: Sequence[tuple[int, int
 
 
 def _variable(match: Any, data: bytes, start: int, places: Sequence[tuple[int, int]]) -> str:
-    """The name before a place; none where that is part of something else that was found: no value is a name."""
-    line = max(data.rfind(b"\n", 0, start) + 1, start - _LONGEST_NAMED)
-    name = match.captures.get("name", "")
-    if name:
-        begin = max(0, data.rfind(name.encode(), 0, start))
-        end = begin + len(name.encode())
-    else:
-        begin, end = (line + each for each in place_of_variable(data[line:start].decode("latin-1")))  # bytes as letters
+    """The name of a value; none where that is part of something else that was found: no value is a name."""
+    begin, end = _place_of_name(match, data, start)
     known = places[bisect_left(places, (begin - _LONGEST_NAMED, 0)) : bisect_left(places, (end, 0))]
     return "" if any(begin < each for _, each in known) else data[begin:end].decode("latin-1")
+
+
+def _place_of_name(match: Any, data: bytes, start: int) -> tuple[int, int]:
+    """Where the name stands that the rule saw; where that is only in decoded base64, the variable before it."""
+    name = match.captures.get("name", "").encode()
+    begin = data.find(name, _span(match)[1]) if match.rule_id == _VALUE_FIRST else data.rfind(name, 0, start)
+    if name and begin >= 0:
+        return begin, begin + len(name)
+    line = max(data.rfind(b"\n", 0, start) + 1, start - _LONGEST_NAMED)
+    begin, end = place_of_variable(data[line:start].decode("latin-1"))  # a character for each byte
+    return line + begin, line + end
 
 
 def _whole_address(match: Any, data: bytes) -> tuple[int, int]:
