@@ -21,7 +21,8 @@ import asyncio, concurrent.futures, os, pathlib, signal, ssl, stat, subprocess, 
 import aiohttp, click, cryptography.x509, msgspec, rich.console
 sys.modules.update(dict.fromkeys(("fcntl", "grp", "pwd", "resource", "termios", "uvloop", "httptools")))
 for module, names in {
-    os: "O_NOFOLLOW O_CLOEXEC O_NONBLOCK O_DIRECTORY geteuid getuid getegid getgid fchmod chown pread pwrite fdatasync",
+    os: "O_NOFOLLOW O_CLOEXEC O_NONBLOCK O_DIRECTORY geteuid getuid getegid getgid fchmod chown pread pwrite fdatasync "
+    "sysconf",
     signal: "SIGPIPE SIGXFSZ SIGHUP",
     time: "clock_gettime CLOCK_MONOTONIC CLOCK_BOOTTIME",
 }.items():

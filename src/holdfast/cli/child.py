@@ -17,8 +17,8 @@ from holdfast.resilience.windows import WINDOWS
 _IGNORED_BY_PYTHON: Final = () if WINDOWS else (signal.SIGPIPE, signal.SIGXFSZ)
 """What the interpreter ignores from its start on, which other programs would inherit (``Py_Initialize``)."""
 
-_MAX_STRING: Final = 32 * os.sysconf("SC_PAGESIZE")
-"""Linux's limit for one argument or variable (execve(2), MAX_ARG_STRLEN)."""
+_PAGES_OF_A_STRING: Final = 32
+"""Linux's limit for one argument or variable, in pages of memory (execve(2), MAX_ARG_STRLEN)."""
 
 
 def inherited(environ: Mapping[str, str], kept: Sequence[str] = ()) -> dict[str, str]:
@@ -59,10 +59,11 @@ def found(command: str) -> str | None:
 def why_not_started(
     error: OSError, program: str, environ: Mapping[str, str], values: Mapping[str, str]
 ) -> tuple[str, str]:
-    """Return why ``become`` failed, and the mend, as a reason and a sentence."""
-    if error.errno == errno.E2BIG:
+    """Return why ``become`` failed, and the fix, as a reason and a sentence."""
+    if error.errno == errno.E2BIG and not WINDOWS:
         size = sum(len(os.fsencode(name + value)) + len("=\0") for name, value in {**environ, **values}.items())
-        limits = f"{os.sysconf('SC_ARG_MAX'):,} with the arguments, and {_MAX_STRING:,} for one variable"
+        whole, one = os.sysconf("SC_ARG_MAX"), _PAGES_OF_A_STRING * os.sysconf("SC_PAGESIZE")
+        limits = f"{whole:,} with the arguments, and {one:,} for one variable"
         reason = f"its environment has {size:,} bytes, and this system takes {limits}"
         return reason, "Give it fewer secrets, with --only."
     if error.errno == errno.ENOEXEC:
