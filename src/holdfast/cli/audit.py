@@ -1,6 +1,5 @@
 """Commands on the audit trail: look into it, take it away, check it."""
 
-import os
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from holdfast.domain.checkpoint import parse_gap
 from holdfast.domain.policy import Caller
 from holdfast.domain.verification import Verdict, verify
 from holdfast.errors import InvalidInput
+from holdfast.resilience.ownership import new_file
 
 if TYPE_CHECKING:  # importing the service takes most of a second, which `--help` does not have to spend
     from holdfast.ports import Unshipped
@@ -101,8 +101,7 @@ def export(since: datetime | None, until: datetime | None, as_csv: bool) -> None
         await write(form(service.audit.export(since=since, until=until, context=caller)))
         return await service.audit.unshipped(context=caller)
 
-    for each in with_service(work):
-        output.say(f"Not in the export: records of {each.node} ({each.found}).")
+    _tell_of_missing(with_service(work))
 
 
 @audit.command(cls=Command)
@@ -141,13 +140,13 @@ def bundle(folder: Path) -> None:
     from holdfast.crypto.signing import key_line  # noqa: PLC0415 - takes long to import
 
     async def work(service: "SecretsService", caller: Caller) -> "list[Unshipped]":
-        with _fresh(folder / "checkpoints.txt") as file:
+        with new_file(folder / "checkpoints.txt") as file:
             async for line in service.audit.checkpoints(context=caller):
                 file.write(line + b"\n")
-        with _fresh(folder / "export.jsonl") as file:
+        with new_file(folder / "export.jsonl") as file:
             async for lines in audit_lines.json_lines(service.audit.export(context=caller)):
                 file.write(lines)
-        with _fresh(folder / "key.txt") as file:
+        with new_file(folder / "key.txt") as file:
             keys = await service.audit.public_keys(context=caller)
             file.write("".join(f"{key_line(each)}\n" for each in keys).encode())
         return await service.audit.unshipped(context=caller)
@@ -157,8 +156,7 @@ def bundle(folder: Path) -> None:
         missing = with_service(work)
     except OSError as error:
         raise InvalidInput(f"FOLDER cannot be written: {error.strerror}. Name one that is not there yet.") from None
-    for each in missing:
-        output.say(f"Not in the export: records of {each.node} ({each.found}).")
+    _tell_of_missing(missing)
     output.say("Check it there: holdfast audit verify export.jsonl --checkpoints checkpoints.txt --key key.txt")
     if output.wants_json():
         output.write_document({"folder": str(folder)})
@@ -255,8 +253,9 @@ def _tell(verdict: Verdict) -> None:
     output.write_lines([*lines, f"{ending}: {counts} {verdict.checkpoints} checkpoints."])
 
 
-def _fresh(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+def _tell_of_missing(missing: "list[Unshipped]") -> None:
+    for each in missing:
+        output.say(f"Not in the export: records of {each.node} ({each.found}).")
 
 
 def _opened(path: Path, what: str) -> BinaryIO:

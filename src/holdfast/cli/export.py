@@ -15,7 +15,7 @@ from holdfast.cli.session import with_service
 from holdfast.domain.names import SecretName, canonical_pattern, is_glob
 from holdfast.errors import AccessDenied, Conflict, HoldfastError, InvalidInput, SecretNotFound, SecretUnusable
 from holdfast.resilience.durable import sync_folder
-from holdfast.resilience.windows import AS_IT_IS, NO_LINK
+from holdfast.resilience.ownership import new_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from holdfast.service.manager import SecretsService
 
 _FORMS: Final = ("dotenv", "json", "kubernetes")
-_MODE: Final = 0o600
 _Read = tuple[dict[SecretName, str], dict[SecretName, HoldfastError]]
 
 
@@ -87,13 +86,13 @@ async def _values(service: "SecretsService", caller: "Caller", asked: "Sequence[
 def _write_new(file: Path, data: bytes) -> None:
     """Write a file that was not there before: whole and durable, or not at all."""
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | AS_IT_IS, _MODE)
+        opened = new_file(file)
     except FileExistsError:
         raise Conflict(f"{file} is there already: name a new file.") from None
     except OSError as error:
         raise InvalidInput(f"{file} cannot be written: {error.strerror}. Name another file.") from None
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with opened as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())

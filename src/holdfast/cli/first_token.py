@@ -8,7 +8,7 @@ import click
 
 from holdfast.cli import output
 from holdfast.errors import InvalidInput
-from holdfast.resilience.windows import NO_LINK
+from holdfast.resilience.ownership import new_file
 
 _SHOWN: Final = """
 The token of `admin`, who may do everything. It is shown only now and kept as a hash: store it safely.
@@ -61,8 +61,8 @@ def text(token: str | None, file: Path | None) -> str:
 def _written(token: str, file: Path) -> bool:
     """Write the token, never over something and never through a link. It is not shown instead: that was not wanted."""
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o600), "w") as opened:
-            opened.write(f"{token}\n")
+        with new_file(file) as opened:
+            opened.write(f"{token}\n".encode())
     except OSError as error:
         output.say(
             f"The token of admin cannot be written to {file} ({error.strerror}), and is lost: `holdfast admin reset` "

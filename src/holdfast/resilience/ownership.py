@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from holdfast.resilience.windows import AS_IT_IS, WINDOWS
+from holdfast.resilience.windows import AS_IT_IS, NO_LINK, WINDOWS
 
 OTHERS_WRITE: Final = 0o022
 """An access list that lets others write shows in the bits of the group too (acl(5), "mask")."""
@@ -25,6 +25,16 @@ def open_file(path: Path) -> BinaryIO:
         return opened
     opened.close()
     raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def new_file(path: Path) -> BinaryIO:
+    """Make a file that only this user reads, where there is nothing yet, not even a link, and open it to write.
+
+    Raises:
+        FileExistsError: something is there.
+        OSError: it cannot be made.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | AS_IT_IS, 0o600), "wb")
 
 
 def changed_by_others(path: Path) -> str | None:
