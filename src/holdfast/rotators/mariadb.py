@@ -109,13 +109,14 @@ class MariaDbUserPair(RotationHandler):
 
     async def create(self, rotation: Rotation) -> str:
         """The URL of the user that is not in use, with a new password."""
-        users, (in_use, _) = _pair(rotation), await self._at_home(rotation, rotation.current)
+        users, admin = _pair(rotation), await admin_of(self._read_secret, rotation)
+        in_use = _at_home(rotation, rotation.current, admin)
         return in_use.who.of(users[1 - users.index(in_use.user)], random_value(rotation.options))
 
     async def look(self, rotation: Rotation) -> None:
         """See that both users are there, and that the one in use logs in with the current password."""
-        in_use, admin = await self._at_home(rotation, rotation.current)
-        candidate, _ = await self._at_home(rotation, rotation.candidate)
+        admin = await admin_of(self._read_secret, rotation)
+        in_use, candidate = (_at_home(rotation, url, admin) for url in (rotation.current, rotation.candidate))
         for login, password in ((in_use, in_use.who.password), (candidate, None)):
             _check(await _found(admin, rotation, login.user, password), rotation, login.user)
         await log_in(admin.of(in_use.user, in_use.who.password, in_use.database))
@@ -128,7 +129,8 @@ class MariaDbUserPair(RotationHandler):
 
     async def test(self, rotation: Rotation) -> None:
         """Log in as that user."""
-        candidate, admin = await self._at_home(rotation, rotation.candidate)
+        admin = await admin_of(self._read_secret, rotation)
+        candidate = _at_home(rotation, rotation.candidate, admin)
         await log_in(admin.of(candidate.user, candidate.who.password, candidate.database))
 
     async def retire(self, rotation: Rotation) -> None:
@@ -138,13 +140,6 @@ class MariaDbUserPair(RotationHandler):
         outcome = await self._change(rotation, current, current.user, unknown)
         if outcome is _Outcome.BUSY:
             _check(outcome, rotation, current.user)
-
-    async def _at_home(self, rotation: Rotation, url: str) -> tuple[Login, Login]:
-        """Return a credential of this secret, which must be of the administrator's server, and the administrator's."""
-        admin, credential = await admin_of(self._read_secret, rotation), _credential(rotation, url)
-        if credential.place != admin.place:
-            raise not_at_home(rotation)
-        return credential, admin
 
     async def _change(self, rotation: Rotation, current: Login, user: str, new: str) -> _Outcome:
         """Change a user as long as the one in use has the current password."""
@@ -222,3 +217,11 @@ def _credential(rotation: Rotation, url: str) -> Login:
     if login.user not in _pair(rotation):
         raise InvalidInput(f"The URL in {rotation.name!r} is of none of the two users in the option 'users'.")
     return login
+
+
+def _at_home(rotation: Rotation, url: str, admin: Login) -> Login:
+    """Return a credential of this secret, which must be of the administrator's server."""
+    credential = _credential(rotation, url)
+    if credential.place != admin.place:
+        raise not_at_home(rotation)
+    return credential

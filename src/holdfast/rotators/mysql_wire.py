@@ -79,7 +79,8 @@ def login_of(url: str, what: str) -> Login:
     Raises:
         InvalidInput: it is none of a user at a server.
     """
-    who, parts = user_url(url), urlsplit(url if user_url(url) else "")
+    who = user_url(url)
+    parts = urlsplit(url if who else "")
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     if who is None or parts.scheme not in _SCHEMES or set(given) - _SETTINGS:
         raise InvalidInput(
