@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -316,6 +317,47 @@ async def test_a_record_that_no_chain_takes_is_set_aside_and_those_behind_it_go_
     report = await inside.service.get_secret_health()
     assert not report.healthy
     assert [line for line in report.recommendations if "3 audit record(s)" in line and "audit_set_aside" in line]
+
+
+@contextmanager
+def first_in_hand(dsn: str) -> Iterator[None]:
+    """While inside, another session holds the record that has waited longest."""
+
+    async def hold() -> None:
+        connection = await asyncpg.connect(dsn)
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM audit_outbox ORDER BY id LIMIT 1 FOR UPDATE")
+            held.set()
+            await asyncio.to_thread(done.wait, 60)
+        await connection.close()
+
+    held, done = threading.Event(), threading.Event()
+    other = threading.Thread(target=lambda: asyncio.run(hold()))
+    other.start()
+    try:
+        assert held.wait(60)
+        yield
+    finally:
+        done.set()
+        other.join()
+
+
+async def test_no_other_record_is_set_aside_when_another_node_has_the_refused_one_in_hand(
+    inside: Inside, database_url: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    for edit in (ODD["a version that does not fit"], "{}"):
+        await connection.execute(WAITING, edit, 1)
+    sink = PostgresAuditSink(inside.database)
+    with ExitStack() as elsewhere:
+        inside.database.recorded = lambda: elsewhere.enter_context(first_in_hand(database_url))
+        assert await sink.take_in(new_chain().extend, 1) == ()
+        assert await connection.fetchval("SELECT count(*) FROM audit_set_aside") == 0
+        inside.database.recorded = lambda: None
+    assert await sink.take_in(new_chain().extend, 1) == ()
+    assert [entry.record.version for entry in await sink.take_in(new_chain().extend, 1)] == [None]
+    assert await connection.fetchval("SELECT count(*) FROM audit_set_aside") == 1
+    await connection.close()
 
 
 async def test_a_file_with_a_record_that_is_refused_is_set_aside_and_the_rest_is_shipped(

@@ -4,9 +4,9 @@ asyncpg would encode the rows cell by cell, which costs several times as much. M
 secret and operation, so that part is encoded once and kept.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module names it so
 from typing import Any, Final
@@ -83,32 +83,38 @@ class PostgresAuditSink:
 
     async def take_in(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
         """See the port."""
+        claimed: Sequence[Mapping[str, Any]] = ()
         try:
-            return await self._taken(extend, limit)
+            async with self._database.transaction(AUDIT) as connection:
+                claimed = sorted(await connection.fetch(self._sql["claim"], limit), key=itemgetter("id"))
+                return await self._placed(connection, [row["record"] for row in claimed], extend)
         except IntegrityFailure as refused:
             self._database.recorded()  # what is behind it comes next
-            if limit > 1:
-                return await self.take_in(extend, limit // 2)
-            await self._set_first_aside(str(refused))
-            return ()
+            reason = str(refused)
+        if len(claimed) > 1:
+            return await self.take_in(extend, len(claimed) // 2)
+        await self._set_aside(claimed[0]["id"], reason)
+        return ()
 
-    async def _taken(self, extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]], limit: int) -> Sequence[Entry]:
-        async with self._database.transaction(AUDIT) as connection:
-            claimed = await connection.fetch(self._sql["claim"], limit)
-            texts = [row["record"] for row in sorted(claimed, key=lambda row: row["id"])]
-            found = [(text, readable(text)) for text in texts]
-            for text in (text for text, record in found if record is None):
+    async def _placed(
+        self, connection: Connection, texts: Sequence[str], extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]]
+    ) -> Sequence[Entry]:
+        records = []
+        for text in texts:
+            if (record := readable(text)) is not None:
+                records.append(record)
+            else:
                 _log(Event.AUDIT_RECORD_SET_ASIDE, reason="it cannot be read, by an edit of audit_outbox")
                 await connection.execute(self._sql["set_aside"], text, "it cannot be read")
-            records = [record for _, record in found if record is not None]
-            entries = extend(records) if records else []
-            await _copy(connection, entries)
+        entries = extend(records) if records else []
+        await _copy(connection, entries)
         return entries
 
-    async def _set_first_aside(self, reason: str) -> None:
-        _log(Event.AUDIT_RECORD_SET_ASIDE, reason=reason)
+    async def _set_aside(self, waiting: int, reason: str) -> None:
+        """Set the record aside that waits under a number, unless another node has it in hand, which finds the same."""
         async with self._database.connection() as connection:
-            await connection.execute(self._sql["set_first_aside"], reason)
+            if await connection.fetch(self._sql["set_waiting_aside"], waiting, reason):
+                _log(Event.AUDIT_RECORD_SET_ASIDE, reason=reason)
 
     async def set_aside(self) -> int:
         """How many records no chain takes: they are kept in ``audit_set_aside`` for a person."""

@@ -12,12 +12,12 @@ DELETE FROM audit_outbox WHERE record = ANY ($1::text[]::jsonb[])
 -- name: set_aside
 INSERT INTO audit_set_aside (record, reason) VALUES ($1::text::jsonb, $2)
 
--- name: set_first_aside
-WITH first AS (
-    DELETE FROM audit_outbox WHERE id = (SELECT id FROM audit_outbox ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+-- name: set_waiting_aside
+WITH refused AS (
+    DELETE FROM audit_outbox WHERE id = (SELECT id FROM audit_outbox WHERE id = $1 FOR UPDATE SKIP LOCKED)
     RETURNING record
 )
-INSERT INTO audit_set_aside (record, reason) SELECT record, $1 FROM first
+INSERT INTO audit_set_aside (record, reason) SELECT record, $2 FROM refused RETURNING id
 
 -- name: are_set_aside
 SELECT count(*) FROM audit_set_aside
