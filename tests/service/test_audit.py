@@ -1,6 +1,7 @@
 """I1: nothing is disclosed that is not on record, in one sink at least; and what the record says."""
 
 import asyncio
+import resource
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,8 @@ from holdfast.service.installation.housekeeping import Housekeeping
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.scrubbing import PostgresScrubber
-from holdfast.stores.spool import AuditSpool
+from holdfast.stores.spool import AuditNotes, AuditSpool
+from holdfast.stores.spool.files import whole_entries
 from tests.support.node import ALICE, FailingSink, Inside, audit, opened, rows
 
 RECORD = record_of(Caller("alice"), "get", "k", datetime.now(UTC), version=1, source="cache")
@@ -376,3 +378,25 @@ async def test_a_file_with_a_record_that_is_refused_is_set_aside_and_the_rest_is
     assert len(list(folder.glob("*.damaged"))) == 1
     assert list(folder.glob("*.log")) == []
     await housekeeping(inside, spool).ship_audit()
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """While inside, the system cuts files of this process short, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_notes_that_a_full_disk_cuts_short_damage_none_of_the_others(tmp_path: Path) -> None:
+    notes, (first, second, third) = AuditNotes(tmp_path), new_chain().extend([RECORD] * 3)
+    notes.add([first])
+    (file,) = tmp_path.glob("*.note")
+    with files_of_at_most(file.stat().st_size + 10), pytest.raises(OSError, match="short"):
+        notes.add([second])
+    notes.add([third])
+    notes.close()
+    assert whole_entries(file.read_bytes()) == ([first, third], False)

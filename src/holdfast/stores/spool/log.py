@@ -1,7 +1,6 @@
 """The local audit log: where records go while PostgreSQL is out of reach, until they can be shipped there."""
 
 import asyncio
-import fcntl
 import os
 import threading
 import time
@@ -13,9 +12,8 @@ from uuid import UUID, uuid4
 
 from holdfast.domain.chain import ChainId, Entry
 from holdfast.errors import BackendUnavailable, IntegrityFailure
-from holdfast.resilience.durable import sync_folder
 from holdfast.resilience.events import Event, Log
-from holdfast.stores.spool.files import MAX_FILE_BYTES, NOTES, framed, locked, whole_entries
+from holdfast.stores.spool.files import MAX_FILE_BYTES, NOTES, append, begin_file, framed, locked, whole_entries
 
 _log: Final = Log(__name__)
 
@@ -125,13 +123,7 @@ class AuditSpool:
 
     def _append(self, chain: ChainId, lines: bytes) -> None:
         with self._busy:
-            descriptor = self._current(chain)
-            start = os.fstat(descriptor).st_size
-            try:
-                _write_durably(descriptor, lines)
-            except OSError:
-                os.ftruncate(descriptor, start)  # what is refused had better not be on record
-                raise
+            append(self._current(chain), lines, durably=True)
 
     def _let_go(self) -> None:
         if self._descriptor is not None:
@@ -142,8 +134,7 @@ class AuditSpool:
         if self._chain != chain or (self._descriptor and os.fstat(self._descriptor).st_size > MAX_FILE_BYTES):
             self._let_go()
         if self._descriptor is None:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = _new_file(self.folder)
+            _, self._descriptor = begin_file(self.folder, ".log", durably=True)
             self._chain = chain
         return self._descriptor
 
@@ -152,12 +143,6 @@ def _keep(file: Path) -> None:
     with suppress(FileNotFoundError):
         os.utime(file)
         file.rename(file.with_suffix(_KEPT))
-
-
-def _write_durably(descriptor: int, lines: bytes) -> None:
-    if os.write(descriptor, lines) != len(lines):
-        raise OSError("short write")
-    os.fdatasync(descriptor)
 
 
 @contextmanager
@@ -201,18 +186,3 @@ def _identity_in(descriptor: int) -> UUID:
         os.pwrite(descriptor, f"{identity}\n".encode(), 0)
         os.fdatasync(descriptor)
         return identity
-
-
-def _new_file(folder: Path) -> int:
-    """Make a file that is ours by the time others can see it: an unlocked one would be taken for abandoned."""
-    file = folder / f"{uuid4()}.log"
-    draft = file.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        draft.rename(file)
-        sync_folder(folder)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor

@@ -1,4 +1,4 @@
-"""The newest records that PostgreSQL has confirmed, once more on disk: for whoever starts after this process has died.
+"""The newest records that PostgreSQL has confirmed, once more on disk, for the process that starts after this one.
 
 Nothing waits for these files and they are not synced: the death of a process loses none of them, that of a machine may.
 """
@@ -11,10 +11,9 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 from holdfast.domain.chain import ChainId, Entry
-from holdfast.stores.spool.files import MAX_FILE_BYTES, NOTES, framed, locked
+from holdfast.stores.spool.files import MAX_FILE_BYTES, NOTES, append, begin_file, framed
 
 MAX_FILES: Final = 8
 """Files that a process has at most, of 8 MiB each; then the oldest goes."""
@@ -39,24 +38,19 @@ class AuditNotes:
             lines = b"".join(framed(entry.line()) for entry in same)
             if chain != self._chain or self._size > MAX_FILE_BYTES:
                 self._begin(chain)
-            self._size += os.write(self._files[-1][1], lines)
+            append(self._files[-1][1], lines, durably=False)
+            self._size += len(lines)
 
     def close(self) -> None:
-        """Leave the files to whoever starts next."""
+        """Leave the files to the process that starts next."""
         for _, descriptor in self._files:
             os.close(descriptor)
         self._files.clear()
         self._chain = None
 
     def _begin(self, chain: ChainId) -> None:
-        """Begin a file, which is ours by the time others can see it."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._folder / f"{uuid4()}.new"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        locked(descriptor)
-        file = draft.with_suffix(NOTES)
-        draft.rename(file)
-        self._files.append((file, descriptor))
+        """Begin a file; the oldest goes when there are too many."""
+        self._files.append(begin_file(self._folder, NOTES, durably=False))
         self._chain, self._size = chain, 0
         while len(self._files) > MAX_FILES:
             oldest, held = self._files.popleft()
