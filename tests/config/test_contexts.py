@@ -1,5 +1,6 @@
 """Contexts: a token goes to the address that it was given for, and to no other."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,9 @@ def test_a_kept_token_never_goes_to_another_address(
         "",
         "[]",
         '{"contexts": {}}',
+        '{"current": ["a"], "contexts": {}}',
+        "[" * 100_000,
+        "\udcff",
         '{"current": "a", "contexts": {"a": {"address": 1, "token": "x", "ca_file": null}}}',
         '{"current": null, "contexts": {"a": {"address": "https://a", "ca_file": null}}}',
     ],
@@ -90,8 +94,21 @@ def test_a_kept_token_never_goes_to_another_address(
 def test_a_damaged_file_is_named_and_not_repeated(tmp_path: Path, text: str) -> None:
     contexts = Contexts({"HOME": str(tmp_path)})
     contexts.keep(Context(name="a", address=A, token="x"))
-    contexts.file.write_text(text)
+    contexts.file.write_text(text, "utf-8", "surrogateescape")
     with pytest.raises(ConfigurationError, match="damaged"):
+        contexts.current()
+
+
+def test_a_home_that_is_no_folder_has_no_contexts() -> None:
+    assert chosen({"HOME": "/dev/null"}) == (None, None), "service accounts have such a one"
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        Contexts({"HOME": "/dev/null"}).keep(Context(name="a", address=A, token="x"))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    contexts = Contexts({"HOME": str(tmp_path)})
+    contexts.file.mkdir(mode=0o700, parents=True)
+    with pytest.raises(ConfigurationError, match=re.escape(str(contexts.file))):
         contexts.current()
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from holdfast.config.environment import home
 from holdfast.errors import ConfigurationError
@@ -26,7 +26,7 @@ class Context:
 class Contexts:
     """The contexts of a person, in a file that only they read, and which of them is the current one.
 
-    Every method raises ConfigurationError when others may read or change the file, or it is damaged.
+    Every method raises ConfigurationError when others may read or change the file, or it is damaged or out of reach.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
@@ -51,16 +51,13 @@ class Contexts:
         Raises:
             ConfigurationError: there is none of that name.
         """
-        _, kept = self._read()
-        if name not in kept:
-            raise ConfigurationError(["there is no such context: `holdfast context list` shows those there are"])
-        return kept[name]
+        return _chosen(self._read()[1], name)
 
     def at(self, address: str) -> Context | None:
         """Return the context of an address; of several the current one, or else the first by name."""
-        current = self.current()
-        found = [context for context in self.all() if context.address == address]
-        return current if current in found else next(iter(found), None)
+        current, kept = self._read()
+        found = (context for context in kept.values() if context.address == address)
+        return min(found, key=lambda each: (each.name != current, each.name), default=None)
 
     def keep(self, context: Context) -> None:
         """Keep a context, in place of an earlier one of its name, and make it the current one."""
@@ -73,8 +70,8 @@ class Contexts:
         Raises:
             ConfigurationError: there is none of that name.
         """
-        chosen = self.named(name)
         _, kept = self._read()
+        chosen = _chosen(kept, name)
         self._write(name, kept)
         return chosen
 
@@ -84,35 +81,51 @@ class Contexts:
         Raises:
             ConfigurationError: there is none of that name.
         """
-        self.named(name)
         current, kept = self._read()
-        del kept[name]
+        del kept[_chosen(kept, name).name]
         self._write(None if current == name else current, kept)
 
     def _read(self) -> tuple[str | None, dict[str, Context]]:
         try:
             mode = 0 if WINDOWS else self.file.stat().st_mode
-            text = self.file.read_text("utf-8")
-        except FileNotFoundError:
+            text, fault = self.file.read_bytes(), changed_by_others(self.file)
+        except (FileNotFoundError, NotADirectoryError):  # the home of a service account may be /dev/null
             return None, {}
+        except OSError as error:
+            raise ConfigurationError([f"{self.file} cannot be read ({error.strerror})"]) from None
         if mode & 0o077:
             raise ConfigurationError([f"{self.file} can be read by others: chmod 600 it, and replace its tokens"])
-        fault = changed_by_others(self.file)
         if fault is not None:
             raise ConfigurationError([fault])
         try:
-            kept = json.loads(text)
-            return kept["current"], {str(name): _context(name, entry) for name, entry in kept["contexts"].items()}
-        except (ValueError, TypeError, AttributeError, KeyError):
+            return _understood(json.loads(text))
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             raise ConfigurationError([f"{self.file} is damaged: remove it, and log in again"]) from None
 
     def _write(self, current: str | None, kept: Mapping[str, Context]) -> None:
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        text = json.dumps({"current": current, "contexts": {name: _entry(each) for name, each in kept.items()}})
         fresh = self.file.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_LINK, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"current": current, "contexts": {name: _entry(each) for name, each in kept.items()}}, file)
-        fresh.replace(self.file)
+        try:
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_LINK, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            fresh.replace(self.file)
+        except OSError as error:
+            raise ConfigurationError([f"{self.file} cannot be written ({error.strerror})"]) from None
+
+
+def _chosen(kept: Mapping[str, Context], name: str) -> Context:
+    if name not in kept:
+        raise ConfigurationError(["there is no such context: `holdfast context list` shows those there are"])
+    return kept[name]
+
+
+def _understood(kept: Any) -> tuple[str | None, dict[str, Context]]:
+    current = kept["current"]
+    if not isinstance(current, str | None):
+        raise TypeError
+    return current, {str(name): _context(name, entry) for name, entry in kept["contexts"].items()}
 
 
 def _context(name: str, entry: Mapping[str, str | None]) -> Context:
