@@ -60,6 +60,7 @@ def test_what_the_driver_cannot_do_is_refused_with_what_to_write_instead(name: s
     [
         ("sslmode=hidden", "'sslmode' that is none of disable"),
         ("sslmode=verify-full&sslrootcert=/no/hidden", "a file in 'sslrootcert' that is not there"),
+        (f"sslmode=verify-full&sslrootcert=/{'hidden' * 50}", "a file in 'sslrootcert' that is not there"),
         ("sslmode=require&sslrootcert=system", "takes sslmode=verify-full"),
     ],
 )
@@ -125,4 +126,7 @@ def test_a_service_counts_with_all_it_says_and_the_url_before_it(tmp_path: Path)
     assert for_node("postgresql://?user=me", environ).count("user=me") == 1
     file.write_text("[svc]\nhost=h\nchannel_binding=require\n")
     with pytest.raises(ValueError, match="'channel_binding'"):
+        for_node("postgresql://?service=svc", {"PGSERVICEFILE": str(file)})
+    file.write_bytes(b"[svc]\nhost=\xff\n")
+    with pytest.raises(ValueError, match="connection service file cannot be understood"):
         for_node("postgresql://?service=svc", {"PGSERVICEFILE": str(file)})

@@ -132,8 +132,15 @@ def _check_tls(query: Mapping[str, str]) -> None:
     mode, authorities = query.get("sslmode", "prefer"), query.get("sslrootcert")
     if mode not in _TLS:
         raise ValueError(f"has an 'sslmode' that is none of {', '.join(_TLS)}.")
-    if authorities and mode not in {"disable", "allow", "prefer"} and not Path(authorities).is_file():
+    if authorities and mode not in {"disable", "allow", "prefer"} and not _is_file(authorities):
         raise ValueError("names a file in 'sslrootcert' that is not there.")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
 
 
 def _system_certificates() -> str:
@@ -154,7 +161,7 @@ def _service(query: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, 
     try:
         if path is None or not file.read(path) or name not in file:
             raise ValueError("names a service that is not in the connection service file: see PGSERVICEFILE.")
-    except configparser.Error:
+    except (configparser.Error, UnicodeDecodeError):
         raise ValueError("names a service, but the connection service file cannot be understood.") from None
     return dict(file.items(name))
 
