@@ -208,6 +208,8 @@ def test_every_variable_is_read() -> None:
         ("HOLDFAST_DATA_DIR", "~nobody-of-that-name/x", "absolute"),
         ("HOLDFAST_DATA_DIR", "/tmp/\0", "NUL"),
         ("HOLDFAST_DATA_DIR", __file__, "folder"),
+        ("HOLDFAST_DATA_DIR", "/" + "x" * 300, "looked at"),
+        ("HOLDFAST_ENCRYPTION_KEY_FILE", "/" + "x" * 300, "looked at"),
         ("HOLDFAST_KEYVAULT_CA", "/nowhere/ca.pem", "readable file (No such file"),
         ("HOLDFAST_KEYVAULT_CA", "/", "readable file"),
         ("HOLDFAST_KEYVAULT_API_VERSION", "v7", "7.4 or 2025-07-01"),

@@ -115,7 +115,7 @@ def choice(*options: str) -> Callable[[str], str]:
 def folder(raw: str) -> Path:
     """An absolute path; ``~`` is the home folder. Nothing needs to be there yet."""
     path = _path(raw)
-    if path.exists() and not path.is_dir():
+    if _is_there(path) and not path.is_dir():
         raise ValueError("must name a folder; something else is there.")
     return path
 
@@ -141,9 +141,16 @@ def shown_file(raw: str) -> Path:
 def key_file(raw: str) -> Path:
     """An absolute path to a file of keys, whose owner and mode are judged when it is read; `keys add` may make it."""
     path = _path(raw)
-    if path.exists():
+    if _is_there(path):
         _opened(path)
     return path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ValueError(f"names a place that cannot be looked at ({error.strerror}).") from None
 
 
 def _opened(path: Path) -> os.stat_result:
