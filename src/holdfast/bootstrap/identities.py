@@ -64,5 +64,5 @@ class IdentityParts:
             clock=clock,
         )
         self.clients = Clients(
-            guard=guard, minting=minting, directory=directory, store=PostgresClients(database, sealer), clock=clock
+            guard=guard, minting=minting, directory=directory, store=PostgresClients(database, sealer)
         )

@@ -1,30 +1,28 @@
 """Client secrets: what an identity shows the token endpoint."""
 
+from functools import partial
+
 from holdfast.crypto.credentials import (
     hash_client_secret,
     new_client_secret,
     registration_of,
     verify_client_secret,
 )
-from holdfast.domain.audit import record_of
 from holdfast.domain.identities import new_identity
 from holdfast.domain.policy import NOBODY, AuthMethod, Caller, Permission, canonical_identity
 from holdfast.domain.revocations import of_identity
-from holdfast.errors import AccessDenied, InvalidInput
-from holdfast.ports import ClientRecord, ClientStore, Clock, Registration
+from holdfast.errors import InvalidInput
+from holdfast.ports import ClientRecord, ClientStore, Registration
 from holdfast.service.access.directory import Directory
-from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
+from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.access.minting import Minting
 
 
 class Clients:
     """Makes, checks and removes them."""
 
-    def __init__(
-        self, *, guard: Guard, minting: Minting, directory: Directory, store: ClientStore, clock: Clock
-    ) -> None:
+    def __init__(self, *, guard: Guard, minting: Minting, directory: Directory, store: ClientStore) -> None:
         self._guard, self._minting, self._directory, self._store = guard, minting, directory, store
-        self._clock = clock
 
     async def add(self, caller: Caller, client_id: str) -> str:
         """Make a client and return its secret, which is shown this once.
@@ -38,21 +36,13 @@ class Clients:
             self._minting.check_identity(authorized, identity)
             secret = new_client_secret()
             stored = hash_client_secret(secret)
-            record = self._guard.success(authorized, detail=of_identity(identity))
-            await self._store.add(identity, stored, caller.id, record)
-            await self._check_made(authorized, identity)
-        await self._directory.load(identity)
+            detail = of_identity(identity)
+            await self._store.add(identity, stored, caller.id, self._guard.success(authorized, detail=detail))
+            take_back = partial(self._store.remove, identity)
+            await self._minting.check_made(
+                authorized, identity, undoing="client.remove", detail=detail, take_back=take_back
+            )
         return secret
-
-    async def _check_made(self, authorized: Authorized, identity: str) -> None:
-        """Take a secret back, which nobody has yet, if its identity was given more meanwhile than its maker holds."""
-        try:
-            await self._minting.check_made(authorized, identity)
-        except AccessDenied:
-            now, detail = self._clock.now(), of_identity(identity)
-            record = record_of(authorized.caller, "client.remove", WHOLE_VAULT, now, detail=detail)
-            await self._store.remove(identity, record)
-            raise
 
     async def remove(self, caller: Caller, client_id: str) -> bool:
         """Remove a client: its tokens stop working. Its grants stay, for a client of the same id."""

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from holdfast.domain.audit import AuditRecord
+from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.policy import NOBODY, Caller, Grant
-from holdfast.errors import Conflict
+from holdfast.errors import AccessDenied, Conflict
 from holdfast.ports import ApproveJoining, Clock, Credential
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import GrantBook
-from holdfast.service.access.guard import Authorized, Guard
+from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.access.inheriting import Inheritance
 
 T = TypeVar("T")
@@ -34,15 +34,29 @@ class Minting:
         """
         self._check(authorized, Caller(identity))
 
-    async def check_made(self, authorized: Authorized, identity: str) -> None:
+    async def check_made(
+        self,
+        authorized: Authorized,
+        identity: str,
+        *,
+        undoing: str,
+        detail: str,
+        take_back: Callable[[AuditRecord], Awaitable[object]],
+    ) -> None:
         """The same once more, by all that is in force now that the credential is made, and before anybody has it.
+
+        This node knows the credential from then on. Where it fails, ``take_back`` gets the record of ``undoing`` it.
 
         Raises:
             AccessDenied: a rule or a membership was made meanwhile, by somebody who could not know of the credential.
         """
         await self._book.catch_up()
         await self._directory.load(identity)
-        self.check_identity(authorized, identity)
+        try:
+            self.check_identity(authorized, identity)
+        except AccessDenied:
+            await take_back(record_of(authorized.caller, undoing, WHOLE_VAULT, self._clock.now(), detail=detail))
+            raise
 
     def joining(self, authorized: Authorized, *, accept: bool, detail: str | None = None) -> ApproveJoining:
         """Return what approves that an identity joins groups, to be called by ``by_all_rules`` alone.

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
 from holdfast.crypto.api_tokens import hash_api_token, new_api_token
-from holdfast.domain.audit import record_of
 from holdfast.domain.identities import (
     DEFAULT_TOKEN_LIFETIME,
     MAX_TOKEN_LIFETIME,
@@ -21,7 +21,7 @@ from holdfast.domain.policy import Caller, Permission, canonical_identity
 from holdfast.domain.revocations import of_identity
 from holdfast.domain.slices import MAX_SLICE, Slice, slice_of
 from holdfast.domain.validation import valid_number
-from holdfast.errors import AccessDenied, BackendUnavailable, Conflict, InvalidInput, TokenNotFound
+from holdfast.errors import BackendUnavailable, Conflict, InvalidInput, TokenNotFound
 from holdfast.ports import Clock, TokenRecord, TokenStore
 from holdfast.resilience.events import Event, Log
 from holdfast.resilience.supervision import surviving
@@ -91,21 +91,9 @@ class Tokens:
             self._minting.check_identity(authorized, name)
             detail = of_identity(name, token=new.record.id)
             await self._store.add(new.record, new.hash, self._guard.success(authorized, detail=detail))
-            await self._check_made(authorized, new.record)
-        await self._directory.load(name)
+            take_back = partial(self._store.revoke, new.record.id)
+            await self._minting.check_made(authorized, name, undoing="token.revoke", detail=detail, take_back=take_back)
         return new
-
-    async def _check_made(self, authorized: Authorized, token: TokenRecord) -> None:
-        """Take a token back, which nobody has yet, if its identity was given more meanwhile than its maker holds."""
-        try:
-            await self._minting.check_made(authorized, token.identity)
-        except AccessDenied:
-            detail = of_identity(token.identity, token=token.id)
-            now = self._clock.now()
-            await self._store.revoke(
-                token.id, record_of(authorized.caller, "token.revoke", WHOLE_VAULT, now, detail=detail)
-            )
-            raise
 
     def mint(
         self,
