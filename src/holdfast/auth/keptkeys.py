@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from holdfast.auth.fetching import MAX_DOCUMENT_BYTES
 from holdfast.resilience.events import Event, Log
+from holdfast.resilience.ownership import OTHERS_WRITE
 
 _log: Final = Log(__name__)
-
-_OTHERS_WRITE: Final = 0o022
 
 
 class KeptKeys:
@@ -54,7 +53,7 @@ class KeptKeys:
     def _read(path: Path) -> bytes:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             status = os.fstat(file.fileno())
-            if status.st_mode & _OTHERS_WRITE or status.st_uid != os.geteuid():
+            if status.st_mode & OTHERS_WRITE or status.st_uid != os.geteuid():
                 raise PermissionError("others may write it")
             return file.read(2 * MAX_DOCUMENT_BYTES)
 

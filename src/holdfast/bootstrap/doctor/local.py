@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from holdfast.bootstrap.datafolder import FOLDERS, TLS
+from holdfast.bootstrap.datafolder import FOLDERS
+from holdfast.bootstrap.tls import tls_folder
 from holdfast.config import Draft, Settings
 from holdfast.crypto.validity import Validity, validity_of_pem
 from holdfast.domain.diagnosis import Finding
@@ -37,7 +38,7 @@ def local_checks(draft: Draft) -> list[Check]:
 
 
 def _certificates(settings: Settings) -> Iterator[CertificateFacts]:
-    folder = settings.data_dir / TLS
+    folder = tls_folder(settings)
     own = settings.tls_cert or folder / "server.pem"
     if settings.tls_cert or own.exists():
         yield _certificate("The server's certificate", own, settings.tls_key)
