@@ -40,6 +40,10 @@ class Taken(enum.StrEnum):
     ROLE = "role"
 
 
+_FACTS: Final = {Taken.TOKEN: "token", Taken.GROUPS: "groups"}
+"""What the detail about an identity says besides its name."""
+
+
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was taken from a subject, and what was left.
 
@@ -113,9 +117,7 @@ def _identity(taken: Taken) -> _Reader:
     def read(record: AuditRecord) -> Revocation:
         found = _matched(_OF_IDENTITY, record)
         value = found["value"] or ""
-        if (found["fact"] == "token") != (taken is Taken.TOKEN) or (found["fact"] == "groups") != (
-            taken is Taken.GROUPS
-        ):
+        if found["fact"] != _FACTS.get(taken):
             raise ValueError("about something else")
         left = tuple(filter(None, value.split(","))) if taken is Taken.GROUPS else ()
         return _revocation(record, taken, found["name"], item=value if taken is Taken.TOKEN else "", left=left)
