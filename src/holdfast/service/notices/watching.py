@@ -117,16 +117,17 @@ class Watch:
             await self._clock.sleep(LOOK_EVERY.total_seconds())
 
     async def look(self) -> None:
-        """Announce all that is to be told by now; whoever was told before is not told again."""
+        """Announce all that is to be told by now; anyone who was told before is not told again."""
         now, self._telling = self._clock.now(), set()
         for look in self._looks:
+            what = f"Looking for notices ({look.__name__.removeprefix('_look_at_')})"
             try:
                 await look(now)
             except IntegrityFailure as error:  # somebody has edited the database: the other looks go on
-                self._outages.failed(f"Looking for notices ({look.__name__.removeprefix('_look_at_')})", error)
+                self._outages.failed(what, error)
                 await self._announce(on_integrity(error))
             else:
-                self._outages.works(f"Looking for notices ({look.__name__.removeprefix('_look_at_')})")
+                self._outages.works(what)
         self._told = self._telling
 
     async def tidy(self) -> None:
