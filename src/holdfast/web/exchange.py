@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -13,7 +13,7 @@ from holdfast.auth.resource import canonical_host
 from holdfast.errors import InvalidInput
 from holdfast.resilience.events import Event, Log
 from holdfast.web.limits import Receive, read_body
-from holdfast.web.sharing import SHARING, Sharing
+from holdfast.web.sharing import ALONE, SHARING, Sharing
 from holdfast.web.whole import DELIVERY, WHOLE, Watch, WriteWhole
 
 _log: Final = Log(__name__)
@@ -88,10 +88,10 @@ class Exchange:
         self.identity: str | None = None
         self._receive = receive
         self._send = send
-        extensions = scope.get("extensions")
-        self._write_whole: WriteWhole | None = extensions.get(WHOLE) if extensions else None
-        self._watch: Watch | None = extensions.get(DELIVERY) if extensions else None
-        self._sharing: Sharing | None = extensions.get(SHARING) if extensions else None
+        extensions = scope.get("extensions") or {}
+        self._write_whole: WriteWhole | None = extensions.get(WHOLE)
+        self._watch: Watch | None = extensions.get(DELIVERY)
+        self._sharing: Sharing = extensions.get(SHARING, ALONE)
 
     @property
     def host(self) -> str:
@@ -139,8 +139,7 @@ class Exchange:
             Overloaded: that identity has as many requests in progress as one may have.
         """
         self.identity = identity
-        if self._sharing is not None:
-            self._sharing.proven(identity)
+        self._sharing.proven(identity)
 
     async def body(self, limit: int) -> bytes:
         """Return the body.
@@ -149,21 +148,28 @@ class Exchange:
             Overloaded: bodies take more memory than they may, or there is no place for this request any more.
             HoldfastError: see ``read_body``.
         """
-        with self._sharing.arriving() if self._sharing is not None else nullcontext():
+        with self._sharing.arriving():
             return await read_body(self._receive, self.headers, limit)
 
     def send_now(self, reply: Reply) -> bool:
         """Answer without waiting; False: that cannot be done with this one."""
-        return reply.body is not None and self._sent_whole(reply, reply.body, self._head(reply))
+        return self._sent_whole(reply, self._head(reply))
 
     def _head(self, reply: Reply) -> list[tuple[bytes, bytes]]:
-        return [(b"x-ms-request-id", self.request_id.encode()), *self._echo(), *reply.headers]
+        head = [(b"x-ms-request-id", self.request_id.encode()), *self._echo(), *reply.headers]
+        if reply.more is not None:
+            head.append((b"content-type", reply.content_type))
+        elif reply.body is not None:
+            head += ((b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body)))
+        elif reply.status != HTTPStatus.NO_CONTENT:
+            head.append((b"content-length", b"0"))
+        return head
 
-    def _sent_whole(self, reply: Reply, body: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
-        headers += ((b"content-type", reply.content_type), (b"content-length", b"%d" % len(body)))
-        if reply.close or self._write_whole is None or len(body) > PIECE_BYTES:
+    def _sent_whole(self, reply: Reply, head: list[tuple[bytes, bytes]]) -> bool:
+        body = reply.body
+        if body is None or reply.more or reply.close or self._write_whole is None or len(body) > PIECE_BYTES:
             return False
-        return self._write_whole(reply.status, _ALWAYS, headers, body)
+        return self._write_whole(reply.status, _ALWAYS, head, body)
 
     async def send(self, reply: Reply) -> None:
         """Answer."""
@@ -171,11 +177,8 @@ class Exchange:
         if reply.more is not None:
             await self._stream(reply, reply.more, headers)
             return
-        if reply.body is not None:
-            if self._sent_whole(reply, reply.body, headers):
-                return
-        elif reply.status != HTTPStatus.NO_CONTENT:
-            headers.append((b"content-length", b"0"))
+        if self._sent_whole(reply, headers):
+            return
         if reply.close:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": reply.status, "headers": [*_ALWAYS, *headers]})
@@ -186,8 +189,7 @@ class Exchange:
         if len(body) <= PIECE_BYTES:
             await self._send({"type": "http.response.body", "body": body})
             return
-        if self._sharing is not None:
-            self._sharing.sending(len(body))
+        self._sharing.sending(len(body))
         with suppress(TimeoutError):  # the answer breaks off, as the client's slowness has it
             async with asyncio.timeout(TAKING_PATIENCE_S):
                 for at in range(0, len(body), PIECE_BYTES):
@@ -202,9 +204,8 @@ class Exchange:
 
     async def _stream(self, reply: Reply, parts: AsyncIterator[bytes], headers: list[tuple[bytes, bytes]]) -> None:
         """Send parts for as long as there are any and somebody listens. An answer without an end says it broke off."""
-        headers = [*_ALWAYS, *headers, (b"content-type", reply.content_type)]
-        if self._sharing is not None:
-            self._sharing.sending(STREAM_BYTES)
+        headers = [*_ALWAYS, *headers]
+        self._sharing.sending(STREAM_BYTES)
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": reply.body or b"", "more_body": True})
         leaving = asyncio.ensure_future(self._left())

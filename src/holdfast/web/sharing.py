@@ -1,7 +1,7 @@
 """What the requests of a server share, as each of them sees it."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple
 
 SHARING: Final = "holdfast.sharing"
@@ -19,3 +19,11 @@ class Sharing(NamedTuple):
     proven: Callable[[str], None]
     arriving: Callable[[], AbstractContextManager[None]]
     sending: Callable[[int], None]
+
+
+def _nothing(_: object) -> None:
+    """No one shares anything."""
+
+
+ALONE: Final = Sharing(proven=_nothing, arriving=nullcontext, sending=_nothing)
+"""For a request whose server shares out nothing."""
