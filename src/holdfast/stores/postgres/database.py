@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -116,15 +116,12 @@ class Database:
         """Whether a pooler is in between, so that only what is asked in one transaction is asked of one session."""
         return self._pools is not None and self._pools.pooled
 
-    @asynccontextmanager
-    async def connection(self, lane: Lane = WORK, *, probing: bool = False) -> AsyncIterator[Connection]:
+    def connection(self, lane: Lane = WORK, *, probing: bool = False) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection; errors of connectivity become ``BackendUnavailable``.
 
         Behind a pooler this is one transaction, whose commit may remain unconfirmed (``OutcomeUnknown``).
         """
-        lent = self._committed(lane, probing=probing) if self.pooled else self._lent(lane, probing=probing)
-        async with lent as connection:
-            yield connection
+        return self._committed(lane, probing=probing) if self.pooled else self._lent(lane, probing=probing)
 
     @asynccontextmanager
     async def _lent(self, lane: Lane, *, probing: bool) -> AsyncIterator[Connection]:
@@ -158,10 +155,10 @@ class Database:
             _log(Event.CONNECTION_WAS_DEAD, reason=type(error).__name__)
 
     async def look(self, query: str, *arguments: object) -> Any:
-        """The first row that answers what other tiers can tell as well: no one waits long, and soon nobody at all.
+        """The first row that answers what other tiers can tell as well: no one waits long, and soon no one at all.
 
         After a look that waited in vain, be it for a lock, PostgreSQL is left alone for some seconds: the next look
-        fails at once. Whether the wait is over is found out beside it.
+        fails at once. Whether the wait is over is found out in the background.
         """
         well = self._reads.state is BreakerState.CLOSED
         try:

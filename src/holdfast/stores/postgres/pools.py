@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import asyncpg
 
 from holdfast.resilience.events import Event, Log
+from holdfast.resilience.tasks import all_of
 from holdfast.stores.postgres.poolers import is_pooled
 from holdfast.stores.postgres.queries import load
 
@@ -125,13 +126,7 @@ class OwnPools:
 
     async def close(self) -> None:
         """See the protocol."""
-        for pool in self._pools.values():
-            try:
-                async with asyncio.timeout(_CLOSE_TIMEOUT_S):  # the pool waits for whoever has a connection
-                    await pool.close()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log(Event.CONNECTION_NOT_ENDED, reason=type(error).__name__)
-                pool.terminate()
+        await all_of(map(_closed, self._pools.values()))
 
 
 class GivenPool:
@@ -212,7 +207,7 @@ _LEFT_BEHIND: Final = ("role", "search_path", "synchronous_commit", "statement_t
 
 
 def beginning(lane: Lane, begin: str) -> str:
-    """What begins a transaction and settles it in the same message: the session may be anybody's."""
+    """What begins a transaction and settles it in the same message: the session may be anyone's."""
     settle_it = load("connection")["settle"].replace("$1", f"'{lane.lock_timeout}'").replace("$2", "true")
     return "; ".join([begin, *(f"SET LOCAL {name} TO DEFAULT" for name in _LEFT_BEHIND), settle_it])
 
@@ -231,6 +226,16 @@ def _pool(dsn: str | None, lane: Lane, connections: int, pooled: bool) -> Any:
         **({"statement_cache_size": 0} if pooled else {}),  # a prepared statement is one session's
         server_settings={"application_name": "holdfast", "timezone": "UTC"},
     )
+
+
+async def _closed(pool: Any) -> None:
+    """Close a pool; one that is still in use after a while is ended."""
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):  # the pool waits for those who have a connection
+            await pool.close()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        _log(Event.CONNECTION_NOT_ENDED, reason=type(error).__name__)
+        pool.terminate()
 
 
 async def _leave_as_is(connection: Connection) -> None:
