@@ -6,7 +6,7 @@ The SDK makes texts of whatever comes, and refuses a whole page for one date.
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from holdfast.domain.attributes import Attributes, VaultFacts, dated, nearest_date
 from holdfast.domain.names import canonical_name
@@ -102,6 +102,7 @@ def _entry(body: Mapping[str, Any], name: str, vault_version_id: str, value: Sec
     created, updated = _moment(facts, "created"), _moment(facts, "updated")
     if created is None or updated is None:
         raise ImplausibleAnswer("it does not say when it was created and updated")
+    deleted_at, purged_at = _deletion(body)
     return VaultVersion(
         name=name,
         vault_version_id=vault_version_id,
@@ -109,21 +110,17 @@ def _entry(body: Mapping[str, Any], name: str, vault_version_id: str, value: Sec
         created_at=created,
         updated_at=updated,
         value=value,
-        **_deletion(body),
+        deleted_at=deleted_at,
+        scheduled_purge_at=purged_at,
     )
 
 
-class _Deletion(TypedDict):
-    deleted_at: datetime | None
-    scheduled_purge_at: datetime | None
-
-
-def _deletion(body: Mapping[str, Any]) -> _Deletion:
-    """The dates of a deletion. A purge before it is none: what is overdue is destroyed here."""
+def _deletion(body: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """The dates of a deletion and of its purge. A purge before it is none: what is overdue is destroyed here."""
     deleted_at, purged_at = _moment(body, "deletedDate"), _moment(body, "scheduledPurgeDate")
     if deleted_at is not None and purged_at is not None and purged_at < deleted_at:
         purged_at = None
-    return {"deleted_at": deleted_at, "scheduled_purge_at": purged_at}
+    return deleted_at, purged_at
 
 
 def _attributes(body: Mapping[str, Any], facts: Mapping[str, Any]) -> Attributes:
