@@ -197,7 +197,7 @@ def _is_postgres(process: Path) -> bool:
 
 def _pid_file_lines(folder: DataFolder) -> list[str]:
     try:
-        # Whoever spoilt the file: PostgreSQL ends when it finds out, within a minute.
+        # No matter who spoilt the file: PostgreSQL ends when it finds out, within a minute.
         return (folder.cluster / "postmaster.pid").read_text("ascii", "replace").splitlines()
     except FileNotFoundError:
         return []

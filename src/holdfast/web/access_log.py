@@ -16,7 +16,7 @@ _log: Final = Log(ACCESS_LOG)
 
 
 def wanted() -> bool:
-    """Whether anybody reads these lines: asked once per request."""
+    """Whether anyone reads these lines: asked once per request."""
     return _log.hears(Event.REQUEST)
 
 

@@ -1,6 +1,6 @@
 """Takes connections from a listening socket, and sees them through their TLS handshakes.
 
-Until a handshake is through, nobody knows who is there, and every one costs memory. So only some are in progress at a
+Until a handshake is through, no one knows who is there, and every one costs memory. So only some are in progress at a
 time. On a full doorway the source that has most of them gives one up, if it has had its time; otherwise newcomers wait
 in the system's queue.
 """
@@ -89,7 +89,7 @@ class Doorway:
         task.add_done_callback(lambda task: self._ended(source, task))
 
     async def _handshake(self, connection: socket.socket) -> None:
-        # Whoever fails at it is told by TLS itself, and is of no interest to us.
+        # A client that fails at it is told by TLS itself, and does not concern us.
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await self._loop.connect_accepted_socket(
                 self._make,

@@ -25,7 +25,7 @@ class Health:
         self._backends, self._check_alive = backends, check_alive
 
     async def alive(self, _: Exchange) -> Reply:
-        """200: the process answers. 503: it cannot mend itself; start it again, or somewhere else."""
+        """200: the process answers. 503: it cannot recover by itself; start it again, or somewhere else."""
         try:
             self._check_alive()
         except Exception as error:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Guest(Protocol):
-    """A connection, as seen by whoever needs room."""
+    """A connection, as seen by one who needs room."""
 
     def make_room(self) -> None:
         """Close at once."""
@@ -38,8 +38,8 @@ class Holder:
 class Guests:
     """The connections of a server, ``limit`` at a time.
 
-    On a full house a newcomer is not refused: whoever holds most closes the connection that it has used longest ago.
-    Those on which nobody has proven an identity go first; one on which a request is being answered never goes.
+    On a full house a newcomer is not refused: the one who holds most closes the connection that it used longest ago.
+    Those on which no one has proven an identity go first; one on which a request is being answered never goes.
     """
 
     def __init__(self, limit: int) -> None:

@@ -1,7 +1,7 @@
 """Places for requests: how many are being answered at a time, in which order they begin, and what they hold.
 
 A request beyond the places is refused at once, which costs next to nothing: waiting would only make everybody late.
-Few requests begin in one turn of the event loop, so that whoever is beside the queue, such as a probe, gets its turn.
+Few requests begin in one turn of the event loop, so that what passes the queue by, such as a probe, gets its turn.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The protocol of connections that share one server: who is let in, who is answered, who makes room.
 
-Probes are answered beside the queue, whatever else goes on.
+Probes are answered outside the queue, whatever else goes on.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.web.holders import Holder
 
 UNPROVEN_KEEP_ALIVE_S: Final = 5
-"""Seconds that an idle connection is kept on which nobody has proven an identity yet."""
+"""Seconds that an idle connection is kept on which no one has proven an identity yet."""
 
 ASIDE_AFTER_S: Final = 0.5
 """Seconds that a request keeps its place while its body is arriving."""
@@ -139,7 +139,7 @@ class SharedProtocol(BoundedProtocol):
 
     @contextmanager
     def _arriving(self, cycle: RequestResponseCycle, place: Place) -> Iterator[None]:
-        """Read a body, beside the queue if it takes long.
+        """Read a body, outside the queue if it takes long.
 
         Raises:
             Overloaded: at the end, there is no place any more, or the body was too much.

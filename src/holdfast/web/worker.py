@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     except HoldfastError as error:
         print(f"holdfast serve: {error}", file=sys.stderr)
         return FAILED_TO_START
-    except Exception as error:  # nobody else would mask what it says
+    except Exception as error:  # no one else would mask what it says
         _log(Event.WORKER_FAILED, trace=error)
         return 1
     return 0

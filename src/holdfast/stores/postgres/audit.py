@@ -146,7 +146,7 @@ class PostgresAuditSink:
 
 
 def readable(text: str) -> AuditRecord | None:
-    """The record that waits for its place as this text; None: somebody edited it."""
+    """The record that waits for its place as this text; None: it was edited."""
     try:
         record = _decode(text)
     except (msgspec.DecodeError, ValueError):

@@ -1,4 +1,4 @@
-"""PostgreSQL's clock, as far as it is believed: whoever administers the database can set it to anything."""
+"""PostgreSQL's clock, as far as it is believed: its administrators can set it to anything."""
 
 import time
 from collections.abc import Callable

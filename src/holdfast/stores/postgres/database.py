@@ -78,7 +78,7 @@ class Database:
         """What a session of this process holds as long as it lives, so that others see when it is gone."""
 
         self.outages = Outages()
-        """Of PostgreSQL, told of by whoever asks it all the time."""
+        """Of PostgreSQL, told of by what asks it all the time."""
         self.holders = Holders(lambda: self.connection(READ))
         self.keeper: ServerKeeper | None = None
         """Who keeps the server running, if that is us."""
@@ -127,8 +127,8 @@ class Database:
     async def _lent(self, lane: Lane, *, probing: bool) -> AsyncIterator[Connection]:
         """Lend a connection as it is.
 
-        A server that is silent is not asked, so that no one waits for it in vain, but by whoever is ``probing``. A
-        connection whose operation was cancelled or got no answer is ended at once, whoever waited waits no longer.
+        A server that is silent is not asked, so that no one waits for it in vain, except by one that is ``probing``. A
+        connection whose operation was cancelled or got no answer is ended at once: what waited for it waits no longer.
         """
         if not probing and not self.answering():
             raise BackendUnavailable("PostgreSQL gives no sign of life; try again")

@@ -33,7 +33,7 @@ _AWAY = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
-    # Somebody changed a table under a transaction; the next one is prepared anew.
+    # Somebody changed a table under a transaction; the next one is prepared again.
     asyncpg.InvalidCachedStatementError,
 )
 
@@ -64,7 +64,7 @@ _SAID: Final[dict[type[Exception], str]] = {
 
 
 def reason_of(error: BaseException) -> str:
-    """What ails PostgreSQL, in words; of an error that nobody foresaw, its kind. No data is in it."""
+    """What ails PostgreSQL, in words; of an error that no one foresaw, its kind. No data is in it."""
     said = next((text for kind, text in _SAID.items() if isinstance(error, kind)), "PostgreSQL did not answer")
     return f"{said} ({type(error).__name__})"
 

@@ -18,7 +18,7 @@ _LOOK: Final = frozenset({"rules", "identities", "key"})
 class Hints:
     """Announcements that wait to be looked after.
 
-    ``look``: set when rules, identities or keys may have been changed; whoever looks clears it first.
+    ``look``: set when rules, identities or keys may have been changed; the one who looks clears it first.
     ``waiting``: set while there are secrets to be looked at.
     """
 

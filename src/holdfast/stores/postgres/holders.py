@@ -58,7 +58,7 @@ class Holders:
 
     @property
     def fault(self) -> str | None:
-        """Who made this process wait in vain a moment ago; None if nobody did."""
+        """Who made this process wait in vain a moment ago; None if no one did."""
         now = elapsed_s()
         if now - self._in_vain_at > TOLD_FOR_S:
             return None

@@ -31,5 +31,5 @@ class Questions:
             raise
 
     def get_server_pid(self) -> int:
-        """None that anybody waits for: who is in the way of a question is not looked for."""
+        """None that anyone waits for: who is in the way of a question is not looked for."""
         return 0

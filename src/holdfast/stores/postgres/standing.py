@@ -49,7 +49,7 @@ async def attest(connection: Connection, sealer: Sealer, name: str, *, accept: b
 
 
 async def forget(connection: Connection, sealer: Sealer, name: str) -> None:
-    """Let no row of an identity count that is not made anew."""
+    """Let no row of an identity count that is not made again."""
     async with _marking(connection, sealer):
         await connection.execute(load("identities")["forget_mark"], name)
 

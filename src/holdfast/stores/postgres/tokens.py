@@ -23,7 +23,7 @@ _log: Final = Log(__name__)
 async def insert_token(
     connection: Connection, sealer: Sealer, token: TokenRecord, token_hash: bytes, incarnation: UUID
 ) -> None:
-    """Insert a token, for this life of its identity, in a transaction; whoever does so attests the identity."""
+    """Insert a token, for this life of its identity, in a transaction; the caller attests the identity."""
     stored = StoredToken(record=token, hash=token_hash, incarnation=incarnation)
     await connection.execute(
         load("identities")["add_token"],
@@ -53,7 +53,7 @@ async def revoke_token(connection: Connection, sealer: Sealer, token_id: UUID) -
 
 
 async def _is_genuine(connection: Connection, sealer: Sealer, owner: str) -> bool:
-    """Whether an identity may be attested anew; of one that may not, no token counts."""
+    """Whether an identity may be attested again; of one that may not, no token counts."""
     try:
         (await standing_in(connection, owner)).verify(sealer)
     except IntegrityFailure as error:
