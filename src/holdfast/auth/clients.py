@@ -94,7 +94,7 @@ class ClientTokens:
             )
         caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
         claims = self._claims(caller.id, resource, self.issuer(host))
-        # Of the very secret that was shown: the client may be registered anew at this moment.
+        # Of the very secret that was shown: the client may be registered again at this moment.
         token = self._signer.sign({**claims, _REGISTRATION: _registration(client_secret)})
         return IssuedToken(token, TOKEN_LIFETIME)
 

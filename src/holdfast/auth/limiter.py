@@ -48,7 +48,7 @@ class FailureLimiter:
 class GuessLimits:
     """What is counted: wrong client secrets by source and by the identity they were tried on, wrong tokens by source.
 
-    Nobody waits who shows a right credential, however many wrong ones others have tried from the same address or on
+    No one waits who shows a right credential, however many wrong ones others have tried from the same address or on
     the same identity: with 256 random bits in each, waiting would lock out applications and stop no guesser. Proofs
     are looked up in memory first; the limits bound what wrong ones put on record.
     """

@@ -94,7 +94,7 @@ class AuditParts:
         }
 
     async def _note(self) -> None:
-        """Note on disk what is confirmed, for whoever starts here after a death of this process."""
+        """Note on disk what is confirmed, for the one that starts here after a death of this process."""
         while True:
             with surviving(_log, _NOTING):
                 await asyncio.to_thread(self._notes.add, self.trail.take_new())

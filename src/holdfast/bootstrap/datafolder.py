@@ -1,4 +1,4 @@
-"""The data folder as it is found: whoever may write to it decides who is let in, so nobody else may."""
+"""The data folder as it is found: who may write to it decides who is let in, so no one else may."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +22,12 @@ _PASSWORD: Final = "postgres.password"  # noqa: S105 - the name of a file
 
 
 def check_data_folder(root: Path) -> None:
-    """See that nobody but this user, and root, may change what is in the data folder. What is not there is well.
+    """See that no one but this user, and root, may change what is in the data folder. What is not there is well.
 
     PostgreSQL's own folders are looked at when it starts: they may be another account's.
 
     Raises:
-        StartupError: somebody may; the text has the mend.
+        StartupError: somebody may; the text says how to fix it.
     """
     try:
         for path in _decisive(root):

@@ -25,7 +25,7 @@ class Node:
     """What ``create_secrets_service`` starts.
 
     Args:
-        any_clock: start although PostgreSQL's clock is not believed, for whoever is to say that it is right.
+        any_clock: start although PostgreSQL's clock is not believed, for the person who is to say that it is right.
         making: make an installation in a database that holds none.
     """
 

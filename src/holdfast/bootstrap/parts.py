@@ -266,7 +266,7 @@ class Parts:
             raise BackendUnavailable(f"{fault[0].upper()}{fault[1:]}; try again")
 
     def check_alive(self) -> None:
-        """See that this process may yet mend itself; see ``SecretsService.check_alive``."""
+        """See that this process may yet recover by itself; see ``SecretsService.check_alive``."""
         if self.database.keeper and self.database.keeper.hopeless:
             raise BackendUnavailable(f"{self._fault()}: see postgres.log in the data folder")
 

@@ -90,5 +90,5 @@ class ClientSettings:
 
 
 def client_variables() -> tuple[Variable, ...]:
-    """The variables that the command line reads beside those of a node."""
+    """The variables that the command line reads besides those of a node."""
     return tuple(each.metadata["variable"] for each in fields(ClientSettings))

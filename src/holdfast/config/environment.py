@@ -49,7 +49,7 @@ def variable(
 
 
 def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """Where Holdfast keeps its data when nobody says otherwise."""
+    """Where Holdfast keeps its data when no one says otherwise."""
     environ = os.environ if environ is None else environ
     if not WINDOWS and os.geteuid() == 0:
         return Path("/var/lib/holdfast")
@@ -60,7 +60,7 @@ def default_data_dir(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The home folder of whoever runs this process."""
+    """The home folder of the user who runs this process."""
     home = environ.get("HOME", "")
     if Path(home).is_absolute():
         return Path(home)
@@ -75,7 +75,7 @@ def home(environ: Mapping[str, str]) -> Path:
 
 
 def login() -> str:
-    """The name that whoever runs this process logs in with."""
+    """The login name of the user who runs this process."""
     if WINDOWS:
         return os.environ.get("USERNAME", "")
     import pwd  # noqa: PLC0415 - Windows has none

@@ -121,7 +121,7 @@ def folder(raw: str) -> Path:
 
 
 def file(raw: str) -> Path:
-    """An absolute path to a file that exists and can be read, and that nobody else may change."""
+    """An absolute path to a file that exists and can be read, and that no one else may change."""
     path = shown_file(raw)
     if changed_by_others(path):
         raise ValueError(

@@ -33,7 +33,7 @@ def hash_client_secret(secret: str) -> bytes:
 def registration_of(kept: bytes) -> str:
     """Return what tells one registration of a client from all others of its id, from the hash of its secret.
 
-    It may be shown: nobody finds 256 random bits by a hash of their hash.
+    It may be shown: no one finds 256 random bits by a hash of their hash.
     """
     return hashlib.sha256(b"registration" + kept).hexdigest()[:_REGISTRATION_DIGITS]
 

@@ -22,7 +22,7 @@ MAX_SAME_ID: Final = 4
 MAX_KEY_ID: Final = 256
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
-"""No issuer signs with more, and each bit costs whoever verifies."""
+"""No issuer signs with more, and each bit costs the one who verifies."""
 
 _CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 _ONLY_THE_SIGNATURE: Final[Any] = {"verify_signature": True} | {

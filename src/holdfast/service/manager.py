@@ -649,7 +649,7 @@ class SecretsService:
         self._use.check_ready()
 
     def check_alive(self) -> None:
-        """See that this process may yet mend itself, so that its supervisor need not act.
+        """See that this process may yet recover by itself, so that its supervisor need not act.
 
         Raises:
             BackendUnavailable: its own PostgreSQL cannot be started, which was tried again and again.

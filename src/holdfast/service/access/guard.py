@@ -21,8 +21,8 @@ WHOLE_VAULT: Final = SecretName("*")
 class Guard:
     """Decides and records in one step.
 
-    Each operation runs in one of the contexts below. Whoever leaves it with an error leaves the record of a failure;
-    whoever leaves it without one leaves that of a success, if nothing on the way has put it on record.
+    Each operation runs in one of the contexts below. Who leaves it with an error leaves the record of a failure;
+    who leaves it without one leaves that of a success, if nothing on the way has put it on record.
     """
 
     def __init__(self, grants: GrantBook, audit: AuditLog, clock: Clock) -> None:

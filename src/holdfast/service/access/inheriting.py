@@ -1,6 +1,6 @@
 """No inheritance: what is handed out reaches no credential whose maker could not hand it out, unless that is accepted.
 
-Whoever makes a credential of an identity that holds nothing needs to hold nothing. They would come to all that the
+Anyone who makes a credential of an identity that holds nothing needs to hold nothing. They would come to all that the
 identity is given later, by people who do not know of them.
 """
 
@@ -27,7 +27,7 @@ class Inheritance:
     def approval(
         self, authorized: Authorized, given: Sequence[Grant], *, accept: bool, detail: str | None = None
     ) -> Approve:
-        """Return what approves that ``given`` reaches credentials; ``accept``: whoever made them.
+        """Return what approves that ``given`` reaches credentials; ``accept``: no matter who made them.
 
         It raises ``Conflict`` for credentials that somebody made who does not hold all of it.
         """

@@ -1,4 +1,4 @@
-"""No escalation by minting: whoever makes a credential of an identity holds all that the identity holds."""
+"""No escalation by minting: who makes a credential of an identity holds all that the identity holds."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -61,8 +61,8 @@ class Minting:
     def joining(self, authorized: Authorized, *, accept: bool, detail: str | None = None) -> ApproveJoining:
         """Return what approves that an identity joins groups, to be called by ``by_all_rules`` alone.
 
-        Whoever lets it join holds all that members hold, and so do the makers of its credentials, which come to it.
-        ``accept``: whoever made them.
+        Who lets it join holds all that members hold, and so do the makers of its credentials, which come to it.
+        ``accept``: no matter who made them.
         """
 
         def approve(credentials: Sequence[Credential], joined: frozenset[str], epoch: int) -> AuditRecord:

@@ -20,7 +20,7 @@ from holdfast.resilience.events import Event, Log
 from holdfast.service.access.delivery import pass_on
 
 BREAK_OFF: Final = "break_off"
-"""The error code of the record that stands beside a success whose answer may not have arrived."""
+"""The error code of the record that stands next to a success whose answer may not have arrived."""
 
 _log: Final = Log(__name__)
 
@@ -96,19 +96,19 @@ class Records:
         passage.promised = (*passage.promised, record)
 
     def kept(self, records: Iterable[AuditRecord]) -> None:
-        """A transaction with these very records is committed; those of nobody here are passed over."""
+        """A transaction with these very records is committed; others are passed over."""
         for record in records:
             _, passage = self._promised.get(id(record), (None, None))
             if passage is not None:
                 passage.recorded = True
 
     def forget(self, records: Iterable[AuditRecord]) -> None:
-        """Nobody waits any more to hear what became of these records."""
+        """No one waits any more to hear what became of these records."""
         for record in records:
             self._promised.pop(id(record), None)
 
     async def _note_break_off(self, record: AuditRecord) -> None:
-        """Record beside a success that its answer may not have arrived."""
+        """Record next to a success that its answer may not have arrived."""
         try:
             await self._audit.append(
                 msgspec.structs.replace(

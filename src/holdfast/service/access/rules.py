@@ -52,7 +52,7 @@ class Rules:
         return replace(rule, id=number)
 
     def _check_room(self, caller: Caller, rule: StoredRule) -> None:
-        """See that nobody loads a subject with more rules than are of use: every node reads all of them.
+        """See that no one loads a subject with more rules than are of use: every node reads all of them.
 
         Raises:
             Conflict: the caller, who may not grant on '*', gave the subject as many as one may.

@@ -45,7 +45,7 @@ class Mirror:
         """Return a secret's current version, which is still to be checked; None for a name the mirror does not know.
 
         ``at_least``: the revision that the name is known to have reached. ``brief``: other tiers can
-        tell as well, so nobody waits long.
+        tell as well, so no one waits long.
 
         Raises:
             IntegrityFailure: its rows were rolled back.
