@@ -1,6 +1,7 @@
 """Which secrets a pattern covers, of those that may be listed."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.domain.names import SecretName, matches
 from holdfast.errors import InvalidInput
@@ -22,7 +23,7 @@ async def covered(
     Raises:
         InvalidInput: one covers nothing; ``field`` is what asked for it.
     """
-    listed = await _listed(service, caller) if patterns else []
+    listed = [each.name async for each in listed_by(service.list_secrets, caller)] if patterns else []
     found: set[SecretName] = set()
     for pattern in patterns:
         names = {name for name in listed if matches(pattern, name)}
@@ -32,8 +33,12 @@ async def covered(
     return sorted(found)
 
 
-async def _listed(service: "SecretsService", caller: "Caller") -> list[SecretName]:
-    names: list[SecretName] = []
-    while page := await service.list_secrets(after=names[-1] if names else None, limit=_PAGE, context=caller):
-        names += [each.name for each in page]
-    return names
+async def listed_by(page: Callable[..., Awaitable[list[Any]]], caller: "Caller") -> AsyncIterator[Any]:
+    """Yield all that one of the service's listings has, page by page."""
+    after = None
+    while found := await page(after=after, limit=_PAGE, context=caller):
+        for each in found:
+            yield each
+        after = found[-1].name
+        if len(found) < _PAGE:
+            return

@@ -1,11 +1,12 @@
 """Commands that list secrets and versions, never with values."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdfast.cli import output, views
+from holdfast.cli.covering import listed_by
 from holdfast.cli.grammar import Command
 from holdfast.cli.session import with_service
 from holdfast.domain.names import canonical_pattern, matches
@@ -13,8 +14,6 @@ from holdfast.domain.names import canonical_pattern, matches
 if TYPE_CHECKING:
     from holdfast.domain.policy import Caller
     from holdfast.service.manager import SecretsService
-
-_PAGE: Final = 1000
 
 
 @click.command("list", cls=Command)
@@ -29,8 +28,7 @@ def list_(pattern: str | None, deleted: bool) -> None:
 
     async def work(service: "SecretsService", caller: "Caller") -> list[Any]:
         page = service.list_deleted_secrets if deleted else service.list_secrets
-        pages = _pages(lambda after: page(after=after, limit=_PAGE, context=caller))
-        return [each async for each in pages if matches(wanted, each.name)]
+        return [each async for each in listed_by(page, caller) if matches(wanted, each.name)]
 
     found = with_service(work)
     document, row, columns = (
@@ -59,13 +57,3 @@ def _show_many(
         output.write_document([document(each) for each in found])
     else:
         output.write_table(columns, [row(each) for each in found])
-
-
-async def _pages(page: Callable[[Any], Awaitable[list[Any]]]) -> AsyncIterator[Any]:
-    after = None
-    while found := await page(after):
-        for each in found:
-            yield each
-        after = found[-1].name
-        if len(found) < _PAGE:
-            return
