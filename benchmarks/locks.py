@@ -1,4 +1,4 @@
-"""Reads while somebody else holds one table of PostgreSQL, and changes of other secrets while a row is held."""
+"""Reads while someone else holds one table of PostgreSQL, and changes of other secrets while a row is held."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""A server under a crowd: probes, and reads by somebody who is not part of it, against the same when it is idle."""
+"""A server under a crowd: probes, and reads by someone who is not part of it, against the same when it is idle."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ class _Seen:
 
 
 class _Visitor:
-    """Somebody else than the crowd: another identity, on connections of its own."""
+    """Someone else than the crowd: another identity, on connections of its own."""
 
     def __init__(self, run: Run, vault: Vault, server: Server) -> None:
         self._url, self._ca_file = server.url, run.stage.ca_file

@@ -58,7 +58,7 @@ def test_every_line_has_the_facts_that_its_text_names() -> None:
     seen = set[Event]()
     for place, call in calls():
         if isinstance(call.func, ast.Name) and call.func.id in {"_log", "log"} and call.args:
-            given = {each.arg for each in call.keywords} - {"trace", "beside"}
+            given = {each.arg for each in call.keywords} - {"trace", "also"}
             for event in named(call.args[0]):
                 seen.add(event)
                 assert given == facts_of(event), (place, ast.unparse(call))

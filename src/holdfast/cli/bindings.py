@@ -109,7 +109,7 @@ def among(bindings: Iterable[Binding], patterns: Sequence[str]) -> list[Binding]
 
 
 def _with_prefix(pattern: str) -> str:
-    """The pattern, if whoever may make secrets cannot choose by it which variables a command gets."""
+    """The pattern, if those who may make secrets cannot choose by it which variables a command gets."""
     if not has_own_prefix(pattern):
         raise InvalidInput(
             f"--secret {pattern} would let whoever makes secrets choose the command's variables: begin a pattern with "

@@ -60,8 +60,8 @@ class Group(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             near = get_close_matches(name, self.commands, n=1)
             names = f"Choose from {', '.join(sorted(self.commands))}." if len(self.commands) <= _FEW else ""
-            mend = f"Did you mean {near[0]}?" if near else names
-            raise click.UsageError(f"There is no such command. {mend}".rstrip(), ctx)
+            hint = f"Did you mean {near[0]}?" if near else names
+            raise click.UsageError(f"There is no such command. {hint}".rstrip(), ctx)
         return super().resolve_command(ctx, args)
 
 

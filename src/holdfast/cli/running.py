@@ -111,13 +111,13 @@ def _check_unset(bindings: "Mapping[str, Binding]", environ: "Mapping[str, str]"
 
 
 def _say_what_is_left_out(environ: "Mapping[str, str]", secrets: "Mapping[str, Secret]") -> None:
-    """Beside a server, DATABASE_URL is likelier the command's than ours; all the same it goes on only when told."""
+    """Next to a server, DATABASE_URL is likelier the command's than ours; all the same it goes on only when told."""
     left_out = os.environ.keys() - environ.keys() - own().keys() - secrets.keys()
     if left_out and server().address is not None:
         output.say(f"Not passed on, as settings of Holdfast: {', '.join(sorted(left_out))}. --keep passes one on.")
 
 
-def _not_started(code: int, reason: str, mend: str = "Check its path, its mode and PATH.") -> int:
-    text = f"The command is not started: {reason}. {mend}"
+def _not_started(code: int, reason: str, fix: str = "Check its path, its mode and PATH.") -> int:
+    text = f"The command is not started: {reason}. {fix}"
     output.report_text("not_started", text, as_json=output.wants_json(), command="holdfast run")
     return code

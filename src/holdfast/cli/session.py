@@ -53,7 +53,7 @@ def with_service(work: "Callable[[SecretsService, Caller], Awaitable[T]]", *, an
     client = server()
     if client.address is None:
         return _in_process(Settings.from_environ(), work, any_clock=any_clock)
-    # Beside a server, DATABASE_URL and the like are somebody else's: no fault in them is ours.
+    # Next to a server, DATABASE_URL and the like are someone else's: no fault in them is ours.
     settings = Settings.from_environ(own())
     install_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
     _remember(client.address)

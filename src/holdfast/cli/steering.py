@@ -1,8 +1,8 @@
 """Variables that make a process run other code, trust others or talk to others.
 
-Whoever may make a secret must not choose them, so no name of a secret turns into one; a variable that is written out is
-the operator's own word, and may. No such list is ever complete. Therefore a pattern needs a prefix of its own as well,
-which leaves whoever makes secrets nothing but variables with that prefix.
+Who may make a secret must not choose them, so no name of a secret turns into one; a variable that is written out is the
+operator's own word, and may. No such list is ever complete. Therefore a pattern needs a prefix of its own as well,
+which leaves those who make secrets nothing but variables with that prefix.
 """
 
 from typing import Final

@@ -2,7 +2,7 @@
 
 The name of an event does not change; alerts and searches may go by it. Its text may be improved.
 
-Levels: CRITICAL, this node cannot serve; ERROR, somebody must act, and nothing waits for a retry that helps by itself;
+Levels: CRITICAL, this node cannot serve; ERROR, someone must act, and nothing waits for a retry that helps by itself;
 WARNING, something fails and is tried again, or deserves a look; INFO, it works again, or something changed; DEBUG, what
 a request or a round met, while the outage behind it is told of once (``resilience.outages``).
 """
@@ -208,14 +208,14 @@ class Log:
         /,
         *,
         trace: BaseException | None = None,
-        beside: Mapping[str, object] = MappingProxyType({}),
+        also: Mapping[str, object] = MappingProxyType({}),
         **facts: object,
     ) -> None:
-        """Log an event with the facts that its text names, and what is to stand ``beside`` it.
+        """Log an event with the facts that its text names, and what ``also`` is to stand in its line.
 
-        ``trace``: an error that nobody foresaw, to be shown with its places. What is foreseen gets no trace.
+        ``trace``: an error that no one foresaw, to be shown with its places. What is foreseen gets no trace.
         """
         if self.hears(event):
-            extra = {**beside, "event": event.id, "facts": facts}
+            extra = {**also, "event": event.id, "facts": facts}
             given = (facts,) if facts else ()
             self._logger.log(event.level, event.text, *given, exc_info=trace, extra=extra, stacklevel=2)

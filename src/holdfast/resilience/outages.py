@@ -60,7 +60,7 @@ class Outages:
             _log(self._ended, what=what, seconds=round(self._monotonic() - outage.since))
 
     def forget(self, what: str, part: str = "") -> None:
-        """Nobody finds out any more whether it works: something else says how it ended."""
+        """No one finds out any more whether it works: something else says how it ended."""
         self._without(what, part)
 
     def _without(self, what: str, part: str) -> _Outage | None:

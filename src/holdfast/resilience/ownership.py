@@ -38,7 +38,7 @@ def new_file(path: Path) -> BinaryIO:
 
 
 def changed_by_others(path: Path) -> str | None:
-    """Return how others may change a file or folder, and the mend, as a sentence; None: nobody may, or it is not there.
+    """Return how others may change a file or folder, and the fix, as a sentence; None: no one may, or it is not there.
 
     Where a link leads counts as well as whose it is, and of a file also who may put another one into its folder.
 

@@ -31,7 +31,7 @@ async def stopped(task: "asyncio.Future[Any]") -> None:
 async def all_of(works: Iterable[Awaitable[T]]) -> list[T]:
     """Let all run side by side, and return what they return when all have ended; then the first failure is raised.
 
-    ``asyncio.gather`` raises it at once, and the others go on where nobody waits for them any more.
+    ``asyncio.gather`` raises it at once, and the others go on where no one waits for them any more.
     """
     ended = await asyncio.gather(*works, return_exceptions=True)
     for each in ended:

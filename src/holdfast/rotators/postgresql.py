@@ -148,7 +148,7 @@ class PostgresRolePair(_Handler):
 def _url_login(rotation: Rotation, server: Server, url: str) -> _Login:
     """Read a URL of this secret, which must be of the administrator's server.
 
-    Whoever may set the secret chooses its URL, and is not to choose by it where the other password goes.
+    Who may set the secret chooses its URL, and is not to choose by it where the other password goes.
     """
     found = url_of_hosts(url) if _SCHEME.match(url) else None
     query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)) if found else {}
@@ -175,7 +175,7 @@ async def _try_current(rotation: Rotation, server: Server, current: _Login) -> N
 
 
 async def _try_way(server: Server, candidate: _Login) -> None:
-    """See that a role whose password nobody has yet is let as far as being asked for it."""
+    """See that a role whose password no one has yet is let as far as being asked for it."""
     refusal = await server.refusal(candidate.role, candidate.password, candidate.database)
     if refusal is not None and refusal.before_password:
         raise RotationFailed(refusal.text)

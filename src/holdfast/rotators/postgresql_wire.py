@@ -2,7 +2,7 @@
 
 Passwords are sent as SCRAM-SHA-256 verifiers, so that none stands in a statement, a log or ``pg_stat_activity``. Each
 change is one transaction at the server, which remembers the highest fence it has seen in the comment of the role and
-refuses whoever comes late.
+refuses anyone who comes late.
 """
 
 import base64
@@ -29,7 +29,7 @@ _ITERATIONS: Final = 4096
 _FENCE: Final = re.compile(r"\s*\[holdfast fence (\d+)\]")
 
 _AFTER_PASSWORD: Final = frozenset({"42501", "53300", "55000", "3D000"})
-"""No right to connect, a limit of the role or the database, a database that takes nobody, or that is not there."""
+"""No right to connect, a limit of the role or the database, a database that takes no one, or that is not there."""
 
 _BEHIND_AUTHENTICATION: Final = frozenset({"postinit.c", "miscinit.c"})
 """Where PostgreSQL looks at these once the password was right. It is full in ``proc.c``, before any password, with the
@@ -84,7 +84,7 @@ class Server:
 
     @asynccontextmanager
     async def changing(self, role: str) -> AsyncIterator["Change"]:
-        """One transaction that changes a role; nobody else changes it meanwhile."""
+        """One transaction that changes a role; no one else changes it meanwhile."""
         async with self._session() as connection, connection.transaction():
             change = Change(connection, role)
             await change.begin()
@@ -176,7 +176,7 @@ class Change:
         await self._connection.execute("SELECT pg_advisory_xact_lock($1)", self._oid)
 
     async def fence(self, fence: int) -> None:
-        """Refuse whoever comes later with a lower fence; raises RotationFailed if that is us."""
+        """Refuse anyone who comes later with a lower fence; raises RotationFailed if that is us."""
         comment = await self._connection.fetchval("SELECT shobj_description($1, 'pg_authid')", self._oid) or ""
         seen = _FENCE.search(comment)
         if seen is not None and int(seen[1]) > fence:

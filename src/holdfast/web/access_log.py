@@ -27,7 +27,7 @@ def note(exchange: Exchange, status: int) -> None:
         method=exchange.method,
         path=exchange.raw_path[:MAX_PATH].decode("latin-1"),
         status=status,
-        beside={
+        also={
             "duration_ms": round((perf_counter() - exchange.began) * 1000.0, 2),
             "identity": exchange.identity,
             "peer": exchange.peer,
