@@ -1,6 +1,7 @@
 """I1: nothing is disclosed that is not on record, in one sink at least; and what the record says."""
 
 import asyncio
+import os
 import resource
 import threading
 from collections.abc import Iterator, Sequence
@@ -378,6 +379,23 @@ async def test_a_file_with_a_record_that_is_refused_is_set_aside_and_the_rest_is
     assert len(list(folder.glob("*.damaged"))) == 1
     assert list(folder.glob("*.log")) == []
     await housekeeping(inside, spool).ship_audit()
+
+
+async def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_shipped(
+    inside: Inside, database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "spool"
+    spool = AuditSpool(folder)
+    await spool.write(new_chain().extend([RECORD] * 2))
+    (folder / "circle").symlink_to("circle")
+    for odd in ("a.log", "b.note", "c.kept"):
+        (folder / odd).symlink_to("circle")
+    os.mkfifo(folder / "d.log")
+    (folder / "e.log").mkdir()
+    spool.reopen()
+    await housekeeping(inside, spool).ship_audit()
+    assert await rows(database_url, "SELECT count(*) FROM secret_access_logs WHERE secret_name = 'k'") == [(2,)]
+    assert all(odd in caplog.text for odd in ("a.log", "b.log", "c.log", "d.log", "e.log"))
 
 
 @contextmanager

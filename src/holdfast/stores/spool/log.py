@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from uuid import UUID, uuid4
 
 from holdfast.domain.chain import ChainId, Entry
 from holdfast.errors import BackendUnavailable, IntegrityFailure
 from holdfast.resilience.events import Event, Log
+from holdfast.resilience.ownership import open_file
+from holdfast.resilience.supervision import note_failure, note_success
 from holdfast.stores.spool.files import MAX_FILE_BYTES, NOTES, append, begin_file, framed, locked, whole_entries
 
 _log: Final = Log(__name__)
@@ -21,6 +23,7 @@ KEPT_S: Final = 600.0
 """Seconds that a file is kept when its records were shipped: as long as the newest records are kept in memory."""
 
 _KEPT: Final = ".kept"
+_READING: Final = "reading the local audit log"
 
 _MAX_WRITERS: Final = 1024
 """Processes that can share a data folder and each keep their identity over restarts; more get a new one each time."""
@@ -29,7 +32,7 @@ _MAX_WRITERS: Final = 1024
 class AuditSpool:
     """Files in ``folder``; each batch is on disk before ``write`` returns.
 
-    A file belongs to the process that holds its lock: nobody ships a file that may still grow.
+    A file belongs to the process that holds its lock: no one ships a file that may still grow.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,22 +83,31 @@ class AuditSpool:
                 self._busy.release()
 
     def segments(self) -> Iterator[AbstractContextManager[Sequence[Entry]]]:
-        """The whole entries of every file nobody else holds.
+        """The whole entries of every file that no one else holds.
 
         When its context ends without an error a file is kept for ``KEPT_S`` more seconds, in case a failover takes its
-        records back; one that is damaged, or holds what is refused for good (``IntegrityFailure``), is set aside.
+        records back; one that is damaged, or holds what is refused for good (``IntegrityFailure``), is set aside. What
+        cannot be read is left where it is, and health names it.
         """
         self.close()
         self._forget()
+        odd: list[str] = []
         for file in sorted(self.folder.glob("*.log")) if self.folder.is_dir() else []:
             try:
-                descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+                opened = open_file(file)
             except FileNotFoundError:  # another process has shipped it meanwhile
                 continue
-            if locked(descriptor):
-                yield _taken(file, descriptor)
+            except OSError as error:
+                odd.append(f"{file} ({error.strerror})")
+                continue
+            if locked(opened.fileno()):
+                yield _taken(file, opened)
             else:
-                os.close(descriptor)
+                opened.close()
+        if odd:
+            note_failure(_READING, BackendUnavailable(f"Files of audit records cannot be read: {', '.join(odd)}"))
+        else:
+            note_success(_READING)
 
     def waiting(self) -> int:
         """How many files have not been shipped."""
@@ -114,7 +126,7 @@ class AuditSpool:
     def _forget(self) -> None:
         for file in self._kept():
             with suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime > KEPT_S:
+                if time.time() - file.lstat().st_mtime > KEPT_S:
                     file.unlink()
 
     def _kept(self) -> list[Path]:
@@ -146,17 +158,15 @@ def _keep(file: Path) -> None:
 
 
 @contextmanager
-def _taken(file: Path, descriptor: int) -> Iterator[Sequence[Entry]]:
-    try:
-        entries, damaged = whole_entries(file.read_bytes())
+def _taken(file: Path, opened: BinaryIO) -> Iterator[Sequence[Entry]]:
+    with opened:
+        entries, damaged = whole_entries(opened.read())
         try:
             yield entries
         except IntegrityFailure as refused:
             _set_aside(file, f"records that are refused: {refused}")
         else:
             _set_aside(file, "a damaged line") if damaged else _keep(file)
-    finally:
-        os.close(descriptor)
 
 
 def _set_aside(file: Path, found: str) -> None:
@@ -167,13 +177,12 @@ def _set_aside(file: Path, found: str) -> None:
 def _is_left(notes: Path) -> bool:
     """Whether no process holds these notes any more."""
     try:
-        descriptor = os.open(notes, os.O_RDONLY | os.O_CLOEXEC)
+        with open_file(notes) as opened:
+            return locked(opened.fileno())
     except FileNotFoundError:
         return False
-    try:
-        return locked(descriptor)
-    finally:
-        os.close(descriptor)
+    except OSError:  # they become a file to be shipped, and as such are named
+        return True
 
 
 def _identity_in(descriptor: int) -> UUID:
