@@ -93,6 +93,23 @@ async def test_a_parked_change_is_two_lines(world: World) -> None:
     assert told[1][1].startswith("Key Vault has taken a change that was parked: set of")
 
 
+async def test_a_parked_change_that_is_retried_during_an_outage_is_told_of_when_it_is_taken(world: World) -> None:
+    world.vault.down = True
+    assert not await world.set("poison")
+    world.vault.heal()
+    world.vault.fail("set", Rejected("the tags are too long"))
+    await world.replay()
+    with lines_of("holdfast") as told:
+        world.vault.down = True
+        assert (await world.reconciler.reconcile(retry=True)).retried == 1
+        assert not [line for line in told if "parked" in line[1]]
+        world.vault.heal()
+        await world.replay()
+    ((level, line),) = [line for line in told if "parked" in line[1]]
+    assert level == "info"
+    assert line.startswith("Key Vault has taken a change that was parked: set of")
+
+
 async def test_an_outage_of_a_stream_is_two_lines(inside: Inside) -> None:
     outlet = Outlet()
     streamer = Streamer([Stream(RECORDS, outlet)], PostgresStreams(inside.database), inside.parts.clock)

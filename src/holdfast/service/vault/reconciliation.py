@@ -58,7 +58,7 @@ class Reconciler:
             BackendUnavailable: a backend that is needed for this does not answer.
         """
         discarded = await self._discard(discard) if discard else 0
-        retried = await self._retry() if retry else 0
+        retried = await self._replicator.retry_parked() if retry else 0
         status = await self._journal.status()
         return ReconcileReport(
             drifting=await self._ledger.drifting(),
@@ -78,13 +78,3 @@ class Reconciler:
         await self._replicator.drain()
         await self._adopter.refresh(name)
         return discarded
-
-    async def _retry(self) -> int:
-        before = await self._journal.parked()
-        retried = await self._journal.unpark()
-        await self._replicator.drain()
-        left = {each.id for each in [*await self._journal.parked(), *await self._journal.open()]}
-        for intent in before:
-            if intent.id not in left:
-                _log(Event.CHANGE_UNPARKED, kind=intent.kind.value, name=intent.name)
-        return retried

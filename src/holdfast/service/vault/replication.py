@@ -104,6 +104,7 @@ class Replicator:
         self._flights: dict[SecretName, asyncio.Task[Progress]] = {}
         self._woken = asyncio.Event()
         self._healthy = True
+        self._reopened: set[UUID] = set()
 
     async def push(self, name: SecretName, intent_id: UUID) -> bool:
         """Bring the open intents of a secret to Key Vault, in order, within the deadline.
@@ -185,6 +186,17 @@ class Replicator:
             with surviving(_log, "The replay"):
                 await self.drain()
             await pause(self._interval_s, self._woken)
+
+    async def retry_parked(self) -> int:
+        """Replay what is parked as well, and tell of each such change that is taken; returns how many there were.
+
+        Raises:
+            BackendUnavailable: the journal itself is out of reach.
+        """
+        self._reopened = {intent.id for intent in await self._journal.parked()}
+        reopened = await self._journal.unpark()
+        await self.drain()
+        return reopened
 
     async def drain(self) -> int:
         """Replay what is due until nothing is left or a backend is away; returns how many intents were settled.
@@ -289,7 +301,7 @@ class Replicator:
         self._crashpoint("completed")
         if not kept:
             _log(Event.CHANGE_LEASE_LOST, intent=intent.id, name=intent.name)
-        elif intent.state is IntentState.PARKED:
+        elif intent.state is IntentState.PARKED or intent.id in self._reopened:
             _log(Event.CHANGE_UNPARKED, kind=intent.kind.value, name=intent.name)
         if kept and taken.strangers:
             await self._take_over(intent.name)
