@@ -68,7 +68,15 @@ async def test_a_key_is_of_use_for_the_one_algorithm_that_its_issuer_names(issue
 
 
 @pytest.mark.parametrize(
-    "said", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"key_ops": []}, {"d": "AQAB"}, {"kty": "oct", "k": "AAAA"}]
+    "said",
+    [
+        {"use": "enc"},
+        {"key_ops": ["encrypt"]},
+        {"key_ops": []},
+        {"key_ops": "noverify"},
+        {"d": "AQAB"},
+        {"kty": "oct", "k": "AAAA"},
+    ],
 )
 async def test_keys_for_other_ends_sign_nothing(issuer: LocalIssuer, said: dict[str, Any]) -> None:
     (key,) = issuer.public_keys()

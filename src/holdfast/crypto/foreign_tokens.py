@@ -117,11 +117,11 @@ def not_signed() -> Unauthenticated:
 def _public_key(jwk: object) -> PublicKey | None:
     if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str) or len(jwk["kid"]) > MAX_KEY_ID:
         return None
-    algorithm = jwk.get("alg")
-    if not isinstance(algorithm, str | None):
+    algorithm, operations = jwk.get("alg"), jwk.get("key_ops", ["verify"])
+    if not isinstance(algorithm, str | None) or not isinstance(operations, list):
         return None
     try:
-        if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ("verify",)):
+        if jwk.get("use", "sig") != "sig" or "verify" not in operations:
             return None
         if jwk.get("kty") not in {"RSA", "EC", "OKP"} or "d" in jwk:
             return None
