@@ -100,11 +100,11 @@ class Doorway:
             )
 
     def _ended(self, source: str, task: asyncio.Task[None]) -> None:
-        tasks = self._pending[source]
-        if tasks.pop(task, None) is not None:
+        tasks = self._pending.get(source, {})
+        if tasks.pop(task, None) is not None:  # else it has made room
             self._count -= 1
         if not tasks:
-            self._pending.pop(source)
+            self._pending.pop(source, None)
         self._resume()
 
     def _made_room(self) -> bool:
