@@ -53,7 +53,7 @@ def run(
     that signals and its exit code are its own. Holdfast's settings, and credentials such as DATABASE_URL and
     AZURE_CLIENT_SECRET, are not passed on to it unless a secret is mapped to them or --keep names them.
 
-    A pattern needs a prefix of your own, such as pay-*: else whoever makes secrets would choose COMMAND's variables.
+    A pattern needs a prefix of your own, such as pay-*: else anyone who makes secrets would choose COMMAND's variables.
     """
     bindings, patterns = _asked(map_file, asked)
     only = tuple(canonical_pattern(each) for each in only)

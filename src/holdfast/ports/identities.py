@@ -230,7 +230,7 @@ class IdentityStore(Protocol):
 
     async def reset(self, token: TokenRecord, token_hash: bytes, rule: StoredRule, record: AuditRecord) -> int:
         """Put an identity anew in the place of the one of its name, with this token as its only credential and this
-        rule beside those it had; returns the epoch of the rules. The marks of all identities are attested as they are.
+        rule next to those it had; returns the epoch of the rules. The marks of all identities are attested as they are.
         """
 
 

@@ -14,7 +14,7 @@ pg_catalog.set_config('lock_timeout', $1, $2::boolean)
 SELECT pg_catalog.set_config('lock_timeout', $1, false)
 
 -- name: holders
--- Those that nobody keeps waiting come first, the oldest of them above all. A prepared transaction has the pid 0.
+-- Those that no one keeps waiting come first, the oldest of them above all. A prepared transaction has the pid 0.
 WITH RECURSIVE holders (pid) AS (
     SELECT pg_catalog.unnest(pg_catalog.pg_blocking_pids($1))
     UNION SELECT pg_catalog.unnest(pg_catalog.pg_blocking_pids(pid)) FROM holders)

@@ -67,7 +67,7 @@ SELECT 'membership', g.identity_name, g.added_by FROM identity_groups g WHERE 'g
 ORDER BY identity, what
 
 -- name: hold_rules
--- Whoever changes rules waits, and then sees the credential that is made now.
+-- Anyone who changes rules waits, and then sees the credential that is made now.
 SELECT epoch FROM access_epoch FOR SHARE
 
 -- name: lock_identities
