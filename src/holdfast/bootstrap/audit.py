@@ -96,17 +96,19 @@ class AuditParts:
     async def _note(self) -> None:
         """Note on disk what is confirmed, for the one that starts here after a death of this process."""
         while True:
-            with surviving(_log, _NOTING):
-                await asyncio.to_thread(self._notes.add, self.trail.take_new())
+            await self._note_new()
             await self._clock.sleep(NOTE_EVERY_S)
+
+    async def _note_new(self) -> None:
+        with surviving(_log, _NOTING):
+            await asyncio.to_thread(self._notes.add, self.trail.take_new())
 
     async def close(self) -> None:
         """Return when every record has its place; the database must still be there."""
         await self.trail.aclose()
         self.spool.close()
         if self._serves:  # others are too short-lived to hear of a failover, and there are many of them
-            with surviving(_log, _NOTING):
-                await asyncio.to_thread(self._notes.add, self.trail.take_new())
+            await self._note_new()
         self._notes.close()
         self.spool.forget_writer()
 
