@@ -272,7 +272,10 @@ ROWS: Final[Mapping[str, Row]] = {
         fails="absent",
         call=lambda s, c: s.service.get_secret_version(s.name, 1, context=c),
         v1={"getVersion": get(SECRET + "/versions/1")},
-        kv={"get a version": get("/secrets/{name}/{id}")},
+        kv={
+            "get a version": get("/secrets/{name}/{id}"),
+            "get a version by its whole name": get("/secrets/{name}%2F{id}/"),
+        },
     ),
     "batch": Row(
         record="get",

@@ -199,6 +199,9 @@ async def test_37_an_old_version_stays(vault: Client) -> None:
     for version in (version_of(first), version_of(first).upper()):
         found = await bundle(vault, f"/secrets/a37/{version}")
         assert (found["value"], found["id"]) == ("old", first["id"])
+    assert await bundle(vault, f"/secrets/a37%2F{version_of(first)}/") == await bundle(
+        vault, f"/secrets/a37/{version_of(first)}"
+    )
 
 
 async def test_38_to_40_what_is_not_there(vault: Client) -> None:

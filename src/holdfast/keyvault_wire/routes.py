@@ -5,6 +5,7 @@ Clients in use end a path with a slash to mean the latest version, and old ones 
 """
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -82,6 +83,9 @@ _OTHER_KINDS: Final = frozenset(
 )
 """First segments of Key Vault's other paths. Not 404 there: clients take that for "no such key", and make one."""
 
+_PINNED: Final = re.compile(rb"(/+secrets/[0-9a-z-]{1,127})%2f([0-9a-f]{32}/?)", re.IGNORECASE)
+"""``NAME/VERSION`` given as the name, as Ansible's lookup does: Azure's SDKs encode its slash."""
+
 
 def route(method: str, raw_path: bytes) -> Route:
     """Return what ``method`` on a percent-encoded path asks for.
@@ -92,7 +96,8 @@ def route(method: str, raw_path: bytes) -> Route:
         MethodNotAllowed: the path is, the method is not.
         InvalidInput: the path holds an impossible secret name or version.
     """
-    segments = _segments(raw_path)
+    pinned = _PINNED.fullmatch(raw_path) if method == "GET" else None
+    segments = _segments(b"/".join(pinned.groups()) if pinned else raw_path)
     collection, rest = segments[0].lower(), segments[1:]
     if collection == "secrets" and len(rest) <= 2:
         return _secrets(method, rest)
@@ -109,7 +114,7 @@ def route(method: str, raw_path: bytes) -> Route:
 
 
 def _segments(raw_path: bytes) -> list[str]:
-    # Split before decoding: an encoded slash belongs to a name and makes it invalid; it never moves a border.
+    # Split before decoding: any other encoded slash belongs to a name and makes it invalid; it never moves a border.
     segments = [unquote_to_bytes(part).decode("utf-8", "replace") for part in raw_path.lstrip(b"/").split(b"/")]
     if len(segments) > 1 and not segments[-1]:
         segments.pop()
