@@ -1,9 +1,14 @@
-"""The Key Vault of the settings, and the way to it."""
+"""The Key Vault of the settings, the way to it, and the node's own identity at Microsoft Entra ID."""
+
+from typing import TYPE_CHECKING
 
 from holdfast.config import Settings
 from holdfast.ports import Vault
-from holdfast.stores.keyvault import open_key_vault
+from holdfast.stores.keyvault import open_key_vault, open_tokens
 from holdfast.stores.keyvault.access import Access
+
+if TYPE_CHECKING:
+    from holdfast.stores.keyvault.credential import NodeTokens
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -14,6 +19,18 @@ def open_vault(settings: Settings) -> Vault:
         ConfigurationError: HTTPS_PROXY names no proxy that can be used.
     """
     return open_key_vault(settings.vault_url or "", access_of(settings))
+
+
+def node_tokens(settings: Settings, purpose: str) -> "NodeTokens":
+    """Return tokens of the node's own identity for any scope, an asynchronous credential of azure-core; close it.
+
+    ``purpose``: what they are for, as errors are to say it. Nothing is sent yet, and no vault needs to be configured.
+
+    Raises:
+        StartupError: the client is not installed, or the CA file not usable.
+        ConfigurationError: HTTPS_PROXY names no proxy that can be used.
+    """
+    return open_tokens(access_of(settings), purpose)
 
 
 def access_of(settings: Settings) -> Access:

@@ -7,6 +7,7 @@ from holdfast.ports import Vault
 from holdfast.stores.keyvault.access import Access
 
 if TYPE_CHECKING:
+    from holdfast.stores.keyvault.credential import NodeTokens
     from holdfast.stores.keyvault.wrapping import VaultKey
 
 _EXTRA = frozenset({"azure"})
@@ -40,6 +41,23 @@ def open_vault_key(identifier: str, access: Access) -> "VaultKey":
             raise
         raise missing("Key Vault", "azure") from error
     return VaultKey(identifier, access)
+
+
+def open_tokens(access: Access, purpose: str) -> "NodeTokens":
+    """Return the tokens of the node's own identity, no vault needed; call it in the event loop that will use it.
+
+    ``purpose``: what they are for, as errors are to say it: "PostgreSQL".
+
+    Raises:
+        StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
+    """
+    try:
+        from holdfast.stores.keyvault.credential import NodeTokens  # noqa: PLC0415  # the extra is optional
+    except ImportError as error:
+        if not _of_extra(error):
+            raise
+        raise missing(f"A token of Microsoft Entra ID for {purpose}", "azure") from error
+    return NodeTokens(access, purpose)
 
 
 def _of_extra(error: ImportError) -> bool:

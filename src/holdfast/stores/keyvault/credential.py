@@ -17,7 +17,7 @@ from holdfast.stores.keyvault.audience import foreign_resource
 from holdfast.stores.keyvault.entra import PASSING, TokenError, code_in, other_tenant, token_error
 from holdfast.stores.keyvault.errors import retry_after_s
 from holdfast.stores.keyvault.faults import connection_fault
-from holdfast.stores.keyvault.transport import NEVER_SENT
+from holdfast.stores.keyvault.transport import NEVER_SENT, QUIET, open_connector, open_session, transport
 
 _FAILED: Final = "The token endpoint gave no token"
 
@@ -66,10 +66,11 @@ class TokenSource:
 
     They pass through the SDK untouched, so that a failure to get a token, before anything was sent to the vault, is
     not mistaken for a lost answer of the vault. Concurrent calls share one request, which outlives their patience.
+    ``address``: of the vault, for whose resources alone tokens are asked then. ``purpose``: what they are for.
     """
 
-    def __init__(self, access: Access, address: str, **pipeline: Any) -> None:
-        self._access, self._address = access, address
+    def __init__(self, access: Access, address: str | None, purpose: str = "Key Vault", **pipeline: Any) -> None:
+        self._access, self._address, self._purpose = access, address, purpose
         self._pipeline = pipeline
         self._credential = open_credential(access, **pipeline)
         self._newest = ""
@@ -87,11 +88,8 @@ class TokenSource:
             BackendRefused: the endpoint does not accept our credential, or the token would be for somebody else.
             BackendUnavailable: it does not answer, or not properly, or no credential can be found.
         """
-        for foreign in filter(None, (foreign_resource(scope, self._address) for scope in scopes)):
-            raise BackendRefused(
-                f"The vault asks for a token for {foreign}, which is no resource of its own: none was asked for. "
-                "See what answers at its address."
-            ) from None
+        if self._address is not None:
+            _check_resources(scopes, self._address)
         key = (scopes, tuple(sorted((options or {}).items(), key=str)))
         return await self._flights.do(key, lambda: self._request(scopes, options))
 
@@ -121,7 +119,7 @@ class TokenSource:
             async with asyncio.timeout(TOKEN_TIMEOUT_S):
                 token = await self._credential.get_token_info(*scopes, options=options)
         except Exception as error:
-            failure = _token_failure(error, self._access, (options or {}).get("tenant_id"))
+            failure = _token_failure(error, self._access, self._purpose, (options or {}).get("tenant_id"))
             failure.certain = True  # without a token nothing of the vault can be asked
             failure.reason = str(failure).removesuffix(".")
             raise failure from None
@@ -129,41 +127,72 @@ class TokenSource:
         return token
 
 
-def _token_failure(error: Exception, access: Access, asked_tenant: object) -> BackendUnavailable:
+class NodeTokens(TokenSource):
+    """Tokens of the node's own identity for whatever accepts them, whether or not there is a vault.
+
+    It is an asynchronous credential of azure-core: ``(await tokens.get_token_info(SCOPE)).token``. Asking is cheap: the
+    SDK keeps a token until shortly before it expires. Use it in one event loop, with ``async with``, or close it.
+
+    Raises:
+        StartupError: the CA file is not usable.
+    """
+
+    def __init__(self, access: Access, purpose: str) -> None:
+        self._session = open_session(open_connector(access))
+        http = transport(self._session, access, access.authority or "")
+        super().__init__(access, None, purpose, transport=http, logger=QUIET)
+
+    async def close(self) -> None:
+        """Close the connections as well."""
+        await super().close()
+        await self._session.close()
+
+
+def _check_resources(scopes: tuple[str, ...], address: str) -> None:
+    for foreign in filter(None, (foreign_resource(scope, address) for scope in scopes)):
+        raise BackendRefused(
+            f"The vault asks for a token for {foreign}, which is no resource of its own: none was asked for. "
+            "See what answers at its address."
+        ) from None
+
+
+def _token_failure(error: Exception, access: Access, purpose: str, asked_tenant: object) -> BackendUnavailable:
     """Judge a failure to get a token. The SDK's text may quote the endpoint's, and is left out."""
     if isinstance(error, CredentialUnavailableError):
         return BackendUnavailable(
-            "No credential for Key Vault is available here: give AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+            f"No credential for {purpose} is available here: give AZURE_TENANT_ID, AZURE_CLIENT_ID and "
             "AZURE_CLIENT_SECRET, or a managed identity."
         )
     if not isinstance(error, ClientAuthenticationError):
         return BackendUnavailable(f"{_FAILED}: {_no_answer(error)}.")
     if error.response is None:
-        return _never_asked(error, access, asked_tenant)
-    return _of_answer(error.response)
+        return _never_asked(error, access, purpose, asked_tenant)
+    return _of_answer(error.response, purpose)
 
 
-def _never_asked(error: ClientAuthenticationError, access: Access, asked_tenant: object) -> BackendUnavailable:
+def _never_asked(
+    error: ClientAuthenticationError, access: Access, purpose: str, asked_tenant: object
+) -> BackendUnavailable:
     """Judge what the SDK decided by itself, or after it had tried several credentials."""
     if code := code_in(str(error)):
-        return _refused(TokenError(code))
+        return _refused(TokenError(code), purpose)
     if foreign := other_tenant(access, asked_tenant):
-        return BackendRefused(f"No token for Key Vault was asked for: {foreign}.")
+        return BackendRefused(f"No token for {purpose} was asked for: {foreign}.")
     return BackendUnavailable(f"{_FAILED}: its answer holds none, or no credential that was tried works.")
 
 
-def _of_answer(response: Any) -> BackendUnavailable:
+def _of_answer(response: Any, purpose: str) -> BackendUnavailable:
     status = int(response.status_code)
     if status == 429:
         pause_s = retry_after_s(response.headers.get("Retry-After"))
         return Throttled("The token endpoint throttles us.", retry_after_s=pause_s)
     if 400 <= status < 500:
-        return _refused(token_error(_body(response)))
+        return _refused(token_error(_body(response)), purpose)
     return BackendUnavailable(f"{_FAILED}: it answered {status}.")
 
 
-def _refused(told: TokenError) -> BackendUnavailable:
-    text = f"{_FAILED} for Key Vault: {told.reason}"
+def _refused(told: TokenError, purpose: str) -> BackendUnavailable:
+    text = f"{_FAILED} for {purpose}: {told.reason}"
     return BackendUnavailable(text) if told.code in PASSING else BackendRefused(text)
 
 
