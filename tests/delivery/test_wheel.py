@@ -23,7 +23,20 @@ from tests.support.reference import ROOT
 pytestmark = pytest.mark.timeout(1200)
 """Packages come from an index, which may be slow."""
 
-EXTRAS = {"server", "azure", "redis", "mysql", "embedded", "traces", "azure-monitor", "docs", "apprise", "yaml", "scan"}
+EXTRAS = {
+    "server",
+    "azure",
+    "redis",
+    "mysql",
+    "embedded",
+    "traces",
+    "azure-monitor",
+    "docs",
+    "apprise",
+    "yaml",
+    "qr",
+    "scan",
+}
 
 _ASKS = re.compile(r"\b(?:uvx|install|tool run|add)\s([^\n]*?['\"\s])?holdfast(?=\[|['\"]|\s*$|\s[^a-z])", re.MULTILINE)
 

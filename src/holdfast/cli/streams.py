@@ -56,6 +56,15 @@ def width(text: str) -> int:
     return sum(_columns(character) for character in text)
 
 
+def knows(stream: TextIO, text: str) -> bool:
+    """Whether the encoding of ``stream`` has every character of ``text``."""
+    try:
+        text.encode(stream.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _columns(character: str) -> int:
     if unicodedata.combining(character):
         return 0
