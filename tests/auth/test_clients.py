@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -7,8 +8,9 @@ from holdfast.auth.clients import MAX_REMEMBERED, TOKEN_LIFETIME, ClientTokens
 from holdfast.auth.resource import Audience
 from holdfast.crypto.keyring import KeyRing, RingKey
 from holdfast.crypto.tokens import TokenSigner
-from holdfast.domain.policy import Caller
+from holdfast.domain.policy import MAX_IDENTITY_LENGTH, Caller
 from holdfast.errors import InvalidInput, Unauthenticated
+from holdfast.ports import Registration
 from tests.support.clock import VirtualClock
 from tests.support.stubs import OneClient
 
@@ -58,6 +60,38 @@ async def issued(tokens: ClientTokens, resource: str = RESOURCE) -> str:
 
 async def test_a_right_secret_gives_a_token_that_proves_the_client(tokens: ClientTokens) -> None:
     assert tokens.authenticate(await issued(tokens), HOST) == "app"
+
+
+async def test_a_token_says_who_asked_in_the_claims_that_clients_of_entra_look_for(
+    tokens: ClientTokens, signer: CountingSigner
+) -> None:
+    said = signer.verify(await issued(tokens))
+    assert (said["sub"], said["appid"], said["azp"]) == ("app", "app", "app")
+    assert (said["idtyp"], said["ver"], said["tid"]) == ("app", "2.0", TENANT)
+    assert said["oid"] == "5e3c85c0-7151-56c0-85f1-c951a5030509", "the same for ever: others write it into their rules"
+
+
+async def test_the_object_id_is_of_one_client_in_one_tenant(
+    tokens: ClientTokens, registered: OneClient, signer: CountingSigner, clock: VirtualClock
+) -> None:
+    foreign = str(UUID(int=1))
+    other = ClientTokens(registered, cast("TokenSigner", signer), Audience(), foreign, clock)
+    assert len({tokens.object_id("app"), tokens.object_id("App"), other.object_id("app")}) == 3
+
+
+async def test_the_longest_names_still_make_a_token_that_is_taken(signer: CountingSigner, clock: VirtualClock) -> None:
+    longest, host = '"' * MAX_IDENTITY_LENGTH, f"{'a' * 253}:65535"
+
+    class AnyClient(OneClient):
+        async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
+            return Caller(client_id)
+
+        def client_registration(self, client_id: str) -> Registration | None:
+            return super().client_registration("app")
+
+    tokens = ClientTokens(AnyClient("right"), cast("TokenSigner", signer), Audience(), TENANT, clock)
+    token = (await tokens.issue(longest, "right", f"https://{host}", host)).token
+    assert tokens.authenticate(token, host) == longest
 
 
 async def test_a_wrong_secret_gives_nothing(tokens: ClientTokens) -> None:
