@@ -58,6 +58,21 @@ def test_azure_is_never_us(host: str) -> None:
     assert not OWN.may_issue(f"https://{host}", host)
 
 
+@pytest.mark.parametrize(
+    "host", ["hf.westeurope.cloudapp.azure.com", "hf.usgovvirginia.cloudapp.usgovcloudapi.net:8200"]
+)
+def test_a_name_that_a_customer_gave_to_a_machine_in_azure_is_the_customers(host: str) -> None:
+    assert OWN.resource_of(host) == f"https://{host}"
+
+
+def test_a_server_that_goes_by_a_name_of_azures_is_that_cloud_s_vault_and_no_other() -> None:
+    audience = Audience("https://vault.azure.net")
+    assert audience.resource_of("my.vault.azure.net") == "https://vault.azure.net"
+    assert audience.may_issue("https://vault.azure.net", "my.vault.azure.net")
+    for host in ("vault.azure.net", "my.vault.azure.cn", "login.microsoftonline.com"):
+        assert audience.resource_of(host) is None
+
+
 def test_tokens_are_issued_for_this_server_only() -> None:
     assert PARENT.may_issue("https://kv.example", "login.kv.example")
     assert PARENT.may_issue("https://kv.example", "127.0.0.1:8200")

@@ -51,6 +51,7 @@ def test_every_variable_is_read() -> None:
             "HOLDFAST_TLS_KEY": __file__,
             "HOLDFAST_TLS_HOSTS": "vault.example, 10.0.0.7",
             "HOLDFAST_RESOURCE": "https://Vault.example/",
+            "HOLDFAST_AZURE_NAMES": "true",
             "HOLDFAST_KEYVAULT_CA": __file__,
             "HOLDFAST_KEYVAULT_API_VERSION": "2025-07-01",
             "HOLDFAST_KEYVAULT_PROXY": "http://proxy.example:3128/",
@@ -101,6 +102,7 @@ def test_every_variable_is_read() -> None:
         tls_key=Path(__file__),
         tls_hosts=("vault.example", "10.0.0.7"),
         resource="https://vault.example",
+        azure_names=True,
         keyvault_ca=Path(__file__),
         keyvault_api_version="2025-07-01",
         keyvault_proxy="http://proxy.example:3128",
@@ -232,6 +234,36 @@ def test_a_broken_value_is_named_with_its_limit(name: str, value: str, mend: str
     (fault,) = faults({name: value})
     assert fault.startswith(f"{name} ")
     assert mend in fault
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        *("https://vault.azure.net", "https://VAULT.azure.net:443/", "https://my.vault.azure.net", "https://azure.com"),
+        *("https://vault.azure.cn", "https://vault.usgovcloudapi.net"),
+        *("https://login.microsoftonline.com", "https://management.azure.com"),
+    ],
+)
+def test_a_domain_of_azures_is_no_resource_of_ours(resource: str) -> None:
+    (fault,) = faults({"HOLDFAST_RESOURCE": resource})
+    assert fault.startswith("HOLDFAST_RESOURCE names a domain of Azure's: choose one of your own")
+    with pytest.raises(ConfigurationError, match="HOLDFAST_RESOURCE names a domain of Azure's"):
+        Settings(resource=resource.lower().rstrip("/"))
+
+
+def test_azures_own_vaults_are_when_the_settings_say_so_and_nothing_else_of_azures_is() -> None:
+    by_name = {"HOLDFAST_AZURE_NAMES": "true"}
+    for cloud in ("net", "cn"):
+        resource = f"https://vault.azure.{cloud}"
+        assert Settings.from_environ({"HOME": "/", "HOLDFAST_RESOURCE": resource, **by_name}).resource == resource
+    for resource in ("https://my.vault.azure.net", "https://azure.net", "https://login.microsoftonline.com"):
+        assert faults({"HOLDFAST_RESOURCE": resource, **by_name})
+    assert faults({"HOLDFAST_RESOURCE": "https://vault.azure.net", "HOLDFAST_AZURE_NAMES": "false"})
+
+
+def test_names_of_machines_in_azure_are_their_owners() -> None:
+    resource = "https://hf.westeurope.cloudapp.azure.com"
+    assert Settings.from_environ({"HOME": "/", "HOLDFAST_RESOURCE": resource}).resource == resource
 
 
 @pytest.mark.parametrize(

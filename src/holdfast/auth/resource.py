@@ -3,6 +3,8 @@
 Azure's SDKs check by default that the request's host ends with "." and the resource's host, ports included. So a
 server under ``v.kv.example`` with the configured resource ``https://kv.example`` works unchanged; one that is reached
 under any other address names that very address, and its clients turn the check off.
+
+A token whose audience is Azure's is not ours to issue or to take, unless the settings say that Azure's names lead here.
 """
 
 import re
@@ -11,17 +13,9 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-_HOST: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_.-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
+from holdfast.config.azure_names import is_azures
 
-_AZURE_DOMAINS: Final = (
-    "azure.net",
-    "azure.cn",
-    "usgovcloudapi.net",
-    "microsoftazure.de",
-    "azure.com",
-    "microsoftonline.com",
-)
-"""Where Microsoft's clouds live. A token with such an audience is not ours to issue or to take."""
+_HOST: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_.-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 
 
 @lru_cache(maxsize=64)
@@ -52,9 +46,7 @@ def _resource_of(parent: str | None, host: str) -> str | None:
     if parent is not None and host.endswith("." + _netloc(parent)):
         return f"https://{_netloc(parent)}"
     name = urlsplit(f"https://{host}").hostname or ""
-    if any(name == domain or name.endswith("." + domain) for domain in _AZURE_DOMAINS):
-        return None
-    return f"https://{host}"
+    return None if is_azures(name) else f"https://{host}"
 
 
 def _netloc(url: str) -> str:

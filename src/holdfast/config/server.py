@@ -60,6 +60,15 @@ class ServerSettings:
             default="the server's own address",
         ),
     )
+    azure_names: bool = field(
+        default=False,
+        metadata=variable(
+            "HOLDFAST_AZURE_NAMES",
+            "Whether `HOLDFAST_RESOURCE` may be Azure's own `https://vault.azure.net`, which DNS of yours leads here.",
+            parsing.boolean,
+            default="false",
+        ),
+    )
     rate_limit: int = field(
         default=5_000,
         metadata=variable(

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from holdfast.config.access import AccessSettings
 from holdfast.config.audit import AuditSettings
+from holdfast.config.azure_names import resource_faults
 from holdfast.config.client import client_variables
 from holdfast.config.environment import Variable, contradictions, default_data_dir, parse, unknown
 from holdfast.config.notices import NoticeSettings
@@ -41,7 +42,7 @@ class Settings(  # dataclasses order the fields of the last base first
 
     def __post_init__(self) -> None:
         given = {each.name for name, each in settings_variables() if getattr(self, name) is not None}
-        faults = list(contradictions(given))
+        faults = [*contradictions(given), *resource_faults(self.resource, self.azure_names)]
         if faults:
             raise ConfigurationError(faults)
 
@@ -55,6 +56,7 @@ class Settings(  # dataclasses order the fields of the last base first
         environ = os.environ if environ is None else environ
         values, faults = parse(dict(settings_variables()), environ)
         faults += contradictions(environ.keys())
+        faults += resource_faults(values.get("resource"), values.get("azure_names", False))
         faults += unknown({each.name for each in (*variables(), *client_variables(), *source_variables())}, environ)
         if faults:
             raise ConfigurationError(faults)

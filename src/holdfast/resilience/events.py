@@ -173,6 +173,13 @@ class Event(enum.Enum):
     NOTICE_GIVEN_UP = WARNING, "Notice %(ids)s was not sent (%(reason)s), and is given up"
 
     # The server
+    AZURE_NAMES_TAKEN = (
+        WARNING,
+        (
+            "This server goes by %(resource)s, a name of Azure's: programs with a credential of Entra's show it tokens "
+            "for their real vault, which it refuses and does not keep: see SECURITY.md"
+        ),
+    )
     REQUEST = INFO, "%(method)s %(path)s %(status)d"
     REQUESTS_REFUSED = (
         WARNING,

@@ -4,17 +4,21 @@ import gc
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from holdfast.bootstrap import create_secrets_service
 from holdfast.bootstrap.tls import certificate_files
 from holdfast.config import Settings
+from holdfast.config.azure_names import is_azures_url
 from holdfast.resilience.allocator import give_back_large_blocks
+from holdfast.resilience.events import Event, Log
 from holdfast.telemetry.cells import Cells
 from holdfast.web.budgets import Budgets
 from holdfast.web.compose import create_server_app
 from holdfast.web.draining import Drain
 from holdfast.web.server import listen, serve
+
+_log: Final = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ async def run(
         StartupError: this node cannot serve.
     """
     give_back_large_blocks()
+    if is_azures_url(settings.resource):
+        _log(Event.AZURE_NAMES_TAKEN, resource=settings.resource)
     certificate, key = certificate_files(settings)
     drain = Drain(settings.drain)
 

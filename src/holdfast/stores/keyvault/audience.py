@@ -4,17 +4,9 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-_VAULTS: Final = frozenset(
-    {
-        "vault.azure.net",
-        "vault.azure.cn",
-        "vault.usgovcloudapi.net",
-        "vault.microsoftazure.de",
-        "managedhsm.azure.net",
-        "managedhsm.azure.cn",
-        "managedhsm.usgovcloudapi.net",
-    }
-)
+from holdfast.config.azure_names import VAULT_DOMAINS
+
+_VAULTS: Final = VAULT_DOMAINS | {"managedhsm.azure.net", "managedhsm.azure.cn", "managedhsm.usgovcloudapi.net"}
 """Resources of Key Vault in Microsoft's clouds. A vault behind a private name or a gateway asks for one of these."""
 
 _HOST: Final = re.compile(r"[0-9a-z.-]{1,253}", re.ASCII)
