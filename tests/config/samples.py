@@ -75,6 +75,7 @@ def node_samples(folder: Path, database_url: str, redis_url: str, keys: list[str
         "HOLDFAST_TLS_HOSTS": Sample("vault.example", "a b"),
         "HOLDFAST_RESOURCE": Sample("https://vault.azure.net", "vault.example"),
         "HOLDFAST_AZURE_NAMES": Sample("true", "on"),
+        "HOLDFAST_TENANT": Sample("adfs", "11111111-2222-3333-4444-555555555555"),
         "HOLDFAST_RATE_LIMIT": Sample("100", "x"),
         "HOLDFAST_RATE_BURST": Sample("200", "x"),
         "HOLDFAST_MAX_CONNECTIONS": Sample("100", "x"),

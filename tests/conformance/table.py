@@ -59,13 +59,13 @@ _BY_HAND: Final = (
         "Terraform `azurerm`",
         "by hand, its packages alone",
         "-",
-        "not yet: it asks a resource manager for the vault, and tokens for `oid`",
+        "not yet: it asks a resource manager for the vault",
     ),
     Row(
         "External Secrets Operator, CSI driver, Airflow, Spring Cloud Azure",
-        "by hand",
-        "-",
-        "not with a client secret: they ask login.microsoftonline.com about the authority, and no setting stops them",
+        "by hand, through a stand-in for `adfs`",
+        "the URL; the server as authority, and `adfs` as tenant (`HOLDFAST_TENANT`)",
+        "what they do with secrets",
     ),
     Row("Dapr", "by hand", "-", "no: names and authority of Azure are built in"),
     Row(

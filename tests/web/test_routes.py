@@ -26,9 +26,12 @@ PUBLIC = {
     "/v1/openapi.json",
     "/v1/docs",
     "/v1/docs/{file}",
-    "/{tenant}/oauth2/v2.0/token",
-    "/{tenant}/v2.0/.well-known/openid-configuration",
-    "/{tenant}/discovery/v2.0/keys",
+    "/{tenant:tenant}/oauth2/token",
+    "/{tenant:tenant}/oauth2/v2.0/token",
+    "/{tenant:tenant}/.well-known/openid-configuration",
+    "/{tenant:tenant}/v2.0/.well-known/openid-configuration",
+    "/{tenant:tenant}/discovery/keys",
+    "/{tenant:tenant}/discovery/v2.0/keys",
 }
 """What needs no login: health says nothing, the documents are the same everywhere, the others are how one logs in."""
 

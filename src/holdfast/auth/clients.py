@@ -23,6 +23,8 @@ from holdfast.ports import Clock, Registration
 TOKEN_LIFETIME: Final = timedelta(hours=1)
 """Azure's clients ask for a new token when fewer than five minutes remain."""
 
+_LIFETIME_S: Final = int(TOKEN_LIFETIME.total_seconds())
+
 _REGISTRATION: Final = "reg"
 """The claim that names the registration a token was issued to."""
 
@@ -46,10 +48,11 @@ class Clients(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """An access token and how long it is good for."""
+    """An access token, since when and how long it is good, in whole seconds since 1970 and of duration."""
 
     token: str
-    lifetime: timedelta
+    issued_at: int
+    lifetime_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,24 @@ class _Verified:
 
 
 class ClientTokens:
-    """Issues and checks the tokens of one tenant, a GUID in lower case."""
+    """Issues and checks the tokens of one tenant.
 
-    def __init__(self, clients: Clients, signer: TokenSigner, audience: Audience, tenant: str, clock: Clock) -> None:
+    ``tenant``: its GUID in lower case, which is what tokens carry. ``tenant_name``: what clients are told to call it in
+    URLs, the GUID by default.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        signer: TokenSigner,
+        audience: Audience,
+        tenant: str,
+        clock: Clock,
+        *,
+        tenant_name: str | None = None,
+    ) -> None:
         self.tenant = tenant
+        self.tenant_name = tenant_name or tenant
         self._clients = clients
         self._signer = signer
         self._audience = audience
@@ -93,10 +110,11 @@ class ClientTokens:
                 field="scope",
             )
         caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
-        claims = self._claims(caller.id, resource, self.issuer(host))
+        now = int(self._clock.now().timestamp())
+        claims = self._claims(caller.id, resource, self.issuer(host), now)
         # Of the very secret that was shown: the client may be registered again at this moment.
         token = self._signer.sign({**claims, _REGISTRATION: _registration(client_secret)})
-        return IssuedToken(token, TOKEN_LIFETIME)
+        return IssuedToken(token, now, _LIFETIME_S)
 
     def authenticate(self, token: str, host: str) -> str:
         """Return the client id that a token proves to the server at ``host``.
@@ -133,9 +151,8 @@ class ClientTokens:
         """The id of a client in the shape of Entra's object ids: the same for ever, and another one in each tenant."""
         return str(uuid5(UUID(self.tenant), client_id))
 
-    def _claims(self, subject: str, audience: str, issuer: str) -> dict[str, str | int]:
+    def _claims(self, subject: str, audience: str, issuer: str, now: int) -> dict[str, str | int]:
         """The claims of RFC 9068, and those that clients look for (Entra's "access token claims reference")."""
-        now = int(self._clock.now().timestamp())
         return {
             "iss": issuer,
             "tid": self.tenant,
@@ -149,7 +166,7 @@ class ClientTokens:
             "jti": str(uuid4()),
             "iat": now,
             "nbf": now,
-            "exp": now + int(TOKEN_LIFETIME.total_seconds()),
+            "exp": now + _LIFETIME_S,
         }
 
     def _verified(self, token: str) -> _Verified:

@@ -106,7 +106,9 @@ def choice(*options: str) -> Callable[[str], str]:
 
     def parse(raw: str) -> str:
         if raw.lower() not in options:
-            raise ValueError(f"must be one of {', '.join(options)}.")
+            raise ValueError(
+                f"must be one of {', '.join(options)}." if options[1:] else f"must be {options[0]}, or unset."
+            )
         return raw.lower()
 
     return parse

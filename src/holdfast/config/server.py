@@ -69,6 +69,15 @@ class ServerSettings:
             default="false",
         ),
     )
+    tenant_name: str | None = field(
+        default=None,
+        metadata=variable(
+            "HOLDFAST_TENANT",
+            "What clients call the tenant in URLs. With `adfs` they do not look the server up at Microsoft.",
+            parsing.choice("adfs"),
+            default="the installation's own GUID",
+        ),
+    )
     rate_limit: int = field(
         default=5_000,
         metadata=variable(

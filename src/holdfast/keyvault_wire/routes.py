@@ -86,6 +86,9 @@ _OTHER_KINDS: Final = frozenset(
 _PINNED: Final = re.compile(rb"(/+secrets/[0-9a-z-]{1,127})%2f([0-9a-f]{32}/?)", re.IGNORECASE)
 """``NAME/VERSION`` given as the name, as Ansible's lookup does: Azure's SDKs encode its slash."""
 
+COLLECTIONS: Final = _OTHER_KINDS | {"secrets", "deletedsecrets"}
+"""Every first segment of Key Vault's paths, in lower case."""
+
 
 def route(method: str, raw_path: bytes) -> Route:
     """Return what ``method`` on a percent-encoded path asks for.

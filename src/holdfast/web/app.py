@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.limiter import GuessLimits
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.service.manager import SecretsService
-from holdfast.web import oauth
 from holdfast.web.admission import Admission
 from holdfast.web.endpoint import Endpoint
 from holdfast.web.exchange import ASGIApp, Scope, Send
@@ -19,7 +19,11 @@ from holdfast.web.identity import Identity
 from holdfast.web.keyvault import KeyVaultApi, VaultFacts
 from holdfast.web.limits import Receive
 from holdfast.web.metrics import Metrics
+from holdfast.web.oauth import OAuthServer
+from holdfast.web.oauth_errors import nothing_there
+from holdfast.web.oauth_errors import refuse as refuse_in_oauth
 from holdfast.web.rates import Rates
+from holdfast.web.tenants import TENANT, Discovery, is_of_tenants
 from holdfast.web.v1 import docs
 from holdfast.web.v1.api import V1Api
 from holdfast.web.v1.cursors import Cursors
@@ -61,10 +65,14 @@ def surfaces(parts: Parts) -> tuple[KeyVaultApi, V1Api]:
 def create_router(parts: Parts, api: KeyVaultApi, own: V1Api) -> ASGIApp:
     """Return the application without its fast lane."""
     vault, ours = Endpoint(api.handle, api.refuse), Endpoint(own.handle, own.refuse)
+    of_tenants = Endpoint(nothing_there, refuse_in_oauth)
 
     async def operations(scope: Scope, receive: Receive, send: Send) -> None:
         # By the path as it was sent: what it decodes to may hold line ends, at which the router's patterns stop.
-        await (ours if scope["raw_path"].startswith(b"/v1/") else vault)(scope, receive, send)
+        if scope["raw_path"].startswith(b"/v1/"):
+            await ours(scope, receive, send)
+        else:
+            await (of_tenants if is_of_tenants(scope["path"]) else vault)(scope, receive, send)
 
     # The mount takes wrong methods on the paths above it as well; the default takes ``OPTIONS *``, which is no path.
     routes = [*_health(parts), *_oauth(parts), *_description(), Mount("/", operations)]
@@ -81,13 +89,28 @@ def _health(parts: Parts) -> list[BaseRoute]:
     ]
 
 
+class _Tenant(StringConvertor):
+    """The first segment of a path, where it stands for a tenant."""
+
+    regex = TENANT
+
+
+register_url_convertor("tenant", _Tenant())
+
+
 def _oauth(parts: Parts) -> list[BaseRoute]:
-    server = oauth.OAuthServer(parts.bearers.clients, parts.limits)
-    configuration, keys = Endpoint(server.configuration, oauth.refuse), Endpoint(server.keys, oauth.refuse)
+    server, discovery = OAuthServer(parts.bearers.clients, parts.limits), Discovery(parts.bearers.clients)
+    asked = {"oauth2/token": server.first, "oauth2/v2.0/token": server.second}
+    told = {
+        ".well-known/openid-configuration": discovery.first,
+        "v2.0/.well-known/openid-configuration": discovery.second,
+        "discovery/keys": discovery.keys,
+        "discovery/v2.0/keys": discovery.keys,
+    }
     return [
-        Route("/{tenant}/oauth2/v2.0/token", Endpoint(server.token, oauth.refuse), methods=["POST"]),
-        Route("/{tenant}/v2.0/.well-known/openid-configuration", configuration, methods=["GET"]),
-        Route("/{tenant}/discovery/v2.0/keys", keys, methods=["GET"]),
+        Route(f"/{{tenant:tenant}}/{path}", Endpoint(handler, refuse_in_oauth), methods=[method])
+        for method, handlers in (("POST", asked), ("GET", told))
+        for path, handler in handlers.items()
     ]
 
 

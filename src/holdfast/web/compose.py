@@ -54,7 +54,7 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
     # The very ring that the service seals with: which of its keys signs changes while it runs.
     ring, clock = cast("KeyRing", service.keys.ring), ServiceClock(service)
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
-    clients = ClientTokens(service, signer, audience, service.tenant, clock)
+    clients = ClientTokens(service, signer, audience, service.tenant, clock, tenant_name=settings.tenant_name)
     limits = GuessLimits(clock.monotonic)
     kept = KeptKeys(settings.data_dir / ISSUERS)
     issuers = Issuers(load_issuers(settings.oidc_issuers), clock, kept=kept) if settings.oidc_issuers else None

@@ -56,7 +56,7 @@ class Identity:
         resource = clients.resource_of(exchange.host)
         if resource is None:
             return None
-        return f'Bearer authorization="{exchange.origin}/{clients.tenant}", resource="{resource}"'
+        return f'Bearer authorization="{exchange.origin}/{clients.tenant_name}", resource="{resource}"'
 
 
 def _authorization(exchange: Exchange) -> str:

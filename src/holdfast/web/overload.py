@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.web import oauth
+from holdfast.web import oauth_errors
 from holdfast.web.errors import refusal
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.limits import Overloaded
+from holdfast.web.tenants import is_of_tenants
 from holdfast.web.v1 import problems
 
 RETURNS_PER_S: Final = 500
 FIRST_RETURN_S: Final = 1.0
 LAST_RETURN_S: Final = 15.0
-_TOKEN_PATH: Final = b"/oauth2/v2.0/token"
 
 
 class Returns:
@@ -36,6 +36,6 @@ def overloaded(exchange: Exchange, retry_after_s: float) -> Reply:
     error = Overloaded(retry_after_s=retry_after_s)
     if exchange.raw_path.startswith(b"/v1/"):
         return problems.refuse(error, exchange)
-    if exchange.raw_path.endswith(_TOKEN_PATH):
-        return oauth.refuse(error, exchange)
+    if is_of_tenants(exchange.raw_path.decode("latin-1")):
+        return oauth_errors.refuse(error, exchange)
     return refusal(error, exchange.request_id)

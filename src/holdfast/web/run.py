@@ -23,7 +23,10 @@ _log: Final = Log(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A server that takes connections. ``admin_token``: the only token of the first identity, to be shown once."""
+    """A server that takes connections.
+
+    ``tenant``: what clients call its tenant. ``admin_token``: the only token of the first identity, to be shown once.
+    """
 
     url: str
     tenant: str
@@ -60,7 +63,7 @@ async def run(
         gc.collect()
         gc.freeze()
         if on_started is not None:
-            on_started(Serving(url, service.tenant, token))
+            on_started(Serving(url, settings.tenant_name or service.tenant, token))
 
     async with create_secrets_service(settings, cells=cells) as service:
         first = await service.identities.bootstrap()

@@ -1,0 +1,41 @@
+"""Programs that use Azure's SDK and log in here without a change: by environment variables alone, all checks on."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.support.unmodified import HOST, READ, Domain, in_a_domain
+
+
+@pytest.fixture(scope="module")
+async def domain(postgres_server: EmbeddedPostgres) -> AsyncIterator[Domain]:
+    """An installation whose tenant is called ``adfs``."""
+    async with in_a_domain(postgres_server.dsn, tenant_name="adfs") as made:
+        await made.installation.service.set_secret("greeting", "hello")
+        yield made
+
+
+async def environ(domain: Domain, client_id: str) -> dict[str, str]:
+    return {
+        "AZURE_AUTHORITY_HOST": f"https://{HOST}",
+        "AZURE_TENANT_ID": "adfs",
+        "AZURE_CLIENT_ID": client_id,
+        "AZURE_CLIENT_SECRET": await domain.installation.register(client_id),
+    }
+
+
+@pytest.mark.parametrize("credential", ["EnvironmentCredential", "DefaultAzureCredential"])
+async def test_by_the_name_adfs_no_one_at_microsoft_is_asked(domain: Domain, credential: str) -> None:
+    given = await environ(domain, f"adfs-{credential}".lower())
+    code, out, errors = await domain.runs(READ.format(credential=credential, name="greeting"), **given)
+    assert (code, out) == (0, "hello"), errors
+    assert domain.tunnel.refused == []
+
+
+async def test_the_tenants_guid_is_looked_up_at_microsoft_which_is_why_the_name_exists(domain: Domain) -> None:
+    given = await environ(domain, "by-guid") | {"AZURE_TENANT_ID": domain.installation.tenant}
+    code, _, _ = await domain.runs(READ.format(credential="EnvironmentCredential", name="greeting"), **given)
+    assert code == 1
+    assert domain.tunnel.refused[-1] == "login.microsoftonline.com:443"
+    domain.tunnel.refused.clear()
