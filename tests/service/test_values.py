@@ -85,6 +85,17 @@ async def test_rollback_makes_a_new_version_and_keeps_history(service: SecretsSe
         await service.rollback_secret("k", 1, expected_generation=2)
 
 
+async def test_a_write_tells_which_dates_of_the_former_version_it_leaves_out(service: SecretsService) -> None:
+    assert (await service.set_secret("k", "1", expires_at=FUTURE, not_before=PAST)).dropped == ()
+    assert (await service.set_secret("k", "2", expires_at=FUTURE)).dropped == ("not_before",)
+    first = await service.set_secret("k", "3", idempotency_key="once")
+    assert first.dropped == ("expires_at",)
+    assert (await service.set_secret("k", "3", idempotency_key="once")).dropped == ("expires_at",)
+    assert (await service.set_secret("k", "4")).dropped == ()
+    await service.update_secret("k", expires_at=FUTURE)
+    assert (await service.rollback_secret("k", 1)).dropped == ("expires_at",)
+
+
 async def test_update_keeps_what_is_not_given_and_clears_with_none(service: SecretsService) -> None:
     policy = RotationPolicy(interval_days=30)
     await service.set_secret(

@@ -172,7 +172,9 @@ def test_a_deleted_secret_arrives_as_it_was(deleted: DeletedSecret) -> None:
 
 def test_answers_and_reports_arrive_as_they_were() -> None:
     now = datetime.now(UTC)
-    written = WriteResult(name=SecretName("a"), version=1, version_id="0" * 32, replicated=False, created_at=now)
+    written = WriteResult(
+        name=SecretName("a"), version=1, version_id="0" * 32, replicated=False, created_at=now, dropped=("expires_at",)
+    )
     assert sent(WrittenDocument.of(written)).result() == written
     grant = Grant(
         user_id="u", pattern="a-*", permissions=frozenset(Permission), granted_by="g", expires_at=now, rule="grant:1"

@@ -163,5 +163,7 @@ def rollback(
 
 def _show_written(result: WriteResult) -> None:
     output.say(views.written_text(result))
+    for note in views.dropped_texts(result):
+        output.say(note)
     if output.wants_json():
         output.write_document(views.written_document(result))

@@ -103,6 +103,20 @@ def written_text(result: WriteResult) -> str:
     return f"{result.name} is now at version {result.version}{pending(replicated=result.replicated)}."
 
 
+def dropped_texts(result: WriteResult) -> list[str]:
+    """What a person is told about dates that the version before had, and the one just made has not."""
+    found = [
+        ("expires_at", "does not expire", "--expires"),
+        ("not_before", "is valid from now on", "--not-before"),
+    ]
+    return [
+        f"Note: this version {what}; the one before had a date. To give it one: "
+        f"holdfast update {result.name} {option} WHEN"
+        for date, what, option in found
+        if date in result.dropped
+    ]
+
+
 def written_document(result: WriteResult) -> dict[str, Any]:
     """A write as ``--json`` shows it, in process and from a server alike."""
     return {

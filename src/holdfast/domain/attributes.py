@@ -96,6 +96,14 @@ class Attributes:
         numbers = {"not_before": self.not_before_seconds, "expires_at": self.expires_at_seconds}
         return tuple(name for name, seconds in numbers.items() if seconds is not None)
 
+    def dates_not_in(self, newer: "Attributes") -> tuple[str, ...]:
+        """Which of ``not_before`` and ``expires_at`` are given here, and not in the attributes of a newer version."""
+        return tuple(
+            name
+            for name in ("not_before", "expires_at")
+            if getattr(self, name) is not None and getattr(newer, name) is None
+        )
+
     @property
     def inherited(self) -> "Attributes":
         """What a new value of the same secret inherits. Dates are of the old value, and so is what Key Vault says."""

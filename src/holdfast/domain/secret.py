@@ -247,7 +247,8 @@ class WriteResult:
     """The answer to a change. ``replicated``: Key Vault has it already (always True when standalone).
 
     ``created_at`` is when the version was made, in UTC. ``display_name``, where it is told, is the name in the casing
-    of its first set.
+    of its first set. ``dropped``: which of ``not_before`` and ``expires_at`` the version before had and this one does
+    not have.
     """
 
     name: SecretName
@@ -256,6 +257,7 @@ class WriteResult:
     replicated: bool
     created_at: datetime | None = None
     display_name: str = field(default="", compare=False)
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -320,13 +320,17 @@ class DeletedDocument(Document):
 
 
 class WrittenDocument(Document):
-    """The version that a write made. ``replicated``: Key Vault has it already."""
+    """The version that a write made. ``replicated``: Key Vault has it already.
+
+    ``dropped``: which of ``not_before`` and ``expires_at`` the version before had and this one has not.
+    """
 
     name: str
     version: int
     version_id: str
     replicated: bool
     created_at: Moment | None
+    dropped: tuple[str, ...] = ()
 
     def result(self) -> WriteResult:
         """Return the answer to the write."""
@@ -336,6 +340,7 @@ class WrittenDocument(Document):
             version_id=self.version_id,
             replicated=self.replicated,
             created_at=self.created_at,
+            dropped=self.dropped,
         )
 
 

@@ -26,7 +26,7 @@ class Change:
     ``before``: the revision that it was checked against, None for a name that was free. ``head``: the head
     afterwards, not attested yet. ``version``: the version that is made or changed, or else the current one.
     ``value``: what is to be sealed for it, if anything. ``journalled``: Key Vault must learn of it. ``reschedule``: the
-    rotation schedule follows the settings.
+    rotation schedule follows the settings. ``dropped``: dates of the former version that a new one lacks.
     """
 
     intent_id: UUID
@@ -38,6 +38,7 @@ class Change:
     record: AuditRecord
     journalled: bool = True
     reschedule: bool = False
+    dropped: tuple[str, ...] = ()
 
     @property
     def name(self) -> SecretName:

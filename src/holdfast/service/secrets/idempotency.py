@@ -28,11 +28,12 @@ class Made:
     version_id: str
     created_at: datetime
     intent: UUID
+    dropped: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, version: SecretVersion, intent: UUID) -> "Made":
-        """The version a request made, and the intent that brings it to Key Vault."""
-        return cls(version.version, version.version_id, version.created_at, intent)
+    def of(cls, version: SecretVersion, intent: UUID, dropped: tuple[str, ...]) -> "Made":
+        """The version a request made, the intent that brings it to Key Vault, and the dates that it left out."""
+        return cls(version.version, version.version_id, version.created_at, intent, dropped)
 
     def answer(self) -> JSONObject:
         """What is kept of it."""
@@ -41,6 +42,7 @@ class Made:
             "version_id": self.version_id,
             "created_at": self.created_at.isoformat(),
             "intent": str(self.intent),
+            "dropped": list(self.dropped),
         }
 
 
@@ -65,8 +67,8 @@ async def recall(
         ) from None
     if "refused" in answer:
         raise _refused(answer)
-    created_at = datetime.fromisoformat(answer["created_at"])
-    return Made(answer["version"], answer["version_id"], created_at, UUID(answer["intent"]))
+    created_at, dropped = datetime.fromisoformat(answer["created_at"]), answer.get("dropped", ())
+    return Made(answer["version"], answer["version_id"], created_at, UUID(answer["intent"]), tuple(dropped))
 
 
 async def remember(

@@ -30,4 +30,5 @@ def written(made: Enacted) -> WriteResult:
         created_at=version.created_at,
         replicated=made.replicated,
         display_name=version.display_name,
+        dropped=made.change.dropped,
     )

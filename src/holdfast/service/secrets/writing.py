@@ -279,8 +279,11 @@ class Writer:
             raise not_found(authorized.name)  # purged meanwhile, with the value
         former = before.settings if before else None
         settings = self._policies.settled(authorized, former, merged(former or SecretSettings(), new.settings))
+        dropped: tuple[str, ...] = ()
         if before is not None:
-            check_managed((await self._current(tx, before)).version)
+            current = (await self._current(tx, before)).version
+            check_managed(current)
+            dropped = current.attributes.dates_not_in(new.attributes)
         before = before and await settled(tx, before, self._sealer, self._clock.now())
         head, version = self._next(authorized, before, new, settings)
         change = Change(
@@ -292,8 +295,9 @@ class Writer:
             value=new.value,
             record=self._guard.success(authorized, version=head.version),
             reschedule=new.settings.rotation_policy is not None,
+            dropped=dropped,
         )
-        await remember(tx, self._sealer, authorized, key, request, Made.of(version, change.intent_id))
+        await remember(tx, self._sealer, authorized, key, request, Made.of(version, change.intent_id, dropped))
         return change
 
     async def _transit(
@@ -341,6 +345,7 @@ class Writer:
             version_id=made.version_id,
             created_at=made.created_at,
             replicated=replicated,
+            dropped=made.dropped,
         )
 
     # --- versions and heads ---
