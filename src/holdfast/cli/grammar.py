@@ -1,7 +1,6 @@
 """The grammar that all commands share: ``--json`` everywhere, and no argument ever repeated in an error."""
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import click
@@ -9,6 +8,7 @@ import click
 from holdfast.cli.inputs import NOT_IN_ARGUMENTS
 from holdfast.cli.output import say
 from holdfast.cli.session import CONTEXT, CREATE, place
+from holdfast.cli.suggestions import commands_for, question
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,9 +58,8 @@ class Group(click.Group):
         """Find the command that ``args`` begin with."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            near = get_close_matches(name, self.commands, n=1)
             names = f"Choose from {', '.join(sorted(self.commands))}." if len(self.commands) <= _FEW else ""
-            hint = f"Did you mean {near[0]}?" if near else names
+            hint = question(commands_for(name, ctx)) or names
             raise click.UsageError(f"There is no such command. {hint}".rstrip(), ctx)
         return super().resolve_command(ctx, args)
 
@@ -73,7 +72,7 @@ class Root(Group):
 
     def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += places(hidden=False)
+        self.params += (json_option(), *places(hidden=False))
         self.sections = {title: [str(each.name) for each in commands] for title, commands in sections.items()}
         for command in (each for commands in sections.values() for each in commands):
             self.add_command(command)

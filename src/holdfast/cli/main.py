@@ -42,6 +42,7 @@ from holdfast.cli.help import help_
 from holdfast.cli.output import report as tell_of
 from holdfast.cli.output import report_text
 from holdfast.cli.streams import OutputLost, tell
+from holdfast.cli.suggestions import options_for, question
 from holdfast.config import Settings
 from holdfast.errors import ConfigurationError
 
@@ -113,8 +114,7 @@ def _refusal(error: click.ClickException, *, as_json: bool, command: str) -> int
 def _usage(error: click.ClickException) -> str:
     """What is wrong with the command line, without repeating it, and where to look."""
     if isinstance(error, click.NoSuchOption):
-        near = f" Did you mean {error.possibilities[0]}?" if error.possibilities else ""
-        text = f"There is no such option.{near}"
+        text = f"There is no such option. {question(_options_meant(error))}".rstrip()
     elif isinstance(error, click.MissingParameter):
         text = f"{_named(error)} is missing."
     elif isinstance(error, click.BadParameter):
@@ -123,6 +123,10 @@ def _usage(error: click.ClickException) -> str:
         text = error.message
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "holdfast"
     return f"{text} See: {path} --help"
+
+
+def _options_meant(error: click.NoSuchOption) -> list[str]:
+    return options_for(error.option_name, error.ctx.command) if error.ctx else []
 
 
 def _named(error: click.BadParameter) -> str:
