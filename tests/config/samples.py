@@ -7,7 +7,7 @@ from pathlib import Path
 
 from holdfast.crypto.keyring import RingKey, parse_key
 from holdfast.crypto.wrapped import WrappedKey, wrap_locally
-from tests.support.certificates import make_authority
+from tests.support.certificates import make_authority, make_client_certificate
 
 NOWHERE = "127.0.0.1:1"
 """No one listens there."""
@@ -42,9 +42,15 @@ def node_samples(folder: Path, database_url: str, redis_url: str, keys: list[str
         "AZURE_KEYVAULT_URL": Sample(f"https://{NOWHERE}", "http://vault.example"),
         "HOLDFAST_KEYVAULT_CA": Sample(str(ca), "/"),
         "HOLDFAST_KEYVAULT_API_VERSION": Sample("2025-07-01", "v7"),
+        "HOLDFAST_AZURE_IDENTITY": Sample("certificate", "azure"),
         "AZURE_TENANT_ID": Sample("11111111-2222-3333-4444-555555555555", "a b"),
         "AZURE_CLIENT_ID": Sample("66666666-7777-8888-9999-000000000000", "a b"),
         "AZURE_CLIENT_SECRET": Sample("s3cret", "a b"),
+        "HOLDFAST_AZURE_CLIENT_SECRET_FILE": Sample(_file(folder / "secret", "s3cret"), "/nowhere/secret"),
+        "AZURE_CLIENT_CERTIFICATE_PATH": Sample(str(make_client_certificate(folder, "pw")), "/nowhere/client.pem"),
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD": Sample("pw", "a\tb"),
+        "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN": Sample("true", "on"),
+        "AZURE_FEDERATED_TOKEN_FILE": Sample(_file(folder / "token", "e30.e30.e30"), "/nowhere/token"),
         "AZURE_AUTHORITY_HOST": Sample(NOWHERE, "http://login.example"),
         "HOLDFAST_READ_PATIENCE_MS": Sample("500", "9"),
         "HOLDFAST_SYNC_INTERVAL": Sample("600", "x"),

@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.cli.child import inherited
-from holdfast.config import Settings, Variable, variables
+from holdfast.config import Identity, Settings, SourceSettings, Variable, variables
 from holdfast.errors import ConfigurationError
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 DATABASE = {"DATABASE_URL": "postgresql://app:pw@db.example:5432/secrets", "FALLBACK_ENCRYPTION_KEY": KEY}
+
+
+CLIENT = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"}
+CHOSEN = {"HOLDFAST_AZURE_IDENTITY": "federated"}
 
 
 def faults(environ: dict[str, str]) -> list[str]:
@@ -166,7 +170,7 @@ def test_every_variable_is_read() -> None:
         ("AZURE_KEYVAULT_URL", "https://", "https://"),
         ("AZURE_KEYVAULT_URL", "https://a b", "https://"),
         ("AZURE_AUTHORITY_HOST", "http://login.example", "https://"),
-        ("AZURE_TENANT_ID", "t t", "without spaces"),
+        ("AZURE_TENANT_ID", "t t", "a tenant's id or one of its domains"),
         ("FALLBACK_ENCRYPTION_KEY", "not base64!", "32 bytes"),
         ("FALLBACK_ENCRYPTION_KEY", base64.b64encode(b"x" * 31).decode(), "has 32"),
         ("FALLBACK_ENCRYPTION_KEY", "ключ", "32 bytes"),
@@ -313,6 +317,11 @@ def test_a_database_url_may_have_every_form_postgresql_knows(url: str) -> None:
         ({"AZURE_KEYVAULT_NAME": "vault-x", "AZURE_KEYVAULT_URL": "https://v.example"}, ["AZURE_KEYVAULT_NAME"]),
         ({"AZURE_CLIENT_SECRET": "s"}, ["AZURE_TENANT_ID", "AZURE_CLIENT_ID"]),
         ({"AZURE_CLIENT_SECRET": "s", "AZURE_CLIENT_ID": "c"}, ["AZURE_TENANT_ID"]),
+        ({"AZURE_FEDERATED_TOKEN_FILE": __file__, "AZURE_TENANT_ID": "t"}, ["AZURE_CLIENT_ID"]),
+        ({"AZURE_CLIENT_SECRET": "s", "AZURE_FEDERATED_TOKEN_FILE": __file__, **CLIENT}, ["AZURE_CLIENT_SECRET"]),
+        ({"HOLDFAST_AZURE_IDENTITY": "certificate", **CLIENT}, ["AZURE_CLIENT_CERTIFICATE_PATH"]),
+        ({"HOLDFAST_AZURE_IDENTITY": "federated"}, ["AZURE_FEDERATED_TOKEN_FILE", *CLIENT]),
+        ({"HOLDFAST_AZURE_IDENTITY": "azure", "AZURE_CLIENT_SECRET": "s"}, ["HOLDFAST_AZURE_IDENTITY"]),
         ({"DATABASE_URL": "postgresql://db/x"}, ["FALLBACK_ENCRYPTION_KEY"]),
         ({"HOLDFAST_TLS_CERT": __file__}, ["HOLDFAST_TLS_CERT"]),
         ({"HOLDFAST_TLS_KEY": __file__}, ["HOLDFAST_TLS_CERT"]),
@@ -320,6 +329,44 @@ def test_a_database_url_may_have_every_form_postgresql_knows(url: str) -> None:
 )
 def test_contradictions_are_refused(environ: dict[str, str], named: list[str]) -> None:
     assert [fault.split()[0] for fault in faults(environ)] == named
+
+
+@pytest.mark.parametrize(
+    ("environ", "identity"),
+    [
+        ({}, Identity.MANAGED),
+        (CLIENT, Identity.MANAGED),
+        ({**CLIENT, "AZURE_CLIENT_SECRET": "s"}, Identity.SECRET),
+        ({**CLIENT, "AZURE_FEDERATED_TOKEN_FILE": __file__}, Identity.FEDERATED),
+        ({"AZURE_CLIENT_SECRET": "s", "HOLDFAST_AZURE_IDENTITY": "Managed"}, Identity.MANAGED),
+        ({**CLIENT, "AZURE_CLIENT_SECRET": "s", **CHOSEN, "AZURE_FEDERATED_TOKEN_FILE": __file__}, Identity.FEDERATED),
+        ({"HOLDFAST_AZURE_IDENTITY": "developer"}, Identity.DEVELOPER),
+    ],
+)
+def test_one_identity_is_used_the_chosen_or_the_given_one(environ: dict[str, str], identity: Identity) -> None:
+    assert Settings.from_environ(environ).identity is identity
+
+
+@pytest.mark.parametrize("name", ["HOLDFAST_AZURE_CLIENT_SECRET_FILE", "AZURE_CLIENT_CERTIFICATE_PATH"])
+def test_a_file_with_a_secret_is_closed_to_others(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("s3cret")
+    file.chmod(0o640)
+    assert Settings.from_environ({name: str(file), **CLIENT})
+    file.chmod(0o644)
+    assert faults({name: str(file), **CLIENT})[0].startswith(f"{name} must name a file that others may not read")
+
+
+def test_an_import_reads_as_its_own_identity_or_else_as_the_nodes(tmp_path: Path) -> None:
+    node = {**CLIENT, "AZURE_FEDERATED_TOKEN_FILE": __file__}
+    assert SourceSettings.from_environ(node).login(node).identity is Identity.FEDERATED
+    own = {"HOLDFAST_SOURCE_TENANT_ID": "t", "HOLDFAST_SOURCE_CLIENT_ID": "c", "HOLDFAST_SOURCE_CLIENT_SECRET": "s"}
+    assert SourceSettings.from_environ({**node, **own}).login({**node, **own}).identity is Identity.SECRET
+    desk = {"HOLDFAST_SOURCE_TENANT_ID": "t", "HOLDFAST_AZURE_IDENTITY": "developer"}
+    assert SourceSettings.from_environ(desk).login(desk).identity is Identity.DEVELOPER
+    broken = {"AZURE_CLIENT_SECRET": "s"}
+    with pytest.raises(ConfigurationError, match="AZURE_TENANT_ID is missing"):
+        SourceSettings.from_environ(broken).login(broken)
 
 
 def test_settings_made_in_code_may_not_contradict_each_other_either() -> None:
@@ -346,7 +393,7 @@ def test_a_misspelt_variable_is_a_fault_with_a_suggestion(name: str, meant: str)
 
 
 def test_foreign_variables_are_none_of_our_business() -> None:
-    Settings.from_environ({"PATH": "/bin", "AZURE_FEDERATED_TOKEN_FILE": "/x", "HOLDFASTER": "1"})
+    Settings.from_environ({"PATH": "/bin", "AZURE_USERNAME": "/x", "HOLDFASTER": "1"})
 
 
 @given(st.sampled_from(variables()), st.text(st.characters(codec="utf-8"), max_size=60))
@@ -435,6 +482,7 @@ def test_repr_masks_every_secret() -> None:
         "OTEL_EXPORTER_OTLP_HEADERS": "api-key=c4n4ry",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=c4n4ry",
     }
+    secrets["AZURE_CLIENT_CERTIFICATE_PASSWORD"] = "c4n4ry"
     others = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "HOLDFAST_MAIL_FROM": "holdfast@example.com"}
     settings = Settings.from_environ({**DATABASE, **secrets, **others})
     assert repr(settings).count("=*****") == sum(variable.secret for variable in variables())

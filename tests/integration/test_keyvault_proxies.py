@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.config import AzureSettings
 from holdfast.domain.intent import Marker
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
@@ -63,14 +64,10 @@ async def test_a_proxy_that_is_itself_reached_over_tls(scripted: ScriptedVault) 
 
 async def test_keys_that_wrap_are_reached_through_it() -> None:
     async with KeysVault() as vault, ConnectProxy() as proxy:
-        access = Access(
-            tenant_id=TENANT,
-            client_id=CLIENT_ID,
-            client_secret=CLIENT_SECRET,
-            authority=vault.url,
-            ca_file=vault.ca_file,
-            proxy=proxy.url,
+        login = AzureSettings(
+            tenant_id=TENANT, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, authority_host=vault.url
         )
+        access = Access(login=login, ca_file=vault.ca_file, proxy=proxy.url)
         async with open_vault_key(vault.key_id, access) as key:
             assert await key.unwrap(await key.wrap(b"k" * 32)) == b"k" * 32
         assert set(proxy.opened) == {vault.url.removeprefix("https://")}
@@ -215,5 +212,5 @@ def test_credentials_may_be_a_user_alone() -> None:
 
 
 def test_no_text_of_an_access_shows_its_secrets() -> None:
-    access = Access(client_secret="c4n4ry", proxy=f"http://{USER}:{PASSWORD}@proxy.example")
+    access = Access(login=AzureSettings(client_secret="c4n4ry"), proxy=f"http://{USER}:{PASSWORD}@proxy.example")
     assert "c4n4ry" not in f"{access!r} {access!s}"

@@ -13,7 +13,7 @@ from holdfast.domain.names import SecretName
 from holdfast.errors import BackendRefused, BackendUnavailable
 from holdfast.stores.keyvault.audience import foreign_resource
 from holdfast.stores.keyvault.entra import PASSING, REASONS, token_error
-from tests.support.scripted_vault import TENANT, ScriptedVault
+from tests.support.scripted_vault import CLIENT_ID, TENANT, ScriptedVault
 
 NAME = SecretName("db-password")
 CANARY = "c4n4ry"
@@ -54,7 +54,10 @@ async def test_a_code_is_told_with_its_meaning_and_its_mend(scripted: ScriptedVa
     scripted.fail("token", status=401, body=answered(code, listed=listed))
     error = await failure(scripted)
     what, mend = REASONS[code]
-    assert str(error) == f"The token endpoint gave no token for Key Vault: {what} (AADSTS{code}). {mend}"
+    assert str(error) == (
+        f"The token endpoint gave no token for Key Vault: {what} (AADSTS{code}). {mend} "
+        f"Asked as the client {CLIENT_ID} of the tenant {TENANT}, by its secret."
+    )
     assert isinstance(error, BackendRefused) is (code not in PASSING)
     assert scripted.calls["token"] == 1
 
@@ -116,7 +119,7 @@ async def test_a_challenge_for_another_resource_gets_no_token(scripted: Scripted
 async def test_an_endpoint_out_of_reach_is_no_refusal(scripted: ScriptedVault) -> None:
     async with ScriptedVault() as elsewhere:
         authority = elsewhere.url
-    error = await failure(scripted, authority=authority)
+    error = await failure(scripted, authority_host=authority)
     assert not isinstance(error, BackendRefused)
     assert "token endpoint" in str(error)
 

@@ -6,10 +6,12 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 def make_authority(folder: Path, host: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext]:
@@ -42,8 +44,29 @@ def make_authority(folder: Path, host: str = "127.0.0.1") -> tuple[Path, ssl.SSL
     return ca_file, context
 
 
+def make_client_certificate(
+    folder: Path, password: str | None = None, *, days: int = 365, name: str = "client.pem"
+) -> Path:
+    """Write an RSA key and its self-signed certificate into a file, as a client of Entra ID is given one."""
+    key = rsa.generate_private_key(65537, 2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "holdfast")])
+    builder = _builder(subject, subject, key.public_key(), key.public_key(), timedelta(days=days))
+    lock = BestAvailableEncryption(password.encode()) if password else NoEncryption()
+    file = folder / name
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
+        + builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
+    )
+    file.chmod(0o600)
+    return file
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: PublicKey,
+    issuer_key: PublicKey,
+    lasts: timedelta = timedelta(days=1),
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -52,8 +75,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=30))
+        .not_valid_after(now + lasts)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
     )

@@ -18,7 +18,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from holdfast.config import AzureSettings
 from holdfast.errors import HoldfastError
 from holdfast.ports import Clock, Vault
 from holdfast.resilience.clock import SystemClock
@@ -40,6 +41,8 @@ from tests.support.vault_wire import ERROR_STATUS, RESOURCE, error_body, operati
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT_ID = "scripted-client"
 CLIENT_SECRET = "scripted-client-secret"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+"""RFC 7523, 2.2."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -72,6 +75,7 @@ class ScriptedVault:
 
     ``oddities``: what it holds or answers besides, by canonical name.
 
+    ``assertion_fault``: the AADSTS code that an assertion is refused with, 0 for one that is taken.
     ``ahead``: how far its clock is.
     ``api_versions``: those of all requests.
     ``parents``: the ``traceparent`` of each, empty where there was none.
@@ -90,6 +94,7 @@ class ScriptedVault:
         self.parents: list[str] = []
         self.api_versions: set[str] = set()
         self.token_lifetime_s = 3600
+        self.assertion_fault: Callable[[str], int] = lambda _: 700027
         self.ahead = timedelta()
         self._tokens: set[str] = set()
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
@@ -141,10 +146,16 @@ class ScriptedVault:
         }
 
     def connect(self, **options: Any) -> Vault:
-        """Return the real store on this vault; close it yourself."""
-        identity = {"tenant_id": TENANT, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        access = {**identity, "authority": self.url, "ca_file": self.ca_file, **options}
-        return open_key_vault(self.url, Access(**access))
+        """Return the real store on this vault; close it yourself. Options: of ``Access`` and its login."""
+        named = {each.name for each in fields(AzureSettings)}
+        login = self.login(**{name: value for name, value in options.items() if name in named})
+        further = {name: value for name, value in options.items() if name not in named}
+        return open_key_vault(self.url, Access(**{"login": login, "ca_file": self.ca_file, **further}))
+
+    def login(self, **options: Any) -> AzureSettings:
+        """Return an identity that this vault accepts, but for what the options change."""
+        client = {"tenant_id": TENANT, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        return AzureSettings(**{**client, "authority_host": self.url, **options})
 
     def fail(self, operation: str, *, times: int = 1, **fault: Any) -> None:
         """Let the next ``times`` requests of an operation go wrong; the arguments are those of ``Fault``."""
@@ -214,20 +225,30 @@ class ScriptedVault:
         form = await request.post()
 
         def issue() -> Any:
+            if form.get("client_assertion_type") == ASSERTION and form.get("client_id") == CLIENT_ID:
+                return self._judge(str(form["client_assertion"]))
             if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
                 return 401, {"error": "invalid_client", "error_description": "unknown client"}
-            return 200, self._token()
+            return 200, self.new_token()
 
         return await self._answer(request, "token", issue)
+
+    def _judge(self, assertion: str) -> tuple[int, Any]:
+        refusal = self.assertion_fault(assertion)
+        if not refusal:
+            return 200, self.new_token()
+        text = f"AADSTS{refusal}: c4n4ry {assertion} Trace ID: c4n4ry"
+        return 401, {"error": "invalid_client", "error_description": text, "error_codes": [refusal]}
 
     async def _issue_identity_token(self, request: web.Request) -> web.StreamResponse:
         """The token endpoint of an app service's managed identity."""
         if request.headers.get("X-IDENTITY-HEADER") != CLIENT_SECRET:
             return web.Response(status=401)
         terms = {"expires_on": str(int(time.time()) + self.token_lifetime_s), "resource": self._resource}
-        return await self._answer(request, "token", lambda: (200, {**self._token(), **terms}))
+        return await self._answer(request, "token", lambda: (200, {**self.new_token(), **terms}))
 
-    def _token(self) -> dict[str, Any]:
+    def new_token(self) -> dict[str, Any]:
+        """Return a token as an endpoint answers with it; this vault accepts it."""
         token = secrets.token_urlsafe(24)
         self._tokens.add(token)
         return {"token_type": "Bearer", "expires_in": self.token_lifetime_s, "access_token": token}

@@ -16,7 +16,7 @@ def open_vault(settings: Settings) -> Vault:
 
     Raises:
         StartupError: the client is not installed, or the CA file not usable.
-        ConfigurationError: HTTPS_PROXY names no proxy that can be used.
+        ConfigurationError: HTTPS_PROXY names no proxy that can be used, or a file of the identity is not usable.
     """
     return open_key_vault(settings.vault_url or "", access_of(settings))
 
@@ -28,7 +28,7 @@ def node_tokens(settings: Settings, purpose: str) -> "NodeTokens":
 
     Raises:
         StartupError: the client is not installed, or the CA file not usable.
-        ConfigurationError: HTTPS_PROXY names no proxy that can be used.
+        ConfigurationError: HTTPS_PROXY names no proxy that can be used, or a file of the identity is not usable.
     """
     return open_tokens(access_of(settings), purpose)
 
@@ -40,10 +40,7 @@ def access_of(settings: Settings) -> Access:
         ConfigurationError: HTTPS_PROXY names no proxy that can be used.
     """
     return Access(
-        tenant_id=settings.tenant_id,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        authority=settings.authority_host,
+        login=settings,
         ca_file=settings.keyvault_ca,
         proxy=settings.proxy,
         no_proxy=settings.no_proxy,

@@ -83,7 +83,7 @@ def keyvault(*, address: str, all_versions: bool, **given: Any) -> None:
     """Take over another Key Vault, with tags, content types and dates.
 
     It is read as HOLDFAST_SOURCE_TENANT_ID, HOLDFAST_SOURCE_CLIENT_ID and HOLDFAST_SOURCE_CLIENT_SECRET say, else as
-    AZURE_TENANT_ID and so on do, else by managed identity.
+    the node's own identity: AZURE_TENANT_ID and so on. On a desk, HOLDFAST_AZURE_IDENTITY=developer takes `az login`.
     """
     url, source = check_address(address), SourceSettings.from_environ()
     if server().address is None and url == Settings.from_environ().vault_url:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.config.client import client_variables
-from holdfast.config.environment import contradictions, default_data_dir, parse, unknown
+from holdfast.config.environment import default_data_dir, parse, unknown
 from holdfast.config.issuers import load_issuers
-from holdfast.config.settings import Settings, settings_variables, variables
+from holdfast.config.settings import Settings, contradicting, settings_variables, variables
 from holdfast.errors import ConfigurationError
 
 
@@ -40,7 +40,7 @@ def read_draft(environ: Mapping[str, str] | None = None) -> Draft:
     client, client_faults = parse({each.name: each for each in client_variables()}, environ)
     faults += client_faults
     names = {each.name for each in (*variables(), *client_variables())}
-    faults += contradictions(environ.keys())
+    faults += contradicting(environ, values)
     faults += unknown(names, environ)
     settings = _Unchecked(**{"data_dir": default_data_dir(environ), **values})
     faults += _issuer_faults(settings)

@@ -125,9 +125,6 @@ def contradictions(given: Iterable[str]) -> Iterator[str]:
     given = set(given)
     if {"AZURE_KEYVAULT_NAME", "AZURE_KEYVAULT_URL"} <= given:
         yield "AZURE_KEYVAULT_NAME and AZURE_KEYVAULT_URL name the vault twice: unset one of them."
-    for needed in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID"):
-        if "AZURE_CLIENT_SECRET" in given and needed not in given:
-            yield f"{needed} is missing: AZURE_CLIENT_SECRET is of no use without it."
     if "DATABASE_URL" in given and not given & _KEYS:
         yield (
             "FALLBACK_ENCRYPTION_KEY is missing, and DATABASE_URL requires it, or HOLDFAST_ENCRYPTION_KEY_FILE: every "

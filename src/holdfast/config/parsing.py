@@ -26,6 +26,8 @@ _VAULT_NAME: Final = re.compile(r"(?=.{3,24}\Z)[a-z][0-9a-z]*(?:-[0-9a-z]+)*", r
 _API_VERSION: Final = re.compile(
     r"(?:[0-9]{1,2}\.[0-9]{1,2}|[0-9]{4}-[0-9]{2}-[0-9]{2})(?:-preview(?:\.[0-9]+)?)?", re.ASCII
 )
+_TENANT: Final = re.compile(r"[0-9A-Za-z.-]{1,253}", re.ASCII)
+_OTHERS_READ: Final = 0o004
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _PORT: Final = re.compile(r"(?:.*[^:\]]|.*\]):([^:\]]*)\Z", re.DOTALL)
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -35,6 +37,20 @@ def text(raw: str) -> str:
     """Any printable ASCII without spaces: identifiers and credentials."""
     if not raw.isascii() or not raw.isprintable() or " " in raw:
         raise ValueError("must be printable ASCII characters without spaces.")
+    return raw
+
+
+def password(raw: str) -> str:
+    """Any printable text."""
+    if not raw.isprintable():
+        raise ValueError("must be printable characters.")
+    return raw
+
+
+def tenant(raw: str) -> str:
+    """A tenant of Microsoft Entra ID: its id, or one of its domains."""
+    if not _TENANT.fullmatch(raw):
+        raise ValueError("must be a tenant's id or one of its domains.")
     return raw
 
 
@@ -137,6 +153,14 @@ def shown_file(raw: str) -> Path:
     path = _path(raw)
     if _opened(path).st_mode & OTHERS_WRITE:
         raise ValueError("must name a file that others may not write: `chmod go-w` it, once you know that it is yours.")
+    return path
+
+
+def private_file(raw: str) -> Path:
+    """The same of a file with a secret, which the group may read but no one else."""
+    path = file(raw)
+    if _opened(path).st_mode & _OTHERS_READ:
+        raise ValueError("must name a file that others may not read: `chmod o-r` it.")
     return path
 
 

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from holdfast.config.access import AccessSettings
 from holdfast.config.audit import AuditSettings
+from holdfast.config.azure import CHOICE, AzureSettings, identity_faults
 from holdfast.config.azure_names import resource_faults
 from holdfast.config.client import client_variables
 from holdfast.config.environment import Variable, contradictions, default_data_dir, parse, unknown
@@ -33,6 +34,7 @@ class Settings(  # dataclasses order the fields of the last base first
     RotationSettings,
     StorageSettings,
     ProxySettings,
+    AzureSettings,
     VaultSettings,
 ):
     """What a node runs with. ``Settings.from_environ()`` reads it; ``repr`` hides what is secret.
@@ -42,7 +44,11 @@ class Settings(  # dataclasses order the fields of the last base first
 
     def __post_init__(self) -> None:
         given = {each.name for name, each in settings_variables() if getattr(self, name) is not None}
-        faults = [*contradictions(given), *resource_faults(self.resource, self.azure_names)]
+        faults = [
+            *contradictions(given),
+            *identity_faults(given, self.azure_identity),
+            *resource_faults(self.resource, self.azure_names),
+        ]
         if faults:
             raise ConfigurationError(faults)
 
@@ -55,8 +61,7 @@ class Settings(  # dataclasses order the fields of the last base first
         """
         environ = os.environ if environ is None else environ
         values, faults = parse(dict(settings_variables()), environ)
-        faults += contradictions(environ.keys())
-        faults += resource_faults(values.get("resource"), values.get("azure_names", False))
+        faults += contradicting(environ, values)
         faults += unknown({each.name for each in (*variables(), *client_variables(), *source_variables())}, environ)
         if faults:
             raise ConfigurationError(faults)
@@ -69,6 +74,14 @@ class Settings(  # dataclasses order the fields of the last base first
     def _shown(self, name: str, variable: Variable) -> str:
         value = getattr(self, name)
         return _MASK if variable.secret and value else repr(value)
+
+
+def contradicting(environ: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a combination of variables. ``values``: of those that are well by themselves."""
+    yield from contradictions(environ.keys())
+    if CHOICE not in environ or "azure_identity" in values:
+        yield from identity_faults(environ.keys(), values.get("azure_identity"))
+    yield from resource_faults(values.get("resource"), values.get("azure_names", False))
 
 
 def variables() -> tuple[Variable, ...]:

@@ -4,19 +4,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from holdfast.config import parsing
+from holdfast.config.azure import AzureSettings, Identity, identity_faults
 from holdfast.config.environment import Variable, home, parse, variable
 from holdfast.config.proxy import ProxySettings
 from holdfast.errors import ConfigurationError
 
-_AZURE: Final = {
-    "tenant_id": "AZURE_TENANT_ID",
-    "client_id": "AZURE_CLIENT_ID",
-    "client_secret": "AZURE_CLIENT_SECRET",
-    "authority_host": "AZURE_AUTHORITY_HOST",
-}
+_AZURE: Final = ("tenant_id", "client_id", "client_secret", "authority_host")
 _TOKENS: Final = ("VAULT_TOKEN", "BAO_TOKEN")
 
 
@@ -27,7 +23,7 @@ class SourceSettings(ProxySettings):
     tenant_id: str | None = field(
         default=None,
         metadata=variable(
-            "HOLDFAST_SOURCE_TENANT_ID", "The tenant of the identity that reads the other key vault.", parsing.text
+            "HOLDFAST_SOURCE_TENANT_ID", "The tenant of the identity that reads the other key vault.", parsing.tenant
         ),
     )
     client_id: str | None = field(
@@ -37,7 +33,7 @@ class SourceSettings(ProxySettings):
         default=None,
         metadata=variable(
             "HOLDFAST_SOURCE_CLIENT_SECRET",
-            "Its secret. Without these three, AZURE_TENANT_ID and so on are used.",
+            "Its secret. Without these three, the node's own identity is used (AZURE_TENANT_ID and so on).",
             parsing.text,
             secret=True,
         ),
@@ -68,15 +64,30 @@ class SourceSettings(ProxySettings):
             ConfigurationError: with every fault there is, without any value.
         """
         environ = os.environ if environ is None else environ
-        expected: dict[str, Variable] = {each.name: each.metadata["variable"] for each in fields(cls)}
-        values, faults = parse(expected, environ)
-        if not values.keys() & _AZURE.keys():
-            values |= {key: environ[name] for key, name in _AZURE.items() if environ.get(name)}
-        if "token" not in values and (given := [environ[name] for name in _TOKENS if environ.get(name)]):
-            values["token"] = given[0]
+        values, faults = parse(_variables(cls), environ)
+        if "token" not in values and (tokens := [environ[name] for name in _TOKENS if environ.get(name)]):
+            values["token"] = tokens[0]
         if faults:
             raise ConfigurationError(faults)
         return cls(**values)
+
+    def login(self, environ: Mapping[str, str] | None = None) -> AzureSettings:
+        """Return as whom another key vault is read: the identity given for that, else the node's own.
+
+        Raises:
+            ConfigurationError: the node's own is asked for, and its variables are at fault.
+        """
+        environ = os.environ if environ is None else environ
+        node, faults = parse(_variables(AzureSettings), environ)
+        chosen = node.get("azure_identity")
+        given: dict[str, Any] = {key: found for key in _AZURE if (found := getattr(self, key)) is not None}
+        if given:
+            on_a_desk = chosen is Identity.DEVELOPER and self.client_secret is None
+            return AzureSettings(azure_identity=chosen if on_a_desk else None, **given)
+        faults += identity_faults(environ.keys(), chosen)
+        if faults:
+            raise ConfigurationError(faults)
+        return AzureSettings(**node)
 
     def __repr__(self) -> str:
         return f"SourceSettings(tenant_id={self.tenant_id!r}, client_id={self.client_id!r})"
@@ -84,7 +95,11 @@ class SourceSettings(ProxySettings):
 
 def source_variables() -> tuple[Variable, ...]:
     """The variables that imports read beside those of a node."""
-    return tuple(each.metadata["variable"] for each in fields(SourceSettings))
+    return tuple(_variables(SourceSettings).values())
+
+
+def _variables(of: type[SourceSettings] | type[AzureSettings]) -> dict[str, Variable]:
+    return {each.name: each.metadata["variable"] for each in fields(of)}
 
 
 def state_dir(environ: Mapping[str, str] | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Which key vault stands behind a node, as whom it goes there, and how long it waits."""
+"""Which key vault stands behind a node, and how long it waits."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +14,7 @@ DEFAULT_API_VERSION: Final = "7.4"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class VaultSettings:
-    """Which key vault stands behind a node, as whom it goes there, and how long it waits."""
+    """Which key vault stands behind a node, and how long it waits."""
 
     keyvault_name: str | None = field(
         default=None,
@@ -43,33 +43,6 @@ class VaultSettings:
             "The version of Key Vault's REST API that is spoken to it: for clouds and emulators that lag behind.",
             parsing.api_version,
             default=DEFAULT_API_VERSION,
-        ),
-    )
-    tenant_id: str | None = field(
-        default=None, metadata=variable("AZURE_TENANT_ID", "The tenant of the service principal.", parsing.text)
-    )
-    client_id: str | None = field(
-        default=None,
-        metadata=variable(
-            "AZURE_CLIENT_ID", "The service principal, or a user-assigned managed identity.", parsing.text
-        ),
-    )
-    client_secret: str | None = field(
-        default=None,
-        metadata=variable(
-            "AZURE_CLIENT_SECRET",
-            "The service principal's secret; without it, a managed identity is used.",
-            parsing.text,
-            secret=True,
-        ),
-    )
-    authority_host: str | None = field(
-        default=None,
-        metadata=variable(
-            "AZURE_AUTHORITY_HOST",
-            "Where tokens for the vault are issued.",
-            parsing.authority,
-            default="Azure's public cloud",
         ),
     )
     read_patience: timedelta = field(

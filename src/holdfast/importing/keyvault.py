@@ -22,13 +22,11 @@ async def open_source(address: str, source: SourceSettings) -> AsyncIterator[Vau
     """Open a vault to read it.
 
     Raises:
+        ConfigurationError: something of the identity is missing, or a file of it is not usable.
         StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
     """
     access = Access(
-        tenant_id=source.tenant_id,
-        client_id=source.client_id,
-        client_secret=source.client_secret,
-        authority=source.authority_host,
+        login=source.login(),
         ca_file=source.ca_file,
         proxy=source.proxy,
         no_proxy=source.no_proxy,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from holdfast.domain.extras import missing
 from holdfast.ports import Vault
 from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.login import check
 
 if TYPE_CHECKING:
     from holdfast.stores.keyvault.credential import NodeTokens
@@ -17,6 +18,7 @@ def open_key_vault(vault_url: str, access: Access) -> Vault:
     """Return the vault at ``vault_url``; call it in the event loop that will use it. Nothing is sent yet.
 
     Raises:
+        ConfigurationError: something of the identity is missing, or a file of it is not usable.
         StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
     """
     try:
@@ -25,6 +27,7 @@ def open_key_vault(vault_url: str, access: Access) -> Vault:
         if not _of_extra(error):
             raise
         raise missing("Key Vault", "azure") from error
+    check(access.login)
     return KeyVaultStore(vault_url, access)
 
 
@@ -32,6 +35,7 @@ def open_vault_key(identifier: str, access: Access) -> "VaultKey":
     """Return the key of an identifier; likewise.
 
     Raises:
+        ConfigurationError: something of the identity is missing, or a file of it is not usable.
         StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
     """
     try:
@@ -40,6 +44,7 @@ def open_vault_key(identifier: str, access: Access) -> "VaultKey":
         if not _of_extra(error):
             raise
         raise missing("Key Vault", "azure") from error
+    check(access.login)
     return VaultKey(identifier, access)
 
 
@@ -49,6 +54,7 @@ def open_tokens(access: Access, purpose: str) -> "NodeTokens":
     ``purpose``: what they are for, as errors are to say it: "PostgreSQL".
 
     Raises:
+        ConfigurationError: something of the identity is missing, or a file of it is not usable.
         StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
     """
     try:
@@ -57,6 +63,7 @@ def open_tokens(access: Access, purpose: str) -> "NodeTokens":
         if not _of_extra(error):
             raise
         raise missing(f"A token of Microsoft Entra ID for {purpose}", "azure") from error
+    check(access.login)
     return NodeTokens(access, purpose)
 
 

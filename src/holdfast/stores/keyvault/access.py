@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.config.azure import AzureSettings
 from holdfast.config.vault import DEFAULT_API_VERSION
 
 
@@ -10,18 +11,13 @@ from holdfast.config.vault import DEFAULT_API_VERSION
 class Access:
     """As whom one goes to a key vault, and on which way.
 
-    With tenant, client and secret it is that service principal; else a managed identity or whatever else
-    ``DefaultAzureCredential`` finds, ``client_id`` naming a user-assigned identity. ``authority``: the host of the
-    token endpoint. ``ca_file``: trusted besides the system's certificate authorities. ``proxy``: the address of an
-    HTTP proxy with its credentials; ``no_proxy``: what is reached without it. ``api_version``: of Key Vault's REST
-    API. The time-outs are seconds per connection, per silence of the server and per whole answer, so that one that
-    drips ends as well: the last resort behind the caller's own.
+    ``login``: the identity, and the host of its token endpoint. ``ca_file``: trusted besides the system's certificate
+    authorities. ``proxy``: the address of an HTTP proxy with its credentials; ``no_proxy``: what is reached without it.
+    ``api_version``: of Key Vault's REST API. The time-outs are seconds per connection, per silence of the server and
+    per whole answer, so that one that drips ends as well: the last resort behind the caller's own.
     """
 
-    tenant_id: str | None = None
-    client_id: str | None = None
-    client_secret: str | None = field(default=None, repr=False)
-    authority: str | None = None
+    login: AzureSettings = field(default_factory=AzureSettings, repr=False)
     ca_file: Path | None = None
     proxy: str | None = field(default=None, repr=False)
     no_proxy: str = ""

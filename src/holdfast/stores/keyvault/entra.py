@@ -5,14 +5,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from holdfast.stores.keyvault.access import Access
+from holdfast.config.azure import AzureSettings
 
 _AADSTS: Final = re.compile(r"AADSTS([0-9]{4,9})", re.ASCII)
 _OAUTH: Final = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _TENANT: Final = re.compile(r"[0-9A-Za-z.-]{1,64}", re.ASCII)
 
-_GIVE: Final = "Give the secret's value (not its id) in AZURE_CLIENT_SECRET."
-_RENEW: Final = "Make a new one (az ad app credential reset --id CLIENT) and give it in AZURE_CLIENT_SECRET."
+_GIVE: Final = "Give the secret's value (not its id) in AZURE_CLIENT_SECRET or its file."
+_RENEW: Final = (
+    "Make a new one (az ad app credential reset --id CLIENT), and give it in AZURE_CLIENT_SECRET or its file."
+)
+_REGISTER: Final = (
+    "Register the certificate of AZURE_CLIENT_CERTIFICATE_PATH (az ad app credential reset --id CLIENT --cert @FILE "
+    "--append)."
+)
+_RENEW_CERTIFICATE: Final = f"Have a new certificate made. {_REGISTER}"
 _CLIENT: Final = "Check AZURE_CLIENT_ID, and AZURE_TENANT_ID: it may be registered in another tenant."
 _TENANTS: Final = "Check AZURE_TENANT_ID, and AZURE_AUTHORITY_HOST for another cloud."
 _ENABLE: Final = "Have the application enabled in Entra ID (Enterprise applications, Properties)."
@@ -21,6 +28,7 @@ _FEDERATION: Final = (
     "Compare issuer, subject and audience of the federated credential with those of this workload's token."
 )
 _POLICY: Final = "Ask who keeps the tenant's Conditional Access policies to let this workload in."
+_CLOCK: Final = "Set this machine's clock, with NTP; see whether the file with a federated token is kept fresh."
 _WAIT: Final = "It is tried again by itself."
 
 REASONS: Final[Mapping[int, tuple[str, str]]] = {
@@ -29,6 +37,10 @@ REASONS: Final[Mapping[int, tuple[str, str]]] = {
     7000216: ("no client secret was given", _GIVE),
     7000218: ("no client secret was given", _GIVE),
     50012: ("the client secret or certificate is not valid", _GIVE),
+    1000502: ("the client's certificate has expired, or is not valid yet", _RENEW_CERTIFICATE),
+    7000274: ("the client's certificate has expired, or is not valid yet", _RENEW_CERTIFICATE),
+    7000214: ("the client's certificate was revoked", _RENEW_CERTIFICATE),
+    7000277: ("the client's certificate was revoked", _RENEW_CERTIFICATE),
     700016: ("the tenant does not know the client", _CLIENT),
     7000229: ("the client has no service principal in the tenant", _CLIENT),
     7000112: ("the client is disabled", _ENABLE),
@@ -37,14 +49,14 @@ REASONS: Final[Mapping[int, tuple[str, str]]] = {
     900021: ("the tenant's name is neither an id nor a domain", _TENANTS),
     900382: ("the client belongs to another cloud", _TENANTS),
     90019: ("no tenant was named", _TENANTS),
-    50001: ("the tenant does not know Key Vault's resource", _TENANTS),
-    500011: ("the tenant does not know Key Vault's resource", _TENANTS),
-    65001: ("nobody has consented to the client", _CONSENT),
-    650051: ("nobody has consented to the client", _CONSENT),
+    50001: ("the tenant does not know what the token is for", _TENANTS),
+    500011: ("the tenant does not know what the token is for", _TENANTS),
+    65001: ("no one has consented to the client", _CONSENT),
+    650051: ("no one has consented to the client", _CONSENT),
     53003: ("a Conditional Access policy blocks the client", _POLICY),
     530003: ("a Conditional Access policy blocks the client", _POLICY),
-    700024: ("the client's assertion is too old or not valid yet", "Set this machine's clock, with NTP."),
-    700027: ("the client's certificate is not the registered one", _FEDERATION),
+    700024: ("the client's assertion is too old or not valid yet", _CLOCK),
+    700027: ("the client's certificate is not a registered one", _REGISTER),
     70021: ("no federated credential fits this workload", _FEDERATION),
     700211: ("no federated credential has this workload's issuer", _FEDERATION),
     700212: ("no federated credential has this workload's audience", _FEDERATION),
@@ -52,7 +64,8 @@ REASONS: Final[Mapping[int, tuple[str, str]]] = {
     50196: ("it takes our requests for a loop", _WAIT),
     90033: ("it is unavailable for a while", _WAIT),
 }
-"""What a code means and what to do (Microsoft Entra authentication and authorization error codes)."""
+"""What a code means and what to do (Microsoft Entra authentication and authorization error codes; those of
+certificates also after Microsoft.Identity.Web, which reloads a certificate for them)."""
 
 PASSING: Final = frozenset({50196, 90033})
 """Codes that say nothing of our credential."""
@@ -89,12 +102,12 @@ def code_in(text: object) -> int:
     return int(found[1]) if found else 0
 
 
-def other_tenant(access: Access, asked: object) -> str:
+def other_tenant(login: AzureSettings, asked: object) -> str:
     """Return why no endpoint was asked, if that is since the vault belongs to another tenant; else an empty text."""
-    if not access.tenant_id or not isinstance(asked, str) or asked.lower() == access.tenant_id.lower():
+    if not login.tenant_id or not isinstance(asked, str) or asked.lower() == login.tenant_id.lower():
         return ""
     shown = asked if _TENANT.fullmatch(asked) else "with an unusable name"
     return (
-        f"the vault belongs to the tenant {shown}, and AZURE_TENANT_ID is the tenant {access.tenant_id}. Set it to the "
+        f"the vault belongs to the tenant {shown}, and AZURE_TENANT_ID is the tenant {login.tenant_id}. Set it to the "
         "vault's, and give a client that is registered there"
     )

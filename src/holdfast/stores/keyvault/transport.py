@@ -112,7 +112,7 @@ QUIET.setLevel(logging.WARNING)
 def transport(session: aiohttp.ClientSession, access: Access, address: str) -> AioHttpTransport:
     """Return a transport for an SDK client of what is at ``address``. It leaves the session open when it closes."""
     return _ProxiedTransport(
-        Proxies(access, address, access.authority),
+        Proxies(access, address, access.login.authority_host),
         access.answer_timeout_s,
         session=session,
         session_owner=False,
