@@ -242,6 +242,7 @@ async def _server(sweep: Sweep, installation: Installation) -> None:
 async def _bad_requests(sweep: Sweep, client: Client, anonymous: Client, tenant: str, secret: str) -> None:
     marked = sweep.mark("value in a bad request", canary())
     put, token = f"/secrets/web{V}", f"/{tenant}/oauth2/v2.0/token"
+    identity = "/msi/token?api-version=2019-08-01&resource="
     basic = base64.b64encode(f"app:{marked}".encode()).decode()
     scope = quote(f"{anonymous.url}/.default", safe="")
     credentials = f"client_id=app&client_secret={secret}"
@@ -258,6 +259,9 @@ async def _bad_requests(sweep: Sweep, client: Client, anonymous: Client, tenant:
         await anonymous.request("GET", put, headers={"Authorization": f"Bearer {(client.token or '')[:-4]}AAAA"}),
         await anonymous.request("GET", put, headers={"Authorization": f"Bearer {client.token}, Bearer {client.token}"}),
         await anonymous.request("GET", put, headers={"Authorization": marked}),
+        await anonymous.request("GET", f"{identity}{anonymous.url}", headers={"X-IDENTITY-HEADER": f"app:{marked}"}),
+        await anonymous.request("GET", f"{identity}{marked}", headers={"X-IDENTITY-HEADER": f"app:{secret}"}),
+        await anonymous.request("GET", f"{identity}{marked}", headers={"secret": marked}),
         await anonymous.request("GET", f"{put}&access_token={client.token}&secret={marked}"),
         await anonymous.request(
             "POST", token, f"{credentials}x&grant_type=client_credentials&scope={scope}".encode(), FORM

@@ -39,3 +39,27 @@ async def test_the_tenants_guid_is_looked_up_at_microsoft_which_is_why_the_name_
     assert code == 1
     assert domain.tunnel.refused[-1] == "login.microsoftonline.com:443"
     domain.tunnel.refused.clear()
+
+
+ENDPOINT = f"https://{HOST}/msi/token"
+NAMES = [("IDENTITY_ENDPOINT", "IDENTITY_HEADER"), ("MSI_ENDPOINT", "MSI_SECRET")]
+"""Of the present version of the protocol, and of the former one."""
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("credential", ["ManagedIdentityCredential", "DefaultAzureCredential"])
+async def test_as_a_managed_identity_of_the_server(domain: Domain, names: tuple[str, str], credential: str) -> None:
+    client_id = f"{names[1]}-{credential}".lower().replace("_", "-")
+    secret = await domain.installation.register(client_id)
+    given = {names[0]: ENDPOINT, names[1]: f"{client_id}:{secret}"}
+    code, out, errors = await domain.runs(READ.format(credential=credential, name="greeting"), **given)
+    assert (code, out) == (0, "hello"), errors
+    assert domain.tunnel.refused == []
+
+
+@pytest.mark.parametrize("names", NAMES)
+async def test_a_wrong_header_is_told_by_the_sdk_in_the_servers_words(domain: Domain, names: tuple[str, str]) -> None:
+    program = READ.format(credential="ManagedIdentityCredential", name="greeting")
+    code, _, errors = await domain.runs(program, **{names[0]: ENDPOINT, names[1]: "nobody:wrong"})
+    assert code == 1
+    assert "The client id or the client secret is wrong." in errors

@@ -26,6 +26,7 @@ PUBLIC = {
     "/v1/openapi.json",
     "/v1/docs",
     "/v1/docs/{file}",
+    "/msi/{rest:path}",
     "/{tenant:tenant}/oauth2/token",
     "/{tenant:tenant}/oauth2/v2.0/token",
     "/{tenant:tenant}/.well-known/openid-configuration",

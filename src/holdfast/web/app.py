@@ -1,6 +1,6 @@
 """The ASGI application, put together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -11,11 +11,13 @@ from holdfast.auth.limiter import GuessLimits
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.service.manager import SecretsService
 from holdfast.web.admission import Admission
-from holdfast.web.endpoint import Endpoint
+from holdfast.web.endpoint import Endpoint, Handler
 from holdfast.web.exchange import ASGIApp, Scope, Send
 from holdfast.web.health import Backends, Health
 from holdfast.web.hot import HotReads
 from holdfast.web.identity import Identity
+from holdfast.web.identity_endpoint import PREFIX, IdentityEndpoint
+from holdfast.web.identity_endpoint import refuse as refuse_identity
 from holdfast.web.keyvault import KeyVaultApi, VaultFacts
 from holdfast.web.limits import Receive
 from holdfast.web.metrics import Metrics
@@ -107,9 +109,17 @@ def _oauth(parts: Parts) -> list[BaseRoute]:
         "discovery/keys": discovery.keys,
         "discovery/v2.0/keys": discovery.keys,
     }
+    identity = Endpoint(IdentityEndpoint(server).token, refuse_identity)
+    return [
+        Route(f"{PREFIX}{{rest:path}}", identity),
+        *_of_tenants(asked, "POST"),
+        *_of_tenants(told, "GET"),
+    ]
+
+
+def _of_tenants(handlers: Mapping[str, Handler], method: str) -> list[BaseRoute]:
     return [
         Route(f"/{{tenant:tenant}}/{path}", Endpoint(handler, refuse_in_oauth), methods=[method])
-        for method, handlers in (("POST", asked), ("GET", told))
         for path, handler in handlers.items()
     ]
 

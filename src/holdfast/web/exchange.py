@@ -52,6 +52,8 @@ _SINGLE: Final = frozenset(
         b"idempotency-key",
         b"if-match",
         b"if-none-match",
+        b"secret",
+        b"x-identity-header",
         b"x-request-id",
     }
 )

@@ -40,6 +40,10 @@ class OAuthServer:
         self._tokens = tokens
         self._limits = limits
 
+    def object_id(self, client_id: str) -> str:
+        """The object id of a client."""
+        return self._tokens.object_id(client_id)
+
     async def first(self, exchange: Exchange) -> Reply:
         """Exchange a client id and secret for a token for a ``resource``, or a ``scope`` as the second version has it.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.web import oauth_errors
+from holdfast.web import identity_endpoint, oauth_errors
 from holdfast.web.errors import refusal
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.limits import Overloaded
@@ -36,6 +36,9 @@ def overloaded(exchange: Exchange, retry_after_s: float) -> Reply:
     error = Overloaded(retry_after_s=retry_after_s)
     if exchange.raw_path.startswith(b"/v1/"):
         return problems.refuse(error, exchange)
-    if is_of_tenants(exchange.raw_path.decode("latin-1")):
+    path = exchange.raw_path.decode("latin-1")
+    if path.startswith(identity_endpoint.PREFIX):
+        return identity_endpoint.refuse(error, exchange)
+    if is_of_tenants(path):
         return oauth_errors.refuse(error, exchange)
     return refusal(error, exchange.request_id)
