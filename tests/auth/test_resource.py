@@ -55,7 +55,7 @@ def test_a_configured_port_counts() -> None:
 )
 def test_azure_is_never_us(host: str) -> None:
     assert OWN.resource_of(host) is None
-    assert not OWN.may_issue(f"https://{host}", host)
+    assert OWN.asked_for(f"https://{host}", host) is None
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,21 @@ def test_a_name_that_a_customer_gave_to_a_machine_in_azure_is_the_customers(host
 def test_a_server_that_goes_by_a_name_of_azures_is_that_cloud_s_vault_and_no_other() -> None:
     audience = Audience("https://vault.azure.net")
     assert audience.resource_of("my.vault.azure.net") == "https://vault.azure.net"
-    assert audience.may_issue("https://vault.azure.net", "my.vault.azure.net")
+    assert audience.asked_for("https://vault.azure.net", "my.vault.azure.net") == "https://vault.azure.net"
     for host in ("vault.azure.net", "my.vault.azure.cn", "login.microsoftonline.com"):
         assert audience.resource_of(host) is None
 
 
 def test_tokens_are_issued_for_this_server_only() -> None:
-    assert PARENT.may_issue("https://kv.example", "login.kv.example")
-    assert PARENT.may_issue("https://kv.example", "127.0.0.1:8200")
-    assert PARENT.may_issue("https://127.0.0.1:8200", "127.0.0.1:8200")
-    assert not PARENT.may_issue("https://other.example", "127.0.0.1:8200")
-    assert not PARENT.may_issue("https://vault.azure.net", "login.kv.example")
+    assert PARENT.asked_for("https://kv.example", "login.kv.example") == "https://kv.example"
+    assert PARENT.asked_for("https://kv.example", "127.0.0.1:8200") == "https://kv.example"
+    assert PARENT.asked_for("https://127.0.0.1:8200", "127.0.0.1:8200") == "https://127.0.0.1:8200"
+    for resource in ("https://other.example", "https://127.0.0.1:8200", "https://vault.azure.net", "", "kv.example"):
+        assert PARENT.asked_for(resource, "login.kv.example") is None
+        assert PARENT.asked_for(resource, "127.0.0.1") is None
+
+
+def test_the_address_of_a_vault_stands_for_the_resource_of_vaults() -> None:
+    assert PARENT.asked_for("https://v.kv.example", "v.kv.example") == "https://kv.example"
+    assert PARENT.asked_for("https://w.kv.example", "v.kv.example") is None, "another one's does not"
+    assert OWN.asked_for("https://my.vault.azure.net", "my.vault.azure.net") is None

@@ -8,7 +8,6 @@ from typing import Final
 
 from holdfast import Settings, create_secrets_service
 from holdfast.domain.policy import Permission
-from tests.conformance.arm import serving_arm
 from tests.support.postgres import empty_database
 from tests.support.serving import Process, serving
 from tests.support.tunnel import Tunnel, tunnelling
@@ -18,7 +17,6 @@ DOMAIN: Final = "vault.holdfast.test"
 """The resource of the server's tokens. No name under it is known to any resolver: the tunnel leads there."""
 
 VAULT: Final = f"https://my.{DOMAIN}"
-ARM: Final = f"https://arm.{DOMAIN}"
 CLIENT, STRANGER = "conformance", "stranger"
 
 
@@ -46,14 +44,10 @@ async def stage(dsn: str, folder: Path, *, before_a_vault: bool) -> AsyncIterato
             dsn,
             folder / "front",
             HOLDFAST_RESOURCE=f"https://{DOMAIN}",
-            HOLDFAST_TLS_HOSTS=f"my.{DOMAIN},arm.{DOMAIN}",
+            HOLDFAST_TLS_HOSTS=f"my.{DOMAIN}",
             **behind,
         )
-        arm = stack.enter_context(
-            serving_arm(folder / "front" / "tls" / "server.pem", VAULT, DOMAIN, ARM, front.tenant)
-        )
-        ports = {f"my.{DOMAIN}:443": front.port, f"arm.{DOMAIN}:443": arm}
-        tunnel = await stack.enter_async_context(tunnelling(ports))
+        tunnel = await stack.enter_async_context(tunnelling({f"my.{DOMAIN}:443": front.port}))
         yield Stage(ca_file=front.ca_file, tunnel=tunnel, environ=_environ(front, secrets, tunnel))
 
 
@@ -85,7 +79,6 @@ async def _server(stack: AsyncExitStack, dsn: str, folder: Path, **settings: str
 def _environ(server: Process, secrets: dict[str, str], tunnel: Tunnel) -> dict[str, str]:
     return {
         "VAULT_URL": VAULT,
-        "ARM_URL": ARM,
         "AZURE_AUTHORITY_HOST": VAULT,
         "AZURE_TENANT_ID": server.tenant,
         "AZURE_CLIENT_ID": CLIENT,

@@ -38,7 +38,7 @@ _SDKS: Final = {
     "az": (
         "`az keyvault secret`",
         "`az cloud register --endpoint-resource-manager`; `AZURE_CORE_INSTANCE_DISCOVERY=false`",
-        "everything; it asks a resource manager for two documents first (`tests/conformance/arm.py`)",
+        EVERYTHING,
     ),
 }
 

@@ -36,9 +36,9 @@ class Lanes:
     """The same server with and without its fast lane."""
 
     def __init__(self, parts: Parts, client: Client) -> None:
-        api, own = surfaces(parts)
-        self.routed = create_router(parts, api, own)
-        self.hot = HotReads(api, _unreachable)
+        each = surfaces(parts)
+        self.routed = create_router(parts, each)
+        self.hot = HotReads(each.vault, _unreachable)
         self._client = client
 
     async def both(self, target: str, headers: dict[str, str]) -> tuple[Answer, Answer]:

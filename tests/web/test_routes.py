@@ -11,6 +11,8 @@ from starlette.routing import Mount, Route
 
 from holdfast.domain.policy import Permission
 from holdfast.keyvault_wire import routes as vault_routes
+from holdfast.keyvault_wire.arm_routes import PATHS as ARM_PATHS
+from holdfast.keyvault_wire.arm_routes import Question
 from holdfast.keyvault_wire.routes import Operation as VaultOperation
 from holdfast.web.app import create_router, surfaces
 from holdfast.web.v1.operation import SOMEBODY
@@ -132,7 +134,7 @@ def requests(backup: str = "") -> Iterator[Request]:
 
 
 def test_these_are_all_the_routes(stubbed: Stubbed) -> None:
-    router: Any = create_router(stubbed.parts, *surfaces(stubbed.parts))
+    router: Any = create_router(stubbed.parts, surfaces(stubbed.parts))
     routed = {route.path for route in router.routes if isinstance(route, Route)}
     mounted = {route.path for route in router.routes if isinstance(route, Mount)}
     assert routed == PUBLIC
@@ -144,7 +146,15 @@ def test_these_are_all_the_routes(stubbed: Stubbed) -> None:
     assert all(operation.path.startswith("/v1/") for operation in OPERATIONS)
 
 
-@pytest.mark.parametrize("request_", [*requests()], ids=lambda each: each.id)
+def of_the_manager() -> Iterator[Request]:
+    """A request for every route of the resource manager that needs a login; ``tests/web/test_arm.py`` has the rest."""
+    for path, question in ARM_PATHS.items():
+        if question is not Question.ENDPOINTS:
+            target = path.format(subscription="route", group="route", vault="route")
+            yield Request(f"arm {path}", "GET", f"/{target}?api-version=2022-09-01", None)
+
+
+@pytest.mark.parametrize("request_", [*requests(), *of_the_manager()], ids=lambda each: each.id)
 @pytest.mark.parametrize("authorization", [None, "Bearer x", "Bearer ", "Basic YXBwOng=", "bearer\tx"])
 async def test_i1_no_route_answers_without_a_login(
     stubbed: Stubbed, request_: Request, authorization: str | None

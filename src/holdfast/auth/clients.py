@@ -104,14 +104,15 @@ class ClientTokens:
             InvalidInput: the resource is not this server's.
             Unauthenticated: wrong client id or secret.
         """
-        if not self._audience.may_issue(resource, host):
+        audience = self._audience.asked_for(resource, host)
+        if audience is None:
             raise InvalidInput(
                 "This server issues tokens for itself only: use one host name for vault_url and authority.",
                 field="scope",
             )
         caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
         now = int(self._clock.now().timestamp())
-        claims = self._claims(caller.id, resource, self.issuer(host), now)
+        claims = self._claims(caller.id, audience, self.issuer(host), now)
         # Of the very secret that was shown: the client may be registered again at this moment.
         token = self._signer.sign({**claims, _REGISTRATION: _registration(client_secret)})
         return IssuedToken(token, now, _LIFETIME_S)

@@ -35,10 +35,17 @@ class Audience:
         """Return the resource for a canonical host, or None for one that can only be Azure's."""
         return _resource_of(self.parent, host)
 
-    def may_issue(self, resource: str, host: str) -> bool:
-        """Whether a token endpoint at ``host`` issues tokens for ``resource``."""
+    def asked_for(self, resource: str, host: str) -> str | None:
+        """Return the audience of a token for ``resource`` from a token endpoint at ``host``; None: there is none.
+
+        Some clients ask for the address that they call, as they do at Azure's resource manager: it stands for the
+        resource that a server is under it.
+        """
         configured = None if self.parent is None else f"https://{_netloc(self.parent)}"
-        return resource in {configured, self.resource_of(host)} - {None}
+        own = self.resource_of(host)
+        if resource in {configured, own} - {None}:
+            return resource
+        return own if resource == f"https://{host}" else None
 
 
 @lru_cache(maxsize=64)

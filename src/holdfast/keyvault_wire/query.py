@@ -42,6 +42,18 @@ def parse_query(raw: bytes) -> Query:
     Raises:
         InvalidInput: no api-version or an unknown one, or a page size outside 1 to 25.
     """
+    fields = query_fields(raw)
+    return Query(
+        _api_version(fields.get("api-version")), _max_results(fields.get("maxresults")), fields.get("$skiptoken")
+    )
+
+
+def query_fields(raw: bytes) -> dict[str, str]:
+    """Return the parameters of a query string, their names in lower case.
+
+    Raises:
+        InvalidInput: there are too many, or one has two values.
+    """
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError as error:
@@ -50,9 +62,7 @@ def parse_query(raw: bytes) -> Query:
     for name, value in pairs:
         if fields.setdefault(name.lower(), value) != value:
             raise InvalidInput("A query parameter is given twice with different values.", field="query")
-    return Query(
-        _api_version(fields.get("api-version")), _max_results(fields.get("maxresults")), fields.get("$skiptoken")
-    )
+    return fields
 
 
 def _api_version(given: str | None) -> str:

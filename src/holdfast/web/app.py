@@ -8,9 +8,11 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.limiter import GuessLimits
+from holdfast.keyvault_wire.arm_routes import is_of_arm
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.service.manager import SecretsService
 from holdfast.web.admission import Admission
+from holdfast.web.arm import ResourceManager
 from holdfast.web.endpoint import Endpoint, Handler
 from holdfast.web.exchange import ASGIApp, Scope, Send
 from holdfast.web.health import Backends, Health
@@ -51,28 +53,41 @@ class Parts:
 
 def create_app(parts: Parts) -> ASGIApp:
     """Return the whole server as one ASGI application."""
-    api, own = surfaces(parts)
-    return HotReads(api, create_router(parts, api, own))
+    each = surfaces(parts)
+    return HotReads(each.vault, create_router(parts, each))
 
 
-def surfaces(parts: Parts) -> tuple[KeyVaultApi, V1Api]:
-    """Return Key Vault's API and our own, behind one admission."""
+@dataclass(frozen=True, slots=True)
+class Surfaces:
+    """What needs a login: Key Vault's API, our own, and a resource manager."""
+
+    vault: KeyVaultApi
+    own: V1Api
+    manager: ResourceManager
+
+
+def surfaces(parts: Parts) -> Surfaces:
+    """Return all of them, behind one admission."""
     admission = Admission(Identity(parts.bearers), parts.rates)
-    return (
+    return Surfaces(
         KeyVaultApi(parts.secrets, admission, parts.facts, parts.skip_tokens),
         V1Api(parts.secrets, admission, parts.cursors),
+        ResourceManager(parts.secrets, admission, parts.bearers.clients, parts.facts),
     )
 
 
-def create_router(parts: Parts, api: KeyVaultApi, own: V1Api) -> ASGIApp:
+def create_router(parts: Parts, each: Surfaces) -> ASGIApp:
     """Return the application without its fast lane."""
-    vault, ours = Endpoint(api.handle, api.refuse), Endpoint(own.handle, own.refuse)
+    vault, ours = Endpoint(each.vault.handle, each.vault.refuse), Endpoint(each.own.handle, each.own.refuse)
+    manager = Endpoint(each.manager.handle, each.manager.refuse)
     of_tenants = Endpoint(nothing_there, refuse_in_oauth)
 
     async def operations(scope: Scope, receive: Receive, send: Send) -> None:
         # By the path as it was sent: what it decodes to may hold line ends, at which the router's patterns stop.
         if scope["raw_path"].startswith(b"/v1/"):
             await ours(scope, receive, send)
+        elif is_of_arm(scope["raw_path"]):
+            await manager(scope, receive, send)
         else:
             await (of_tenants if is_of_tenants(scope["path"]) else vault)(scope, receive, send)
 

@@ -79,3 +79,10 @@ class Secrets(Protocol):
 
     async def restore_secret(self, blob: bytes, *, context: Caller) -> SecretVersion:
         """Bring a backup back."""
+
+
+class Installation(Protocol):
+    """What a resource manager needs: a look at the installation that is on record."""
+
+    async def whoami(self, *, context: Caller) -> object:
+        """Return who asks, and which installation answers."""

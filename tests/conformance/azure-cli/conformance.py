@@ -49,7 +49,7 @@ def begin(config: str) -> None:
     """Begin with a fresh configuration, in which the server is the cloud and nobody is logged in."""
     ENVIRON["AZURE_CONFIG_DIR"] = str(Path(config).absolute())
     shutil.rmtree(config, ignore_errors=True)
-    done("cloud", "register", "--name", "Holdfast", "--endpoint-resource-manager", ENVIRON["ARM_URL"])
+    done("cloud", "register", "--name", "Holdfast", "--endpoint-resource-manager", ENVIRON["VAULT_URL"])
     done("cloud", "set", "--name", "Holdfast")
 
 
