@@ -12,7 +12,17 @@ from holdfast.domain.policy import Grant, Permission
 from holdfast.domain.roles import Role
 from holdfast.domain.simulation import ChangeKind, RuleChange
 from holdfast.errors import InvalidInput
-from holdfast.v1_wire.documents import AcceptCredentials, Document, Group, Identity, Moment, Name, Pattern, Request
+from holdfast.v1_wire.documents import (
+    AcceptCredentials,
+    Confidential,
+    Document,
+    Group,
+    Identity,
+    Moment,
+    Name,
+    Pattern,
+    Request,
+)
 
 MAX_GROUPS: Final = 100
 """Groups in one question."""
@@ -224,7 +234,7 @@ class NewClient(Document):
     """A client that was just made. Its secret is shown this once."""
 
     client_id: str
-    client_secret: str
+    client_secret: Confidential
 
 
 class ClientDocument(Document):

@@ -20,7 +20,7 @@ from holdfast.domain.break_glass import (
 )
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Permission
-from holdfast.v1_wire.documents import Document, Moment, Pattern, Request
+from holdfast.v1_wire.documents import Confidential, Document, Moment, Pattern, Request
 from holdfast.v1_wire.totp import Code
 
 _SAME: Final = (
@@ -56,7 +56,7 @@ class AskForAccess(Request):
 class Redeem(Request):
     """Recovery codes, in any order. Case, hyphens and spaces do not matter."""
 
-    codes: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=MOST_CODES)]
+    codes: Annotated[list[Annotated[Confidential, Meta(max_length=64)]], Meta(min_length=1, max_length=MOST_CODES)]
 
 
 class VoteDocument(Document):
@@ -180,7 +180,7 @@ class NewCodesDocument(Document):
     """A set that was just made. The codes, of which the first is number 1, are shown this once."""
 
     set: CodeSetDocument
-    codes: list[str]
+    codes: list[Confidential]
 
 
 class CodeSets(Document):

@@ -40,6 +40,9 @@ Group = Annotated[
 ]
 """The name of a group, without ``group:``."""
 
+Confidential = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
+"""What must not be shown: tools hide it in forms, and generated clients in their logs."""
+
 Version = Annotated[int, msgspec.Meta(ge=1, le=MAX_GENERATION)]
 VersionId = Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{32}$")]
 

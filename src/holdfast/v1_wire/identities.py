@@ -16,7 +16,7 @@ from holdfast.domain.identities import (
     IdentityKind,
     valid_networks,
 )
-from holdfast.v1_wire.documents import AcceptCredentials, Document, Identity, Moment, Request
+from holdfast.v1_wire.documents import AcceptCredentials, Confidential, Document, Identity, Moment, Request
 
 Seconds = Annotated[int, Meta(ge=int(MIN_TOKEN_LIFETIME.total_seconds()), le=int(MAX_TOKEN_LIFETIME.total_seconds()))]
 LocalGroup = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -121,5 +121,5 @@ class TokenDocument(Document):
 class NewToken(Document):
     """A token that was just made, which is shown this once, and what is kept of it."""
 
-    token: str
+    token: Confidential
     record: TokenDocument

@@ -33,13 +33,15 @@ from holdfast.domain.validation import (
     MAX_TAG_LENGTH,
     MAX_VALUE_BYTES,
 )
-from holdfast.v1_wire.documents import Document, Moment, Name, Request, Version, VersionId
+from holdfast.v1_wire.documents import Confidential, Document, Moment, Name, Request, Version, VersionId
 from holdfast.v1_wire.problems import Problem
 
 MAX_BATCH = 100
 """Secrets in one batch."""
 
-Value = Annotated[str, Meta(max_length=MAX_VALUE_BYTES, description=f"At most {MAX_VALUE_BYTES:,} bytes in UTF-8.")]
+Value = Annotated[
+    Confidential, Meta(max_length=MAX_VALUE_BYTES, description=f"At most {MAX_VALUE_BYTES:,} bytes in UTF-8.")
+]
 Description = Annotated[str, Meta(max_length=MAX_DESCRIPTION)]
 ContentType = Annotated[str, Meta(max_length=MAX_CONTENT_TYPE)]
 Tag = Annotated[str, Meta(max_length=MAX_TAG_LENGTH)]
@@ -184,7 +186,7 @@ class SecretDocument(_Attributed, kw_only=True):
     """A secret with its value. ``source`` is the tier that answered."""
 
     name: str
-    value: str
+    value: Confidential
     version: int
     version_id: str
     source: Source

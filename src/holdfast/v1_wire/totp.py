@@ -4,9 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from holdfast.v1_wire.documents import Document, Identity, Request
+from holdfast.v1_wire.documents import Confidential, Document, Identity, Request
 
-Code = Annotated[str, Meta(pattern="^[0-9]{6}$", description="Six digits, as the app shows them; good once.")]
+Code = Annotated[Confidential, Meta(pattern="^[0-9]{6}$", description="Six digits, as the app shows them; good once.")]
 
 
 class EnrolTotp(Request):
@@ -19,7 +19,7 @@ class EnrolmentDocument(Document):
     """What the app reads, as an address or a QR code made of it; it is shown this once."""
 
     identity: str
-    uri: str
+    uri: Confidential
 
 
 class TotpCode(Request):

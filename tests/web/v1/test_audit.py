@@ -71,6 +71,21 @@ async def lines(client: Client, path: str) -> bytes:
     return answer.body
 
 
+@pytest.mark.parametrize(
+    ("accepted", "told"),
+    [
+        ("application/octet-stream", "application/octet-stream"),
+        ("Application/Octet-Stream, application/problem+json", "application/octet-stream"),
+        ("application/octet-stream, application/x-ndjson", "application/x-ndjson"),
+        ("*/*", "application/x-ndjson"),
+        ("text/html", "application/x-ndjson"),
+    ],
+)
+async def test_a_client_that_knows_no_lines_of_json_gets_bytes(vault: Client, accepted: str, told: str) -> None:
+    answer = await vault.request("GET", "/v1/audit/checkpoints", None, {"Accept": accepted})
+    assert (answer.status, answer.header("content-type")) == (200, told)
+
+
 async def test_i9_an_export_with_its_checkpoints_and_keys_is_what_the_verifier_takes(vault: Client) -> None:
     await made(vault, "aud-export")
     checkpoints = await lines(vault, "/v1/audit/checkpoints")

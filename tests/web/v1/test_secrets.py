@@ -137,7 +137,7 @@ async def test_a_version_of_another_secret_is_not_found(vault: Client) -> None:
     refused(await vault.request("PATCH", path, {"enabled": False}), 404, "version_not_found")
 
 
-@pytest.mark.parametrize("version", ["0", "-1", "1.0", "x", "9" * 19, "9" * 31, "%00", "1%20", "%D9%A1"])
+@pytest.mark.parametrize("version", ["0", "007", "-1", "1.0", "x", "9" * 19, "9" * 31, "%00", "1%20", "%D9%A1"])
 async def test_a_version_that_cannot_be_is_a_bad_request(vault: Client, version: str) -> None:
     refused(await vault.request("GET", f"/v1/secrets/own-mine/versions/{version}"), 400, "invalid_input", "version")
 

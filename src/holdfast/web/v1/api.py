@@ -12,7 +12,7 @@ from holdfast.web.admission import Admission
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.limits import MAX_BODY_BYTES, UnsupportedMediaType
 from holdfast.web.v1.cursors import Cursors
-from holdfast.web.v1.operation import LINES_TYPE, Answer, Call, Operation, encode
+from holdfast.web.v1.operation import BYTES_TYPE, LINES_TYPE, Answer, Call, Operation, encode
 from holdfast.web.v1.problems import refuse
 from holdfast.web.v1.table import OPERATIONS, Table
 
@@ -64,9 +64,15 @@ class V1Api:
 def _reply(operation: Operation, exchange: Exchange, answer: Answer) -> Reply:
     headers = (*answer.headers, (b"x-request-id", exchange.request_id.encode()))
     if answer.lines is not None:
-        return Reply(operation.status, None, headers, content_type=LINES_TYPE.encode(), more=answer.lines)
+        return Reply(operation.status, None, headers, content_type=_lines_type(exchange), more=answer.lines)
     body = None if operation.answer is None else encode(answer.document)
     return Reply(operation.status, body, headers)
+
+
+def _lines_type(exchange: Exchange) -> bytes:
+    """Some generated clients know no lines of JSON, and ask for bytes alone."""
+    accepted = (exchange.optional(b"accept") or "").lower()
+    return (BYTES_TYPE if BYTES_TYPE in accepted and LINES_TYPE not in accepted else LINES_TYPE).encode()
 
 
 def _check_request_id(exchange: Exchange) -> None:

@@ -25,6 +25,9 @@ LINES: Final = object()
 
 LINES_TYPE: Final = "application/x-ndjson"
 
+BYTES_TYPE: Final = "application/octet-stream"
+"""What lines are called for a client that takes no other name."""
+
 
 class NoQuery(Request):
     """No query parameters."""

@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import msgspec
 
 from holdfast.errors import InvalidInput
-from holdfast.v1_wire.documents import Identity, Name, Version, VersionId
+from holdfast.v1_wire.documents import Identity, Name, Version
+
+VersionText = Annotated[str, msgspec.Meta(pattern="^(?:[1-9][0-9]{0,17}|[0-9A-Fa-f]{32})$")]
+"""Text, not a choice of number and text: that would be a type of its own in every generated client."""
 
 PATH_PARAMETERS: Final[Mapping[str, tuple[Any, str]]] = MappingProxyType(
     {
         "name": (Name, "A secret's name: 1 to 127 characters out of 0-9, a-z, A-Z and '-'; case is not significant."),
-        "version": (Version | VersionId, "A version: its number, or its id of 32 hex digits."),
+        "version": (VersionText, "A version: its number, or its id of 32 hex digits."),
         "client_id": (Identity, "A client's id."),
         "identity": (Identity, "An identity's name."),
         "number": (Version, "The number of a request for emergency access, or of a set of recovery codes."),
@@ -22,8 +25,6 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[Any, str]]] = MappingProxyType(
     }
 )
 """Type and meaning of each."""
-
-_NUMBERS: Final = frozenset({"version", "number"})
 
 
 def parameter(name: str, raw: bytes) -> str:
@@ -35,7 +36,7 @@ def parameter(name: str, raw: bytes) -> str:
     kind, meaning = PATH_PARAMETERS[name]
     try:
         text = unquote_to_bytes(raw).decode()
-        msgspec.convert(version_of(text) if name in _NUMBERS else text, kind)
+        msgspec.convert(version_of(text) if kind is Version else text, kind)
     except (UnicodeDecodeError, msgspec.ValidationError):
         raise InvalidInput(
             f"{name} in the path is not valid. It is {meaning[0].lower()}{meaning[1:]}", field=name

@@ -23,11 +23,11 @@ class Precondition(enum.StrEnum):
 MEANINGS: Final[Mapping[Precondition, tuple[str, dict[str, Any]]]] = {
     Precondition.IF_MATCH: (
         "The ETag that the secret must still have; otherwise the answer is 412 and nothing changes.",
-        {"type": "string", "pattern": '^"[1-9][0-9]{0,17}"$'},
+        {"type": "string", "pattern": '^"[1-9][0-9]{0,17}"$', "examples": ['"3"']},
     ),
     Precondition.IF_NONE_MATCH: (
         "`*`: the secret must not exist yet; otherwise the answer is 412 and nothing changes.",
-        {"type": "string", "enum": ["*"]},
+        {"type": "string", "pattern": r"^\*$"},
     ),
     Precondition.IDEMPOTENCY_KEY: (
         "The same key gives the same answer for 24 hours, and takes effect once.",
