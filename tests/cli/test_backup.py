@@ -1,9 +1,14 @@
 """``backup`` and ``restore`` as an operator uses them: from one data folder to another, and with a terminal."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from tests.cli.runner import holdfast
 from tests.cli.terminal import Terminal
@@ -97,6 +102,29 @@ def test_how_far_it_is_is_shown_to_those_who_watch(database_url: str, tmp_path: 
     cut = holdfast("backup", "--verify", file, environ=environ)
     assert (cut.code, cut.stdout) == (8, "")
     assert "ends too early" in cut.stderr
+    assert "another copy" in cut.stderr
+    assert "database" not in cut.stderr
+
+
+@pytest.mark.parametrize("name", ["/dev/stdin", "-"])
+def test_what_is_piped_in_is_verified(name: str, database_url: str, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": database_url, "FALLBACK_ENCRYPTION_KEY": KEY, "HOME": str(tmp_path)}
+    file = tmp_path / "all.backup"
+    assert holdfast("--create", "backup", str(file), environ=environ).code == 0
+    verify = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "backup", "--verify", name, "--json"]
+    whole = file.read_bytes()
+    done = subprocess.run(verify, check=False, input=whole, capture_output=True, env=environ)
+    assert (done.returncode, json.loads(done.stdout)["size"]) == (0, len(whole)), done.stderr
+    for wrong, said in ((whole[:-1], b"ends too early"), (b"", b"no backup"), (whole + b"x", b"")):
+        done = subprocess.run(verify, check=False, input=wrong, capture_output=True, env=environ)
+        assert (done.returncode, done.stdout, said in done.stderr) == (8, b"", True), done.stderr
+
+
+def test_what_can_be_read_only_once_is_not_restored(empty: str, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": empty, "FALLBACK_ENCRYPTION_KEY": KEY, "HOME": str(tmp_path)}
+    os.mkfifo(tmp_path / "pipe")
+    refused = holdfast("restore", str(tmp_path / "pipe"), "--yes", environ=environ)
+    assert (refused.code, "FILE must be a file on a disk" in refused.stderr) == (2, True)
 
 
 def test_they_work_on_this_machine_only(tmp_path: Path) -> None:

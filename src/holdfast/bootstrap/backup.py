@@ -111,7 +111,7 @@ async def restore_backup(
         return RestoreSummary(
             header=header,
             rows=dict(rows),
-            size=found.size,
+            size=found.read(),
             revoked=() if undo_revocations else tuple(met),
             undone=tuple(met) if undo_revocations else (),
             known_until=known.until,

@@ -1,5 +1,7 @@
 """Commands on the whole installation as one file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -7,14 +9,17 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from holdfast.cli import inputs, output
+from holdfast.cli.exits import FileDamaged
 from holdfast.cli.grammar import Command
 from holdfast.cli.progress import bar
 from holdfast.cli.session import on_this_machine, operator, with_local_service
+from holdfast.errors import IntegrityFailure, InvalidInput
 
 if TYPE_CHECKING:  # the service takes long to import
     from holdfast.ports import BackupSummary, Known, RestoreSummary
 
 _FILE: Final = click.Path(path_type=Path)
+_STDIN: Final = Path("/dev/stdin")
 _LINES: Final = (
     "Backup        {backup}",
     "Installation  {installation}",
@@ -35,7 +40,12 @@ _AFTERWARDS: Final = (
 
 @click.command(cls=Command)
 @click.argument("file", type=_FILE, metavar="FILE")
-@click.option("--verify", "only_verify", is_flag=True, help="Read a backup from beginning to end; needs no database.")
+@click.option(
+    "--verify",
+    "only_verify",
+    is_flag=True,
+    help="Read a backup from beginning to end, - from stdin; needs no database.",
+)
 def backup(file: Path, only_verify: bool) -> None:
     """Write the whole installation to FILE, sealed with the encryption key, and read it back.
 
@@ -45,7 +55,9 @@ def backup(file: Path, only_verify: bool) -> None:
         if only_verify:
             from holdfast.bootstrap.backup import verify_backup  # noqa: PLC0415 - takes long to import
 
-            summary = on_this_machine(lambda settings: verify_backup(settings, file, progress))
+            named = _STDIN if str(file) == "-" else file
+            with _of_a_file():
+                summary = on_this_machine(lambda settings: verify_backup(settings, named, progress))
         else:
             summary = with_local_service(
                 lambda service, caller: service.backups.make(file, progress=progress, context=caller)
@@ -71,7 +83,10 @@ def restore(file: Path, trails: tuple[Path, ...], undo: bool, yes: bool) -> None
 
     from holdfast.bootstrap.backup import known_revocations, restore_backup  # noqa: PLC0415 - takes long to import
 
-    known = on_this_machine(lambda settings: known_revocations(settings, file, trails))
+    if file.exists() and not file.is_file():
+        raise InvalidInput("FILE must be a file on a disk, as it is read several times: store it there.", field="FILE")
+    with _of_a_file():
+        known = on_this_machine(lambda settings: known_revocations(settings, file, trails))
     _accept(known, yes=yes)
     restoring = partial(restore_backup, path=file, caller=operator(), known=known, undo_revocations=undo)
     with bar("Restoring") as progress:
@@ -81,6 +96,14 @@ def restore(file: Path, trails: tuple[Path, ...], undo: bool, yes: bool) -> None
         for each in revocations:
             output.say(f"{what}: {each}")
     output.say(_AFTERWARDS.format(until=output.moment(known.until)))
+
+
+@contextmanager
+def _of_a_file() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityFailure as error:
+        raise FileDamaged(str(error)) from error
 
 
 def _accept(known: "Known", *, yes: bool) -> None:

@@ -23,6 +23,10 @@ BROKEN_PIPE: Final = 141
 """128 + SIGPIPE, as shells have it."""
 
 
+class FileDamaged(errors.IntegrityFailure):
+    """A file that was named on the command line does not authenticate: no database is concerned."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """The exit code of an error, and a next step that fits every such error."""
@@ -52,6 +56,7 @@ ENDINGS: Final[dict[type[Exception], Ending]] = {
     errors.SecretOutsideValidity: Ending(6, "`holdfast versions NAME` shows from when to when it is valid."),
     errors.BackendUnavailable: Ending(7, "`holdfast health` shows what is down; try again."),
     errors.IntegrityFailure: Ending(8, "Nothing was disclosed. Restore the database from a backup you trust."),
+    FileDamaged: Ending(8, "Take another copy of that file; nothing was changed."),
     errors.KeyUnavailable: Ending(8, "Give the former key back with HOLDFAST_DECRYPTION_KEYS."),
     errors.ConfigurationError: Ending(9),
     errors.StartupError: Ending(9, "`holdfast doctor` examines the whole installation."),

@@ -126,10 +126,10 @@ class RestoreSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenBackup(NamedTuple):
-    """A backup that is being read; ``size`` of the file in bytes."""
+    """A backup that is being read; ``read`` tells how many bytes were: once the parts are through, its size."""
 
     header: BackupHeader
-    size: int
+    read: Callable[[], int]
     parts: Iterator[BackupPart]
 
 

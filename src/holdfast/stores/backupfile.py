@@ -85,11 +85,11 @@ class SealedBackupFiles:
     def reading(self, path: Path, progress: Progress) -> Iterator[OpenBackup]:
         """See the port."""
         try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
+            with path.open("rb") as stream:
+                file, size = _Counted(stream), os.fstat(stream.fileno()).st_size
                 header, key, context = self._opened(file)
                 pieces = _watched(opened(key, context, file.read), file, size, progress)
-                yield OpenBackup(header, size, _in_order(_parts(pieces)))
+                yield OpenBackup(header, lambda: file.count, _in_order(_parts(pieces)))
         except OSError as error:
             raise InvalidInput(f"{path} cannot be read ({error.strerror}).", field="FILE") from error
 
@@ -97,7 +97,7 @@ class SealedBackupFiles:
         """See the port."""
         with self.reading(path, progress) as found:
             rows = {part.table: part.rows for part in found.parts if isinstance(part, TableEnd)}
-        return BackupSummary(header=found.header, rows=rows, size=found.size)
+        return BackupSummary(header=found.header, rows=rows, size=found.read())
 
     def _begin(self, file: BinaryIO, header: BackupHeader) -> tuple[bytes, bytes]:
         """Write all that precedes the stream; returns the stream's key and context."""
@@ -107,7 +107,7 @@ class SealedBackupFiles:
         file.write(start)
         return key, start
 
-    def _opened(self, file: BinaryIO) -> tuple[BackupHeader, bytes, bytes]:
+    def _opened(self, file: "_Counted") -> tuple[BackupHeader, bytes, bytes]:
         """Read all that precedes the stream; returns the header, the stream's key and its context."""
         if file.read(len(MAGIC)) != MAGIC:
             raise IntegrityFailure("This is no backup of an installation, or one that a newer release has made.")
@@ -128,6 +128,20 @@ class SealedBackupFiles:
                 f"The backup takes the keys {', '.join(header.keys)} (fingerprints), and the ring lacks "
                 f"{', '.join(missing)}. Nothing was written."
             )
+
+
+class _Counted:
+    """A stream that knows how much of it was read; a pipe does not tell."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes, or what there is before the end."""
+        data = self._stream.read(size)
+        self.count += len(data)
+        return data
 
 
 class _Writer:
@@ -221,9 +235,10 @@ def _malformed() -> NoReturn:
     raise IntegrityFailure("The backup authenticates, and is not made as this release knows it: use the one it names.")
 
 
-def _watched(pieces: Iterator[bytes], file: BinaryIO, size: int, progress: Progress) -> Iterator[bytes]:
+def _watched(pieces: Iterator[bytes], file: _Counted, size: int, progress: Progress) -> Iterator[bytes]:
     for piece in pieces:
-        progress(file.tell(), size)
+        if size:  # of a pipe it is not known
+            progress(file.count, size)
         yield piece
 
 
