@@ -17,6 +17,30 @@ class CertificateFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FederatedFacts:
+    """What a federated token says of itself; nobody has checked it here."""
+
+    issuer: str
+    subject: str
+    audience: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityFacts:
+    """The node's own identity in Azure. ``whom``: in words, without a secret. ``authority``: whose endpoint is asked.
+
+    ``fault``: why it cannot be used. ``certificate`` and ``federated``: what proves it, of the kinds that have such.
+    """
+
+    whom: str = ""
+    authority: str = ""
+    fault: str = ""
+    certificate: CertificateFacts | None = None
+    federated: FederatedFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
     """A file or folder with something private in it.
 

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from holdfast.auth.fetching import fetch_json
+from holdfast.bootstrap.doctor.azure import IDENTITY_VARIABLES, look_at_identity
 from holdfast.bootstrap.doctor.local import facts
 from holdfast.bootstrap.vault import access_of, open_vault
 from holdfast.cache.inspection import look_at as look_at_redis
 from holdfast.config import Draft
 from holdfast.config.issuers import IssuerSettings, load_issuers
 from holdfast.crypto.validity import validity_of_der
-from holdfast.domain.diagnosis import Finding, ok
+from holdfast.domain.diagnosis import Finding, ok, skipped
 from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
 from holdfast.ports import Vault
 from holdfast.resilience.clock import SystemClock
@@ -24,6 +25,7 @@ from holdfast.service.doctor.local import not_looked_at
 from holdfast.service.doctor.permissions import SETTLE_S, Trial
 from holdfast.service.doctor.reach import issuer_finding, reach_findings
 from holdfast.service.doctor.redis import redis_findings, unreachable
+from holdfast.stores.keyvault.login import check
 
 READ_S: Final = 45.0
 """Seconds for reading trials: a token may take 30 of them."""
@@ -31,7 +33,7 @@ READ_S: Final = 45.0
 VAULT_VARIABLES: Final = (
     *("AZURE_KEYVAULT_NAME", "AZURE_KEYVAULT_URL", "HOLDFAST_KEYVAULT_CA"),
     *("HOLDFAST_KEYVAULT_PROXY", "HOLDFAST_KEYVAULT_API_VERSION"),
-    *("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_AUTHORITY_HOST"),
+    *IDENTITY_VARIABLES,
 )
 """What has to be usable for anything to be asked of Key Vault."""
 
@@ -48,6 +50,7 @@ class Surroundings:
         return [
             Check(name="issuers", look=self._issuers),
             Check(name="redis", look=self._redis),
+            Check(name="azure", look=lambda: look_at_identity(self._draft)),
             Check(name="keyvault", look=self._vault, patience_s=patience_s),
         ]
 
@@ -76,6 +79,10 @@ class Surroundings:
         url = self._settings.vault_url
         if url is None:
             return [ok("keyvault", "Not configured: this installation stands alone.")]
+        try:
+            check(self._settings)
+        except ConfigurationError:
+            return [skipped("keyvault", "Not looked at: the identity is at fault, see azure.")]
         async with aclosing(open_vault(self._settings)) as vault:
             return await self._on_the_way_to(url, vault)
 

@@ -224,8 +224,8 @@ def _unknown_identity(error: HoldfastError) -> Finding:
         _CHECK,
         str(error),
         why="For Key Vault nobody is there: the mirror answers reads, and changes wait, for as long as this lasts.",
-        fix="Follow that text. It is about AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or the managed "
-        "identity; docs/troubleshooting.md, 'There is no token for Key Vault'.",
+        fix="Follow that text; the check 'azure' names the identity that is used. docs/azure.md has a recipe for each "
+        "place, docs/troubleshooting.md, 'There is no token for Key Vault', every code.",
     )
 
 
