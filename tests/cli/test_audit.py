@@ -59,6 +59,24 @@ def test_i9_an_export_is_checked_offline_and_the_first_bad_record_named(
     assert taken.check("--up-to", "0").code == 8, "a chain that lacks its beginning needs no checkpoint to be missed"
 
 
+def test_an_export_that_is_older_than_its_checkpoints_is_not_called_broken(
+    environ: Mapping[str, str], tmp_path: Path
+) -> None:
+    taken = Taken(tmp_path, environ)
+    taken.checkpoints.write_text(holdfast("audit", "checkpoints", environ=environ).stdout)
+    early = taken.check()
+    *_, told, last = early.stdout.splitlines()
+    assert (early.code, "NOT INTACT" in early.stdout) == (8, False)
+    number = told.split("give --up-to ")[1].split(";")[0]
+    assert last.startswith(f"INTACT UP TO CHECKPOINT {number}, and ends there: ")
+    assert taken.check("--up-to", number).code == 0
+    lines = taken.records.read_text().splitlines(keepends=True)
+    taken.records.write_text("".join(lines[:-1]))
+    assert taken.check("--up-to", number).code == 0, "the export's own record has no checkpoint yet"
+    taken.records.write_text("".join([lines[0].replace('"success":true', '"success":false'), *lines[1:]]))
+    assert "NOT INTACT" in taken.check().stdout
+
+
 def test_a_spreadsheet_runs_nothing_of_what_others_wrote(environ: Mapping[str, str]) -> None:
     holdfast("set", "db", stdin=b"v", environ=environ)
     holdfast("grant", "db", "=cmd|' /C calc'!A0", "get", environ=environ)

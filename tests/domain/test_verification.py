@@ -155,6 +155,20 @@ def test_i9_a_whole_chain_that_is_left_out_is_missed() -> None:
     assert verify(trail().lines[:RECORDS], trail().checkpoints, KEYS.signed, up_to=9).intact
 
 
+def test_an_export_older_than_some_checkpoints_is_told_from_a_broken_one() -> None:
+    lines, checkpoints = trail().lines, trail().checkpoints
+    early = judged([*lines[:85_000], *lines[RECORDS:]])
+    assert (early.intact, early.only_early, early.whole_to, early.next_at) == (False, True, 8, NOW)
+    assert verify([*lines[:85_000], *lines[RECORDS:]], checkpoints, KEYS.signed, up_to=8).intact
+    both = judged(lines[:25_000])  # neither the end of one chain nor anything of the other
+    assert (both.only_early, both.early, both.whole_to) == (True, 2, 2)
+    broken = judged([*lines[:100], *lines[101:85_000], *lines[RECORDS:]])
+    assert (broken.only_early, broken.whole_to) == (False, 8)
+    assert (judged(lines).only_early, judged(lines).whole_to) == (False, None)
+    nothing = judged([])
+    assert (nothing.only_early, nothing.whole_to) == (True, 0)
+
+
 def test_what_comes_after_the_last_checkpoint_may_end_anywhere() -> None:
     assert judged(trail().lines[:95_000] + trail().lines[RECORDS:]).intact
     assert judged([*trail().lines[:-1], trail().lines[-1].rstrip(b"\n")]).intact

@@ -27,6 +27,12 @@ _GAPS: Final = ("GAP", "RECORDS")
 _UNSHIPPED: Final = ("NODE", "HEARD OF", "RECORDS")
 _FILE: Final = click.Path(path_type=Path)
 
+_EARLY: Final = (
+    "Up to checkpoint {last} nothing is wrong. Checkpoint {next}, of {at}, covers records that are not here: if the "
+    "export was made before that, give --up-to {last}; else it was cut. `holdfast audit bundle` takes all in the right "
+    "order."
+)
+
 since_option = click.option("--since", type=inputs.past, metavar="WHEN", help="2027-01-31T00:00Z, or 7d ago as 7d.")
 until_option = click.option("--until", type=inputs.past, metavar="WHEN", help="The same; not included.")
 
@@ -249,6 +255,9 @@ def _tell(verdict: Verdict) -> None:
     if verdict.problem_count > len(lines):
         lines.append(f"… and {verdict.problem_count - len(lines)} more")
     ending = "Intact" if verdict.intact else f"NOT INTACT, {verdict.problem_count} problems"
+    if verdict.only_early and verdict.whole_to and verdict.next_at:
+        lines.append(_EARLY.format(last=verdict.whole_to, next=verdict.whole_to + 1, at=output.moment(verdict.next_at)))
+        ending = f"INTACT UP TO CHECKPOINT {verdict.whole_to}, and ends there"
     counts = f"{verdict.records} records in {verdict.chains} chains, {verdict.proven} of them under"
     output.write_lines([*lines, f"{ending}: {counts} {verdict.checkpoints} checkpoints."])
 

@@ -6,11 +6,21 @@ not is told in docs/audit.md.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
 from holdfast.domain.chain import GENESIS, HASH_MEMBER, TAIL_BYTES, ChainId, parse_place, prefix_of
-from holdfast.domain.checkpoint import NO_PREVIOUS, Head, Lost, Pruned, digest_of, parse_checkpoint, signed_bytes
+from holdfast.domain.checkpoint import (
+    NO_PREVIOUS,
+    Checkpoint,
+    Head,
+    Lost,
+    Pruned,
+    digest_of,
+    parse_checkpoint,
+    signed_bytes,
+)
 from holdfast.errors import IntegrityFailure
 
 MAX_PROBLEMS: Final = 100
@@ -36,7 +46,12 @@ class Problem:
 
 @dataclass(slots=True)
 class Verdict:
-    """What came out. ``proven``: records that a checkpoint stands for. ``problems`` are in the order they were met."""
+    """What came out. ``proven``: records that a checkpoint stands for. ``problems`` are in the order they were met.
+
+    ``early``: how many problems are ends of chains that later checkpoints know to go on. ``whole_to``: the last
+    checkpoint all of whose records are there, and ``next_at``, when the one after it was made; None where no chain ends
+    early.
+    """
 
     records: int = 0
     proven: int = 0
@@ -44,11 +59,19 @@ class Verdict:
     checkpoints: int = 0
     problem_count: int = 0
     problems: list[Problem] = field(default_factory=list)
+    early: int = 0
+    whole_to: int | None = None
+    next_at: datetime | None = None
 
     @property
     def intact(self) -> bool:
         """Whether nothing is wrong."""
         return self.problem_count == 0
+
+    @property
+    def only_early(self) -> bool:
+        """Whether nothing is wrong but that it ends before some checkpoints: it was made before them, or cut."""
+        return 0 < self.problem_count == self.early
 
     def add(self, problem: Problem) -> None:
         """Take note of a problem."""
@@ -101,6 +124,7 @@ class Verifier:
         self._heads: dict[ChainId, list[Head]] = {}
         self._pruned: dict[ChainId, list[Pruned]] = {}
         self._lost: dict[ChainId, list[tuple[Lost, int]]] = {}
+        self._counted: list[Checkpoint] = []
         self._tracks: dict[ChainId, _Track] = {}
         self._current: _Track | None = None
         self._following: _Track | None = None
@@ -130,6 +154,7 @@ class Verifier:
             if self._up_to is not None and number > self._up_to:
                 continue
             self._verdict.checkpoints += 1
+            self._counted.append(found)
             for head in found.heads:
                 self._heads.setdefault(head.chain, []).append(head)
             for dropped in found.pruned:
@@ -242,15 +267,26 @@ class Verifier:
             track.proven = track.seen + 1
 
     def _end(self) -> None:
+        early: dict[ChainId, int] = {}
         for chain in sorted({*self._heads, *self._tracks}):
             track = self._tracks.get(chain) or _Track(chain, self._heads[chain], self._pruned.get(chain, []))
             if track.next <= track.signed_seq and not self._partial:
                 what = _missing(track.next, track.signed_seq, track.signed_seq)
                 what += ", unless these checkpoints were made after the export"
                 self._verdict.add(Problem(what, chain, track.next))
+                early[chain] = track.next
             self._verdict.chains += track.seen > 0
             self._verdict.records += track.seen
             self._verdict.proven += track.proven
+        self._ends_early(early)
+
+    def _ends_early(self, early: dict[ChainId, int]) -> None:
+        """Find the first checkpoint that covers a record which, with those after it in its chain, is not there."""
+        self._verdict.early = len(early)
+        for each in self._counted:
+            if any(head.chain in early and head.seq >= early[head.chain] for head in each.heads):
+                self._verdict.whole_to, self._verdict.next_at = each.checkpoint - 1, each.time
+                return
 
 
 def verify(
