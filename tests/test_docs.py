@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tests.cli.runner import Outcome, holdfast
 from tests.cli.test_serve import serving
 from tests.cli.transcript import without_place
 from tests.support.installation import installed
+from tests.support.pages import blocks, languages, walks
 from tests.support.reference import ROOT, documents, kinds, with_tables
 from tests.support.scripted_vault import ScriptedVault
 from tests.support.world import KEY
@@ -38,34 +38,9 @@ ELSEWHERE = {
 }
 """Commands that another test runs."""
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}).*$", re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 _NOT_A_SLUG = re.compile(r"[^\w\- ]")
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a document."""
-
-    path: Path
-    language: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.path.name}: {self.text.splitlines()[0][:40]}"
-
-    @property
-    def commands(self) -> list[tuple[str, str]]:
-        """Each command of a console block, with what is shown below it."""
-        parts = re.split(r"^\$ ", self.text, flags=re.MULTILINE)
-        assert parts[0] == "", f"{self}: a console block begins with a command"
-        return [(command, shown) for command, _, shown in (part.partition("\n") for part in parts[1:])]
-
-
-def blocks(*languages: str) -> list[Block]:
-    found = [Block(path, *match) for path in documents() for match in _FENCE.findall(path.read_text())]
-    return [each for each in found if each.language in languages]
 
 
 # --- the shape of the documents ---
@@ -97,9 +72,7 @@ def test_tables_are_those_of_the_code(path: Path) -> None:
 
 
 def test_every_kind_of_block_is_known() -> None:
-    languages = {block.language for block in blocks("", "bash", "sh", "console", "python", "text", "toml", "json")}
-    found = {match[0] for path in documents() for match in _FENCE.findall(path.read_text())}
-    assert found == languages
+    assert languages() <= {"console", "python", "text", "toml", "json"}
     assert not blocks("", "bash", "sh"), "commands stand in console blocks, with a $ before each"
 
 
@@ -148,6 +121,12 @@ def test_every_command_is_run_by_some_test() -> None:
             assert known or "holdfast" in shlex.split(command), f"{block}: nothing runs `{command}`"
     named = {name for path in documents() for name in re.findall(r"`make ([a-z]+)`", path.read_text())}
     assert named - targets == set()
+
+
+def test_every_walk_is_walked_by_some_test() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests" / "walks").glob("test_*.py"))
+    assert walks()
+    assert [name for name in walks() if f'"{name}"' not in tests] == []
 
 
 def _holdfast_blocks() -> Iterator[tuple[Path, list[tuple[str, str]]]]:
