@@ -10,6 +10,7 @@ import pytest
 from holdfast.errors import StartupError
 from holdfast.stores.postgres.backup import PostgresSnapshots
 from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.hosts import writable_hosts
 from holdfast.stores.postgres.migrations import migrate
 from holdfast.stores.postgres.pools import LANES, READ
 from tests.support.folders import short_folder
@@ -29,13 +30,13 @@ SETTINGS = (
 )
 
 
-async def _bend(dsn: str) -> None:
-    """Leave settings behind in every session."""
+async def _bend(dsn: str, bent: str = BENT) -> None:
+    """Leave something behind in every session."""
     connections = [await asyncpg.connect(dsn, statement_cache_size=0) for _ in range(SESSIONS)]
     await asyncio.gather(
         *(each.execute("BEGIN; SELECT pg_sleep(0.2)") for each in connections)
     )  # none shares a session
-    await asyncio.gather(*(each.execute(f"COMMIT; {BENT}") for each in connections))
+    await asyncio.gather(*(each.execute(f"COMMIT; {bent}") for each in connections))
     await asyncio.gather(*(each.close() for each in connections))
 
 
@@ -76,6 +77,13 @@ async def test_nodes_behind_a_pooler_work_and_see_what_the_others_change(pooled:
         assert [each.name for each in await one.list_secrets()] == []
         health = await one.get_secret_health()
         assert {each.name: each.healthy for each in health.backends}["postgresql"]
+
+
+async def test_its_hosts_are_examined_though_others_left_their_statements_there(pooled: str) -> None:
+    """Every process of asyncpg's counts the names of its statements from 1 on."""
+    counted = asyncpg.connection._uid
+    await _bend(pooled, "; ".join(f"PREPARE __asyncpg_stmt_{counted + each:x}__ AS SELECT 1" for each in range(1, 99)))
+    assert len(await writable_hosts(pooled)) == 1
 
 
 async def test_an_empty_database_is_migrated_through_a_pooler(empty: str) -> None:

@@ -26,7 +26,8 @@ def running_pgbouncer(folder: Path, dsn: str, mode: str, certificate: ServerCert
     (folder / "pgbouncer.ini").write_text(
         f"[databases]\n{name} = host={host} port={server_port} user={user} password={password} dbname={name}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"{_door(folder, Path(host), certificate)}auth_file = {folder / 'users'}\npool_mode = {mode}\ndefault_pool_size = 6\nserver_round_robin = 1\n"
+        f"{_door(folder, Path(host), certificate)}auth_file = {folder / 'users'}\npool_mode = {mode}\n"
+        f"default_pool_size = 6\nserver_round_robin = 1\n"
     )
     command = [program("pgbouncer") or "", *_as_owner_of(Path(host)), str(folder / "pgbouncer.ini")]
     with running(command, folder / "pgbouncer.log", lambda: listens(port)):

@@ -23,7 +23,10 @@ async def writable_hosts(dsn: str) -> list[str]:
 async def _writable(dsn: str) -> object | None:
     """What tells the server from any other, if it takes changes; None: it does not, or does not answer."""
     try:
-        connection = await asyncpg.connect(dsn, timeout=_PATIENCE_S, command_timeout=_PATIENCE_S)
+        # Behind a pooler a named statement would be left in a session that others get: no statement is kept.
+        connection = await asyncpg.connect(
+            dsn, timeout=_PATIENCE_S, command_timeout=_PATIENCE_S, statement_cache_size=0
+        )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         return None
     try:
