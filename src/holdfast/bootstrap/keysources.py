@@ -64,9 +64,11 @@ def present_ring(settings: Settings) -> KeyRing:
     """
     path = settings.data_dir / FILE_NAME
     if not any(_given(settings)) and (settings.database_url is not None or not path.exists()):
-        raise ConfigurationError(
-            [f"FALLBACK_ENCRYPTION_KEY is missing, and there is no {path}: give the key that the backup was made with"]
+        said = (
+            f"FALLBACK_ENCRYPTION_KEY is missing, and there is no {path}: give the key of this installation, or of the "
+            "backup, there or in HOLDFAST_ENCRYPTION_KEY_FILE; `openssl rand -base64 32` makes the first one"
         )
+        raise ConfigurationError([said])
     return key_ring(settings, own_database=settings.database_url is None)
 
 

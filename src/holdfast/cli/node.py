@@ -32,7 +32,7 @@ Holdfast is running; Ctrl-C stops it.
   Tenant ID    {tenant}
   Log in with  {program} client add my-app      (prints a client secret, once)
 
-Three commands to try, in another terminal:
+Three commands to try, in another terminal{same}:
 
   echo s3cret | {program} set my-first-secret
   {program} get my-first-secret
@@ -71,7 +71,8 @@ def serve(workers: int, admin_token_file: Path | None) -> None:
             output.write_document(facts | first_token.told(serving.admin_token, admin_token_file))
         else:
             first = first_token.text(serving.admin_token, admin_token_file)
-            write_text(_STARTED.format(**facts, program=_program(settings)) + first)
+            same = "" if settings.database_url is None else " with the same settings"
+            write_text(_STARTED.format(**facts, program=_program(settings), same=same) + first)
 
     serve_until_stopped(settings, workers, on_started=started)
     output.say("Holdfast has stopped.")

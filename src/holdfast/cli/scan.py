@@ -130,7 +130,7 @@ def _report(path: Path, fresh: "list[Finding]", skipped: "list[Skipped]", *, acc
     for each in skipped:
         output.say(f"Skipped {each.path}: {each.reason}.")
     more = f", {accepted} accepted" if accepted else ""
-    output.say(f"{len(fresh)} findings in {path}{more}.")
+    output.say(f"Findings in {path}: {len(fresh)}{more}.")
     if fresh:
         output.say(f"`holdfast scan {path} --import` takes them over; `holdfast run` fills environment variables.")
 
