@@ -1,6 +1,7 @@
 """What a shell is given to complete with."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,24 @@ def test_a_script_for_the_shell_is_printed(shell: str) -> None:
 
 def test_fish_shows_descriptions_beyond_their_first_comma() -> None:
     assert 'string split --max 1 "," $completion' in holdfast("completion", "fish").stdout
+
+
+def test_zsh_without_its_completion_system_gets_it_started(tmp_path: Path) -> None:
+    script = holdfast("completion", "zsh").stdout
+    start, register = script.index("autoload -Uz compinit && compinit -i"), script.index("    compdef _holdfast")
+    assert script.startswith("#compdef holdfast\n")
+    assert start < register
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    (tmp_path / "script").write_text(f"{script}\necho $_comps[holdfast]")
+    done = subprocess.run(
+        ["zsh", "-f", tmp_path / "script"],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("_holdfast_completion\n", "")
 
 
 def test_another_shell_is_refused() -> None:

@@ -98,7 +98,7 @@ def test_a_report_has_one_fact_on_a_line() -> None:
     ("error", "text", "code"),
     [
         (SecretNotFound("Secret not found: db."), "holdfast get: Secret not found: db. `holdfast list` shows", 3),
-        (Conflict("Taken.\nBy\x1b[31m another."), "holdfast get: Taken.?By?[31m another.", 5),
+        (Conflict("Taken.\nBy\x1b[31m another."), "holdfast get: Taken. By?[31m another.", 5),
         (ValueError("c4n4ry"), "holdfast get: Unexpected error (ValueError).", 1),
     ],
 )

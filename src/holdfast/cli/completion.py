@@ -14,6 +14,11 @@ SHELLS: Final = ("bash", "zsh", "fish")
 _SPLIT: Final = "string split"
 """Of click's script for fish, which cuts descriptions at their first comma."""
 
+_REGISTER: Final = "    compdef "
+"""Of click's script for zsh, which takes for granted that the completion system was started."""
+
+_START: Final = "    (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n"
+
 _VARIABLE: Final = "_HOLDFAST_COMPLETE"
 
 
@@ -29,4 +34,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     root = ctx.find_root()
     if made is not None:
         source = made(root.command, {}, root.info_name or "holdfast", _VARIABLE).source()
-        write_text(source.replace(_SPLIT, f"{_SPLIT} --max 1") + "\n")
+        source = source.replace(_SPLIT, f"{_SPLIT} --max 1")
+        write_text(source.replace(_REGISTER, f"{_START}{_REGISTER}") + "\n")

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import click
@@ -16,6 +17,9 @@ from holdfast.cli.exits import ending_of
 from holdfast.cli.streams import tell, width, write, write_text
 from holdfast.domain.audit import printable
 from holdfast.errors import ConfigurationError, HoldfastError
+
+_BREAK: Final = re.compile(r"[ \t]*[\r\n\t]+[ \t]*")
+"""Between the lines of an error that PostgreSQL wrote, which are shown as one."""
 
 
 def wants_json() -> bool:
@@ -75,7 +79,7 @@ def report(error: Exception, *, as_json: bool, command: str, debug: bool) -> int
         else ("unexpected", _unexpected(error, debug=debug))
     )
     lines = message.splitlines() if isinstance(error, ConfigurationError) else [message]
-    text = "\n".join(map(one_line, lines)) + (f" {ending.hint}" if ending.hint else "")
+    text = "\n".join(one_line(_BREAK.sub(" ", line)) for line in lines) + (f" {ending.hint}" if ending.hint else "")
     report_text(code, text, as_json=as_json, command=command)
     if debug and not isinstance(error, HoldfastError):
         tell("".join(traceback.format_exception(error)))

@@ -215,4 +215,11 @@ def examples(owner: str, name: str, schema: Mapping[str, Any]) -> list[Any]:
     return [value for kind, value in _KINDS.items() if kind in schema.get("type", ())][:1]
 
 
-_KINDS: Final = {"null": None, "boolean": False, "integer": 1, "number": 30.0, "array": [], "object": {}}
+_KINDS: Final[Mapping[str, Any]] = {
+    "null": None,
+    "boolean": False,
+    "integer": 1,
+    "number": 30.0,
+    "array": [],
+    "object": {},
+}
