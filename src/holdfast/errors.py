@@ -28,6 +28,7 @@
     ├── IntegrityFailure           stored bytes did not authenticate
     ├── KeyUnavailable             no key of this id in the ring
     ├── StartupError               this node cannot serve: nothing was written
+    │   └── StartupDelayed         not yet: PostgreSQL is away, takes no changes, is full or locked
     └── BackendUnavailable         a backend did not answer properly; the same call may succeed later
         ├── NameUnavailable        Key Vault fails for this one secret, and answers for others
         │   └── NameRefused        it refuses us this one secret
@@ -232,6 +233,20 @@ class StartupError(HoldfastError):
     """This node cannot serve; the text says why and what to do. Nothing was written."""
 
     code = "startup"
+
+
+class StartupDelayed(StartupError):
+    """This node cannot serve yet: PostgreSQL is away, takes no changes, is full or locked. A server waits for it.
+
+    ``reason``: why, for anyone who asks: without the names of roles and sessions that the text may have.
+    """
+
+    code = "startup_delayed"
+    retryable = True
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class BackendUnavailable(HoldfastError):

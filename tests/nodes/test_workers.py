@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.node import service_on, within
+from tests.support.postgres import for_database
 from tests.support.serving import Process, reading, serving
 
 PATH = "/secrets/db-password?api-version=7.4"
@@ -89,7 +90,7 @@ async def test_all_workers_stop_when_the_supervisor_is_told_to(
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 
-async def test_workers_that_cannot_start_end_the_whole(data_folder: Path) -> None:
+async def test_workers_that_cannot_start_end_the_whole(database_url: str, data_folder: Path) -> None:
     with pytest.raises(asyncio.IncompleteReadError):
-        async with serving("postgresql://nobody@127.0.0.1:1/none", data_folder, "--workers", "2"):
+        async with serving(for_database(database_url, "nowhere"), data_folder, "--workers", "2"):
             pass

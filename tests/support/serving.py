@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tests.support.https import Client, Connection
 from tests.support.world import KEY
 
-_PROGRAM = "import sys; from holdfast.cli.main import main; sys.exit(main())"
+PROGRAM = "import sys; from holdfast.cli.main import main; sys.exit(main())"
 _READY_WITHIN_S = 60
 
 
@@ -68,7 +68,7 @@ async def serving(
     }
     with nullcontext() if logs is None else logs.open("ab") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _PROGRAM, "serve", "--json", *arguments),
+            *(sys.executable, "-c", PROGRAM, "serve", "--json", *arguments),
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
             env=environ,

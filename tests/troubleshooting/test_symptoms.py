@@ -46,7 +46,7 @@ PROXY = symptom("Key Vault is behind a proxy")
 SLOW = symptom("Slow secret retrieval")
 UNAPPROVED, FAILING, STUCK, UNKNOWN_HANDLER = (symptom("Secrets do not rotate", line) for line in range(4))
 WRONG_KEY = symptom("The key is wrong")
-NO_DATABASE, LEASE_OVER = symptom("PostgreSQL is away"), symptom("PostgreSQL is away", 1)
+NO_DATABASE, READ_ONLY, LEASE_OVER = (symptom("PostgreSQL is away", line) for line in range(3))
 FORBIDDEN = symptom("An application gets 403")
 STALE = symptom("Answers are stale")
 PARKED = symptom("Changes are parked")
@@ -219,6 +219,8 @@ async def test_the_key_is_wrong(environ: dict[str, str]) -> None:
 async def test_postgresql_is_away(environ: dict[str, str], database_url: str, tmp_path: Path) -> None:
     refused = await command({**environ, "DATABASE_URL": "postgresql://holdfast:x@127.0.0.1:1/db"}, "list")
     assert NO_DATABASE.is_in(refused.stderr)
+    read_only = await command({**environ, "PGOPTIONS": "-c default_transaction_read_only=on"}, "list")
+    assert READ_ONLY.is_in(read_only.stderr)
     async with cable_to(database_url) as cable, opened(cable.dsn, tmp_path, grant_lease=SHORT) as node:
         await node.service.set_secret("db", "v")
         await node.service.grant_access("db", "alice", ["get"])

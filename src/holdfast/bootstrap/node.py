@@ -14,9 +14,11 @@ from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.storage import open_database, open_installation
 from holdfast.bootstrap.tracing import start_tracing
 from holdfast.config import Settings
+from holdfast.crypto.keyring import KeyRing
 from holdfast.resilience.correlation import correlate
 from holdfast.resilience.tasks import stopped
 from holdfast.service.manager import UseCases
+from holdfast.stores.postgres.database import Database
 from holdfast.telemetry.cells import Cells
 from holdfast.telemetry.recorder import Recorder
 
@@ -55,10 +57,13 @@ class Node:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         if self._background:
             start_tracing(stack, self._settings, self._recorder)
-        ring = self._ring
-        if ring is None:
-            ring = await asyncio.to_thread(key_ring, self._settings, own_database=self._own_database)
-        database = await open_database(stack, self._settings, self._pool, ring, making=self._making)
+        if self._ring is None:
+            self._ring = await asyncio.to_thread(key_ring, self._settings, own_database=self._own_database)
+        database = await open_database(stack, self._settings, self._pool, self._ring, making=self._making)
+        with database.starting():
+            return await self._start(stack, database, self._ring)
+
+    async def _start(self, stack: AsyncExitStack, database: Database, ring: KeyRing) -> UseCases:
         parts = Parts(self._settings, ring, database, await open_installation(database, ring), self._recorder)
         stack.push_async_callback(parts.close)
         presence = presence_of(parts)

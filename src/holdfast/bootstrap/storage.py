@@ -1,8 +1,7 @@
 """The commit point of a node: database, schema, and the key that seals."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -14,13 +13,13 @@ from holdfast.crypto.known_answer import check_known_answers, known_answer
 from holdfast.embedded.folder import DataFolder
 from holdfast.embedded.keeper import Keeper
 from holdfast.embedded.postgres import EmbeddedPostgres
-from holdfast.errors import BackendUnavailable, ConfigurationError, StartupError
+from holdfast.errors import ConfigurationError, StartupError
 from holdfast.resilience.supervision import Supervisor
 from holdfast.resilience.tasks import stopped
 from holdfast.stores.postgres.audit import PostgresAuditSink
 from holdfast.stores.postgres.database import Database, Installation, installation_of
 from holdfast.stores.postgres.keys import PostgresKeyRegistry
-from holdfast.stores.postgres.migrations import check_schema, is_begun, migrate
+from holdfast.stores.postgres.migrations import check_schema, check_takes_changes, is_begun, migrate
 
 _NOTHING_HERE: Final = (
     "no installation here ({place}), and no HOLDFAST_ADDR: name a server there or log in to one with `holdfast login`; "
@@ -61,21 +60,11 @@ async def open_database(
         StartupError: no database, or not one for this ring or this release.
     """
     database = await connected(stack, settings, pool)
-    with _refused_as_a_start(database):
+    with database.starting():
         if not making and not await is_begun(database):
             raise ConfigurationError([_NOTHING_HERE.format(place="the database of DATABASE_URL")])
         await _prepare(database, ring)
     return database
-
-
-@contextmanager
-def _refused_as_a_start(database: Database) -> Iterator[None]:
-    """Turn what a reachable PostgreSQL refuses into ``StartupError``, with who is in the way, if anybody is."""
-    try:
-        yield
-    except BackendUnavailable as error:
-        held = f" {database.holders.fault}." if database.holders.fault else ""
-        raise StartupError(f"{error}. PostgreSQL was reached, and then refused what a start needs.{held}") from error
 
 
 async def connected(stack: AsyncExitStack, settings: Settings, pool: Any = None) -> Database:
@@ -88,8 +77,8 @@ async def connected(stack: AsyncExitStack, settings: Settings, pool: Any = None)
     if dsn is None and pool is None:
         return await _embedded(stack, settings)
     database = Database(None if dsn is None else _for_driver(dsn), pool=pool)
-    await database.open()
     stack.push_async_callback(database.close)
+    await database.open()
     return database
 
 
@@ -109,14 +98,15 @@ async def _embedded(stack: AsyncExitStack, settings: Settings) -> Database:
     database.keeper = keeper
     keeping = asyncio.create_task(Supervisor().run("embedded PostgreSQL", keeper.run), name="embedded PostgreSQL")
     stack.push_async_callback(stopped, keeping)
-    await database.open()
     stack.push_async_callback(database.close)
+    await database.open()
     return database
 
 
 async def _prepare(database: Database, ring: KeyRing) -> None:
     registry = PostgresKeyRegistry(database)
     check_known_answers(ring, await registry.known_answers())
+    await check_takes_changes(database)
     await migrate(database)
     await check_schema(database)
     await PostgresAuditSink(database).make_room()
@@ -129,5 +119,4 @@ async def open_installation(database: Database, ring: KeyRing) -> Installation:
     Its tenant is chosen once, from the ring's last key (the oldest, where new keys are put in front): that is the
     tenant of all nodes since before it was stored, and clients still name it after a change of keys.
     """
-    with _refused_as_a_start(database):
-        return await installation_of(database, first_tenant=uuid5(_TENANTS, ring.ids[-1]))
+    return await installation_of(database, first_tenant=uuid5(_TENANTS, ring.ids[-1]))

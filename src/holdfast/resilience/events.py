@@ -189,6 +189,8 @@ class Event(enum.Enum):
     ANSWER_BROKE_OFF = WARNING, "request %(request)s: the answer breaks off: %(reason)s"
     NOT_ALIVE = DEBUG, "not alive: %(reason)s"
     NOT_READY = DEBUG, "not ready: %(reason)s"
+    START_WAITS = WARNING, "This node cannot serve yet, and waits: %(reason)s"
+    START_DONE = INFO, "This node serves, after %(seconds)d s of waiting"
     WORKERS_REPLACED = INFO, "All %(count)d workers are replaced"
     WORKERS_NOT_REPLACED = ERROR, "The workers are not all replaced: %(reason)s"
     WORKER_ENDED = ERROR, "Worker %(pid)d ended with exit code %(code)d; another one takes its place"

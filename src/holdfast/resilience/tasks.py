@@ -40,6 +40,16 @@ async def all_of(works: Iterable[Awaitable[T]]) -> list[T]:
     return [each for each in ended if not isinstance(each, BaseException)]
 
 
+async def first_of(*works: Awaitable[object]) -> None:
+    """Return once one has ended, and end the others; a failure is raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            await stopped(task)
+
+
 async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
     """Give out items, however many, and let other tasks run in between."""
     for number, item in enumerate(items, 1):

@@ -95,6 +95,7 @@ RENDERINGS: Final[Mapping[type[errors.HoldfastError], Rendering]] = MappingProxy
         errors.IntegrityFailure: _INTERNAL,
         errors.KeyUnavailable: _INTERNAL,
         errors.StartupError: _UNAVAILABLE,
+        errors.StartupDelayed: _UNAVAILABLE,
         errors.BackendUnavailable: _UNAVAILABLE,
         errors.NameUnavailable: _UNAVAILABLE,
         errors.NameRefused: _UNAVAILABLE,

@@ -14,6 +14,8 @@ from holdfast.web.exchange import Exchange, Reply
 _log: Final = Log(__name__)
 _encode: Final = msgspec.json.Encoder().encode
 
+ALIVE: Final = Reply(HTTPStatus.OK, _encode({"status": "alive"}))
+
 Backends = Callable[[], Sequence[BackendHealth]]
 """Every backend as this node sees it, from memory. Raises when this node can answer nothing at all."""
 
@@ -31,7 +33,7 @@ class Health:
         except Exception as error:
             _log(Event.NOT_ALIVE, reason=type(error).__name__)
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _encode({"status": "not alive"}), (retry_after(),))
-        return Reply(HTTPStatus.OK, _encode({"status": "alive"}))
+        return ALIVE
 
     async def ready(self, _: Exchange) -> Reply:
         """200: ready, or degraded with the backends that are missing. 503: send no requests here."""

@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.web import identity_endpoint, oauth_errors
-from holdfast.web.errors import refusal
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.limits import Overloaded
-from holdfast.web.tenants import is_of_tenants
-from holdfast.web.v1 import problems
+from holdfast.web.surface import refuse
 
 RETURNS_PER_S: Final = 500
 FIRST_RETURN_S: Final = 1.0
@@ -33,12 +30,4 @@ class Returns:
 
 def overloaded(exchange: Exchange, retry_after_s: float) -> Reply:
     """Return the refusal in the form that the surface asked for has."""
-    error = Overloaded(retry_after_s=retry_after_s)
-    if exchange.raw_path.startswith(b"/v1/"):
-        return problems.refuse(error, exchange)
-    path = exchange.raw_path.decode("latin-1")
-    if path.startswith(identity_endpoint.PREFIX):
-        return identity_endpoint.refuse(error, exchange)
-    if is_of_tenants(path):
-        return oauth_errors.refuse(error, exchange)
-    return refusal(error, exchange.request_id)
+    return refuse(Overloaded(retry_after_s=retry_after_s), exchange)

@@ -12,6 +12,7 @@ from typing import Final, cast
 import uvicorn
 
 from holdfast.errors import StartupError
+from holdfast.resilience.tasks import first_of
 from holdfast.web.budgets import Budgets
 from holdfast.web.doorway import Doorway
 from holdfast.web.draining import Drain
@@ -41,12 +42,14 @@ async def serve(
     budgets: Budgets | None = None,
     drain: Drain | None = None,
     alone: bool = True,
+    opened: asyncio.Event | None = None,
     on_started: OnStarted | None = None,
 ) -> None:
     """Serve ``app`` until SIGTERM or SIGINT, or until cancelled; requests in progress are finished first.
 
     SIGTERM lets it drain before that, SIGINT does not: then a person waits. ``alone``: nobody else accepts connections
-    from ``listener``, so it does so to the end. ``on_started`` gets the URL once connections are accepted.
+    from ``listener``, so it does so to the end. ``opened``: is waited for before any connection is accepted.
+    ``on_started`` gets the URL once they are.
 
     Raises:
         StartupError: the certificate cannot be used.
@@ -54,12 +57,12 @@ async def serve(
     with contextlib.closing(listener):
         context = tls_context(cert_file, key_file)
         state = SharedState(drain or Drain(), budgets or Budgets())
-        server = _Server(_config(app, context), state, url_of(listener), on_started, alone=alone)
+        server = _Server(_config(app, context), state, url_of(listener), on_started, alone=alone, opened=opened)
         running = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:
             await asyncio.shield(running)
         except asyncio.CancelledError:
-            server.should_exit = True
+            server.stop()
             await running
             raise
 
@@ -92,9 +95,17 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, state: SharedState, url: str, on_started: OnStarted | None, *, alone: bool
+        self,
+        config: uvicorn.Config,
+        state: SharedState,
+        url: str,
+        on_started: OnStarted | None,
+        *,
+        alone: bool,
+        opened: asyncio.Event | None,
     ) -> None:
         super().__init__(config)
+        self._opened, self._told_to_stop = opened, asyncio.Event()
         self.server_state = self._state = state
         self._drain, self._url, self._on_started, self._alone = state.drain, url, on_started, alone
         self._doorways: list[Doorway] = []
@@ -104,7 +115,7 @@ class _Server(uvicorn.Server):
         """Stop on SIGTERM and SIGINT; a second one does not wait for requests in progress."""
         loop = asyncio.get_running_loop()
         caught = []
-        for number, stop in ((signal.SIGTERM, self._stop_gently), (signal.SIGINT, self._stop)):
+        for number, stop in ((signal.SIGTERM, self._stop_gently), (signal.SIGINT, self.stop)):
             # Off the main thread there are no signals; whoever runs us there cancels instead.
             with contextlib.suppress(ValueError, RuntimeError):
                 loop.add_signal_handler(number, stop)
@@ -118,6 +129,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections and say so."""
         context, self.servers = cast("ssl.SSLContext", self.config.ssl), []
+        if self._opened is not None:
+            await first_of(self._opened.wait(), self._told_to_stop.wait())
+            if self.should_exit:
+                return
         for listener in sockets or ():
             doorway = Doorway(listener, context, self._connection, self._state.budgets.handshakes)
             doorway.open(BACKLOG)
@@ -138,17 +153,19 @@ class _Server(uvicorn.Server):
 
     def _stop_gently(self) -> None:
         if self._drain.begun:
-            self._stop()
+            self.stop()
             return
         self._drain.begun = True
         if not self._alone:
             for doorway in self._doorways:
                 doorway.close()
-        asyncio.get_running_loop().call_later(self._drain.patience.total_seconds(), self._stop)
+        asyncio.get_running_loop().call_later(self._drain.patience.total_seconds(), self.stop)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Take no more connections; told so a second time, do not wait for requests in progress."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._told_to_stop.set()
 
 
 def _config(app: ASGIApp, context: ssl.SSLContext) -> uvicorn.Config:

@@ -20,6 +20,7 @@ from holdfast.bootstrap.tls import certificate_files
 from holdfast.config import Settings
 from holdfast.errors import StartupError
 from holdfast.resilience.events import Event, Log
+from holdfast.resilience.tasks import first_of
 from holdfast.telemetry.cells import shared_file
 from holdfast.web.run import OnServing, Serving, run
 from holdfast.web.server import BACKLOG, FINISH_S, listen, url_of
@@ -66,12 +67,7 @@ class Supervisor:
         """
         try:
             with self._signals():
-                (
-                    tenant,
-                    token,
-                ) = await self._add()  # alone, so that one process makes the database and says what is wrong
-                await self._all(self._add() for _ in range(1, self._count))
-                on_started(tenant, token)
+                await first_of(self._stopping.wait(), self._begin(on_started))
                 await self._stopping.wait()
         finally:
             self._stopping.set()
@@ -80,6 +76,12 @@ class Supervisor:
             os.close(self._cells)
             for task in self._tasks:
                 task.cancel()
+
+    async def _begin(self, on_started: Callable[[str, str | None], None]) -> None:
+        # One alone, so that one process makes the database, and says what is wrong or waited for.
+        tenant, token = await self._add()
+        await self._all(self._add() for _ in range(1, self._count))
+        on_started(tenant, token)
 
     async def replace_all(self) -> None:
         """Put a new worker in the place of each, one after another."""
@@ -112,14 +114,19 @@ class Supervisor:
         """Start a process; return it with what it says once it accepts connections."""
         theirs, ours = os.pipe()
         descriptors = (self._listener.fileno(), ours, self._lifeline, self._cells)
-        command = (sys.executable, "-m", "holdfast.web.worker", *map(str, descriptors), str(row))
+        first = not self._workers
+        command = (sys.executable, "-m", "holdfast.web.worker", *map(str, (*descriptors, row, int(first))))
         try:
             process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors, start_new_session=True)
         finally:
             os.close(ours)
-        async with _reading(theirs) as ready:
-            if said := (await ready.read()).decode():
-                return process, said
+        try:
+            async with _reading(theirs) as ready:
+                if said := (await ready.read()).decode():
+                    return process, said
+        except asyncio.CancelledError:
+            await _given_up(process)
+            raise
         code = await process.wait()
         raise StartupError(f"A worker ended with exit code {code} before it could serve; what it said stands above.")
 
@@ -201,6 +208,17 @@ async def supervise(settings: Settings, count: int, *, on_started: OnServing) ->
         listener.listen(BACKLOG)
         supervisor = Supervisor(listener, count, settings.drain.total_seconds())
         await supervisor.run(lambda tenant, token: on_started(Serving(url_of(listener), tenant, token)))
+
+
+async def _given_up(process: asyncio.subprocess.Process) -> None:
+    """End a worker that has yet to start; it may wait for PostgreSQL."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await process.wait()
+        except asyncio.CancelledError:  # it had its time
+            process.kill()
+            raise
 
 
 @contextlib.asynccontextmanager

@@ -1,8 +1,9 @@
-"""One of several server processes: ``python -m holdfast.web.worker LISTENER READY LIFELINE CELLS ROW``.
+"""One of several server processes: ``python -m holdfast.web.worker LISTENER READY LIFELINE CELLS ROW FIRST``.
 
 The first four are file descriptors that the supervisor leaves open: the one bound socket, a pipe on which the worker
 says its tenant once it accepts connections (and, the very first one, the token it made), a pipe whose end means that
 the supervisor is gone, and the file that all workers count in. This one writes the row ROW of it.
+FIRST is 1 where no other worker answers yet.
 """
 
 import asyncio
@@ -29,11 +30,12 @@ _log: Final = Log(__name__)
 
 def main(arguments: list[str]) -> int:
     """Serve until told to stop, or until the supervisor is gone."""
-    listener, ready, lifeline, cells, row = map(int, arguments)
+    listener, ready, lifeline, cells, row, first = map(int, arguments)
     try:
         settings = Settings.from_environ()
         install_logs(settings.log_level, settings.log_format, requests=settings.access_log)
-        uvloop.run(_serve(settings, listener, ready, lifeline, Cells.shared(cells, row)))
+        serving = _serve(settings, listener, ready, lifeline, Cells.shared(cells, row), first=bool(first))
+        uvloop.run(serving)
     except HoldfastError as error:
         print(f"holdfast serve: {error}", file=sys.stderr)
         return FAILED_TO_START
@@ -43,7 +45,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-async def _serve(settings: Settings, listener: int, ready: int, lifeline: int, cells: Cells) -> None:
+async def _serve(settings: Settings, listener: int, ready: int, lifeline: int, cells: Cells, *, first: bool) -> None:
     def started(serving: Serving) -> None:
         os.write(ready, f"{serving.tenant} {serving.admin_token or ''}".encode())
         os.close(ready)
@@ -53,7 +55,7 @@ async def _serve(settings: Settings, listener: int, ready: int, lifeline: int, c
         signal.raise_signal(signal.SIGTERM)
 
     asyncio.get_running_loop().add_reader(lifeline, orphaned)
-    await run(settings, listener=socket.socket(fileno=listener), on_started=started, cells=cells)
+    await run(settings, listener=socket.socket(fileno=listener), first=first, on_started=started, cells=cells)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -15,7 +15,7 @@ from holdfast.resilience.breaker import Admission, BreakerState, CircuitBreaker
 from holdfast.resilience.events import Event, Log
 from holdfast.resilience.outages import Outages
 from holdfast.resilience.tasks import stopped
-from holdfast.stores.postgres.errors import is_spent, reason_of, translating, unconfirmed, waited_in_vain
+from holdfast.stores.postgres.errors import is_spent, not_started, reason_of, translating, unconfirmed, waited_in_vain
 from holdfast.stores.postgres.holders import Holders
 from holdfast.stores.postgres.outbox import HearsOfRecords, noting_records
 from holdfast.stores.postgres.pools import (
@@ -92,12 +92,13 @@ class Database:
         """Connect and check the server.
 
         Raises:
-            StartupError: unreachable, refuses us, or too old.
+            StartupError: unreachable (``StartupDelayed``), refuses us, or too old.
         """
         if self._owned:
             self._pools = await self._connect()
-        async with self.connection() as connection:
-            major = connection.get_server_version().major
+        with self.starting():
+            async with self.connection() as connection:
+                major = connection.get_server_version().major
         if major < OLDEST_SERVER:
             await self.close()
             raise StartupError(f"PostgreSQL {major} is too old: Holdfast needs {OLDEST_SERVER} or newer. Upgrade it.")
@@ -106,10 +107,21 @@ class Database:
         try:
             return await OwnPools.open(self._dsn, self._max_connections)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-            raise StartupError(
+            text = (
                 f"PostgreSQL cannot be reached: {reason_of(error)}. "
                 "Check that the server runs and that DATABASE_URL names it, a user and a database it accepts."
-            ) from error
+            )
+            raise not_started(error, text) from error
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Turn what a reachable PostgreSQL refuses into ``StartupError``, with who is in the way, if anybody is."""
+        try:
+            yield
+        except BackendUnavailable as error:
+            held = f" {self.holders.fault}." if self.holders.fault else ""
+            text = f"{error}. PostgreSQL was reached, and then refused what a start needs.{held}"
+            raise not_started(error, text) from error
 
     @property
     def pooled(self) -> bool:

@@ -1,13 +1,15 @@
 """asyncpg's errors as ours, at the border."""
 
 import asyncio
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import asyncpg
 
-from holdfast.errors import BackendUnavailable, OutcomeUnknown, StartupError
+from holdfast.errors import BackendRefused, BackendUnavailable, OutcomeUnknown, StartupDelayed, StartupError
 
 _AWAY = (
     OSError,
@@ -37,12 +39,25 @@ _AWAY = (
     asyncpg.InvalidCachedStatementError,
 )
 
+_FOR_GOOD = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    ssl.SSLError,
+    PermissionError,
+    ValueError,
+)
+"""Of these, what no waiting changes: somebody has to act, and the node is to be started again."""
+
+_BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""Errors of TLS that say no more than that the other end went away."""
+
 _SAID: Final[dict[type[Exception], str]] = {
     asyncpg.LockNotAvailableError: (
         "Another session of PostgreSQL holds what this needs for too long, and `holdfast health` names it"
     ),
     asyncpg.ReadOnlySQLTransactionError: (
-        "PostgreSQL takes no changes here: it is a standby, or default_transaction_read_only is on. "
+        "PostgreSQL is read-only and takes no changes here: it is a standby, or default_transaction_read_only is on. "
         "DATABASE_URL has to lead to the primary"
     ),
     asyncpg.TargetServerAttributeNotMatched: (
@@ -59,14 +74,43 @@ _SAID: Final[dict[type[Exception], str]] = {
     asyncpg.InsufficientPrivilegeError: "PostgreSQL refuses a right to the role of DATABASE_URL",
     asyncpg.InvalidCachedStatementError: "The schema was changed at this moment",
     ConnectionRefusedError: "PostgreSQL does not run, or not where DATABASE_URL leads",
+    FileNotFoundError: "PostgreSQL does not run, or not where DATABASE_URL leads",
+    socket.gaierror: "The name of PostgreSQL's host is not known",
+    ssl.SSLCertVerificationError: "PostgreSQL's certificate is not trusted: see sslrootcert in DATABASE_URL",
 }
 """What the kinds of refusal mean that somebody can act on."""
 
 
 def reason_of(error: BaseException) -> str:
     """What ails PostgreSQL, in words; of an error that no one foresaw, its kind. No data is in it."""
-    said = next((text for kind, text in _SAID.items() if isinstance(error, kind)), "PostgreSQL did not answer")
-    return f"{said} ({type(error).__name__})"
+    return f"{_said(error)} ({type(error).__name__})"
+
+
+def _said(error: BaseException) -> str:
+    return next((text for kind, text in _SAID.items() if isinstance(error, kind)), "PostgreSQL did not answer")
+
+
+READ_ONLY: Final = _SAID[asyncpg.ReadOnlySQLTransactionError]
+"""What is said of a server that takes no changes, before one is tried on it."""
+
+
+def not_started(error: BaseException, text: str) -> StartupError:
+    """Say that a node cannot start, for what PostgreSQL or the way to it said: whether waiting may help is told here.
+
+    ``error``: what was met, or ``BackendUnavailable`` because of it.
+    """
+    met = (error.__cause__ or error) if isinstance(error, BackendUnavailable) else error
+    if not _passes(met):
+        return StartupError(text)
+    return StartupDelayed(text, reason=str(met) if isinstance(met, BackendUnavailable) else _said(met))
+
+
+def _passes(met: BaseException) -> bool:
+    if isinstance(met, BackendRefused) or type(met) is ConnectionError:  # so the driver calls a server without TLS
+        return False
+    if isinstance(met, _FOR_GOOD) and not isinstance(met, _BROKEN_OFF):
+        return False
+    return isinstance(met, (*_AWAY, BackendUnavailable))
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from datetime import timedelta
 from importlib import resources
 from typing import Final
 
-from holdfast.errors import StartupError
+from holdfast.errors import BackendUnavailable, StartupError
 from holdfast.stores.postgres.database import Database
-from holdfast.stores.postgres.errors import starting
+from holdfast.stores.postgres.errors import READ_ONLY, starting
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load, load_all
 
@@ -61,6 +61,17 @@ async def is_begun(database: Database) -> bool:
     """Whether there is a schema, of this release or another."""
     async with database.connection() as connection:
         return bool(await connection.fetchval("SELECT to_regclass('holdfast_migrations') IS NOT NULL"))
+
+
+async def check_takes_changes(database: Database) -> None:
+    """See that this server is the primary and takes changes, before the first one: a standby would refuse even a lock.
+
+    Raises:
+        BackendUnavailable: it does not.
+    """
+    async with database.connection() as connection:
+        if await connection.fetchval("SELECT current_setting('transaction_read_only')::boolean"):
+            raise BackendUnavailable(READ_ONLY)
 
 
 async def migrate(database: Database, steps: Sequence[Migration] | None = None) -> None:
