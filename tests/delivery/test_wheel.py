@@ -155,6 +155,14 @@ def test_what_is_missing_is_one_sentence_with_the_fix(
     assert (done.returncode, to_add(extra) in done.stderr, "Traceback" in done.stderr) == (9, True, False), done.stderr
 
 
+def test_a_rotation_that_needs_an_extra_names_it(base: Environment, database_url: str, tmp_path: Path) -> None:
+    environ = settings_in(database_url, tmp_path)
+    steered = ("--rotate-every", "30", "--rotate-with", "mysql", "--rotate-option", "admin_secret=admin")
+    assert base.run("holdfast", "--create", "set", "db", *steered, environ=environ, stdin="x").returncode == 0
+    done = base.run("holdfast", "rotate", "db", environ=environ)
+    assert (done.returncode, to_add("mysql") in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
 def test_without_a_database_the_library_says_what_to_add(base: Environment, tmp_path: Path) -> None:
     program = SET_AND_GET.format(opened="holdfast.create_secrets_service()")
     done = base.run("python", "-c", program, "x", environ={"HOME": str(tmp_path)})

@@ -1,6 +1,7 @@
 """The built-in handlers, against the real servers whose credentials they rotate."""
 
 import asyncio
+import re
 import string
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -19,18 +20,40 @@ from hypothesis import strategies as st
 from redis import asyncio as redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from holdfast.bootstrap.rotation import built_in
+from holdfast.bootstrap.rotation import EXTRAS, built_in
 from holdfast.domain.drawing import CLASSES
+from holdfast.domain.extras import to_add
 from holdfast.domain.names import SecretName
 from holdfast.domain.rotation import Phase
 from holdfast.domain.secret import RotationPolicy, SecretValue
 from holdfast.errors import InvalidInput, RotationFailed
 from holdfast.ports import Rotation, RotationHandler
 from holdfast.rotators.postgresql import PostgresRole
-from holdfast.rotators.random_value import random_value
+from holdfast.rotators.random_value import RandomValue, random_value
+from holdfast.service.rotation.handlers import Handlers
 from tests.rotation.test_rotation import let_pass
 from tests.support.node import Inside, opened
 from tests.support.postgres import execute
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_a_handler_whose_extra_is_missing_names_it(name: str) -> None:
+    handlers = Handlers({"random": RandomValue()}, EXTRAS)
+    with pytest.raises(InvalidInput, match=re.escape(to_add(EXTRAS[name]))):
+        handlers.chosen(SecretName("db"), RotationPolicy(handler=name))
+    with pytest.raises(InvalidInput, match="Nothing here knows how"):
+        handlers.chosen(SecretName("db"), RotationPolicy(handler="unheard-of"))
+    with pytest.raises(InvalidInput, match="Nothing here knows how"):
+        handlers.chosen(SecretName("db"), None)
+    assert handlers.chosen(SecretName("db"), RotationPolicy(handler="random"))[0] == "random"
+
+
+def test_all_that_a_node_has_with_every_extra_is_known() -> None:
+    async def nothing(_: str) -> str:
+        return ""
+
+    assert built_in(nothing).keys() >= EXTRAS.keys()
+
 
 HOSTILE = 'o"; DROP ROLE "x\'; --'
 

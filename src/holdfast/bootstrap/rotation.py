@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from holdfast.config import Settings
 from holdfast.ports import Clock, Ledger, RotationHandler, RotationStore, Sealer, Telemetry
@@ -28,6 +29,9 @@ from holdfast.service.secrets.reading import Reader
 from holdfast.service.secrets.writing import Writer
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.rotation import PostgresRotations
+
+EXTRAS: Final = {"redis": "redis", "mariadb": "mysql", "mariadb-pair": "mysql", "mysql": "mysql"}
+"""The extras of the package that built-in handlers need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,8 @@ def open_handlers(
     settings: Settings, guard: Guard, reader: Reader, is_disabled: Callable[[str], bool]
 ) -> tuple[Handlers, PolicyRights]:
     """Return the handlers of a node, and who may name them. What they borrow they read as the installation itself."""
-    handlers = Handlers(built_in(SystemReads(guard, reader, "rotation"), settings.webhook_targets))
+    there = built_in(SystemReads(guard, reader, "rotation"), settings.webhook_targets)
+    handlers = Handlers(there, {name: extra for name, extra in EXTRAS.items() if name not in there})
     return handlers, PolicyRights(guard, handlers.reach_of, is_disabled)
 
 

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Final
 
+from holdfast.domain.extras import to_add
 from holdfast.domain.names import SecretName, canonical_pattern, is_glob, matches
 from holdfast.domain.secret import RotationPolicy
 from holdfast.errors import InvalidInput
@@ -37,10 +38,15 @@ class OneCallback(RotationHandler):
 
 
 class Handlers:
-    """Handlers by name: those that an application registered for names and globs, and the built-in ones."""
+    """Handlers by name: those that an application registered for names and globs, and the built-in ones.
 
-    def __init__(self, built_in: Mapping[str, RotationHandler]) -> None:
+    Args:
+        absent: built-in ones that this node lacks, with the extra that brings each.
+    """
+
+    def __init__(self, built_in: Mapping[str, RotationHandler], absent: Mapping[str, str] | None = None) -> None:
         self._built_in = {CALLBACK: OneCallback(), **built_in}
+        self._absent = absent or {}
         self._registered: dict[str, RotationHandler] = {}
 
     def register(self, pattern: str, handler: RotationHandler | Generate) -> None:
@@ -66,6 +72,27 @@ class Handlers:
         if wanted is not None and wanted in self._built_in:
             return wanted, self._built_in[wanted]
         return None
+
+    def chosen(self, name: SecretName, policy: RotationPolicy | None) -> tuple[str, RotationHandler]:
+        """Return what ``find`` finds.
+
+        Raises:
+            InvalidInput: nothing; or a built-in one that takes an extra which is not installed.
+        """
+        found = self.find(name, policy)
+        if found is not None:
+            return found
+        extra = self._absent.get((policy.handler if policy is not None else None) or "")
+        if extra is not None:
+            raise InvalidInput(
+                f"The handler that rotates {name!r} needs an extra that is not installed here: {to_add(extra)}.",
+                field="rotation_policy",
+            )
+        raise InvalidInput(
+            f"Nothing here knows how to rotate {name!r}: register a handler for it, or name a built-in one in its "
+            "rotation policy.",
+            field="rotation_policy",
+        )
 
     def reach_of(self, name: SecretName, policy: RotationPolicy) -> Reach:
         """What a secret's policy has its handler do; of what a registered one hides, too."""

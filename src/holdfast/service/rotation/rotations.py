@@ -262,15 +262,7 @@ class Rotations:
         found = await self._mirror.current(name)
         if found is None:
             raise not_found(name)
-        policy: RotationPolicy | None = found[0].settings.rotation_policy
-        handler = self._handlers.find(name, policy)
-        if handler is None:
-            raise InvalidInput(
-                f"Nothing here knows how to rotate {name!r}: register a handler for it, or name a built-in one in its "
-                "rotation policy.",
-                field="rotation_policy",
-            )
-        return handler
+        return self._handlers.chosen(name, found[0].settings.rotation_policy)
 
     async def _held(self, name: SecretName, *, force: bool = False) -> RotationRun:
         held = await self._store.claim(self._handlers.names, LEASE, limit=1, name=name, force=force)
