@@ -2,12 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.policy import AccessContext
 from holdfast.errors import AccessDenied, IntegrityFailure, Unauthenticated
 from holdfast.service.access.tokens import NewToken
@@ -15,7 +16,7 @@ from holdfast.service.manager import SecretsService
 from tests.support.node import Inside, opened, rows, within
 from tests.support.postgres import execute
 
-ROWS = ("identities", "identity_groups", "clients", "api_tokens")
+ROWS = ("identities", "identity_groups", "clients", "client_credentials", "api_tokens")
 """What an identity consists of, in an order in which none refers to a later one."""
 
 MARKS = ("identity_marks",)
@@ -59,7 +60,7 @@ class Person:
         self.token, self.secret = token, secret
 
     async def gets(self, service: SecretsService) -> set[str]:
-        """What it gets at a node: by its token, by its client secret, through its group."""
+        """What it gets at a node: by its token, by client secret and assertion, through its group."""
         found = set()
         try:
             proven = service.prove_token(self.token.token)
@@ -71,10 +72,20 @@ class Person:
         with suppress(Unauthenticated):
             await service.authenticate_client("app", self.secret)
             found.add("client")
+        with suppress(Unauthenticated):
+            await service.authenticate_asserted("app", shown)
+            found.add("credential")
         return found
 
 
-ALL = {"token", "group", "client"}
+ALL = {"token", "group", "client", "credential"}
+
+
+async def shown(credentials: Sequence[ClientCredential]) -> ClientCredential:
+    """The credential of an assertion that is good for any."""
+    for each in credentials:
+        return each
+    raise Unauthenticated("It has none.")
 
 
 async def made(service: SecretsService) -> Person:
@@ -86,6 +97,9 @@ async def made(service: SecretsService) -> Person:
         await service.tokens.create(other)
     await service.identities.add("app")
     person = Person(await service.tokens.create("app"), await service.add_client("app"))
+    await service.client_credentials.federate(
+        "app", name="k8s", issuer="https://k8s.example", subject="system:serviceaccount:a:b", audience="holdfast"
+    )
     await service.identities.set_groups("app", ["ops"])
     assert await person.gets(service) == ALL
     return person
@@ -97,7 +111,8 @@ TAKEN: dict[str, tuple[Act, set[str]]] = {
     "a token revoked": (lambda s, p: s.tokens.revoke(p.token.record.id), {"token", "group"}),
     "disabled": (lambda s, p: s.identities.disable("app"), ALL),
     "taken out of a group": (lambda s, p: s.identities.set_groups("app", []), {"group"}),
-    "a client removed": (lambda s, p: s.remove_client("app"), {"client"}),
+    "a client removed": (lambda s, p: s.remove_client("app"), {"client", "credential"}),
+    "a credential withdrawn": (lambda s, p: s.client_credentials.remove("app", "k8s"), {"credential"}),
     "removed": (lambda s, p: s.identities.remove("app"), ALL),
 }
 
@@ -235,7 +250,7 @@ async def test_i6_while_the_marks_are_broken_revocations_count_and_new_identitie
         late = await here.service.tokens.create("late")
         await looked(there, database_url)
         for inside in (here, there):
-            assert await person.gets(inside.service) == {"client"}
+            assert await person.gets(inside.service) == {"client", "credential"}
             assert inside.service.prove_token(late.token).identity == "late"
 
 

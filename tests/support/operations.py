@@ -1,7 +1,7 @@
 """Every operation that can be asked for, with what it takes to let it succeed: one row each, for all surfaces."""
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,14 +10,21 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 
+from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.policy import AccessContext
 from holdfast.domain.simulation import RuleChange
-from holdfast.errors import RotationFailed
+from holdfast.errors import RotationFailed, Unauthenticated
 from holdfast.service.manager import SecretsService
 from tests.rotation.target import Target, TargetHandler
 from tests.support.postgres import execute
 
 REASON: Final = "The primary does not come up"
+TERMS: Final[dict[str, Any]] = {
+    "name": "k8s",
+    "issuer": "https://k8s.example",
+    "subject": "system:serviceaccount:shop:api",
+    "audience": "holdfast",
+}
 
 
 @dataclass
@@ -120,6 +127,16 @@ async def assigned(scene: Scene) -> None:
 
 async def client(scene: Scene) -> None:
     scene.made["secret"] = await scene.service.add_client(scene.name)
+
+
+async def federated(scene: Scene) -> None:
+    await scene.service.client_credentials.federate(scene.name, **TERMS)
+
+
+async def the_first(credentials: Sequence[ClientCredential]) -> ClientCredential:
+    if not credentials:
+        raise Unauthenticated("It has none.")
+    return credentials[0]
 
 
 async def token(scene: Scene) -> None:
@@ -539,6 +556,30 @@ ROWS: Final[Mapping[str, Row]] = {
         call=lambda s, c: s.service.authenticate_client(
             c.user_id, s.made["secret"] if c.user_id == s.name else "wrong"
         ),
+    ),
+    "authenticate_asserted": Row(
+        record="login",
+        prepare=(federated,),
+        person=True,
+        stranger="unauthenticated",
+        fails=None,
+        call=lambda s, c: s.service.authenticate_asserted(c.user_id, the_first),
+    ),
+    "client_credentials.federate": Row(
+        record="client.federate",
+        call=lambda s, c: s.service.client_credentials.federate(s.name, **TERMS, context=c),
+        v1={"federateClient": post("/v1/clients/{name}/credentials:federate", lambda s: TERMS)},
+    ),
+    "client_credentials.list": Row(
+        record="client.credentials",
+        call=lambda s, c: s.service.client_credentials.list(s.name, context=c),
+        v1={"listClientCredentials": get("/v1/clients/{name}/credentials")},
+    ),
+    "client_credentials.remove": Row(
+        record="client.withdraw",
+        prepare=(federated,),
+        call=lambda s, c: s.service.client_credentials.remove(s.name, TERMS["name"], context=c),
+        v1={"removeClientCredential": delete("/v1/clients/{name}/credentials/k8s")},
     ),
     "get_access_history": Row(
         record="history",

@@ -1,14 +1,16 @@
 """Stand-ins for the server's tests that are about the server itself."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.auth.bearers import ProvenToken
 from holdfast.crypto.credentials import hash_client_secret, registration_of
+from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.policy import Caller
 from holdfast.errors import Unauthenticated
-from holdfast.ports import Registration
+from holdfast.ports import ChooseCredential, Registration
 
 
 class Failing:
@@ -50,6 +52,8 @@ class OneClient:
         self.secret = secret
         self.active = True
         self.registered_at = datetime(2025, 1, 1, tzinfo=UTC)
+        self.credentials: tuple[ClientCredential, ...] = ()
+        self.disabled: set[str] = set()
 
     async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
         if (client_id, client_secret) != ("app", self.secret):
@@ -60,3 +64,14 @@ class OneClient:
         if not self.active or client_id != "app":
             return None
         return Registration(registration_of(hash_client_secret(self.secret)), self.registered_at)
+
+    def credentials_of(self, client_id: str) -> Sequence[ClientCredential]:
+        return self.credentials if client_id == "app" and self.active else ()
+
+    async def authenticate_asserted(
+        self, client_id: str, choose: ChooseCredential, *, ip_address: str | None
+    ) -> ClientCredential:
+        return await choose(self.credentials_of(client_id))
+
+    def is_disabled(self, identity: str) -> bool:
+        return identity in self.disabled

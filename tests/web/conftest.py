@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from holdfast.auth.assertions import Assertions
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.clients import ClientTokens
 from holdfast.auth.limiter import GuessLimits
@@ -70,6 +71,7 @@ async def stubbed_server(certificate: ServerCertificate) -> AsyncIterator[Stubbe
         secrets=cast("Any", service),
         backends=backends,
         bearers=Bearers(tokens, NoIdentities(), limits),
+        assertions=Assertions(tokens, clients, None),
         limits=limits,
         skip_tokens=SkipTokens(lambda: [bytes(32)]),
         cursors=Cursors(lambda: [bytes(32)]),

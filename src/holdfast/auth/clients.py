@@ -6,7 +6,7 @@ remembered by its SHA-256 until it expires; whether its client still exists is a
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hmac import compare_digest
@@ -16,6 +16,7 @@ from uuid import UUID, uuid4, uuid5
 from holdfast.auth.resource import Audience
 from holdfast.crypto.credentials import hash_client_secret, registration_of
 from holdfast.crypto.tokens import MAX_TOKEN_LENGTH, TokenSigner
+from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.policy import Caller
 from holdfast.errors import InvalidInput, Unauthenticated
 from holdfast.ports import Clock, Registration
@@ -44,6 +45,9 @@ class Clients(Protocol):
 
     def client_registration(self, client_id: str) -> Registration | None:
         """Which registration the client has, or None when it has none; answers from memory."""
+
+    def credentials_of(self, client_id: str) -> Sequence[ClientCredential]:
+        """What the client shows instead of a secret; answers from memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +108,30 @@ class ClientTokens:
             InvalidInput: the resource is not this server's.
             Unauthenticated: wrong client id or secret.
         """
+        audience = self.audience_of(resource, host)
+        caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
+        # Of the very secret that was shown: the client may be registered again at this moment.
+        return self.issue_to(caller.id, _registration(client_secret), audience, host)
+
+    def audience_of(self, resource: str, host: str) -> str:
+        """Return the audience of a token for ``resource``, asked for at ``host``.
+
+        Raises:
+            InvalidInput: the resource is not this server's.
+        """
         audience = self._audience.asked_for(resource, host)
         if audience is None:
             raise InvalidInput(
                 "This server issues tokens for itself only: use one host name for vault_url and authority.",
                 field="scope",
             )
-        caller = await self._clients.authenticate_client(client_id, client_secret, ip_address=ip_address)
+        return audience
+
+    def issue_to(self, client_id: str, registration: str, audience: str, host: str) -> IssuedToken:
+        """Return a token of a client that has logged in by what it is registered with."""
         now = int(self._clock.now().timestamp())
-        claims = self._claims(caller.id, audience, self.issuer(host), now)
-        # Of the very secret that was shown: the client may be registered again at this moment.
-        token = self._signer.sign({**claims, _REGISTRATION: _registration(client_secret)})
-        return IssuedToken(token, now, _LIFETIME_S)
+        claims = self._claims(client_id, audience, self.issuer(host), now)
+        return IssuedToken(self._signer.sign({**claims, _REGISTRATION: registration}), now, _LIFETIME_S)
 
     def authenticate(self, token: str, host: str) -> str:
         """Return the client id that a token proves to the server at ``host``.
@@ -127,9 +143,14 @@ class ClientTokens:
         if verified.audience != self._audience.resource_of(host):
             raise Unauthenticated("AKV10022: Invalid audience: the access token is for another resource.")
         registration = self._clients.client_registration(verified.client_id)
-        if registration is None or not verified.is_of(registration):
+        by_secret = registration is not None and verified.is_of(registration)
+        if not by_secret and not self._by_credential(verified):
             raise Unauthenticated("The client of this access token has been removed.")
         return verified.client_id
+
+    def _by_credential(self, verified: _Verified) -> bool:
+        credentials = self._clients.credentials_of(verified.client_id)
+        return any(each.registration == verified.registration for each in credentials)
 
     def proves(self, client_id: str, client_secret: str) -> bool:
         """Whether this is the client's secret, by what is in memory. Nothing is recorded and nothing is issued."""

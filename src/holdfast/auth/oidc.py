@@ -56,30 +56,49 @@ class Issuer:
         known = self._remembered.get(digest)
         if known is not None and self._holds(known):
             return known
-        if unverified.algorithm not in self.settings.algorithms:
-            raise not_signed()
-        keys = await self.source.keys(unverified.key_id)
-        key, claims = keys.verified(token, unverified, self.settings.algorithms)
+        key, claims = await self._signed(token, unverified)
         vouched = self._checked(claims, unverified.key_id, key)
         self._remembered[digest] = vouched
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
         return vouched
 
+    async def claims(self, token: str, unverified: Unverified) -> Mapping[str, Any]:
+        """Return the claims of a token that this issuer signed and that is valid now, for whatever audience.
+
+        Raises:
+            Unauthenticated: it is none of those, or lacks what is required of tokens of this issuer.
+            BackendUnavailable: the issuer's keys are not to be had.
+        """
+        _, claims = await self._signed(token, unverified)
+        self._check_required(claims)
+        self._expiry(claims)
+        return claims
+
+    async def _signed(self, token: str, unverified: Unverified) -> tuple[PublicKey, Mapping[str, Any]]:
+        if unverified.algorithm not in self.settings.algorithms:
+            raise not_signed()
+        keys = await self.source.keys(unverified.key_id)
+        return keys.verified(token, unverified, self.settings.algorithms)
+
     def _holds(self, known: Vouched) -> bool:
         """Whether a remembered token still holds. An issuer may put another key in the place of one, under its id."""
         return known.key in self.source.named(known.key_id) and self._clock.now().timestamp() < known.expires_at
 
     def _checked(self, claims: Mapping[str, Any], key_id: str, key: PublicKey) -> Vouched:
-        settings = self.settings
-        if claims.get("iss") != settings.issuer or not _audiences(claims) & settings.audiences:
+        if not _audiences(claims) & self.settings.audiences:
             raise Unauthenticated("The access token is for another audience.")
-        for claim, wanted in settings.required_claims.items():
+        self._check_required(claims)
+        return Vouched(self.identity_of(claims), self._groups(claims), key_id, key, self._expiry(claims))
+
+    def _check_required(self, claims: Mapping[str, Any]) -> None:
+        if claims.get("iss") != self.settings.issuer:
+            raise Unauthenticated("The access token is for another audience.")
+        for claim, wanted in self.settings.required_claims.items():
             given = claims.get(claim)
             # `type is`: True would equal 1.
             if not any(type(given) is type(each) and given == each for each in wanted):
                 raise Unauthenticated(f"The access token does not have the {claim} that is required here.")
-        return Vouched(self._identity(claims), self._groups(claims), key_id, key, self._expiry(claims))
 
     def _expiry(self, claims: Mapping[str, Any]) -> int:
         leeway_s, now_s = self.settings.leeway.total_seconds(), self._clock.now().timestamp()
@@ -93,7 +112,12 @@ class Issuer:
             raise Unauthenticated("The access token is not valid yet; compare the clocks.")
         return int(expires_at)
 
-    def _identity(self, claims: Mapping[str, Any]) -> str:
+    def identity_of(self, claims: Mapping[str, Any]) -> str:
+        """Return the identity that claims name.
+
+        Raises:
+            Unauthenticated: none.
+        """
         value = _at(claims, self.settings.identity_claim)
         if not isinstance(value, str) or not value or value != value.strip():
             raise Unauthenticated("The access token does not name an identity.")

@@ -41,6 +41,7 @@ def use_cases(parts: Parts) -> UseCases:
         identities=parts.identities.identities,
         tokens=parts.identities.tokens,
         clients=parts.identities.clients,
+        client_credentials=parts.identities.credentials,
         reporter=_reporter(parts),
         audit=parts.audit.use_cases(parts.guard, parts.nodes),
         break_glass=parts.break_glass.control,

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from holdfast.ports import Clock, Sealer
+from holdfast.service.access.assertions import ClientCredentials
 from holdfast.service.access.clients import Clients
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import GrantBook
@@ -11,6 +12,7 @@ from holdfast.service.access.identities import Identities
 from holdfast.service.access.minting import Minting
 from holdfast.service.access.secondfactor import SecondFactors
 from holdfast.service.access.tokens import Tokens
+from holdfast.stores.postgres.client_credentials import PostgresClientCredentials
 from holdfast.stores.postgres.clients import PostgresClients
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.identities import PostgresIdentities
@@ -62,6 +64,9 @@ class IdentityParts:
             ),
             announce=announce,
             clock=clock,
+        )
+        self.credentials = ClientCredentials(
+            guard=guard, minting=minting, directory=directory, store=PostgresClientCredentials(database, sealer)
         )
         self.clients = Clients(
             guard=guard, minting=minting, directory=directory, store=PostgresClients(database, sealer)

@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from holdfast.cli import output
+from holdfast.cli.client_credentials import credentials, federate, withdraw
 from holdfast.cli.exits import ENDINGS, OK
 from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
@@ -44,9 +45,13 @@ def list_() -> None:
 @client.command(cls=Change)
 @click.argument("client_id", metavar="NAME")
 def remove(client_id: str) -> int:
-    """Remove a client: it gets no further tokens. Its grants stay until they are revoked."""
+    """Remove a client with all its credentials: its tokens stop working. Its grants stay until they are revoked."""
     removed = with_service(lambda service, caller: service.remove_client(client_id, context=caller))
     if output.wants_json():
         output.write_document({"removed": removed})
     output.say("Removed." if removed else "There is no such client. `holdfast client list` shows them.")
     return OK if removed else ENDINGS[SecretNotFound].code
+
+
+for each in (federate, credentials, withdraw):
+    client.add_command(each)

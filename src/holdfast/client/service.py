@@ -6,6 +6,7 @@ from typing import Self
 from holdfast.client.access import RemoteAccess
 from holdfast.client.audit import RemoteAudit
 from holdfast.client.break_glass import RemoteBreakGlass
+from holdfast.client.client_credentials import RemoteClientCredentials
 from holdfast.client.clock import RemoteClock
 from holdfast.client.compliance import RemoteCompliance
 from holdfast.client.connection import Connection
@@ -42,6 +43,11 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
     def clock(self) -> RemoteClock:
         """PostgreSQL's clock, which decides about expiry."""
         return RemoteClock(self._connection)
+
+    @property
+    def client_credentials(self) -> RemoteClientCredentials:
+        """What clients show the token endpoint instead of a secret."""
+        return RemoteClientCredentials(self._connection)
 
     @property
     def doctor(self) -> RemoteDoctor:

@@ -17,7 +17,9 @@ ACCEPTED: Final = "; accepted "
 
 _ACCEPTING: Final = ("identity.groups", "grant", "role.assign")
 
-_OF_IDENTITY: Final = re.compile(r"(?:(?P<fact>token|groups)=(?P<value>\S*) )?identity=(?P<name>.+)", re.DOTALL)
+_OF_IDENTITY: Final = re.compile(
+    r"(?:(?P<fact>token|groups|credential)=(?P<value>\S*) )?identity=(?P<name>.+)", re.DOTALL
+)
 _OF_RULE: Final = re.compile(
     r"(?P<subject>.+?): (?P<terms>[a-z_-]+(?:, [a-z_-]+)*)(?: until (?P<until>\S+))?", re.DOTALL
 )
@@ -34,21 +36,23 @@ class Taken(enum.StrEnum):
     """Its being enabled."""
     TOKEN = "token"  # noqa: S105 - the name of a kind
     CLIENT = "client secret"
+    """And every other credential of the client."""
+    CREDENTIAL = "client credential"
     FACTOR = "second factor"
     GROUPS = "groups"
     GRANT = "grant"
     ROLE = "role"
 
 
-_FACTS: Final = {Taken.TOKEN: "token", Taken.GROUPS: "groups"}
+_FACTS: Final = {Taken.TOKEN: "token", Taken.CREDENTIAL: "credential", Taken.GROUPS: "groups"}
 """What the detail about an identity says besides its name."""
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was taken from a subject, and what was left.
 
-    ``item``: the id of a token, the name of a role. ``pattern``: of a rule. ``left``: groups, or permissions, that were
-    left. ``until``: the end of what was left of a rule. The others are members of its record.
+    ``item``: the id of a token, the name of a credential or role. ``pattern``: of a rule. ``left``: groups, or
+    permissions, that were left. ``until``: the end of what was left of a rule. The others are members of its record.
     """
 
     taken: Taken
@@ -83,10 +87,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 _Reader: TypeAlias = Callable[[AuditRecord], Revocation]
 
 
-def of_identity(name: str, *, token: UUID | None = None, groups: Iterable[str] | None = None) -> str:
+def of_identity(
+    name: str, *, token: UUID | None = None, credential: str | None = None, groups: Iterable[str] | None = None
+) -> str:
     """The detail of a record about an identity, from which ``told_by`` reads it."""
     if token is not None:
         return f"token={token} identity={name}"
+    if credential is not None:
+        return f"credential={credential} identity={name}"
     return f"identity={name}" if groups is None else f"groups={','.join(sorted(groups))} identity={name}"
 
 
@@ -120,7 +128,7 @@ def _identity(taken: Taken) -> _Reader:
         if found["fact"] != _FACTS.get(taken):
             raise ValueError("about something else")
         left = tuple(filter(None, value.split(","))) if taken is Taken.GROUPS else ()
-        return _revocation(record, taken, found["name"], item=value if taken is Taken.TOKEN else "", left=left)
+        return _revocation(record, taken, found["name"], item="" if taken is Taken.GROUPS else value, left=left)
 
     return read
 
@@ -189,6 +197,7 @@ READERS: Final[Mapping[str, _Reader]] = {
     "identity.enable": _identity(Taken.ENABLED),
     "token.revoke": _identity(Taken.TOKEN),
     "client.remove": _identity(Taken.CLIENT),
+    "client.withdraw": _identity(Taken.CREDENTIAL),
     "totp.remove": _identity(Taken.FACTOR),
     "identity.groups": _identity(Taken.GROUPS),
     "revoke": _rule(Taken.GRANT, whole=True),

@@ -14,6 +14,7 @@ from holdfast.ports.access import (
     RulePages,
     StoredRule,
 )
+from holdfast.ports.assertions import ChooseCredential, ClientCredentialStore, CredentialRecord
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
@@ -112,6 +113,8 @@ __all__ = [
     "ChainHead",
     "Channel",
     "CheckpointStore",
+    "ChooseCredential",
+    "ClientCredentialStore",
     "ClientRecord",
     "ClientStore",
     "Clock",
@@ -120,6 +123,7 @@ __all__ = [
     "Counter",
     "Counters",
     "Credential",
+    "CredentialRecord",
     "Damaged",
     "DatabaseClock",
     "EmergencyTransaction",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind, Network
 from holdfast.errors import IntegrityFailure
@@ -94,9 +95,10 @@ class Standing:
     """What every node knows of an identity.
 
     ``incarnation``: the life of the name. ``client_hash``, ``client_since``: its client secret and since when it has
-    it, if it has one. ``totp``: the sealed secret of its second factor, once confirmed. ``revision`` grows with each
-    change, over all identities; 0: not changed since before there were revisions, and then all its tokens count, else
-    ``tokens`` do. ``mark``: the revision that counts, as all marks together are attested.
+    it, if it has one. ``credentials``: what it shows instead of one. ``totp``: the sealed secret of its second factor,
+    once confirmed. ``revision`` grows with each change, over all identities; 0: not changed since before there were
+    revisions, and then all its tokens count, else ``tokens`` do. ``mark``: the revision that counts, as all marks
+    together are attested.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Standing:
     groups: frozenset[str]
     client_hash: bytes | None = None
     client_since: datetime | None = None
+    credentials: tuple[ClientCredential, ...] = ()
     totp: bytes | None = None
     attestation: str = ""
     revision: int = 0
@@ -129,7 +132,10 @@ class Standing:
     def facts(self) -> bytes:
         """The facts whose editing would change who is let in, as unambiguous bytes for ``Sealer.attest``."""
         since_marks = (str(self.revision), str(len(self.tokens)), *sorted(map(str, self.tokens)))
+        # Nothing of it where there are none: then older nodes can tell what was attested as well.
+        assertable = ("credentials", str(len(self.credentials)), *(t for each in self.credentials for t in each.terms))
         return unambiguous(
+            *(assertable if self.credentials else ()),
             *(("identity at", *since_marks) if self.revision else ("identity",)),
             self.name,
             str(self.incarnation),

@@ -7,6 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.changes import KEEP, Held, Keep
 from holdfast.domain.names import canonical_name, canonical_names
@@ -36,6 +37,7 @@ from holdfast.errors import InvalidInput, StartupError, Unauthenticated
 from holdfast.ports import (
     SILENCE,
     BackendHealth,
+    ChooseCredential,
     ClientRecord,
     Clock,
     NodeRecord,
@@ -44,6 +46,7 @@ from holdfast.ports import (
     Telemetry,
     Tracing,
 )
+from holdfast.service.access.assertions import ClientCredentials
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.clients import Clients
 from holdfast.service.access.control import AccessControl
@@ -99,6 +102,7 @@ class UseCases:
     identities: Identities
     tokens: Tokens
     clients: Clients
+    client_credentials: ClientCredentials
     break_glass: BreakGlass
     backup: Backup
     backups: Backups
@@ -563,6 +567,25 @@ class SecretsService:
     def client_registration(self, client_id: str) -> Registration | None:
         """Which registration a client has, as far as this node knows (at most a second old); None if there is none."""
         return self._use.clients.registration(client_id)
+
+    @property
+    def client_credentials(self) -> ClientCredentials:
+        """What clients show the token endpoint instead of a secret."""
+        return self._use.client_credentials
+
+    async def authenticate_asserted(
+        self, client_id: str, choose: ChooseCredential, *, ip_address: str | None = None
+    ) -> ClientCredential:
+        """Return the credential by which a client logs in: ``choose`` gets all that it has.
+
+        Raises:
+            Unauthenticated: by none.
+        """
+        return await self._use.clients.authenticate_asserted(client_id, choose, ip_address)
+
+    def credentials_of(self, client_id: str) -> Sequence[ClientCredential]:
+        """What a client shows instead of a secret, as far as this node knows; nothing of a disabled one."""
+        return self._use.clients.credentials(client_id)
 
     @property
     def break_glass(self) -> BreakGlass:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import BaseRoute, Mount, Route, Router
 
+from holdfast.auth.assertions import Assertions
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.limiter import GuessLimits
 from holdfast.keyvault_wire.arm_routes import is_of_arm
@@ -42,6 +43,7 @@ class Parts:
     secrets: SecretsService
     backends: Backends
     bearers: Bearers
+    assertions: Assertions
     limits: GuessLimits
     skip_tokens: SkipTokens
     cursors: Cursors
@@ -116,7 +118,10 @@ register_url_convertor("tenant", _Tenant())
 
 
 def _oauth(parts: Parts) -> list[BaseRoute]:
-    server, discovery = OAuthServer(parts.bearers.clients, parts.limits), Discovery(parts.bearers.clients)
+    server, discovery = (
+        OAuthServer(parts.bearers.clients, parts.limits, parts.assertions),
+        Discovery(parts.bearers.clients),
+    )
     asked = {"oauth2/token": server.first, "oauth2/v2.0/token": server.second}
     told = {
         ".well-known/openid-configuration": discovery.first,

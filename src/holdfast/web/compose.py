@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+from holdfast.auth.assertions import Assertions
 from holdfast.auth.bearers import Bearers
 from holdfast.auth.clients import ClientTokens
 from holdfast.auth.keptkeys import KeptKeys
@@ -63,6 +64,7 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
         backends=backends,
         check_alive=service.check_alive,
         bearers=Bearers(clients, service, limits, issuers),
+        assertions=Assertions(clients, service, issuers),
         limits=limits,
         skip_tokens=SkipTokens(lambda: ring.subkeys("skip-token")),
         cursors=Cursors(lambda: ring.subkeys("v1-cursor")),

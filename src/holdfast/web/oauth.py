@@ -10,14 +10,16 @@ from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 
+from holdfast.auth.assertions import AssertionRefused, Assertions
 from holdfast.auth.clients import ClientTokens, IssuedToken
 from holdfast.auth.limiter import GuessLimits, source_of
 from holdfast.domain.policy import MAX_IDENTITY_LENGTH
 from holdfast.errors import InvalidInput, Unauthenticated
+from holdfast.web.assertions import answer_to, fault_of, is_asserted, login_of
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.limits import MAX_TOKEN_REQUEST_BYTES
 from holdfast.web.oauth_errors import RESOURCE_NOT_TAKEN, OAuthError, busy
-from holdfast.web.tenants import tenant_of
+from holdfast.web.tenants import tenant_of, token_endpoints
 
 _encode: Final = msgspec.json.Encoder().encode
 _DEFAULT_SCOPE: Final = "/.default"
@@ -36,9 +38,10 @@ class Credentials:
 class OAuthServer:
     """The token endpoint of one tenant, in its two versions."""
 
-    def __init__(self, tokens: ClientTokens, limits: GuessLimits) -> None:
+    def __init__(self, tokens: ClientTokens, limits: GuessLimits, assertions: Assertions) -> None:
         self._tokens = tokens
         self._limits = limits
+        self._assertions = assertions
 
     def object_id(self, client_id: str) -> str:
         """The object id of a client."""
@@ -76,7 +79,25 @@ class OAuthServer:
         return Reply(HTTPStatus.OK, _encode(answer))
 
     async def _issued(self, exchange: Exchange, form: dict[str, str], resource: str) -> IssuedToken:
+        if is_asserted(form):
+            return await self._issue_asserted(exchange, form, resource)
         return await self.issue(exchange, _credentials(exchange, form), resource)
+
+    async def _issue_asserted(self, exchange: Exchange, form: dict[str, str], resource: str) -> IssuedToken:
+        fault = fault_of(exchange, form)
+        if fault is not None:
+            raise OAuthError("invalid_request", fault)
+        login = login_of(exchange, form, resource, token_endpoints(exchange, self._tokens))
+        wait_s = self._limits.logins.retry_after_s(source_of(exchange.peer))
+        if wait_s and not await self._assertions.proves(login):
+            raise _too_many(wait_s)
+        try:
+            return await self._assertions.issue(login)
+        except AssertionRefused as error:
+            refused = OAuthError("invalid_client", answer_to(error), HTTPStatus.UNAUTHORIZED, number=error.why)
+            raise self._wrong(exchange, login.client_id, refused) from error
+        except InvalidInput as error:
+            raise OAuthError("invalid_scope", str(error)) from error
 
     async def issue(self, exchange: Exchange, credentials: Credentials, resource: str) -> IssuedToken:
         """Return a token for right credentials. Every way to a token ends here: one door, one record, one limit.
@@ -84,32 +105,27 @@ class OAuthServer:
         Raises:
             OAuthError: wrong ones, too many wrong ones, or another server's resource.
         """
-        host, source = exchange.host, source_of(exchange.peer)
-        self._check_guesser(source, credentials)
+        host, wait_s = exchange.host, self._limits.logins.retry_after_s(source_of(exchange.peer))
+        if wait_s and not self._tokens.proves(credentials.client_id, credentials.client_secret):
+            raise _too_many(wait_s)
         try:
             return await self._tokens.issue(
                 credentials.client_id, credentials.client_secret, resource, host, ip_address=exchange.peer
             )
         except Unauthenticated as error:
-            raise self._wrong(exchange, source, credentials.client_id) from error
+            raise self._wrong(exchange, credentials.client_id, _invalid_client(exchange)) from error
         except InvalidInput as error:
             raise OAuthError("invalid_scope", str(error)) from error
 
-    def _check_guesser(self, source: str, credentials: Credentials) -> None:
-        """Refuse wrong credentials of a source that has shown too many, unrecorded; right ones always get through."""
-        wait_s = self._limits.logins.retry_after_s(source)
-        if wait_s and not self._tokens.proves(credentials.client_id, credentials.client_secret):
-            raise busy(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong credentials from this address; wait.", wait_s)
-
-    def _wrong(self, exchange: Exchange, source: str, client_id: str) -> OAuthError:
-        """Count a wrong secret, and refuse it. One identity is one counter, in whatever letters it is written."""
+    def _wrong(self, exchange: Exchange, client_id: str, refused: OAuthError) -> OAuthError:
+        """Count a wrong credential, and refuse it. One identity is one counter, in whatever letters it is written."""
         identity = client_id.strip().casefold()[:MAX_IDENTITY_LENGTH]
-        self._limits.logins.failed(source)
+        self._limits.logins.failed(source_of(exchange.peer))
         wait_s = self._limits.identities.retry_after_s(identity)
         if wait_s:
-            return busy(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong secrets for this client; wait.", wait_s)
+            return busy(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong credentials for this client; wait.", wait_s)
         self._limits.identities.failed(identity)
-        return _invalid_client(exchange)
+        return refused
 
 
 def _form(exchange: Exchange, body: bytes) -> dict[str, str]:
@@ -185,3 +201,8 @@ def _invalid_client(exchange: Exchange) -> OAuthError:
     return OAuthError(
         "invalid_client", "The client id or the client secret is wrong.", HTTPStatus.UNAUTHORIZED, headers
     )
+
+
+def _too_many(wait_s: int) -> OAuthError:
+    """Refuse wrong credentials of a source that has shown too many, unrecorded; right ones always get through."""
+    return busy(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong credentials from this address; wait.", wait_s)

@@ -42,6 +42,12 @@ def tenant_of(exchange: Exchange, tokens: ClientTokens) -> str:
     return named
 
 
+def token_endpoints(exchange: Exchange, tokens: ClientTokens) -> frozenset[str]:
+    """All that clients may call the token endpoint at the host that they asked."""
+    names, versions = {tokens.tenant, tokens.tenant_name}, ("", "/v2.0")
+    return frozenset(f"{exchange.origin}/{name}/oauth2{version}/token" for name in names for version in versions)
+
+
 class Discovery:
     """The discovery documents and the keys of the one tenant."""
 

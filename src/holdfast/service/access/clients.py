@@ -1,4 +1,4 @@
-"""Client secrets: what an identity shows the token endpoint."""
+"""Clients: what an identity shows the token endpoint, a secret or an assertion."""
 
 from functools import partial
 
@@ -8,11 +8,12 @@ from holdfast.crypto.credentials import (
     registration_of,
     verify_client_secret,
 )
+from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.identities import new_identity
 from holdfast.domain.policy import NOBODY, AuthMethod, Caller, Permission, canonical_identity
 from holdfast.domain.revocations import of_identity
 from holdfast.errors import InvalidInput
-from holdfast.ports import ClientRecord, ClientStore, Registration
+from holdfast.ports import ChooseCredential, ClientRecord, ClientStore, Registration
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.access.minting import Minting
@@ -64,15 +65,32 @@ class Clients:
         Raises:
             Unauthenticated: unknown or disabled id, or wrong secret; the work done is the same.
         """
-        try:
-            caller = Caller(canonical_identity(client_id), ip_address=ip_address, method=AuthMethod.CLIENT)
-        except InvalidInput:
-            caller = Caller(NOBODY, ip_address=ip_address, method=AuthMethod.CLIENT)
+        caller = _caller(client_id, ip_address)
         async with self._guard.login(caller):
             self._guard.check_ready()
             standing = self._directory.enabled(caller.id)
             verify_client_secret(client_secret, standing.client_hash if standing else None)
         return caller
+
+    async def authenticate_asserted(
+        self, client_id: str, choose: ChooseCredential, ip_address: str | None
+    ) -> ClientCredential:
+        """Return the credential by which a client logs in; both outcomes are on record, with its name.
+
+        Raises:
+            Unauthenticated: unknown or disabled id, or ``choose`` says that none of its credentials is shown.
+        """
+        caller = _caller(client_id, ip_address)
+        async with self._guard.login(caller) as authorized:
+            self._guard.check_ready()
+            credential = await choose(self.credentials(caller.id))
+            await self._guard.record(authorized, detail=f"{credential.kind} credential {credential.name}")
+        return credential
+
+    def credentials(self, client_id: str) -> tuple[ClientCredential, ...]:
+        """What a client shows instead of a secret, as far as this node knows; nothing of one that is disabled."""
+        standing = self._directory.enabled(client_id)
+        return standing.credentials if standing is not None else ()
 
     def registration(self, client_id: str) -> Registration | None:
         """Which registration a client has, as far as this node knows; None if there is none, or it is disabled."""
@@ -80,3 +98,12 @@ class Clients:
         if standing is None or standing.client_hash is None or standing.client_since is None:
             return None
         return Registration(registration_of(standing.client_hash), standing.client_since)
+
+
+def _caller(client_id: str, ip_address: str | None) -> Caller:
+    """Who is on record for an attempt to log in."""
+    try:
+        name = canonical_identity(client_id)
+    except InvalidInput:
+        name = NOBODY
+    return Caller(name, ip_address=ip_address, method=AuthMethod.CLIENT)

@@ -112,6 +112,7 @@ _TAKE: Final[Mapping[Taken, _Take]] = {
     Taken.ENABLED: _by("disable"),
     Taken.TOKEN: _token,
     Taken.CLIENT: _client,
+    Taken.CREDENTIAL: _by("remove_credential", lambda what: what.item),
     Taken.FACTOR: _factor,
     Taken.GROUPS: _groups,
     Taken.GRANT: _rule,

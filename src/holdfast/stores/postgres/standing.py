@@ -4,10 +4,12 @@ An earlier row that is put back is genuine, but of another revision than its mar
 one that was put back with its row is found as well. Locks are taken in one order: the identity's row, then the marks.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from uuid import UUID
 
+from holdfast.domain.assertions import ClientCredential, CredentialKind
 from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import Credential, Marks, Sealer, Standing
 from holdfast.resilience.events import Event, Log
@@ -106,6 +108,7 @@ def standing_of(row: Mapping[str, Any]) -> Standing:
         incarnation=row["incarnation"],
         disabled=row["disabled"],
         groups=frozenset(row["groups"]),
+        credentials=tuple(map(_credential_of, row["credentials"])),
         client_hash=row["client_hash"],
         client_since=row["client_since"],
         totp=row["totp"],
@@ -113,4 +116,17 @@ def standing_of(row: Mapping[str, Any]) -> Standing:
         revision=row["revision"],
         tokens=frozenset(row["token_ids"]),
         mark=row["mark"],
+    )
+
+
+def _credential_of(terms: Sequence[str]) -> ClientCredential:
+    key, name, kind, issuer, subject, audience, certificate = terms
+    return ClientCredential(
+        id=UUID(key),
+        name=name,
+        kind=CredentialKind(kind),
+        issuer=issuer,
+        subject=subject,
+        audience=audience,
+        certificate=certificate,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from holdfast.errors import InvalidInput
+from holdfast.v1_wire.client_credentials import CredentialName
 from holdfast.v1_wire.documents import Identity, Name, Version
 
 VersionText = Annotated[str, msgspec.Meta(pattern="^(?:[1-9][0-9]{0,17}|[0-9A-Fa-f]{32})$")]
@@ -19,6 +20,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[Any, str]]] = MappingProxyType(
         "name": (Name, "A secret's name: 1 to 127 characters out of 0-9, a-z, A-Z and '-'; case is not significant."),
         "version": (VersionText, "A version: its number, or its id of 32 hex digits."),
         "client_id": (Identity, "A client's id."),
+        "credential": (CredentialName, "The name of a client's credential."),
         "identity": (Identity, "An identity's name."),
         "number": (Version, "The number of a request for emergency access, or of a set of recovery codes."),
         "token_id": (UUID, "A token's id, a UUID, which is not the token."),

@@ -5,6 +5,8 @@ SELECT i.name, i.incarnation, i.disabled_at IS NOT NULL AS disabled, i.attestati
        c.secret_hash AS client_hash, c.created_at AS client_since,
        CASE WHEN i.totp_confirmed_at IS NOT NULL THEN i.totp_secret END AS totp,
        ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name) AS groups,
+       ARRAY(SELECT ARRAY[k.id::text, k.name, k.kind, k.issuer, k.subject, k.audience, k.certificate]
+             FROM client_credentials k WHERE k.client_id = i.name ORDER BY k.id) AS credentials,
        i.revision, i.token_ids, m.revision AS mark
 FROM identities i LEFT JOIN clients c ON c.client_id = i.name LEFT JOIN identity_marks m ON m.name = i.name
 WHERE $1::text IS NULL OR i.name = $1
@@ -62,6 +64,9 @@ SELECT 'token ' || t.id AS what, t.identity_name AS identity, t.created_by AS ma
 FROM api_tokens t JOIN whom w ON w.name = t.identity_name WHERE t.revoked_at IS NULL AND t.expires_at > now()
 UNION ALL
 SELECT 'client secret', c.client_id, c.created_by FROM clients c JOIN whom w ON w.name = c.client_id
+UNION ALL
+SELECT k.kind || ' credential ' || k.name, k.client_id, k.created_by
+FROM client_credentials k JOIN whom w ON w.name = k.client_id
 UNION ALL
 SELECT 'membership', g.identity_name, g.added_by FROM identity_groups g WHERE 'group:' || g.group_name = $1
 ORDER BY identity, what
@@ -149,10 +154,26 @@ INSERT INTO clients (client_id, secret_hash, created_by) VALUES ($1, $2, $3)
 ON CONFLICT (client_id) DO NOTHING RETURNING pg_notify('holdfast', 'identity:' || client_id)
 
 -- name: remove_client
-DELETE FROM clients WHERE client_id = $1 RETURNING pg_notify('holdfast', 'identity:' || client_id)
+WITH secrets AS (DELETE FROM clients WHERE client_id = $1 RETURNING client_id),
+     others AS (DELETE FROM client_credentials WHERE client_id = $1 RETURNING client_id)
+SELECT pg_notify('holdfast', 'identity:' || client_id) FROM (TABLE secrets UNION TABLE others) AS gone
 
 -- name: clients
-SELECT client_id, created_at, created_by FROM clients ORDER BY client_id
+SELECT client_id, min(created_at) AS created_at, (array_agg(created_by ORDER BY created_at))[1] AS created_by
+FROM (SELECT client_id, created_at, created_by FROM clients
+      UNION ALL SELECT client_id, created_at, created_by FROM client_credentials) AS made
+GROUP BY client_id ORDER BY client_id
+
+-- name: add_credential
+INSERT INTO client_credentials (id, client_id, name, kind, issuer, subject, audience, certificate, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (client_id, name) DO NOTHING RETURNING created_at
+
+-- name: remove_credential
+DELETE FROM client_credentials WHERE client_id = $1 AND name = $2 RETURNING true
+
+-- name: client_credentials
+SELECT id, name, kind, issuer, subject, audience, certificate, created_by, created_at
+FROM client_credentials WHERE client_id = $1 ORDER BY name
 
 -- name: totp
 SELECT incarnation, totp_secret, totp_confirmed_at IS NOT NULL AS confirmed, COALESCE(totp_counter, -1) AS counter,

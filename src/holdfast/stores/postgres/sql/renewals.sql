@@ -49,6 +49,8 @@ SELECT i.id, i.name, i.incarnation, i.disabled_at IS NOT NULL AS disabled, i.att
        c.secret_hash AS client_hash, c.created_at AS client_since,
        CASE WHEN i.totp_confirmed_at IS NOT NULL THEN i.totp_secret END AS totp,
        ARRAY(SELECT group_name FROM identity_groups WHERE identity_name = i.name) AS groups,
+       ARRAY(SELECT ARRAY[k.id::text, k.name, k.kind, k.issuer, k.subject, k.audience, k.certificate]
+             FROM client_credentials k WHERE k.client_id = i.name ORDER BY k.id) AS credentials,
        i.revision, i.token_ids, i.revision AS mark
 FROM identities i LEFT JOIN clients c ON c.client_id = i.name
 WHERE (split_part(i.attestation, '.', 2) = ANY ($1::text[])

@@ -10,7 +10,12 @@ SELECT id FROM api_tokens WHERE identity_name = $1 AND created_at <= $2 AND revo
 UPDATE identities SET disabled_at = $2 WHERE name = $1 AND disabled_at IS NULL AND created_at <= $2 RETURNING true
 
 -- name: remove_client
-DELETE FROM clients WHERE client_id = $1 AND created_at <= $2 RETURNING true
+WITH secrets AS (DELETE FROM clients WHERE client_id = $1 AND created_at <= $2 RETURNING true),
+     others AS (DELETE FROM client_credentials WHERE client_id = $1 AND created_at <= $2 RETURNING true)
+TABLE secrets UNION TABLE others
+
+-- name: remove_credential
+DELETE FROM client_credentials WHERE client_id = $1 AND created_at <= $2 AND name = $3 RETURNING true
 
 -- name: remove_factor
 UPDATE identities SET totp_secret = NULL, totp_confirmed_at = NULL, totp_counter = NULL

@@ -1,0 +1,64 @@
+"""What clients show the token endpoint instead of a secret."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from msgspec import Meta
+
+from holdfast.domain.assertions import MAX_TERM, ClientCredential, CredentialKind
+from holdfast.v1_wire.documents import Document, Moment, Request
+
+CredentialName = Annotated[
+    str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,62}$", description="By which the credential is removed again.")
+]
+Term = Annotated[
+    str, Meta(pattern="^[!-~]([ -~]*[!-~])?$", max_length=MAX_TERM, description="Compared exactly with the claim.")
+]
+
+
+class FederateClient(Request):
+    """Tokens of a trusted issuer that may log in as a client: those with exactly these claims."""
+
+    name: CredentialName
+    issuer: Term
+    subject: Term
+    audience: Term
+
+
+class CredentialDocument(Document):
+    """A credential of a client. ``issuer``, ``subject`` and ``audience`` belong to a federated one."""
+
+    id: UUID
+    name: str
+    kind: CredentialKind
+    issuer: str | None
+    subject: str | None
+    audience: str | None
+    created_at: Moment
+    created_by: str
+
+    @classmethod
+    def of_credential(cls, credential: ClientCredential, created_at: datetime, created_by: str) -> Self:
+        """Return the document of a credential."""
+        return cls(
+            id=credential.id,
+            name=credential.name,
+            kind=credential.kind,
+            issuer=credential.issuer or None,
+            subject=credential.subject or None,
+            audience=credential.audience or None,
+            created_at=created_at,
+            created_by=created_by,
+        )
+
+    def credential(self) -> ClientCredential:
+        """Return the credential."""
+        return ClientCredential(
+            id=self.id,
+            name=self.name,
+            kind=self.kind,
+            issuer=self.issuer or "",
+            subject=self.subject or "",
+            audience=self.audience or "",
+        )
