@@ -18,16 +18,16 @@ PATIENCE_S: Final = 300
 _MARK: Final = "@@walk"
 
 
-def walk(name: str, home: Path, places: Mapping[str, str], programs: Path | None = None) -> None:
+def walk(name: str, home: Path, places: Mapping[str, str], *programs: Path) -> None:
     """Run the commands of the walk ``name`` and compare what they say with what the page shows.
 
     ``home`` is HOME and the folder to begin in; nothing else is in the environment but the settings of pip. ``places``
-    says what stands here for a host or a folder of the page, ``programs`` is one more folder in PATH. In what the page
+    says what stands here for a host or a folder of the page, ``programs`` are further folders in PATH. In what the page
     shows, ``…`` is any text in a line, and a line of its own any lines. A command ends the walk unless its exit code
     is 0, or the one that stands behind it, as in ``false  # exit code 1``.
     """
     steps = [(_there(command, places), _there(shown, places)) for command, shown in walks()[name]]
-    path = "/usr/bin:/bin" if programs is None else f"/usr/bin:/bin:{programs}"
+    path = os.pathsep.join(["/usr/bin", "/bin", *map(str, programs)])
     said, all_went = _said([command for command, _ in steps], home, path)
     wrong = [
         f"$ {command}\nshows: {shown}\nsaid: {output}"

@@ -17,12 +17,18 @@ from tests.support.reference import ROOT
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """An empty folder to be HOME, with the wheel and the lock of this checkout in it."""
-    packages.needs_an_index()
+    """An empty folder to be HOME."""
     with short_folder() as folder:
-        packages.build(folder)
-        shutil.copyfile(ROOT / "requirements" / "runtime.txt", folder / "runtime.txt")
         yield folder
+
+
+@pytest.fixture
+def release(home: Path) -> Path:
+    """HOME with the wheel and the lock of this checkout in it."""
+    packages.needs_an_index()
+    packages.build(home)
+    shutil.copyfile(ROOT / "requirements" / "runtime.txt", home / "runtime.txt")
+    return home
 
 
 @pytest.fixture

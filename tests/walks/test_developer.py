@@ -10,6 +10,6 @@ from tests.support.walk import walk
 
 
 @pytest.mark.timeout(600)
-async def test_the_page_for_developers_is_walked(home: Path, server: Mapping[str, str], empty: str) -> None:
+async def test_the_page_for_developers_is_walked(release: Path, server: Mapping[str, str], empty: str) -> None:
     places = {**server, "postgresql://app:example@db.example/app": empty}
-    await asyncio.to_thread(walk, "developer", home, places)
+    await asyncio.to_thread(walk, "developer", release, places)

@@ -37,9 +37,9 @@ MESSY: Final[Mapping[str, str]] = {
 
 
 @pytest.mark.timeout(600)
-async def test_a_messy_repository_is_taken_over(home: Path, server: Mapping[str, str]) -> None:
+async def test_a_messy_repository_is_taken_over(release: Path, server: Mapping[str, str]) -> None:
     for name, text in MESSY.items():
-        path = home / "shop" / name
+        path = release / "shop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
-    await asyncio.to_thread(walk, "moving-in", home, server)
+    await asyncio.to_thread(walk, "moving-in", release, server)

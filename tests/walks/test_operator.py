@@ -19,9 +19,9 @@ from tests.support.walk import walk
 
 @pytest.mark.services("pgbouncer")
 @pytest.mark.timeout(600)
-async def test_the_page_for_operators_is_walked(postgres_server: EmbeddedPostgres, home: Path) -> None:
+async def test_the_page_for_operators_is_walked(postgres_server: EmbeddedPostgres, release: Path) -> None:
     admin = postgres_server.dsn
-    certificate = ensure_server_certificate(home / "ca", [], now=datetime.now(UTC))
+    certificate = ensure_server_certificate(release / "ca", [], now=datetime.now(UTC))
     direct = f"@/secrets?{urlsplit(admin).query}"
     try:
         with short_folder() as folder, running_pgbouncer(folder, _as(admin), "transaction", certificate) as pooled:
@@ -33,9 +33,9 @@ async def test_the_page_for_operators_is_walked(postgres_server: EmbeddedPostgre
                 "$ADMIN_URL": admin,
                 "8200": str(free_port()),
             }
-            folders = {each: f"{home}{each}" for each in ("/opt/", "/etc/", "/var/", "/run/")}
+            folders = {each: f"{release}{each}" for each in ("/opt/", "/etc/", "/var/", "/run/")}
             await asyncio.to_thread(
-                walk, "operator", home, places | folders, programs=wheel_binaries().program("psql").parent
+                walk, "operator", release, places | folders, programs=wheel_binaries().program("psql").parent
             )
     finally:
         for database in ("secrets", "restored"):
