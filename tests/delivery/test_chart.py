@@ -137,6 +137,16 @@ def test_no_pod_is_root_or_writes_anywhere_but_into_its_volume(values: dict[str,
 
 
 @needs_helm
+def test_the_label_of_aks_is_on_every_pod() -> None:
+    values = {"serviceAccount": {"name": "holdfast"}, "podLabels": {"azure.workload.identity/use": "true"}}
+    found = [each for each in rendered(values) if each["kind"] in {"StatefulSet", "Job"}]
+    assert len(found) == 2
+    for each in found:
+        assert each["spec"]["template"]["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+        assert each["spec"]["template"]["spec"]["serviceAccountName"] == "holdfast"
+
+
+@needs_helm
 def test_secrets_are_named_and_none_is_made() -> None:
     assert "Secret" not in {each["kind"] for each in rendered(EVERYTHING)}
     for pod in pods({}):

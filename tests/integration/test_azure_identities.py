@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from cryptography import x509
 
@@ -15,7 +14,7 @@ from holdfast.config import AzureSettings, Identity, Settings
 from holdfast.crypto.client_certificates import read_client_certificate
 from holdfast.errors import BackendRefused, BackendUnavailable, ConfigurationError, Throttled
 from holdfast.stores.keyvault.login import whom
-from tests.support.azure_hosts import IdentityHost
+from tests.support.azure_hosts import IdentityHost, registered
 from tests.support.certificates import make_client_certificate
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
 
@@ -63,21 +62,6 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
-def registered(file: Path, vault: ScriptedVault) -> Any:
-    """Return what Entra ID does with an assertion: the header names a registered certificate, its key signed it."""
-    certificate = x509.load_pem_x509_certificate(file.read_bytes())
-
-    def fault(assertion: str) -> int:
-        try:
-            address = f"{vault.url}/{TENANT}/oauth2/v2.0/token"
-            claims = jwt.decode(assertion, certificate.public_key(), ["RS256", "PS256"], audience=address)  # type: ignore[arg-type]  # it is RSA
-        except jwt.InvalidTokenError:
-            return 700027
-        return 0 if claims["iss"] == claims["sub"] == CLIENT_ID else 700016
-
-    return fault
-
-
 # --- a client's secret
 
 
@@ -105,12 +89,12 @@ async def test_a_certificate_signs_and_a_new_one_is_taken_up(
     vault: ScriptedVault, tmp_path: Path, password: str | None
 ) -> None:
     file = make_client_certificate(tmp_path, password)
-    vault.assertion_fault = registered(file, vault)
+    vault.assertion_fault = registered(file, f"{vault.url}/{TENANT}")
     settings = settings_of(vault, client_certificate=file, client_certificate_password=password)
     async with node_tokens(settings, "Key Vault") as tokens:
         first = await tokens.get_token_info(SCOPE)
         new = make_client_certificate(tmp_path, password, name="new.pem")
-        vault.assertion_fault = registered(new, vault)
+        vault.assertion_fault = registered(new, f"{vault.url}/{TENANT}")
         new.replace(file)
         assert (await tokens.get_token_info(SCOPE)).token != first.token
 

@@ -8,17 +8,39 @@ and Container Apps (api-version 2019-08-01), and the Instance Metadata Service o
 """
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
+import jwt
 from aiohttp import web
+from cryptography import x509
 
-from tests.support.scripted_vault import ScriptedVault
+from tests.support.scripted_vault import CLIENT_ID, ScriptedVault
 
 HEADER = "c4n4ry-of-the-host"
 """What the host gives to its own processes alone."""
 
 _UNKNOWN_THERE = {"statusCode": 400, "message": "No User Assigned or Delegated Managed Identity found for c4n4ry"}
 _UNKNOWN_TO_IMDS = {"error": "invalid_request", "error_description": "Identity not found c4n4ry"}
+
+
+def registered(file: Path, authority: str) -> Callable[[str], int]:
+    """Return how Entra ID judges an assertion for a client whose certificate is in ``file``: 0, or a code.
+
+    ``authority``: the address of its tenant.
+    """
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+
+    def fault(assertion: str) -> int:
+        address = f"{authority}/oauth2/v2.0/token"
+        try:
+            claims = jwt.decode(assertion, certificate.public_key(), ["RS256", "PS256"], audience=address)  # type: ignore[arg-type]  # it is RSA
+        except jwt.InvalidTokenError:
+            return 700027
+        return 0 if claims["iss"] == claims["sub"] == CLIENT_ID else 700016
+
+    return fault
 
 
 class IdentityHost:

@@ -1,6 +1,7 @@
 """A throw-away certificate authority for servers on loopback."""
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,8 +15,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
-def make_authority(folder: Path, host: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext]:
-    """Write ``ca.pem`` into a folder; return its path and the context of a server that it vouches for as ``host``."""
+def make_authority(folder: Path, host: str = "127.0.0.1", names: Sequence[str] = ()) -> tuple[Path, ssl.SSLContext]:
+    """Write ``ca.pem`` into a folder; return its path and the context of a server that it vouches for as ``host``.
+
+    ``names``: further names of that server.
+    """
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "throw-away CA")])
     ca = (
@@ -27,7 +31,9 @@ def make_authority(folder: Path, host: str = "127.0.0.1") -> tuple[Path, ssl.SSL
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     certificate = (
         _builder(subject, ca_name, key.public_key(), ca_key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(host)), *map(x509.DNSName, names)]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

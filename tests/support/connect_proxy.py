@@ -9,6 +9,7 @@ async with ConnectProxy() as proxy:
 import asyncio
 import base64
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Self
 
@@ -19,11 +20,20 @@ PASSWORD: Final = "c4n4ry/p@ss"
 class ConnectProxy:
     """``password``: it lets in only who shows it. ``status``: what it answers instead of opening a tunnel.
 
-    ``tls``: it is itself reached over TLS.
+    ``tls``: it is itself reached over TLS. ``routes``: the local port that stands in for a place such as
+    ``login.microsoftonline.com:443``.
     """
 
-    def __init__(self, *, password: bool = False, status: int | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        password: bool = False,
+        status: int | None = None,
+        tls: ssl.SSLContext | None = None,
+        routes: Mapping[str, int] | None = None,
+    ) -> None:
         self._password, self.status, self._tls = password, status, tls
+        self._routes = routes or {}
         self.opened: list[str] = []
         self.carried = bytearray()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,6 +73,8 @@ class ConnectProxy:
             writer.write(f"HTTP/1.1 {refusal} No\r\nContent-Length: 0\r\n\r\n".encode())
             await writer.drain()
             return
+        if place in self._routes:
+            place = f"127.0.0.1:{self._routes[place]}"
         host, _, port = place.rpartition(":")
         far_reader, far_writer = await asyncio.open_connection(host.strip("[]"), int(port))
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")

@@ -16,7 +16,7 @@ import secrets
 import ssl
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -76,6 +76,7 @@ class ScriptedVault:
     ``oddities``: what it holds or answers besides, by canonical name.
 
     ``assertion_fault``: the AADSTS code that an assertion is refused with, 0 for one that is taken.
+    ``host``: the name that it is called by, if it has one; ``names``: all that its certificate is for.
     ``ahead``: how far its clock is.
     ``api_versions``: those of all requests.
     ``parents``: the ``traceparent`` of each, empty where there was none.
@@ -87,8 +88,11 @@ class ScriptedVault:
         *,
         newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
         resource: str = RESOURCE,
+        host: str = "",
+        names: Sequence[str] = (),
     ) -> None:
         self._newest_tls, self._resource = newest_tls, resource
+        self._host, self._names = host, names
         self.model = VaultModel(clock or SystemClock())
         self.calls: Counter[str] = Counter()
         self.parents: list[str] = []
@@ -106,7 +110,7 @@ class ScriptedVault:
 
     async def __aenter__(self) -> Self:
         self._folder = TemporaryDirectory(prefix="vault-")
-        self.ca_file, self._tls = make_authority(Path(self._folder.name))
+        self.ca_file, self._tls = make_authority(Path(self._folder.name), names=self._names)
         self._tls.maximum_version = self._newest_tls
         app = web.Application(client_max_size=2**20)
         app.on_response_prepare.append(self._date)
@@ -127,7 +131,12 @@ class ScriptedVault:
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self._port}"
+        return f"https://{self._host or f'127.0.0.1:{self._port}'}"
+
+    @property
+    def port(self) -> int:
+        """Where it listens, whatever it is called."""
+        return self._port
 
     @property
     def tls(self) -> ssl.SSLContext:

@@ -343,7 +343,10 @@ def heard() -> Iterator[io.StringIO]:
 @pytest.mark.parametrize(
     ("level", "heard_of"),
     [
-        ("debug", ["ours d", "ours i", "ours w", "theirs d", "theirs i", "theirs w", "pool w", "http w", "http e"]),
+        (
+            "debug",
+            ["ours d", "ours i", "ours w", "theirs d", "theirs i", "theirs w", "pool w", "id w", "http w", "http e"],
+        ),
         ("info", ["ours i", "ours w", "theirs w", "http e"]),
         ("warning", ["ours w", "theirs w", "http e"]),
         ("error", ["http e"]),
@@ -356,6 +359,7 @@ def test_libraries_log_warnings_at_most_unless_everything_is_asked_for(level: st
         "    for word in ('debug', 'info', 'warning'):\n"
         "        getattr(logging.getLogger(name), word)('%s %s', who, word[0])\n"
         "logging.getLogger('asyncpg.pool').warning('pool w')\n"
+        "logging.getLogger('azure.identity.aio._internal').warning('id w')\n"
         "logging.getLogger('uvicorn.error').warning('http w')\n"
         "logging.getLogger('uvicorn.error').error('http e')\n"
     )

@@ -96,9 +96,13 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(extra | members).decode().translate(_JSON_CONTROL)
 
 
-_QUIETER: Final[Mapping[str, int]] = {"asyncpg.pool": logging.CRITICAL, "uvicorn.error": logging.ERROR}
-"""From which level on these loggers are heard: the one tells again and again, with a trace, of outages that we tell of
-once; the other of every malformed request, of which anybody may send any number."""
+_QUIETER: Final[Mapping[str, int]] = {
+    "asyncpg.pool": logging.CRITICAL,
+    "azure.identity": logging.ERROR,
+    "uvicorn.error": logging.ERROR,
+}
+"""From which level on these loggers are heard: the first two tell again and again of outages that we tell of once, with
+a trace or with what an endpoint wrote; the last of every malformed request, of which anybody may send any number."""
 
 FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {"text": TextFormatter, "json": JsonFormatter}
 
