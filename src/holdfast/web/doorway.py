@@ -7,6 +7,7 @@ in the system's queue.
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -30,6 +31,17 @@ _ACCEPTING: Final = "Taking connections"
 
 PAUSE_S: Final = 1.0
 """Seconds until the next attempt, where the system has no descriptor left for a connection."""
+
+_OF_THE_PEER: Final = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ECONNABORTED", "ECONNRESET", "EPERM", "EPROTO", "ENOPROTOOPT", "EOPNOTSUPP", "ETIMEDOUT"),
+        *("ENETDOWN", "ENETUNREACH", "EHOSTDOWN", "EHOSTUNREACH", "ENONET"),
+    )
+    if hasattr(errno, name)
+)
+"""What ails one connection that waited, or a firewall's rule about it (accept(2), "Error handling"). Anything else is a
+lack of the system, or this socket, and would come again at once."""
 
 _log: Final = Log(__name__)
 
@@ -72,9 +84,11 @@ class Doorway:
                 return
             try:
                 connection, address = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
+                if error.errno in _OF_THE_PEER:
+                    continue  # that connection is gone, and the next in the queue may be well
                 self._outages.failed(_ACCEPTING, error.strerror or type(error).__name__)
                 self._pause(PAUSE_S)
                 return
