@@ -75,6 +75,31 @@ async def test_i6_a_clock_set_back_while_no_node_ran_is_found_at_the_start_and_a
     assert [row[1:3] for row in await audit(database_url, "*") if row[1] == "clock.accept"] == [("clock.accept", True)]
 
 
+FORGED = {
+    "the greatest number": "number = 9223372036854775807",
+    "all of it": "number = 9223372036854775807, moment = now(), believed = now(), accepted_by = 'x', attestation = 'y'",
+    "times without end": "number = 7, moment = 'infinity', believed = '-infinity', accepted_by = 'x'",
+    "no number": "number = 0",
+}
+
+
+@pytest.mark.parametrize("edit", FORGED.values(), ids=FORGED)
+async def test_i6_a_forged_acceptance_is_no_hindrance_to_a_genuine_one(
+    database_url: str, tmp_path: Path, edit: str
+) -> None:
+    async with service_on(database_url, tmp_path, background=True) as service:
+        await service.clock.accept()
+        await execute(database_url, f"UPDATE clock_acceptance SET {edit}")
+        await asyncio.sleep(2)  # two heartbeats
+        assert [each.name for each in service.backends() if not each.healthy] == []
+        await service.clock.accept()
+        number = await fetch(database_url, "SELECT number FROM clock_acceptance")
+        assert isinstance(number, int)
+        assert 1 < number < 9223372036854775807
+        await service.clock.accept()
+        assert await fetch(database_url, "SELECT number FROM clock_acceptance") == number + 1
+
+
 async def test_i6_only_operators_vouch_for_a_clock(database_url: str, tmp_path: Path) -> None:
     async with service_on(database_url, tmp_path) as service:
         with pytest.raises(AccessDenied):

@@ -1,14 +1,18 @@
 """PostgreSQL's clock as it is, and who vouched for it: all nodes learn of that with their heartbeat."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from holdfast.domain.audit import AuditRecord
+from holdfast.errors import IntegrityFailure, KeyUnavailable
 from holdfast.ports import ClockAcceptance, Sealer
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.queries import load
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PostgresClock:
@@ -28,7 +32,7 @@ class PostgresClock:
         """See the port."""
         async with self._database.transaction() as connection:
             acceptance = ClockAcceptance(
-                number=1 + (await connection.fetchval(self._sql["last"]) or 0),
+                number=self._after(await connection.fetchrow(self._sql["last"]), believed),
                 moment=moment,
                 believed=believed,
                 accepted_by=accepted_by,
@@ -38,8 +42,26 @@ class PostgresClock:
             await put_record(connection, record)
         self._database.recorded()
 
+    def _after(self, last: Mapping[str, Any] | None, believed: datetime) -> int:
+        """Return the number of the next one. That of an edited row means nothing: the time believed is higher."""
+        if last is not None:
+            with suppress(IntegrityFailure, KeyUnavailable):
+                before = acceptance_of(last)
+                self._sealer.verify(before.facts(), before.attestation)
+                return before.number + 1
+        return (believed - _EPOCH) // timedelta(microseconds=1)
+
 
 def acceptance_of(row: Mapping[str, Any]) -> ClockAcceptance:
-    """An acceptance as it is stored."""
+    """An acceptance as it is stored.
+
+    Raises:
+        IntegrityFailure: it was edited, and has no facts that could be attested.
+    """
     names = ("number", "moment", "believed", "accepted_by", "attestation")
-    return ClockAcceptance(**{name: row[name] for name in names})
+    found = ClockAcceptance(**{name: row[name] for name in names})
+    try:
+        found.facts()
+    except (AttributeError, TypeError, ValueError, OverflowError):  # a member is missing, or a time is infinite
+        raise IntegrityFailure("The word for PostgreSQL's clock that is stored is none") from None
+    return found

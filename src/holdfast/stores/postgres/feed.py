@@ -208,8 +208,8 @@ class PostgresFeed:
         """Take somebody's word for the clock, if it is genuine."""
         row = await connection.fetchrow(load("clock")["acceptance"], timeout=LIVE_WITHIN_S)
         if row is not None:
-            acceptance = acceptance_of(row)
             try:
+                acceptance = acceptance_of(row)
                 self._sealer.verify(acceptance.facts(), acceptance.attestation)
             except (IntegrityFailure, KeyUnavailable) as error:
                 note_failure(_ACCEPTANCE, error)

@@ -5,7 +5,7 @@ SELECT pg_catalog.clock_timestamp() AS now, (SELECT max(timestamp) FROM secret_a
 SELECT number, moment, believed, accepted_by, attestation FROM clock_acceptance WHERE number > 0
 
 -- name: last
-SELECT number FROM clock_acceptance FOR UPDATE
+SELECT number, moment, believed, accepted_by, attestation FROM clock_acceptance FOR UPDATE
 
 -- name: accept
 INSERT INTO clock_acceptance (number, moment, believed, accepted_by, attestation) VALUES ($1, $2, $3, $4, $5)
