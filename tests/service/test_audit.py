@@ -304,7 +304,7 @@ ODD = {
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 async def test_a_record_that_no_chain_takes_is_set_aside_and_those_behind_it_go_on(
-    inside: Inside, database_url: str, odd: str
+    inside: Inside, database_url: str, odd: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = await asyncpg.connect(database_url)
     for edit, number in (("{}", 3), (odd, 1), ("{}", 20), (odd, 2), ("{}", 1)):
@@ -316,6 +316,8 @@ async def test_a_record_that_no_chain_takes_is_set_aside_and_those_behind_it_go_
     assert await connection.fetchval("SELECT count(*) FROM audit_outbox") == 0
     assert await connection.fetchval("SELECT count(*) FROM secret_access_logs WHERE operation = 'set'") == 24
     assert await connection.fetchval("SELECT count(*) FROM audit_set_aside") == 3
+    told = [each.getMessage() for each in caplog.records if "is set aside" in each.getMessage()]
+    assert len(told) == (1 if "(3 in this batch)" in told[0] else 3)
     await connection.close()
     report = await inside.service.get_secret_health()
     assert not report.healthy

@@ -99,13 +99,16 @@ class PostgresAuditSink:
     async def _placed(
         self, connection: Connection, texts: Sequence[str], extend: Callable[[Sequence[AuditRecord]], Sequence[Entry]]
     ) -> Sequence[Entry]:
-        records = []
+        records, unreadable = [], []
         for text in texts:
             if (record := readable(text)) is not None:
                 records.append(record)
             else:
-                _log(Event.AUDIT_RECORD_SET_ASIDE, reason="it cannot be read, by an edit of audit_outbox")
+                unreadable.append(text)
                 await connection.execute(self._sql["set_aside"], text, "it cannot be read")
+        if unreadable:  # one line however many: they are counted in health
+            reason = f"it cannot be read, by an edit of audit_outbox ({len(unreadable)} in this batch)"
+            _log(Event.AUDIT_RECORD_SET_ASIDE, reason=reason)
         entries = extend(records) if records else []
         await _copy(connection, entries)
         return entries
