@@ -1,7 +1,9 @@
 """I9: a record that was removed before any checkpoint covered it is found, and a person decides how to go on."""
 
+from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from holdfast.domain.checkpoint import Gap, parse_checkpoint, parse_gap
@@ -26,6 +28,19 @@ async def with_gap(inside: Inside, dsn: str) -> Gap:
     (gap,) = await inside.service.audit.gaps()
     assert gap.last == gap.first + 1
     return gap
+
+
+async def test_who_finds_another_node_at_it_knows_nothing_of_how_that_goes(inside: Inside, database_url: str) -> None:
+    """A loop that failed, and then met the other node, told of a recovery each time."""
+    store, checkpointer = inside.parts.audit.checkpointer._store, inside.parts.audit.checkpointer
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("SELECT pg_advisory_lock(1751215719)")
+    with pytest.raises(Conflict):
+        await store.extend(lambda *_: b"")
+    with pytest.raises(Conflict):
+        await store.prune(timedelta(days=1), lambda *_: b"")
+    assert not await checkpointer.make()
+    await connection.close()
 
 
 async def test_i9_a_gap_that_somebody_took_note_of_holds_up_nothing_and_is_still_found(

@@ -28,16 +28,22 @@ class CheckpointStore(Protocol):
     """Checkpoints and the keys that sign them."""
 
     async def extend(self, make: Callable[[bytes | None, Sequence[Head], int], bytes]) -> bytes | None:
-        """Add the next checkpoint, if any chain has grown and nobody else is at it; returns its line.
+        """Add the next checkpoint, if any chain has grown; returns its line.
 
         ``make`` is given the line before, the heads of the chains that grew, without a gap, and by how many records.
+
+        Raises:
+            Conflict: another node is at it, so nothing is known of how that goes.
         """
 
     async def prune(self, keep: timedelta, make: Callable[[bytes | None, Sequence[Pruned]], bytes]) -> bytes | None:
         """Drop the oldest partition, if everything in it is older than ``keep``, signed, and delivered to all streams.
 
         ``make`` is given the line before and what is dropped; the checkpoint that says so is stored in the same
-        transaction. Returns its line; None if there was nothing to drop, or somebody else is at it.
+        transaction. Returns its line; None if there was nothing to drop.
+
+        Raises:
+            Conflict: another node is at it.
         """
 
     async def gaps(self) -> list[Gap]:

@@ -16,7 +16,7 @@ from holdfast.domain.checkpoint import (
     parse_checkpoint,
     signed_bytes,
 )
-from holdfast.errors import BackendUnavailable, HoldfastError, IntegrityFailure, KeyUnavailable
+from holdfast.errors import BackendUnavailable, Conflict, HoldfastError, IntegrityFailure, KeyUnavailable
 from holdfast.ports import CheckpointStore, Clock, Sealer, Signing
 from holdfast.ports.places import AUDIT_KEY
 from holdfast.resilience.events import Event, Log
@@ -94,8 +94,8 @@ class Checkpointer:
         while True:
             with surviving(_log, "The next checkpoint"):
                 try:
-                    await self.make()
-                except BackendUnavailable:
+                    await self._make()
+                except (BackendUnavailable, Conflict):
                     raise
                 except HoldfastError as error:  # a person has to fix it, and need not be told every two seconds
                     if str(error) != said:
@@ -112,7 +112,13 @@ class Checkpointer:
             await self._clock.sleep(RETENTION_INTERVAL_S)
 
     async def make(self) -> bool:
-        """Make a checkpoint if there is anything to sign; returns whether it did."""
+        """Make a checkpoint if there is anything to sign, and no other node is at it; returns whether it did."""
+        try:
+            return await self._make()
+        except Conflict:
+            return False
+
+    async def _make(self) -> bool:
         signing = await self._key.get()
 
         def checkpoint(before: bytes | None, heads: Sequence[Head], records: int) -> bytes:
@@ -134,7 +140,11 @@ class Checkpointer:
         return line is not None
 
     async def prune(self, keep: timedelta) -> bool:
-        """Drop the oldest records, behind a checkpoint that names them; returns whether there were any to drop."""
+        """Drop the oldest records, behind a checkpoint that names them; returns whether there were any to drop.
+
+        Raises:
+            Conflict: another node makes a checkpoint.
+        """
         signing = await self._key.get()
 
         def checkpoint(before: bytes | None, pruned: Sequence[Pruned]) -> bytes:

@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Final
 
 from holdfast.domain.checkpoint import Gap, Head, Pruned
+from holdfast.errors import Conflict
 from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 from holdfast.stores.postgres.trail import LONG_S
 
@@ -23,8 +25,7 @@ class PostgresCheckpoints:
     async def extend(self, make: Callable[[bytes | None, Sequence[Head], int], bytes]) -> bytes | None:
         """See the port."""
         async with self._database.transaction() as connection:
-            if not await connection.fetchval(self._sql["lock"]):
-                return None
+            await self._lock(connection)
             rows = await connection.fetch(self._sql["heads"])
             if not rows:
                 await connection.execute(self._sql["settle"], SETTLED_AFTER)
@@ -40,8 +41,7 @@ class PostgresCheckpoints:
     async def prune(self, keep: timedelta, make: Callable[[bytes | None, Sequence[Pruned]], bytes]) -> bytes | None:
         """See the port."""
         async with self._database.transaction() as connection:
-            if not await connection.fetchval(self._sql["lock"]):
-                return None
+            await self._lock(connection)
             await connection.execute(self._sql["be_brief"])  # records wait behind whoever waits to drop a table
             partition = await connection.fetchval(self._sql["prunable"], keep, timeout=LONG_S)
             if partition is None:
@@ -52,6 +52,10 @@ class PostgresCheckpoints:
             await connection.execute(self._sql["store"], line.decode())
             await connection.execute(self._sql["drop"], partition)
         return line
+
+    async def _lock(self, connection: Connection) -> None:
+        if not await connection.fetchval(self._sql["lock"]):
+            raise Conflict("Another node makes a checkpoint at this moment.")
 
     async def gaps(self) -> list[Gap]:
         """See the port."""
