@@ -76,6 +76,11 @@ def test_every_kind_of_block_is_known() -> None:
     assert not blocks("", "bash", "sh"), "commands stand in console blocks, with a $ before each"
 
 
+def test_every_page_stands_in_the_index() -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages - set(_LINK.findall((ROOT / "docs" / "README.md").read_text())) == set()
+
+
 def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= README_LIMIT_LINES
 

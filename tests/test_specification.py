@@ -21,6 +21,7 @@ ROWS = re.findall(r"^\| (?!the specification|---)(.+?) \| (.+?) \| (.+?) \|$", T
 SECTIONS = [
     *("Features", "Architecture", "Quick start", "Usage", "Metrics", "Security best practices", "Database schema"),
     *("Troubleshooting", "Migration from hardcoded secrets", "Performance considerations", "Compliance", "Support"),
+    "Not done",
 ]
 METHODS = [
     *("initialize", "getSecret", "setSecret", "deleteSecret", "recoverSecret", "purgeSecret", "rotateSecret"),
