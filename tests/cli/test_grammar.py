@@ -91,6 +91,8 @@ def test_help_shows_what_a_command_shows_of_itself() -> None:
         (["audit", "lst"], "There is no such command. Choose from acknowledge, bundle,"),
         (["audit", "history", "c4n4ry"], "Did you mean holdfast history?"),
         (["break-glass", "codes", "add"], "Choose from create, list, remove. See"),
+        (["context", "add"], "Did you mean holdfast login? See"),
+        (["context", "current"], "Did you mean holdfast whoami? See"),
         (["exprot"], "Did you mean export"),
         (["template"], "There is no such command. See: holdfast --help"),
         (["enable"], "Did you mean holdfast identity enable? See"),

@@ -70,6 +70,16 @@ def test_help_needs_nothing_that_windows_lacks(args: tuple[str, ...], tmp_path: 
     assert (said.returncode, said.stderr) == (0, "")
 
 
+def test_modes_that_windows_makes_up_close_no_file(tmp_path: Path) -> None:
+    """Every file that can be written has mode 0666 there."""
+    file = tmp_path / "ca.pem"
+    file.write_text("x")
+    file.chmod(0o666)
+    program = f"{_AS_WINDOWS}\nfrom holdfast.config.parsing import private_file, shown_file\n"
+    said = done(f"{program}print(shown_file(sys.argv[1]) == private_file(sys.argv[1]))", str(file), environ={})
+    assert said.stdout == "True\n", said.stderr
+
+
 def test_commands_and_the_library_work_against_a_server(
     database_url: str, tmp_path: Path, certificate: ServerCertificate
 ) -> None:

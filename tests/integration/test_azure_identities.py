@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from cryptography import x509
 
@@ -106,6 +107,17 @@ async def test_an_unregistered_certificate_is_told_with_its_code_and_its_file(
     told = await refusal_of(settings_of(vault, client_certificate=file))
     assert "is not a registered one (AADSTS700027). Register" in told
     assert told.endswith(f"Asked as the client {CLIENT_ID} of the tenant {TENANT}, by the certificate in {file}.")
+
+
+async def test_a_proof_that_is_too_old_is_told_as_that(vault: ScriptedVault, tmp_path: Path) -> None:
+    """A node starts with it all the same: the mirror answers."""
+    file = make_client_certificate(tmp_path, days=-1)
+    assert "This certificate expired at 20" in await refusal_of(settings_of(vault, client_certificate=file))
+    token = jwt.encode({"exp": 1_000_000_000}, "k" * 32, "HS256")
+    file = written(tmp_path / "token", token)
+    told = await refusal_of(settings_of(vault, federated_token_file=file))
+    assert told.endswith(" This token expired at 2001-09-09 01:46 UTC.")
+    assert token not in told
 
 
 def test_what_may_be_told_of_a_certificate_in_either_form(tmp_path: Path) -> None:

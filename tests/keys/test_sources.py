@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.bootstrap.keysources import CREDENTIAL, add_key, key_ring
+from holdfast.bootstrap.keysources import CREDENTIAL, add_key, key_place, key_ring
 from holdfast.config import Settings
 from holdfast.errors import ConfigurationError, Conflict, InvalidInput, StartupError
 from tests.cli.runner import holdfast
@@ -93,6 +93,18 @@ def test_a_key_is_added_to_the_file_whole_and_once(tmp_path: Path) -> None:
         add_key(settings, "c4n4ry")
     assert "c4n4ry" not in str(refusal.value)
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
+
+
+def test_what_is_to_be_kept_elsewhere_is_named_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.keys").write_text(KEY)
+    (tmp_path / "holdfast.keys").chmod(0o600)
+    assert key_place(Settings(data_dir=tmp_path)) == str(tmp_path / "encryption.key")
+    assert key_place(Settings(data_dir=tmp_path, encryption_key=KEY)) == "FALLBACK_ENCRYPTION_KEY"
+    assert key_place(Settings(data_dir=tmp_path, credentials_dir=tmp_path)) == "the credential holdfast.keys"
+    both = Settings(data_dir=tmp_path, encryption_key=KEY, credentials_dir=tmp_path)
+    assert key_place(both) == "FALLBACK_ENCRYPTION_KEY and the credential holdfast.keys"
+    file = Settings(data_dir=tmp_path, encryption_key_file=tmp_path / "keys", credentials_dir=tmp_path)
+    assert key_place(file) == f"{tmp_path / 'keys'} and the credential holdfast.keys"
 
 
 def test_an_installation_with_a_database_of_its_own_adds_to_the_key_it_made(tmp_path: Path) -> None:

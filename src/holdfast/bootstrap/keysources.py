@@ -79,6 +79,16 @@ def key_file(settings: Settings) -> Path | None:
     return settings.data_dir / FILE_NAME if settings.encryption_key is None and not _credential(settings) else None
 
 
+def key_place(settings: Settings) -> str:
+    """Where this node's keys are, in words, for whoever keeps a copy of them."""
+    places = [str(key_file(settings) or "")]
+    if settings.encryption_key is not None:
+        places.append(PRIMARY_SETTING)
+    if _credential(settings) is not None:
+        places.append(f"the credential {CREDENTIAL}")
+    return " and ".join(filter(None, places))
+
+
 def is_deferred(settings: Settings) -> bool:
     """Whether keys lie wrapped, so that opening them may take as long as Key Vault takes."""
     return any(is_wrapped(text) for _, text in _given(settings))

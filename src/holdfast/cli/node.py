@@ -155,9 +155,9 @@ def _ca_file(settings: Settings) -> str:
 
 
 def _key(settings: Settings) -> str:
-    from holdfast.bootstrap.keysources import key_file  # noqa: PLC0415 - takes long to import
+    from holdfast.bootstrap.keysources import key_place  # noqa: PLC0415 - takes long to import
 
-    return f"{key_file(settings) or 'FALLBACK_ENCRYPTION_KEY'}; without it nothing can be decrypted"
+    return f"{key_place(settings)}; without it nothing can be decrypted"
 
 
 def _store(settings: Settings) -> str:

@@ -30,6 +30,11 @@ _OF_OTHERS: Final = {
     "server": "serve",
     "settings": "help",
     "profile": "context",
+    "context add": "login",
+    "context create": "login",
+    "context set": "login",
+    "context current": "whoami",
+    "context show": "whoami",
 }
 """What command lines of Vault, Doppler, Infisical, AWS and Unix call it."""
 
@@ -53,7 +58,9 @@ def commands_for(word: str, ctx: click.Context) -> list[str]:
     """Return what may be meant by a word at ``ctx``: names in its group, and paths from the root elsewhere."""
     word, here = word.lower(), _path_of(ctx)
     known = list(_paths(ctx.find_root()))
-    other = _OF_OTHERS.get(word)
+    other = _OF_OTHERS.get(" ".join((*here, word)))
+    if here and other is not None:
+        return [_spelt((other,))]
     near = [path[-1] for path in known if path[:-1] == here and (_is_near(word, path[-1]) or path == (other,))]
     elsewhere = [path for path in known if path[:-1] != here]
     same = [path for path in elsewhere if path[-1] == word or path == (other,)]

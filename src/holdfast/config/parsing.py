@@ -18,6 +18,7 @@ from holdfast.config.redis_url import check_form, check_options
 from holdfast.domain.names import canonical_pattern
 from holdfast.errors import InvalidInput
 from holdfast.resilience.ownership import OTHERS_WRITE, changed_by_others, open_file
+from holdfast.resilience.windows import WINDOWS
 
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?:\*\.)?[0-9a-z_](?:[0-9a-z_-]*[0-9a-z])?(?:\.[0-9a-z_-]+)*", re.IGNORECASE | re.ASCII
@@ -151,7 +152,7 @@ def file(raw: str) -> Path:
 def shown_file(raw: str) -> Path:
     """The same of another account's: a server's folder shows its CA to everybody on the machine."""
     path = _path(raw)
-    if _opened(path).st_mode & OTHERS_WRITE:
+    if _opened(path).st_mode & OTHERS_WRITE and not WINDOWS:
         raise ValueError("must name a file that others may not write: `chmod go-w` it, once you know that it is yours.")
     return path
 
@@ -159,7 +160,7 @@ def shown_file(raw: str) -> Path:
 def private_file(raw: str) -> Path:
     """The same of a file with a secret, which the group may read but no one else."""
     path = file(raw)
-    if _opened(path).st_mode & _OTHERS_READ:
+    if _opened(path).st_mode & _OTHERS_READ and not WINDOWS:
         raise ValueError("must name a file that others may not read: `chmod o-r` it.")
     return path
 

@@ -1,6 +1,7 @@
 """Why there is no token for the node's identity. The SDK's texts may quote an endpoint's, and are left out."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
@@ -8,10 +9,11 @@ from azure.identity import CredentialUnavailableError
 
 from holdfast.config.azure import AzureSettings, Identity
 from holdfast.errors import BackendRefused, BackendUnavailable, ConfigurationError, Throttled
+from holdfast.stores.keyvault.claims import claims_of
 from holdfast.stores.keyvault.entra import PASSING, TokenError, code_in, other_tenant, token_error
 from holdfast.stores.keyvault.errors import retry_after_s
 from holdfast.stores.keyvault.faults import connection_fault
-from holdfast.stores.keyvault.login import whom
+from holdfast.stores.keyvault.login import assertion_of, certificate_of, whom
 from holdfast.stores.keyvault.transport import NEVER_SENT
 
 _FAILED: Final = "The token endpoint gave no token"
@@ -80,8 +82,22 @@ def _of_answer(response: Any, login: AzureSettings, purpose: str) -> BackendUnav
 
 
 def _refused(told: TokenError, login: AzureSettings, purpose: str) -> BackendUnavailable:
-    text = f"{_FAILED} for {purpose}: {told.reason} Asked as {whom(login)}."
+    text = f"{_FAILED} for {purpose}: {told.reason} Asked as {whom(login)}.{_ended(login, datetime.now(UTC))}"
     return BackendUnavailable(text) if told.code in PASSING else BackendRefused(text)
+
+
+def _ended(login: AzureSettings, now: datetime) -> str:
+    """Return that what proves the identity is too old, if it is: Entra ID's code may just say that it is wrong."""
+    what: str = login.identity
+    end: datetime | None = None
+    try:
+        if login.identity is Identity.CERTIFICATE:
+            end = certificate_of(login)[1].expires_at
+        elif login.identity is Identity.FEDERATED:
+            what, end = "token", claims_of(assertion_of(login)).expires_at
+    except ConfigurationError:  # it was there a moment ago, and is told at the next request
+        return ""
+    return f" This {what} expired at {end:%Y-%m-%d %H:%M} UTC." if end is not None and end <= now else ""
 
 
 def _body(response: Any) -> Any:
