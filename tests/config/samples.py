@@ -89,6 +89,7 @@ def node_samples(folder: Path, database_url: str, redis_url: str, keys: list[str
         "HOLDFAST_MAX_REQUESTS": Sample("16", "x"),
         "HOLDFAST_BODY_MEMORY": Sample("64", "x"),
         "HOLDFAST_OIDC_ISSUERS": Sample(_file(folder / "issuers.toml", _ISSUERS), "/nowhere/issuers.toml"),
+        "HOLDFAST_CHALLENGE": Sample("idp", "Entra ID"),
         "HOLDFAST_GRANT_LEASE": Sample("10", "0"),
         "HOLDFAST_GRANT_LEASES": Sample("payments-*=5", "payments-*"),
         "HOLDFAST_BREAK_GLASS": Sample(_file(folder / "emergency.toml", ""), "/nowhere/emergency.toml"),
@@ -138,7 +139,7 @@ def source_samples(ca_file: str) -> dict[str, Sample]:
     }
 
 
-_ISSUERS = '[[issuer]]\nname = "idp"\nissuer = "https://127.0.0.1:1"\naudiences = ["holdfast"]\n'
+_ISSUERS = '[[issuer]]\nname = "idp"\nissuer = "https://127.0.0.1:1"\naudiences = ["holdfast"]\nauthority = "https://127.0.0.1:1/t"\n'
 _SIGNED = f"whsec_{base64.b64encode(bytes(24)).decode()}"
 _INSIGHTS = f"InstrumentationKey=11111111-2222-3333-4444-555555555555;IngestionEndpoint=https://{NOWHERE}"
 

@@ -1,13 +1,15 @@
 """The file of trusted issuers: what it may say, and that every fault is named."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from holdfast.config.issuers import load_issuers
+from holdfast.config.issuers import authority_of, entra_authority, load_issuers
 from holdfast.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "issuers.example.toml"
+TENANT = "11111111-2222-3333-4444-555555555555"
 GOOD = 'name = "idp"\nissuer = "https://idp.example"\naudiences = ["holdfast"]\n'
 
 
@@ -79,3 +81,63 @@ def test_what_is_no_such_file(tmp_path: Path, text: str) -> None:
 def test_issuers_are_told_apart(tmp_path: Path, other: str) -> None:
     with pytest.raises(ConfigurationError, match="two issuers have the same"):
         loaded(tmp_path, f"[[issuer]]\n{GOOD}[[issuer]]\n{other}")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "authority"),
+    [
+        (f"https://login.microsoftonline.com/{TENANT}/v2.0", f"https://login.microsoftonline.com/{TENANT}"),
+        (f"https://login.microsoftonline.us/{TENANT}/v2.0", f"https://login.microsoftonline.us/{TENANT}"),
+        (
+            f"https://login.partner.microsoftonline.cn/{TENANT}/v2.0",
+            f"https://login.partner.microsoftonline.cn/{TENANT}",
+        ),
+        (f"https://sts.windows.net/{TENANT}/", f"https://login.microsoftonline.com/{TENANT}"),
+        (f"https://login.microsoftonline.com.evil.example/{TENANT}/v2.0", None),
+        ("https://login.microsoftonline.com/common/v2.0", None),
+        (f"https://sts.windows.net/{TENANT}", None),
+        ("https://token.actions.githubusercontent.com", None),
+    ],
+)
+def test_where_entras_tokens_are_had_follows_from_the_issuer(issuer: str, authority: str | None) -> None:
+    assert entra_authority(issuer) == authority
+
+
+def written(folder: Path, **keys: object) -> Path:
+    table = {"name": "idp", "issuer": "https://a.example", "audiences": ["x"], **keys}
+    file = folder / "issuers.toml"
+    file.write_text("[[issuer]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items()))
+    return file
+
+
+def test_the_challenge_names_a_trusted_issuer_that_has_an_authority(tmp_path: Path) -> None:
+    known = load_issuers(written(tmp_path, authority="https://a.example/tenant"))
+    assert authority_of("holdfast", known) is None
+    assert authority_of("idp", known) == "https://a.example/tenant"
+    with pytest.raises(ConfigurationError, match="name of an issuer"):
+        authority_of("other", known)
+    with pytest.raises(ConfigurationError, match="give its authority"):
+        authority_of("idp", load_issuers(written(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "authority",
+    ["http://a.example/t", "https://a.example", "https://a.example/", "https://a.example/t/u", 'https://a"/t'],
+)
+def test_an_authority_can_stand_in_a_header(tmp_path: Path, authority: str) -> None:
+    with pytest.raises(ConfigurationError, match="authority must be"):
+        load_issuers(written(tmp_path, authority=authority))
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        "https://vault.azure.net",
+        "https://management.azure.com/",
+        "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
+        "00000003-0000-0000-c000-000000000000",
+    ],
+)
+def test_tokens_for_azures_own_services_are_never_taken(tmp_path: Path, audience: str) -> None:
+    with pytest.raises(ConfigurationError, match="none of Azure's own services"):
+        load_issuers(written(tmp_path, audiences=["x", audience]))

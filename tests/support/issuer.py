@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class LocalIssuer:
         self.down = False
         self.device: dict[str, Any] = {}
         self.forms: list[dict[str, str]] = []
+        self.answers: dict[str, Callable[[dict[str, str]], tuple[int, Any]]] = {}
         self.roll("key-1")
 
     def roll(self, key_id: str, kind: str = "RSA") -> None:
@@ -67,6 +68,9 @@ class LocalIssuer:
         """What is published under a path; None: nothing."""
         if path in self.documents:
             return self.documents[path]
+        path, _, query = path.partition("?")
+        if query and path in self.answers:
+            return self.answers[path](dict(parse_qsl(query)))[1]
         if path == "/.well-known/openid-configuration":
             return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **self.device.get("endpoints", {})}
         return {"keys": self.public_keys()} if path == "/keys" else None
@@ -85,6 +89,8 @@ class LocalIssuer:
     def answer_form(self, path: str, form: dict[str, str]) -> tuple[int, Any]:
         """What a form gets."""
         self.forms.append(form)
+        if path in self.answers:
+            return self.answers[path](form)
         if form.get("client_id") != "holdfast-cli":
             return 401, {"error": "invalid_client"}
         if path == "/device_authorization_endpoint":
@@ -101,9 +107,9 @@ def _message(status: str, body: object) -> bytes:
 
 
 @asynccontextmanager
-async def local_issuer(folder: Path) -> AsyncIterator[LocalIssuer]:
-    """A running issuer."""
-    ca_file, context = make_authority(folder)
+async def local_issuer(folder: Path, names: Sequence[str] = ()) -> AsyncIterator[LocalIssuer]:
+    """A running issuer, which has a certificate for these names as well."""
+    ca_file, context = make_authority(folder, names=names)
     issuer: LocalIssuer
 
     async def respond(head: list[str], reader: asyncio.StreamReader) -> bytes:

@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from holdfast.config import parsing
 from holdfast.config.environment import variable
+
+HOLDFAST: Final = "holdfast"
+"""The challenge that names this very server."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -18,6 +22,15 @@ class AccessSettings:
             "HOLDFAST_OIDC_ISSUERS",
             "TOML file of the OpenID Connect issuers whose tokens are taken.",
             parsing.file,
+        ),
+    )
+    challenge: str = field(
+        default=HOLDFAST,
+        metadata=variable(
+            "HOLDFAST_CHALLENGE",
+            "Where Key Vault's clients are sent for tokens: `holdfast`, or the name of a trusted issuer (Entra ID).",
+            parsing.issuer_name,
+            default=HOLDFAST,
         ),
     )
     grant_lease: timedelta = field(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from holdfast.config.client import client_variables
 from holdfast.config.environment import default_data_dir, parse, unknown
-from holdfast.config.issuers import load_issuers
+from holdfast.config.issuers import authority_of, load_issuers
 from holdfast.config.settings import Settings, contradicting, settings_variables, variables
 from holdfast.errors import ConfigurationError
 
@@ -56,8 +56,8 @@ def read_draft(environ: Mapping[str, str] | None = None) -> Draft:
 
 def _issuer_faults(settings: Settings) -> list[str]:
     try:
-        if settings.oidc_issuers is not None:
-            load_issuers(settings.oidc_issuers)
+        issuers = load_issuers(settings.oidc_issuers) if settings.oidc_issuers is not None else ()
+        authority_of(settings.challenge, issuers)
     except ConfigurationError as error:
         return error.faults
     return []

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from holdfast.config import parsing
+from holdfast.config.access import HOLDFAST
+from holdfast.config.azure_names import is_azures_url
 from holdfast.errors import ConfigurationError
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -21,8 +23,26 @@ RESERVED_NAMES: Final = frozenset({"group", "operator", "system", "anonymous", "
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
 _KNOWN: Final = frozenset(
     {"name", "issuer", "audiences", "algorithms", "jwks_uri", "identity_claim", "groups_claim", "required_claims"}
-    | {"leeway_s", "ca_file", "bearer_token_file"}
+    | {"authority", "leeway_s", "ca_file", "bearer_token_file"}
 )
+
+AZURES_OWN: Final = frozenset(
+    {
+        "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
+        "797f4846-ba00-4fd7-ba43-dac1f8f63013",
+        "00000003-0000-0000-c000-000000000000",
+    }
+)
+"""The application ids of Key Vault, Resource Manager and Graph, which tokens of version 2 for them have as audience."""
+
+_TENANT: Final = r"(?P<tenant>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_ENTRA: Final = re.compile(
+    rf"(?:(?P<authority>https://login\.(?:microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn))/{_TENANT}/v2\.0"
+    rf"|https://sts\.windows\.net/{_TENANT.replace('tenant', 'first')}/)",
+    re.ASCII,
+)
+_AUTHORITY: Final = re.compile(r"https://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9.-]+", re.ASCII)
+"""What can stand in a header between quotes, with the tenant where SDKs look for it."""
 
 ClaimPath = tuple[str, ...]
 """Where a claim stands: its name, or the names on the way to it."""
@@ -33,6 +53,7 @@ class IssuerSettings:
     """One issuer whose tokens are taken.
 
     ``issuer`` and ``audiences`` are compared exactly. ``required_claims`` maps a claim to the values that will do.
+    ``authority``: where clients are told to get its tokens, with the tenant, if there is such a place.
     ``jwks_uri``: where its keys are; None: its discovery document, on the issuer's own host, says so.
     ``bearer_token_file``: a token to fetch the keys with, read anew each time. ``ca_file``: further CAs to trust there.
     """
@@ -41,6 +62,7 @@ class IssuerSettings:
     issuer: str
     audiences: frozenset[str]
     algorithms: frozenset[str] = frozenset({"RS256"})
+    authority: str | None = None
     jwks_uri: str | None = None
     identity_claim: ClaimPath = ("sub",)
     groups_claim: ClaimPath | None = None
@@ -48,6 +70,37 @@ class IssuerSettings:
     leeway: timedelta = MAX_LEEWAY
     ca_file: Path | None = None
     bearer_token_file: Path | None = None
+
+
+def entra_authority(issuer: str) -> str | None:
+    """Return where tokens of an issuer that is Entra ID are had; None for any other.
+
+    Those of version 1 have an issuer that all of Microsoft's clouds but China's share: this is the public one's.
+    """
+    found = _ENTRA.fullmatch(issuer)
+    if found is None:
+        return None
+    return f"{found['authority'] or 'https://login.microsoftonline.com'}/{found['tenant'] or found['first']}"
+
+
+def authority_of(challenge: str, issuers: Iterable[IssuerSettings]) -> str | None:
+    """Return the authority that the challenge names; None: this server is its own.
+
+    Raises:
+        ConfigurationError: no trusted issuer has that name, or it has no authority.
+    """
+    if challenge == HOLDFAST:
+        return None
+    found = next((each for each in issuers if each.name == challenge), None)
+    if found is None:
+        raise ConfigurationError(
+            ["HOLDFAST_CHALLENGE must be holdfast, or the name of an issuer in HOLDFAST_OIDC_ISSUERS"]
+        )
+    if found.authority is None:
+        raise ConfigurationError(
+            [f"HOLDFAST_CHALLENGE: the issuer {challenge} is not Entra ID; give its authority in HOLDFAST_OIDC_ISSUERS"]
+        )
+    return found.authority
 
 
 def load_issuers(path: Path) -> tuple[IssuerSettings, ...]:
@@ -105,6 +158,15 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(each, str) and each for each in value)
 
 
+def _is_authority(value: Any) -> bool:
+    return _is_https(value) and bool(_AUTHORITY.fullmatch(value))
+
+
+def _are_audiences(value: Any) -> bool:
+    """Whether tokens with these audiences are for us, and not for a service of Azure's."""
+    return _are_texts(value) and not any(each in AZURES_OWN or is_azures_url(each) for each in value)
+
+
 def _is_path(value: Any) -> bool:
     return (isinstance(value, str) and bool(value)) or _are_texts(value)
 
@@ -126,7 +188,8 @@ _REQUIRED: Final = ("name", "issuer", "audiences")
 _CHECKS: Final = {
     "name": (_is_name, "1 to 31 of a-z, 0-9 and -, begin with a letter, and not be reserved"),
     "issuer": (_is_https, "an https:// address, exactly as tokens have it"),
-    "audiences": (_are_texts, "a list of audiences, exactly as tokens have them"),
+    "audiences": (_are_audiences, "a list of audiences, exactly as tokens have them, and none of Azure's own services"),
+    "authority": (_is_authority, "https://, a host and the tenant, such as https://login.microsoftonline.com/TENANT"),
     "algorithms": (
         lambda value: _are_texts(value) and set(value) <= set(ALGORITHMS),
         f"out of {', '.join(ALGORITHMS)}",
@@ -147,6 +210,7 @@ def _issuer(table: Mapping[str, Any]) -> IssuerSettings:
         issuer=table["issuer"],
         audiences=frozenset(table["audiences"]),
         algorithms=frozenset(table.get("algorithms", ("RS256",))),
+        authority=table.get("authority") or entra_authority(table["issuer"]),
         jwks_uri=table.get("jwks_uri"),
         identity_claim=_path(table.get("identity_claim", "sub")),
         groups_claim=_path(table["groups_claim"]) if "groups_claim" in table else None,

@@ -32,6 +32,7 @@ _OTHERS_READ: Final = 0o004
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _PORT: Final = re.compile(r"(?:.*[^:\]]|.*\]):([^:\]]*)\Z", re.DOTALL)
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_ISSUER_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
 
 
 def text(raw: str) -> str:
@@ -52,6 +53,13 @@ def tenant(raw: str) -> str:
     """A tenant of Microsoft Entra ID: its id, or one of its domains."""
     if not _TENANT.fullmatch(raw):
         raise ValueError("must be a tenant's id or one of its domains.")
+    return raw
+
+
+def issuer_name(raw: str) -> str:
+    """Return the name of a trusted issuer."""
+    if not _ISSUER_NAME.fullmatch(raw):
+        raise ValueError("must be 1 to 31 of a-z, 0-9 and -, and begin with a letter")
     return raw
 
 

@@ -38,7 +38,7 @@ from holdfast.web.v1.problems import refuse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the application is made of."""
+    """What the application is made of. ``authority``: where the challenge sends clients; None: to this server."""
 
     secrets: SecretsService
     backends: Backends
@@ -49,6 +49,7 @@ class Parts:
     cursors: Cursors
     rates: Rates
     facts: VaultFacts
+    authority: str | None = None
     metrics: Metrics | None = None
     check_alive: Callable[[], None] = lambda: None
 
@@ -70,7 +71,7 @@ class Surfaces:
 
 def surfaces(parts: Parts) -> Surfaces:
     """Return all of them, behind one admission."""
-    admission = Admission(Identity(parts.bearers), parts.rates)
+    admission = Admission(Identity(parts.bearers, parts.authority), parts.rates)
     return Surfaces(
         KeyVaultApi(parts.secrets, admission, parts.facts, parts.skip_tokens),
         V1Api(parts.secrets, admission, parts.cursors),

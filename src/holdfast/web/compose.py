@@ -13,7 +13,7 @@ from holdfast.auth.oidc import Issuers
 from holdfast.auth.resource import Audience
 from holdfast.bootstrap.datafolder import ISSUERS
 from holdfast.config import Settings
-from holdfast.config.issuers import load_issuers
+from holdfast.config.issuers import authority_of, load_issuers
 from holdfast.crypto.tokens import TokenSigner
 from holdfast.keyvault_wire.paging import SkipTokens
 from holdfast.ports import BackendHealth
@@ -58,12 +58,14 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
     clients = ClientTokens(service, signer, audience, service.tenant, clock, tenant_name=settings.tenant_name)
     limits = GuessLimits(clock.monotonic)
     kept = KeptKeys(settings.data_dir / ISSUERS)
-    issuers = Issuers(load_issuers(settings.oidc_issuers), clock, kept=kept) if settings.oidc_issuers else None
+    trusted = load_issuers(settings.oidc_issuers) if settings.oidc_issuers else ()
+    issuers = Issuers(trusted, clock, kept=kept) if trusted else None
     return Parts(
         secrets=service,
         backends=backends,
         check_alive=service.check_alive,
         bearers=Bearers(clients, service, limits, issuers),
+        authority=authority_of(settings.challenge, trusted),
         assertions=Assertions(clients, service, issuers),
         limits=limits,
         skip_tokens=SkipTokens(lambda: ring.subkeys("skip-token")),

@@ -19,9 +19,13 @@ _QUERY_TOKEN: Final = "access_token"  # noqa: S105 - a parameter's name (RFC 675
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Tells who asks, or says how to prove it. All surfaces use this one."""
+    """Tells who asks, or says how to prove it. All surfaces use this one.
+
+    ``authority``: of a trusted issuer, where clients are to get their tokens; None: this server gives them.
+    """
 
     bearers: Bearers
+    authority: str | None = None
 
     async def caller(self, exchange: Exchange) -> Caller:
         """Return the caller of a request.
@@ -56,7 +60,8 @@ class Identity:
         resource = clients.resource_of(exchange.host)
         if resource is None:
             return None
-        return f'Bearer authorization="{exchange.origin}/{clients.tenant_name}", resource="{resource}"'
+        authority = self.authority or f"{exchange.origin}/{clients.tenant_name}"
+        return f'Bearer authorization="{authority}", resource="{resource}"'
 
 
 def _authorization(exchange: Exchange) -> str:
