@@ -41,7 +41,7 @@ wheel: $(DEVELOPMENT) ## Build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel
 
 .PHONY: conformance
-conformance: $(DEVELOPMENT) ## Try Azure's own clients against a server: JavaScript, Go, Java (with Maven) and az
+conformance: $(DEVELOPMENT) ## Try clients of Azure's and generated ones: JavaScript, TypeScript, Go, Java (with Maven), Python, az
 	@$(BIN)/python -m tests.conformance $(CLIENTS) $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: check
@@ -85,6 +85,8 @@ lock: $(DEVELOPMENT) ## Resolve the dependencies anew and write requirements/
 		--output-file requirements/dev.txt
 	@$(COMPILE_ALONE) --upgrade tests/conformance/azure-cli/requirements.in \
 		--output-file tests/conformance/azure-cli/requirements.txt
+	@$(COMPILE_ALONE) --upgrade tests/conformance/generated/generator/requirements.in \
+		--output-file tests/conformance/generated/generator/requirements.txt
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; data folders stay

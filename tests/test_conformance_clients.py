@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.clients import CHECKS, CLIENTS, HERE, Client
+from tests.conformance.generators import CHECKS as OF_GENERATED
+from tests.conformance.generators import FOLDER, GENERATED, GENERATOR
 from tests.conformance.table import rows
 
 SOURCES = {
@@ -15,6 +17,8 @@ SOURCES = {
     "Java": "src/main/java/Conformance.java",
     "az": "conformance.py",
 }
+
+PYTHON = ("python/check_generator.py", "python/check_python_client.py")
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
@@ -41,7 +45,44 @@ def test_every_client_has_a_version_that_the_table_names(client: Client) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["javascript/package-lock.json", "javascript/package.json", "azure-cli/requirements.txt", "go/go.sum"]
+    "path",
+    ["go/main.go", "java/src/main/java/Check.java", "typescript/check.ts", *PYTHON],
+    ids=lambda path: Path(path).name,
+)
+def test_every_generated_client_does_every_check_in_order(path: str) -> None:
+    there = re.findall(r'"ok (.+)"', (FOLDER / path).read_text())
+    assert there == list(OF_GENERATED[: len(there)])
+    assert len(there) >= len(OF_GENERATED) - path.startswith("typescript")
+
+
+@pytest.mark.parametrize("client", [*GENERATED, GENERATOR], ids=lambda client: client.name)
+def test_every_generator_has_a_version(client: Client) -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", client.version())
+
+
+def test_options_are_for_later_answers_only_and_mend_nothing_in_the_description() -> None:
+    found = {
+        option
+        for client in GENERATED
+        for command in client.install
+        for each in command
+        if each.startswith("--additional-properties=")
+        for option in each.partition("=")[2].split(",")
+    }
+    assert found == {
+        "withGoMod=false",
+        "disallowAdditionalPropertiesIfNotPresent=false",
+        "enumUnknownDefaultCase=true",
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("javascript/package-lock.json", "javascript/package.json", "azure-cli/requirements.txt", "go/go.sum"),
+        *("generated/typescript/package-lock.json", "generated/typescript/package.json"),
+        "generated/generator/requirements.txt",
+    ],
 )
 def test_no_lock_names_a_registry(path: str) -> None:
     assert re.findall(r"https?://\S+", _without_funding(HERE / path)) == []

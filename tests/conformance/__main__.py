@@ -1,7 +1,8 @@
-"""Azure's own clients against ``holdfast serve``: ``make conformance``.
+"""Azure's own clients, and generated ones, against ``holdfast serve``: ``make conformance``.
 
-Each does the same checks against a server alone and against one in front of a vault; az, which is slow, against the
-latter. What is left out, as its tools are not installed or the time is over, is said in one line.
+Azure's do the same checks against a server alone and against one in front of a vault; az, which is slow, against the
+latter; clients generated from the description of ``/v1`` against the former. What is left out, as its tools are not
+installed or the time is over, is said in one line.
 """
 
 import argparse
@@ -18,14 +19,17 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.embedded.postgres import EmbeddedPostgres
-from tests.conformance.clients import CHECKS, CLIENTS, Client, Command
+from tests.conformance.clients import ALONE, BEFORE_A_VAULT, CLIENTS, Client, Command
+from tests.conformance.generators import DESCRIPTION, GENERATED, GENERATOR, description
 from tests.conformance.stage import Stage, stage
 from tests.support.folders import short_folder
 
 _PATIENCE_S: Final = 300
 """For one command: a client that hangs has failed."""
 
-_MODES: Final = {"alone": False, "before a vault": True}
+_MODES: Final = {ALONE: False, BEFORE_A_VAULT: True}
+
+_ALL: Final = (*CLIENTS, *GENERATED)
 
 
 @dataclass
@@ -94,11 +98,11 @@ async def _try(client: Client, folder: Path, on: Stage, mode: str, report: Repor
         await _run(client.before(on.ca_file), folder, environ)
     code, said = await _run(client.run, folder, environ)
     passed = [line.removeprefix("ok ") for line in said.splitlines() if line.startswith("ok ")]
-    whole = code == 0 and tuple(passed) == CHECKS
-    report.say(f"{client.name}, {mode}: {len(passed)} of {len(CHECKS)} ({time.monotonic() - began:.0f} s).")
+    whole = code == 0 and tuple(passed) == tuple(client.checks)
+    report.say(f"{client.name}, {mode}: {len(passed)} of {len(client.checks)} ({time.monotonic() - began:.0f} s).")
     report.passed += len(passed)
     if not whole:
-        report.failed += max(len(CHECKS) - len(passed), 1)
+        report.failed += max(len(client.checks) - len(passed), 1)
         report.say(said)
 
 
@@ -107,15 +111,38 @@ async def _try_all(clients: Sequence[Client], folder: Path, report: Report) -> N
     try:
         dsn = await postgres.start()
         for mode, before_a_vault in _MODES.items():
+            chosen = [each for each in clients if mode in each.modes]
+            if not chosen:
+                continue
             place = folder / mode.split()[0]
             place.mkdir()
             async with stage(dsn, place, before_a_vault=before_a_vault) as on:
-                for client in [each for each in clients if before_a_vault or each.also_alone]:
+                for client in chosen:
                     await _try(client, folder / client.name, on, mode, report)
             if on.tunnel.refused:
                 report.say(f"Asked for besides the server, and refused: {', '.join(sorted(set(on.tunnel.refused)))}.")
     finally:
         await postgres.stop()
+
+
+async def _installed(clients: Sequence[Client], folder: Path, report: Report) -> list[Client]:
+    """Those of the clients that could be installed. What generates some of them is there before they are."""
+    turn = asyncio.Semaphore(2)
+    generated = asyncio.Event()
+
+    async def install(client: Client) -> bool:
+        if client in GENERATED:
+            await generated.wait()
+        return await _install(client, folder / client.name, turn, report)
+
+    async def prepare() -> None:
+        if any(client in GENERATED for client in clients):
+            await _install(GENERATOR, folder / GENERATOR.name, turn, report)
+            (folder / GENERATOR.name / DESCRIPTION).write_bytes(description())
+        generated.set()
+
+    _, *there = await asyncio.gather(prepare(), *map(install, clients))
+    return [client for client, is_there in zip(clients, there, strict=True) if is_there]
 
 
 async def _work(chosen: Sequence[Client], report: Report) -> None:
@@ -125,21 +152,21 @@ async def _work(chosen: Sequence[Client], report: Report) -> None:
         clients += [] if missing else [client]
         report.left_out += [f"{client.name} (needs {', '.join(missing)})"] if missing else []
     with short_folder() as folder:
-        turn = asyncio.Semaphore(2)
-        installed = await asyncio.gather(*(_install(client, folder / client.name, turn, report) for client in clients))
-        await _try_all([client for client, there in zip(clients, installed, strict=True) if there], folder, report)
+        await _try_all(await _installed(clients, folder, report), folder, report)
 
 
 async def _main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description="Try Azure's own clients.")
-    names = [client.name.lower() for client in CLIENTS]
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.conformance", description="Try Azure's own clients, and generated ones."
+    )
+    names = [client.name.lower() for client in _ALL]
     parser.add_argument("clients", nargs="*", type=str.lower, help=f"which ones: {', '.join(names)}; all without")
     parser.add_argument("--within", type=float, metavar="S", help="give up what is not tried within S seconds")
     asked = parser.parse_args()
     report = Report()
     try:
         async with asyncio.timeout(asked.within):
-            await _work([each for each in CLIENTS if not asked.clients or each.name.lower() in asked.clients], report)
+            await _work([each for each in _ALL if not asked.clients or each.name.lower() in asked.clients], report)
     except TimeoutError:
         report.left_out.append(f"whatever was not tried within {asked.within:g} s")
     return report.end()

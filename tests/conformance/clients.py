@@ -31,19 +31,22 @@ CHECKS: Final = (
     "whoever may nothing",
     "a wrong client secret",
 )
-"""What every client does; each prints ``ok`` and these words, in this order."""
+"""What every client of Azure's does; each prints ``ok`` and these words, in this order."""
+
+ALONE: Final = "alone"
+BEFORE_A_VAULT: Final = "before a vault"
 
 Command = Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A program that uses one of Azure's clients.
+    """A program that uses a client.
 
     ``programs``: what must be there to install and run it. ``install``: done once, in a copy of ``folder``.
     ``run``: the command that does the checks. ``trust``: from the file of a CA, the variables by which the program
     trusts it; ``before``: a command to be run first for that. ``version``: of the client, out of what pins it.
-    ``also_alone``: whether it is tried against a server alone as well, or only against one before a vault.
+    ``modes``: what it is tried against. ``checks``: what it does.
     """
 
     name: str
@@ -51,10 +54,11 @@ class Client:
     programs: Sequence[str]
     install: Sequence[Command]
     run: Command
-    trust: Callable[[Path], dict[str, str]]
     version: Callable[[], str]
+    trust: Callable[[Path], dict[str, str]] = lambda _: {}
     before: Callable[[Path], Command] | None = None
-    also_alone: bool = True
+    modes: Sequence[str] = (ALONE, BEFORE_A_VAULT)
+    checks: Sequence[str] = CHECKS
 
 
 def _of_npm() -> str:
@@ -63,7 +67,8 @@ def _of_npm() -> str:
     )
 
 
-def _pinned(path: Path, pattern: str) -> str:
+def pinned(path: Path, pattern: str) -> str:
+    """The version that a file pins."""
     found = re.search(pattern, path.read_text())
     assert found is not None, f"{path} pins no version"
     return found[1]
@@ -88,7 +93,7 @@ CLIENTS: Final = (
         install=(("go", "build", "-o", "conformance", "."),),
         run=("./conformance",),
         trust=lambda ca: {"SSL_CERT_FILE": str(ca)},
-        version=lambda: _pinned(HERE / "go" / "go.mod", r"azsecrets v(\S+)"),
+        version=lambda: pinned(HERE / "go" / "go.mod", r"azsecrets v(\S+)"),
     ),
     Client(
         name="Java",
@@ -109,7 +114,7 @@ CLIENTS: Final = (
             "JAVA_TOOL_OPTIONS": "-Djava.net.useSystemProxies=true -Djavax.net.ssl.trustStore=trusted.p12 "
             "-Djavax.net.ssl.trustStorePassword=conformance"
         },
-        version=lambda: _pinned(HERE / "java" / "pom.xml", r"keyvault-secrets</artifactId>\s*<version>([^<]+)"),
+        version=lambda: pinned(HERE / "java" / "pom.xml", r"keyvault-secrets</artifactId>\s*<version>([^<]+)"),
         before=lambda ca: ("keytool", "-importcert", "-noprompt", "-file", str(ca), "-alias", str(ca), *_JAVA_STORE),
     ),
     Client(
@@ -122,7 +127,7 @@ CLIENTS: Final = (
         ),
         run=("venv/bin/python", "conformance.py"),
         trust=lambda ca: {"REQUESTS_CA_BUNDLE": str(ca)},
-        version=lambda: _pinned(HERE / "azure-cli" / "requirements.txt", r"(?m)^azure-cli==(\S+)"),
-        also_alone=False,
+        version=lambda: pinned(HERE / "azure-cli" / "requirements.txt", r"(?m)^azure-cli==(\S+)"),
+        modes=(BEFORE_A_VAULT,),
     ),
 )

@@ -17,7 +17,7 @@ DOMAIN: Final = "vault.holdfast.test"
 """The resource of the server's tokens. No name under it is known to any resolver: the tunnel leads there."""
 
 VAULT: Final = f"https://my.{DOMAIN}"
-CLIENT, STRANGER = "conformance", "stranger"
+CLIENT, STRANGER, GENERATED = "conformance", "stranger", "generated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,9 @@ async def _server(stack: AsyncExitStack, dsn: str, folder: Path, **settings: str
     alone = Settings(database_url=database, encryption_key=KEY, data_dir=folder)
     async with create_secrets_service(alone, background=False) as service:
         secrets = {name: await service.add_client(name) for name in (CLIENT, STRANGER)}
+        await service.identities.add(GENERATED)
+        await service.access.assign_role(GENERATED, "admin", "*")
+        secrets[GENERATED] = (await service.tokens.create(GENERATED)).token
         await service.grant_access("*", CLIENT, tuple(Permission))
     return await stack.enter_async_context(serving(database, folder, logs=folder / "log", **settings)), secrets
 
@@ -86,4 +89,8 @@ def _environ(server: Process, secrets: dict[str, str], tunnel: Tunnel) -> dict[s
         "STRANGER_ID": STRANGER,
         "STRANGER_SECRET": secrets[STRANGER],
         "HTTPS_PROXY": tunnel.url,
+        "NO_PROXY": "127.0.0.1",
+        "HOLDFAST_ADDR": f"https://127.0.0.1:{server.port}",
+        "HOLDFAST_CA": str(server.ca_file),
+        "HOLDFAST_TOKEN": secrets[GENERATED],
     }

@@ -20,7 +20,7 @@ from holdfast.stores.keyvault.entra import REASONS
 from holdfast.web import limits
 from holdfast.web.errors import rendering_of
 from holdfast.web.v1.problems import code_of, status_of
-from tests.conformance import table
+from tests.conformance import generators, table
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -121,6 +121,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "token-errors": token_errors,
     "events": events,
     "clients": lambda: _table(table.COLUMNS, list(table.rows())),
+    "generated-clients": lambda: _table(generators.COLUMNS, list(generators.rows())),
 }
 
 
