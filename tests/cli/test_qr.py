@@ -7,6 +7,7 @@ import pytest
 import segno
 
 from holdfast.cli.qr import drawn, fits, possible
+from holdfast.domain.extras import to_add
 from tests.cli.environment import environment
 from tests.cli.runner import holdfast
 from tests.cli.terminal import Terminal
@@ -75,7 +76,7 @@ def test_what_cannot_show_it_is_left_in_peace(screen: Screen | None, term: str |
 
 def test_enrolling_at_a_terminal_shows_it_and_the_address(database_url: str, tmp_path: Path) -> None:
     environ = environment(database_url, tmp_path) | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
-    for name in ("alice", "bob", "carol"):
+    for name in ("alice", "bob", "carol", "dave"):
         assert holdfast("identity", "add", name, "--kind", "person", environ=environ).code == 0
     with Terminal("totp", "enrol", "--identity", "alice", environ=environ, for_stdout=True) as terminal:
         assert terminal.end()[0] == 0
@@ -86,3 +87,10 @@ def test_enrolling_at_a_terminal_shows_it_and_the_address(database_url: str, tmp
         with Terminal("totp", "enrol", "--identity", name, *asked, environ=environ, for_stdout=True) as terminal:
             assert terminal.end()[0] == 0
             assert ("otpauth://totp/" in terminal.shown, "█" in terminal.shown) == (True, False)
+    (tmp_path / "lacking").mkdir()
+    (tmp_path / "lacking" / "segno.py").write_text("raise ImportError")
+    lacking = environ | {"PYTHONPATH": str(tmp_path / "lacking")}
+    with Terminal("totp", "enrol", "--identity", "dave", environ=lacking, for_stdout=True) as terminal:
+        assert terminal.end()[0] == 0
+        assert "otpauth://totp/" in terminal.shown
+        assert to_add("qr") in terminal.shown
