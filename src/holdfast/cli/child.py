@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+from holdfast.cli import output
 from holdfast.config import client_variables, own, source_variables, variables
 from holdfast.errors import InvalidInput
 from holdfast.resilience.windows import WINDOWS
@@ -69,6 +70,13 @@ def why_not_started(
     if error.errno == errno.ENOEXEC:
         return "it is no program, and has no #! line", f"If it is a shell script, run: sh {shlex.quote(program)}"
     return error.strerror or "the system does not start it", "Check its path, its mode and PATH."
+
+
+def not_started(ours: str, code: int, reason: str, fix: str = "Check its path, its mode and PATH.") -> int:
+    """Tell why the command of ``ours`` is not started, and return the exit code for it."""
+    text = f"The command is not started: {reason}. {fix}"
+    output.report_text("not_started", text, as_json=output.wants_json(), command=ours)
+    return code
 
 
 def become(program: str, command: Sequence[str], environ: Mapping[str, str], values: Mapping[str, str]) -> NoReturn:

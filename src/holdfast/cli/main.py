@@ -18,6 +18,7 @@ from holdfast.cli import (
     doctor,
     export,
     identities,
+    identity_endpoint,
     imports,
     keys,
     lifecycle,
@@ -59,6 +60,7 @@ SECTIONS: Final = {
     ),
     "Emergency access": (break_glass.break_glass,),
     "Identities": (identities.identity, tokens.token, totp.totp, clients.client, identities.admin),
+    "Applications": (identity_endpoint.identity_endpoint,),
     "A server": (login.login, login.logout, login.whoami, contexts.context, completion.completion, help_),
     "This installation": (
         *(node.init, node.serve, node.status, node.health, doctor.doctor, vault.sync, vault.reconcile),

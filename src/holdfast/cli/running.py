@@ -60,9 +60,9 @@ def run(
     try:
         program = child.found(command[0])
     except PermissionError:
-        return _not_started(exits.COMMAND_FAILED, "it is there, and may not be executed")
+        return child.not_started("holdfast run", exits.COMMAND_FAILED, "it is there, and may not be executed")
     if program is None:
-        return _not_started(exits.COMMAND_NOT_FOUND, "there is no such command")
+        return child.not_started("holdfast run", exits.COMMAND_NOT_FOUND, "there is no such command")
     environ = child.inherited(os.environ, keep)
 
     async def work(service: "SecretsService", caller: "Caller") -> "dict[str, Secret]":
@@ -82,7 +82,9 @@ def run(
     try:
         child.become(program, command, environ, values)
     except OSError as error:
-        return _not_started(exits.COMMAND_FAILED, *child.why_not_started(error, program, environ, values))
+        return child.not_started(
+            "holdfast run", exits.COMMAND_FAILED, *child.why_not_started(error, program, environ, values)
+        )
 
 
 def _asked(map_file: Path | None, asked: "Iterable[str]") -> tuple[list[Binding], list[str]]:
@@ -115,9 +117,3 @@ def _say_what_is_left_out(environ: "Mapping[str, str]", secrets: "Mapping[str, S
     left_out = os.environ.keys() - environ.keys() - own().keys() - secrets.keys()
     if left_out and server().address is not None:
         output.say(f"Not passed on, as settings of Holdfast: {', '.join(sorted(left_out))}. --keep passes one on.")
-
-
-def _not_started(code: int, reason: str, fix: str = "Check its path, its mode and PATH.") -> int:
-    text = f"The command is not started: {reason}. {fix}"
-    output.report_text("not_started", text, as_json=output.wants_json(), command="holdfast run")
-    return code

@@ -98,7 +98,7 @@ class Connection:
             ) as response:
                 raw, status = await read_whole(response, _MAX_ANSWER_BYTES), response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _unreachable(self._address, error) from None
+            raise unreachable(self._address, error) from None
         if not 200 <= status < 300:
             raise _refusal(self._address, status, raw)
         return raw
@@ -122,7 +122,7 @@ class Connection:
                     for line in whole:
                         yield line
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _unreachable(self._address, error) from None
+            raise unreachable(self._address, error) from None
         if rest:
             raise BackendUnavailable(f"{self._address} broke off in the middle of a line; ask again")
 
@@ -160,7 +160,8 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _unreachable(address: str, error: Exception) -> HoldfastError:
+def unreachable(address: str, error: Exception) -> HoldfastError:
+    """Return why a server could not be asked, with what to do."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return BackendUnavailable(
             f"{address} shows a certificate that is not trusted here: name its CA file in HOLDFAST_CACERT."
