@@ -119,6 +119,22 @@ def test_a_command_that_is_not_there_is_found_out_before_anything_is_read(
     assert (unknown.returncode, f"run: sh {broken}" in unknown.stderr) == (126, True)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("#!/nonexistent/sh\n", "#! line"), ("#!/bin/sh\r\necho\r\n", "Windows line ends"), ("echo\n", "run: sh ")],
+)
+def test_a_script_that_the_system_cannot_start_is_told_why(
+    text: str, said: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    assert holdfast("--create", "set", "db", stdin=b"x", environ=environ).code == 0
+    script = tmp_path / "script"
+    script.write_text(text)
+    script.chmod(0o755)
+    done = run("--secret", "db", "--", str(script), environ=environ)
+    assert (done.returncode, done.stdout, said in done.stderr) == (126, "", True), done.stderr
+    assert "its path, its mode" not in done.stderr
+
+
 def test_an_environment_that_is_too_large_is_told_with_its_size(environ: dict[str, str]) -> None:
     assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
     program = (

@@ -69,6 +69,8 @@ def why_not_started(
         return reason, "Give it fewer secrets, with --only."
     if error.errno == errno.ENOEXEC:
         return "it is no program, and has no #! line", f"If it is a shell script, run: sh {shlex.quote(program)}"
+    if error.errno == errno.ENOENT:  # the program itself was found
+        return "the interpreter that it needs is not there", "Check its #! line, also for Windows line ends."
     return error.strerror or "the system does not start it", "Check its path, its mode and PATH."
 
 
