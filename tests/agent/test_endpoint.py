@@ -1,7 +1,7 @@
 """Which requests the endpoint on loopback answers."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -244,6 +244,24 @@ async def test_what_holdfast_says_is_told(
     answer = await endpoint.answer(request())
     assert (answer.status, said(answer)["error"], said(answer)["message"]) == (status, word, "no")
     assert answer.headers.get("Retry-After") == {429: "7", 503: "2"}.get(status)
+
+
+async def test_what_no_one_foresaw_is_an_answer_and_a_line_of_the_log(
+    endpoint: IdentityEndpoint, tokens: Given, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens.error = cast("HoldfastError", ZeroDivisionError("marked"))
+    answer = await endpoint.answer(request())
+    assert (answer.status, said(answer)["error"]) == (500, "server_error")
+    assert b"marked" not in answer.body
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_flood_of_refusals_is_a_line_a_second(
+    endpoint: IdentityEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(200):
+        await endpoint.answer(request(host="evil.example"))
+    assert len(caplog.records) <= 2
 
 
 def test_neither_secret_is_shown_by_what_holds_it() -> None:

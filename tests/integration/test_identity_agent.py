@@ -14,6 +14,7 @@ import pytest
 
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.support.https import Response
+from tests.support.issuer import local_issuer
 from tests.support.node import rows
 from tests.support.unmodified import DOMAIN, READ, Domain, in_a_domain
 
@@ -35,6 +36,7 @@ class Agent:
     def __init__(self, domain: Domain, folder: Path, client_id: str) -> None:
         self.domain, self.folder, self.client_id = domain, folder, client_id
         self.credential, self.env_file = folder / "credential", folder / "identity.env"
+        self.proof: tuple[str, ...] = ("--credential", str(self.credential))
 
     async def registered(self) -> "Agent":
         self.write(await self.domain.installation.register(self.client_id))
@@ -47,7 +49,7 @@ class Agent:
         fresh.replace(self.credential)
 
     def arguments(self, *more: str) -> list[str]:
-        named = ("--credential", str(self.credential), "--resource", RESOURCE)
+        named = (*self.proof, "--resource", RESOURCE)
         return [sys.executable, "-c", _PROGRAM, "identity-endpoint", *named, *more]
 
     def environ(self, **more: str) -> dict[str, str]:
@@ -213,6 +215,35 @@ async def test_what_is_not_holdfasts_is_handed_on_when_it_was_told_to(domain: Do
         assert (await served.ask(STORAGE)).body == TOKEN
         assert (await served.ask()).status == 200
         assert [request.headers["X-IDENTITY-HEADER"] for request in asked] == ["platforms-own"]
+
+
+async def test_a_token_of_a_trusted_issuer_stands_in_for_the_secret(
+    postgres_server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    """As a pod's service account token does, which Kubernetes renews in its file."""
+    issuers, token_file = tmp_path / "issuers.toml", tmp_path / "token"
+    async with local_issuer(tmp_path) as issuer:
+        issuers.write_text(
+            f'[[issuer]]\nname = "k8s"\nissuer = "{issuer.url}"\naudiences = ["holdfast"]\n'
+            f'ca_file = "{issuer.ca_file}"\n'
+        )
+        async with in_a_domain(postgres_server.dsn, tenant_name="adfs", oidc_issuers=issuers) as domain:
+            service = domain.installation.service
+            await service.set_secret("greeting", "hello")
+            await domain.installation.register("pod")
+            subject = "system:serviceaccount:shop:api"
+            await service.client_credentials.federate(
+                "pod", name="k8s", issuer=issuer.url, subject=subject, audience="for-pod"
+            )
+            token_file.write_text(issuer.token({"sub": subject, "aud": "for-pod"}))
+            agent = Agent(domain, tmp_path, "pod")
+            agent.proof = ("--token-file", str(token_file), "--client-id", "pod", "--tenant", "adfs")
+            code, out, errors = await agent.run("--", sys.executable, "-c", _READ)
+            assert (code, out, errors) == (0, "hello\n", "")
+            token_file.write_text(issuer.token({"sub": "system:serviceaccount:shop:other", "aud": "for-pod"}))
+            code, out, errors = await agent.run("--", "echo", "started")
+            assert (code, out) == (4, "")
+            assert "refuses the credential" in errors
 
 
 async def test_a_server_that_is_away_at_the_start_is_waited_for(domain: Domain, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from holdfast import identity_wire as wire
-from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Throttled, Unauthenticated
+from holdfast.errors import HoldfastError, InvalidInput, Throttled, Unauthenticated
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,7 @@ def _shown(error: HoldfastError) -> Refused:
         return Refused(429, "temporarily_unavailable", str(error), _later(error.retry_after_s))
     if isinstance(error, InvalidInput):
         return Refused(400, "invalid_request", str(error))
-    if isinstance(error, BackendUnavailable):
-        return Refused(503, "temporarily_unavailable", str(error), _later(None))
-    return Refused(500, "server_error", "The identity endpoint failed to answer; its log says why.")
+    return Refused(503, "temporarily_unavailable", str(error), _later(None))
 
 
 def _later(seconds: float | None) -> Mapping[str, str]:

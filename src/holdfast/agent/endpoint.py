@@ -34,6 +34,7 @@ _FOREIGN: Final = (
     "This endpoint gives tokens for Holdfast ({address}) only, and not for the resource that was asked for. Started "
     "with --pass-on, it hands other questions on to the platform's own endpoint."
 )
+_FAILED: Final = "The identity endpoint failed to answer; its log says why."
 
 
 class GivesTokens(Protocol):
@@ -92,6 +93,9 @@ class IdentityEndpoint:
         except HoldfastError as error:
             self._tell(error)
             return refusal(error)
+        except Exception as error:  # no one foresaw it: told with its places, without its text
+            _log(Event.ENDPOINT_FAILED, reason=type(error).__name__, trace=error)
+            return refusal(Refused(500, "server_error", _FAILED))
 
     def _tell(self, error: HoldfastError) -> None:
         self._untold += 1

@@ -11,7 +11,9 @@ from holdfast.resilience.ownership import new_file
 _OF_OTHER_PLATFORMS: Final = frozenset({"IDENTITY_SERVER_THUMBPRINT", "IMDS_ENDPOINT"})
 """With these next to ``IDENTITY_ENDPOINT``, Azure's libraries speak Service Fabric's or Arc's protocol to it."""
 
-_PROXIES: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_PROXIES: Final = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+"""Azure's library for JavaScript asks the proxy for https for plain http as well."""
+
 _NO_PROXY: Final = ("no_proxy", "NO_PROXY")
 _LOOPBACK: Final = "127.0.0.1"
 
@@ -25,7 +27,7 @@ def variables(port: int, secret: str) -> dict[str, str]:
 def around(environ: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Return an environment with the variables, in which nothing leads a program past the endpoint.
 
-    A proxy for plain http would be shown the secret, and the endpoint refuses what comes from one.
+    A proxy would be shown the secret, and the endpoint refuses what comes from one.
     """
     whole = {name: value for name, value in environ.items() if name not in _OF_OTHER_PLATFORMS}
     if any(environ.get(name) for name in _PROXIES):

@@ -188,6 +188,7 @@ class Event(enum.Enum):
     REQUEST_FAILED = ERROR, "request %(request)s failed: %(reason)s\n%(where)s"
     ANSWER_BROKE_OFF = WARNING, "request %(request)s: the answer breaks off: %(reason)s"
     TOKEN_NOT_GIVEN = WARNING, "The identity endpoint has refused %(count)d question(s), the last one: %(reason)s"
+    ENDPOINT_FAILED = ERROR, "The identity endpoint failed at a question: %(reason)s"
     NOT_ALIVE = DEBUG, "not alive: %(reason)s"
     NOT_READY = DEBUG, "not ready: %(reason)s"
     START_WAITS = WARNING, "This node cannot serve yet, and waits: %(reason)s"
