@@ -225,6 +225,17 @@ async def test_a_pod_without_the_label_does_not_start(empty: str) -> None:
             assert not place.asked
 
 
+async def test_an_unusable_certificate_is_found_before_the_database_is_asked() -> None:
+    with short_folder() as folder:
+        async with place_of("With a certificate", "postgresql://nobody@127.0.0.1:1/x", folder) as place:
+            Path(place.environ["AZURE_CLIENT_CERTIFICATE_PATH"]).write_text("-----BEGIN c4n4ry")
+            done = await command("serve", environ=place.environ)
+            assert done.returncode == 9
+            assert "AZURE_CLIENT_CERTIFICATE_PATH names " in done.stderr
+            assert "c4n4ry" not in done.stderr
+            assert not place.asked
+
+
 def test_the_clouds_of_the_page_are_those_of_the_code() -> None:
     rows = re.findall(r"^\| [^|]+ \| `\.(\S+)` \| `(\S+)` \| `(\S+)` \|$", PAGE, re.MULTILINE)
     assert len(rows) == 3

@@ -13,6 +13,7 @@ from holdfast.bootstrap.keysources import is_deferred, key_ring
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.storage import open_database, open_installation
 from holdfast.bootstrap.tracing import start_tracing
+from holdfast.bootstrap.vault import check_identity
 from holdfast.config import Settings
 from holdfast.crypto.keyring import KeyRing
 from holdfast.resilience.correlation import correlate
@@ -47,6 +48,7 @@ class Node:
         self._own_database = settings.database_url is None and pool is None
         # What is wrapped waits for the start: Key Vault may take its time.
         self._ring = None if is_deferred(settings) else key_ring(settings, own_database=self._own_database)
+        check_identity(settings)
 
     async def start(self, stack: AsyncExitStack) -> UseCases:
         """Connect, and leave on ``stack`` how to disconnect.

@@ -6,6 +6,7 @@ from holdfast.config import Settings
 from holdfast.ports import Vault
 from holdfast.stores.keyvault import open_key_vault, open_tokens
 from holdfast.stores.keyvault.access import Access
+from holdfast.stores.keyvault.login import check
 
 if TYPE_CHECKING:
     from holdfast.stores.keyvault.credential import NodeTokens
@@ -31,6 +32,16 @@ def node_tokens(settings: Settings, purpose: str) -> "NodeTokens":
         ConfigurationError: HTTPS_PROXY names no proxy that can be used, or a file of the identity is not usable.
     """
     return open_tokens(access_of(settings), purpose)
+
+
+def check_identity(settings: Settings) -> None:
+    """See that the node's own identity can be used, where there is a vault to use it at, before anything is opened.
+
+    Raises:
+        ConfigurationError: something that it needs is missing, or a file of it is not usable.
+    """
+    if settings.vault_url is not None or settings.azure_identity is not None:
+        check(settings)
 
 
 def access_of(settings: Settings) -> Access:

@@ -28,7 +28,7 @@ class FederatedFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityFacts:
-    """The node's own identity in Azure. ``whom``: in words, without a secret. ``authority``: whose endpoint is asked.
+    """The node's own identity in Azure. ``whom``: in words, without a secret. ``authority``: Entra ID's, where asked.
 
     ``fault``: why it cannot be used. ``certificate`` and ``federated``: what proves it, of the kinds that have such.
     """

@@ -17,10 +17,8 @@ from holdfast.stores.keyvault.login import assertion_of, certificate_of, check, 
 IDENTITY_VARIABLES: Final = tuple(each.metadata["variable"].name for each in fields(AzureSettings))
 
 _PUBLIC: Final = "login.microsoftonline.com"
-_ITSELF: Final = {
-    Identity.MANAGED: "the endpoint of this machine",
-    Identity.DEVELOPER: "the place where they are logged in",
-}
+_ELSEWHERE: Final = {Identity.MANAGED, Identity.DEVELOPER}
+"""Whose tokens another asks for: the machine, or the tool."""
 
 
 async def look_at_identity(draft: Draft) -> Sequence[Finding]:
@@ -45,7 +43,8 @@ def _facts(login: Settings) -> IdentityFacts:
         federated = _federated(login) if login.identity is Identity.FEDERATED else None
     except ConfigurationError as error:
         return IdentityFacts(fault=" ".join(error.faults))
-    authority = _ITSELF.get(login.identity) or (login.authority_host or _PUBLIC).removeprefix("https://")
+    host = (login.authority_host or _PUBLIC).removeprefix("https://")
+    authority = "" if login.identity in _ELSEWHERE else host
     return IdentityFacts(whom=whom(login), authority=authority, certificate=certificate, federated=federated)
 
 

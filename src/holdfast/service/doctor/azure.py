@@ -11,8 +11,8 @@ from holdfast.service.doctor.certificates import SOON
 _CHECK: Final = "azure"
 _WHY: Final = "Without a token nothing of Azure lets this node in: the mirror answers reads, and changes wait."
 _RENEW: Final = (
-    "Have a new one made, register it (az ad app credential reset --id CLIENT --cert @FILE --append), then replace the "
-    "file; no node needs a restart for it."
+    "Have a new one made, register it without its key (az ad app credential reset --id CLIENT --cert @FILE --append), "
+    "then replace the file; no node needs a restart for it."
 )
 _FRESH: Final = (
     "See why its platform does not renew it: on AKS the kubelet keeps the projected volume fresh, by the clock of its "
@@ -24,7 +24,8 @@ def identity_findings(facts: IdentityFacts, now: datetime) -> list[Finding]:
     """Judge it; nothing was asked of Entra ID."""
     if facts.fault:
         return [failure(_CHECK, facts.fault, why=_WHY, fix="Set it right; docs/azure.md has a recipe for each place.")]
-    shown = ok(_CHECK, f"Tokens are asked for as {facts.whom}, at {facts.authority}.")
+    place = f", at {facts.authority}" if facts.authority else ""
+    shown = ok(_CHECK, f"Tokens are asked for as {facts.whom}{place}.")
     return [shown, *_certificate(facts, now), *_token(facts, now)]
 
 

@@ -16,8 +16,8 @@ _RENEW: Final = (
     "Make a new one (az ad app credential reset --id CLIENT), and give it in AZURE_CLIENT_SECRET or its file."
 )
 _REGISTER: Final = (
-    "Register the certificate of AZURE_CLIENT_CERTIFICATE_PATH (az ad app credential reset --id CLIENT --cert @FILE "
-    "--append)."
+    "Register the certificate of AZURE_CLIENT_CERTIFICATE_PATH, without its key (az ad app credential reset "
+    "--id CLIENT --cert @FILE --append)."
 )
 _RENEW_CERTIFICATE: Final = f"Have a new certificate made. {_REGISTER}"
 _CLIENT: Final = "Check AZURE_CLIENT_ID, and AZURE_TENANT_ID: it may be registered in another tenant."
