@@ -39,6 +39,11 @@ ELSEWHERE = {
 """Commands that another test runs."""
 
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}).*$", re.MULTILINE)
+_RARE = re.compile(
+    r"\b(nobody|somebody|anybody|everybody|anew|beside|whoever|whomever|mend(?:s|ed)?|lest|for ever)\b", re.IGNORECASE
+)
+"""Words that a reader whose first language is another one may have to look up."""
+_CODE = re.compile(r"^ *```.*?^ *```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 _NOT_A_SLUG = re.compile(r"[^\w\- ]")
 
@@ -64,6 +69,11 @@ def _anchors(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_no_conflict_was_left_behind(path: Path) -> None:
     assert _CONFLICT.findall(path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", [each for each in documents() if "adr" not in each.parts], ids=lambda path: path.name)
+def test_pages_have_the_plain_word_for_it(path: Path) -> None:
+    assert _RARE.findall(_CODE.sub("", path.read_text())) == []
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)

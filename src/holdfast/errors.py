@@ -54,7 +54,7 @@ class HoldfastError(Exception):
 
 
 class InvalidInput(HoldfastError):
-    """The caller's argument breaks a documented rule; the text names the field, the limit and the mend."""
+    """The caller's argument breaks a documented rule; the text names the field, the limit and the fix."""
 
     code = "invalid_input"
 
@@ -146,7 +146,7 @@ class Conflict(HoldfastError):
 
 
 class GenerationMismatch(Conflict):
-    """``expected_generation`` is not the current one: somebody else wrote in between."""
+    """``expected_generation`` is not the current one: someone else wrote in between."""
 
     code = "generation_mismatch"
 

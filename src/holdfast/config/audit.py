@@ -36,6 +36,6 @@ class AuditSettings:
             "HOLDFAST_AUDIT_RETENTION",
             "Days for which audit records are kept at least: 30 to 36500. Whole months are dropped after that.",
             parsing.days(30, 36_500),
-            default="for ever",
+            default="without end",
         ),
     )

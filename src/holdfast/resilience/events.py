@@ -41,12 +41,12 @@ class Event(enum.Enum):
     VAULT_MIRRORED = DEBUG, "The vault was mirrored: %(report)s"
     VAULT_LIST_BROKEN = WARNING, "The %(what)s in Key Vault are not all seen: %(reason)s"
     VAULT_LIST_WHOLE = INFO, "The %(what)s in Key Vault are all seen again, after %(seconds)d s"
-    VAULT_QUESTION_FAILED = ERROR, "A question to Key Vault met an error that nobody foresaw: %(reason)s"
+    VAULT_QUESTION_FAILED = ERROR, "A question to Key Vault met an unexpected error: %(reason)s"
     MIRROR_DIFFERS = ERROR, "The mirror of %(what)s cannot stand in for Key Vault: %(reason)s"
     MIRROR_AGREES = INFO, "The mirror of %(what)s agrees with Key Vault again, after %(seconds)d s"
     NAME_KEPT_OUT = WARNING, "%(name)s cannot be mirrored, and what the mirror has of it is served on: %(reason)s"
     NAME_MIRRORED_AGAIN = INFO, "Mirrored again: %(names)s"
-    NAME_MET_UNKNOWN_ERROR = ERROR, "%(name)s met an error that nobody foresaw"
+    NAME_MET_UNKNOWN_ERROR = ERROR, "%(name)s met an unexpected error"
     VERSIONS_LEFT_OUT = WARNING, "Versions of %(what)s are left out: %(reason)s"
     VERSIONS_WHOLE = INFO, "No version of %(what)s is left out any more, after %(seconds)d s"
     FORMER_VALUES_MISSING = WARNING, "Former values of %(what)s are not fetched: %(reason)s"
@@ -57,7 +57,7 @@ class Event(enum.Enum):
     # Changes
     CHANGE_PARKED = WARNING, "Key Vault refuses a change, and it is parked: %(kind)s of %(name)s: %(reason)s"
     CHANGE_UNPARKED = INFO, "Key Vault has taken a change that was parked: %(kind)s of %(name)s"
-    CHANGE_DISCARDED = INFO, "Somebody has given up %(count)d change(s) of %(name)s that waited for Key Vault"
+    CHANGE_DISCARDED = INFO, "Someone has given up %(count)d change(s) of %(name)s that waited for Key Vault"
     CHANGE_SUPERSEDED = (
         WARNING,
         ("Key Vault refuses a change, and a later one takes its place: %(kind)s of %(name)s: %(reason)s"),
@@ -65,7 +65,7 @@ class Event(enum.Enum):
     CHANGE_GIVEN_UP = ERROR, "A change of %(name)s that was never acknowledged is given up: %(reason)s"
     CHANGE_NOT_ACCEPTED = DEBUG, "A change of %(name)s is not accepted yet: %(reason)s"
     CHANGE_MET_UNKNOWN_ERROR = ERROR, "Intent %(intent)s of %(name)s failed: %(reason)s\n%(where)s"
-    CHANGE_LEASE_LOST = WARNING, "The lease on intent %(intent)s of %(name)s was lost; whoever holds it now decides"
+    CHANGE_LEASE_LOST = WARNING, "The lease on intent %(intent)s of %(name)s was lost; its present holder decides"
     ANSWER_NOT_NOTED = DEBUG, "Key Vault's answer about %(name)s cannot be noted: %(reason)s"
 
     # What others change in Key Vault

@@ -78,7 +78,9 @@ METRICS: Final = (
         "1 while the mirror was not compared with the whole Key Vault for three intervals, or never could be; else 0.",
     ),
     Metric("holdfast_mirror_kept_out", Kind.HIGHEST, "Names in Key Vault that cannot be mirrored."),
-    Metric("holdfast_work_failing", Kind.HIGHEST, "Loops beside serving, or steps of them, that fail at the moment."),
+    Metric(
+        "holdfast_work_failing", Kind.HIGHEST, "Loops in the background, or steps of them, that fail at the moment."
+    ),
     Metric("holdfast_audit_degraded", Kind.HIGHEST, "1 while audit records go to the local log, else 0."),
     Metric("holdfast_audit_records", Kind.COUNTER, "Audit records made durable."),
     Metric("holdfast_audit_batches", Kind.COUNTER, "Batches they were made durable in."),
@@ -86,7 +88,7 @@ METRICS: Final = (
     Metric(
         "holdfast_notices",
         Kind.HIGHEST,
-        "Notices that wait to be sent, and those that reached nobody.",
+        "Notices that wait to be sent, and those that reached no one.",
         "state",
         ("waiting", "dead"),
     ),
