@@ -79,14 +79,11 @@ COMPILE = $(COMPILE_ALONE) pyproject.toml --all-extras
 
 .PHONY: lock
 lock: $(DEVELOPMENT) ## Resolve the dependencies anew and write requirements/
-	@$(PIP) install --quiet uv
 	@$(COMPILE) --upgrade --group build --output-file requirements/runtime.txt
 	@$(COMPILE) --upgrade --group build --group dev --constraints requirements/runtime.txt \
 		--output-file requirements/dev.txt
-	@$(COMPILE_ALONE) --upgrade tests/conformance/azure-cli/requirements.in \
-		--output-file tests/conformance/azure-cli/requirements.txt
-	@$(COMPILE_ALONE) --upgrade tests/conformance/generated/generator/requirements.in \
-		--output-file tests/conformance/generated/generator/requirements.txt
+	@for each in airflow ansible azure-cli generated/generator python; do $(COMPILE_ALONE) --upgrade tests/conformance/$$each/requirements.in \
+		--output-file tests/conformance/$$each/requirements.txt || exit 1; done
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; data folders stay

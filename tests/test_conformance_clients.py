@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.clients import CHECKS, CLIENTS, HERE, Client
+from tests.conformance.consumers import CONSUMERS
 from tests.conformance.generators import CHECKS as OF_GENERATED
 from tests.conformance.generators import FOLDER, GENERATED, GENERATOR
 from tests.conformance.table import rows
@@ -21,6 +22,9 @@ SOURCES = {
 PYTHON = ("python/check_generator.py", "python/check_python_client.py")
 
 
+EVERY = (*CLIENTS, *CONSUMERS)
+
+
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_every_client_does_every_check_in_order(client: Client) -> None:
     source = (client.folder / SOURCES[client.name]).read_text()
@@ -31,14 +35,28 @@ def test_every_client_does_every_check_in_order(client: Client) -> None:
     assert positions == sorted(positions)
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_every_client_checks_the_servers_challenge(client: Client) -> None:
-    source = (client.folder / SOURCES[client.name]).read_text().lower()
-    assert "disablechallengeresourceverification" not in source
-    assert "verify_challenge_resource" not in source
+@pytest.mark.parametrize("client", EVERY, ids=lambda client: client.name)
+def test_every_client_checks_the_servers_challenge_and_certificate(client: Client) -> None:
+    sources = [each.read_text().lower() for each in _sources(client.folder)]
+    assert sources
+    for word in ("challengeresourceverification", "verify_challenge_resource", "insecureskipverify", "verify=false"):
+        assert not [each for each in sources if word in each]
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+@pytest.mark.parametrize("client", CONSUMERS, ids=lambda client: client.name)
+def test_what_is_told_by_its_environment_alone_turns_no_look_up_off(client: Client) -> None:
+    named = {Path(word).stem for word in client.run}
+    sources = [each for each in _sources(client.folder) if named & {each.stem, each.parent.name}]
+    assert sources, "the program is not in its folder"
+    assert not [each for each in sources if "instancediscovery" in each.read_text().lower().replace("_", "")]
+
+
+def _sources(folder: Path) -> list[Path]:
+    kinds = {".py", ".mjs", ".go", ".java", ".yml", ".yaml", ".properties"}
+    return [each for each in folder.rglob("*") if each.suffix in kinds]
+
+
+@pytest.mark.parametrize("client", EVERY, ids=lambda client: client.name)
 def test_every_client_has_a_version_that_the_table_names(client: Client) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", client.version())
     assert [row for row in rows() if row.tried == f"`make conformance`, {client.version()}"]
@@ -79,9 +97,9 @@ def test_options_are_for_later_answers_only_and_mend_nothing_in_the_description(
 @pytest.mark.parametrize(
     "path",
     [
-        *("javascript/package-lock.json", "javascript/package.json", "azure-cli/requirements.txt", "go/go.sum"),
+        *("javascript/package-lock.json", "javascript/package.json", "go/go.sum"),
         *("generated/typescript/package-lock.json", "generated/typescript/package.json"),
-        "generated/generator/requirements.txt",
+        *(str(each.relative_to(HERE)) for each in sorted(HERE.rglob("requirements*.txt"))),
     ],
 )
 def test_no_lock_names_a_registry(path: str) -> None:

@@ -1,8 +1,9 @@
-"""Azure's own clients, and generated ones, against ``holdfast serve``: ``make conformance``.
+"""Azure's own clients, programs that use them, and generated clients, against ``holdfast serve``: ``make conformance``.
 
 Azure's do the same checks against a server alone and against one in front of a vault; az, which is slow, against the
-latter; clients generated from the description of ``/v1`` against the former. What is left out, as its tools are not
-installed or the time is over, is said in one line.
+latter; clients generated from the description of ``/v1`` against the former. Programs that know nothing but their
+environment log in each way that there is for them. What is left out, as its tools are not installed or the time is
+over, is said in one line.
 """
 
 import argparse
@@ -12,14 +13,16 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from holdfast.embedded.postgres import EmbeddedPostgres
-from tests.conformance.clients import ALONE, BEFORE_A_VAULT, CLIENTS, Client, Command
+from tests.conformance.clients import ADFS, ALONE, BEFORE_A_VAULT, CLIENTS, IDENTITY, Client, Command
+from tests.conformance.consumers import CONSUMERS
 from tests.conformance.generators import DESCRIPTION, GENERATED, GENERATOR, description
 from tests.conformance.stage import Stage, stage
 from tests.support.folders import short_folder
@@ -27,9 +30,14 @@ from tests.support.folders import short_folder
 _PATIENCE_S: Final = 300
 """For one command: a client that hangs has failed."""
 
-_MODES: Final = {ALONE: False, BEFORE_A_VAULT: True}
+_STAGES: Final[Sequence[tuple[Sequence[str], Callable[[str, Path], AbstractAsyncContextManager[Stage]]]]] = (
+    ((ALONE,), stage),
+    ((BEFORE_A_VAULT,), partial(stage, before_a_vault=True)),
+    ((ADFS, IDENTITY), partial(stage, HOLDFAST_TENANT="adfs")),
+)
+"""What each mode is tried on."""
 
-_ALL: Final = (*CLIENTS, *GENERATED)
+_ALL: Final = (*CLIENTS, *CONSUMERS, *GENERATED)
 
 
 @dataclass
@@ -76,7 +84,7 @@ async def _run(command: Command, folder: Path, environ: Mapping[str, str]) -> tu
 
 
 async def _install(client: Client, folder: Path, turn: asyncio.Semaphore, report: Report) -> bool:
-    """Install a client in a fresh copy of its project."""
+    """Install a client in a fresh copy of its project, with all programs that are in there."""
     shutil.copytree(client.folder, folder)
     async with turn:
         began = time.monotonic()
@@ -84,15 +92,22 @@ async def _install(client: Client, folder: Path, turn: asyncio.Semaphore, report
             code, said = await _run(command, folder, os.environ)
             if code:
                 report.failed += 1
-                report.say(f"{client.name} cannot be installed: {' '.join(command)} ended with {code}\n{said}")
+                report.say(f"{client.place} cannot be installed: {' '.join(command)} ended with {code}\n{said}")
                 return False
-    report.say(f"{client.name} {client.version()} is installed ({time.monotonic() - began:.0f} s).")
+    report.say(f"{client.place} is installed ({time.monotonic() - began:.0f} s).")
     return True
 
 
 async def _try(client: Client, folder: Path, on: Stage, mode: str, report: Report) -> None:
     """Run a client's checks."""
-    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **on.environ, **client.trust(on.ca_file)}
+    given = on.environs[mode]
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        **given,
+        **client.also(given),
+        **client.trust(on.ca_file),
+    }
     began = time.monotonic()
     if client.before is not None:
         await _run(client.before(on.ca_file), folder, environ)
@@ -110,15 +125,15 @@ async def _try_all(clients: Sequence[Client], folder: Path, report: Report) -> N
     postgres = EmbeddedPostgres(folder / "postgres")
     try:
         dsn = await postgres.start()
-        for mode, before_a_vault in _MODES.items():
-            chosen = [each for each in clients if mode in each.modes]
+        for number, (modes, made) in enumerate(_STAGES):
+            chosen = [(each, mode) for each in clients for mode in modes if mode in each.modes]
             if not chosen:
                 continue
-            place = folder / mode.split()[0]
+            place = folder / f"stage-{number}"
             place.mkdir()
-            async with stage(dsn, place, before_a_vault=before_a_vault) as on:
-                for client in chosen:
-                    await _try(client, folder / client.name, on, mode, report)
+            async with made(dsn, place) as on:
+                for client, mode in chosen:
+                    await _try(client, folder / client.place, on, mode, report)
             if on.tunnel.refused:
                 report.say(f"Asked for besides the server, and refused: {', '.join(sorted(set(on.tunnel.refused)))}.")
     finally:
@@ -133,7 +148,7 @@ async def _installed(clients: Sequence[Client], folder: Path, report: Report) ->
     async def install(client: Client) -> bool:
         if client in GENERATED:
             await generated.wait()
-        return await _install(client, folder / client.name, turn, report)
+        return await _install(client, folder / client.place, turn, report)
 
     async def prepare() -> None:
         if any(client in GENERATED for client in clients):
@@ -141,8 +156,10 @@ async def _installed(clients: Sequence[Client], folder: Path, report: Report) ->
             (folder / GENERATOR.name / DESCRIPTION).write_bytes(description())
         generated.set()
 
-    _, *there = await asyncio.gather(prepare(), *map(install, clients))
-    return [client for client, is_there in zip(clients, there, strict=True) if is_there]
+    one_of_each = {client.place: client for client in clients}
+    _, *there = await asyncio.gather(prepare(), *map(install, one_of_each.values()))
+    places = {place for place, is_there in zip(one_of_each, there, strict=True) if is_there}
+    return [client for client in clients if client.place in places]
 
 
 async def _work(chosen: Sequence[Client], report: Report) -> None:
@@ -157,7 +174,7 @@ async def _work(chosen: Sequence[Client], report: Report) -> None:
 
 async def _main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.conformance", description="Try Azure's own clients, and generated ones."
+        prog="python -m tests.conformance", description="Try Azure's own clients, what uses them, and generated ones."
     )
     names = [client.name.lower() for client in _ALL]
     parser.add_argument("clients", nargs="*", type=str.lower, help=f"which ones: {', '.join(names)}; all without")

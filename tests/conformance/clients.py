@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,18 +35,27 @@ CHECKS: Final = (
 
 ALONE: Final = "alone"
 BEFORE_A_VAULT: Final = "before a vault"
+ADFS: Final = "by its environment, as the tenant adfs"
+IDENTITY: Final = "by its environment, as a managed identity"
+"""What a program is tried against. In the last two it knows nothing of this server but what stands in its environment,
+or in a configuration file of its own: see `docs/applications.md`."""
+
+BY_ITSELF: Final = ("reads", "writes", "misses")
+"""What a program does in these: it reads a secret, sets one, and is told that one is not there."""
 
 Command = Sequence[str]
+Environ = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
     """A program that uses a client.
 
-    ``programs``: what must be there to install and run it. ``install``: done once, in a copy of ``folder``.
-    ``run``: the command that does the checks. ``trust``: from the file of a CA, the variables by which the program
-    trusts it; ``before``: a command to be run first for that. ``version``: of the client, out of what pins it.
-    ``modes``: what it is tried against. ``checks``: what it does.
+    ``programs``: what must be there to install and run it. ``install``: done once, in a copy of ``folder``; ``shares``:
+    the name of another client with which it shares that. ``run``: the command that does the checks. ``trust``: from the
+    file of a CA, the variables by which the program trusts it; ``before``: a command to be run first for that;
+    ``also``: further variables, from what it is given. ``version``: of the client, out of what pins it. ``modes``: what
+    it is tried against. ``checks``: what it does.
     """
 
     name: str
@@ -57,8 +66,15 @@ class Client:
     version: Callable[[], str]
     trust: Callable[[Path], dict[str, str]] = lambda _: {}
     before: Callable[[Path], Command] | None = None
+    also: Callable[[Environ], dict[str, str]] = lambda _: {}
+    shares: str = ""
     modes: Sequence[str] = (ALONE, BEFORE_A_VAULT)
     checks: Sequence[str] = CHECKS
+
+    @property
+    def place(self) -> str:
+        """The name of the folder in which it is installed."""
+        return self.shares or self.name
 
 
 def _of_npm() -> str:
@@ -74,59 +90,87 @@ def pinned(path: Path, pattern: str) -> str:
     return found[1]
 
 
+_UV: Final = (sys.executable, "-m", "uv")
+LOCKED: Final[Sequence[Command]] = (
+    (*_UV, "venv", "--quiet", "--python", sys.executable, "venv"),
+    (*_UV, "pip", "install", "--quiet", "--python", "venv", "--require-hashes", "-r", "requirements.txt"),
+)
+"""An environment of what ``requirements.txt`` pins, in a folder ``venv``."""
+
+GO: Final[Sequence[Command]] = (("go", "build", "-o", "bin/", "./..."),)
+NPM: Final[Sequence[Command]] = (("npm", "ci"),)
+MAVEN: Final[Sequence[Command]] = (
+    ("mvn", "--quiet", "--batch-mode", "compile", "dependency:copy-dependencies", "-DoutputDirectory=target/lib"),
+)
+JAVA: Final = ("java", "javac", "keytool", "mvn")
 _JAVA_STORE: Final = ("-storepass", "conformance", "-keystore", "trusted.p12")
+
+
+def requests_trusts(ca: Path) -> dict[str, str]:
+    """As programs in Python trust a CA."""
+    return {"REQUESTS_CA_BUNDLE": str(ca)}
+
+
+def go_trusts(ca: Path) -> dict[str, str]:
+    """As programs in Go do."""
+    return {"SSL_CERT_FILE": str(ca)}
+
+
+def node_trusts(ca: Path) -> dict[str, str]:
+    """As programs for Node do."""
+    return {"NODE_EXTRA_CA_CERTS": str(ca)}
+
+
+def java_trusts(_: Path) -> dict[str, str]:
+    """As programs in Java do, for which ``into_the_store`` has put it where they look."""
+    options = (
+        "-Djava.net.useSystemProxies=true -Djavax.net.ssl.trustStore=trusted.p12 "
+        "-Djavax.net.ssl.trustStorePassword=conformance"
+    )
+    return {"JAVA_TOOL_OPTIONS": options}
+
+
+def into_the_store(ca: Path) -> Command:
+    """Put a CA into the store of those that Java trusts."""
+    return ("keytool", "-importcert", "-noprompt", "-file", str(ca), "-alias", str(ca), *_JAVA_STORE)
+
 
 CLIENTS: Final = (
     Client(
         name="JavaScript",
         folder=HERE / "javascript",
         programs=("node", "npm"),
-        install=(("npm", "ci"),),
+        install=NPM,
         run=("node", "conformance.mjs"),
-        trust=lambda ca: {"NODE_EXTRA_CA_CERTS": str(ca)},
+        trust=node_trusts,
         version=_of_npm,
     ),
     Client(
         name="Go",
         folder=HERE / "go",
         programs=("go",),
-        install=(("go", "build", "-o", "conformance", "."),),
-        run=("./conformance",),
-        trust=lambda ca: {"SSL_CERT_FILE": str(ca)},
+        install=GO,
+        run=("bin/conformance",),
+        trust=go_trusts,
         version=lambda: pinned(HERE / "go" / "go.mod", r"azsecrets v(\S+)"),
     ),
     Client(
         name="Java",
         folder=HERE / "java",
-        programs=("java", "javac", "keytool", "mvn"),
-        install=(
-            (
-                "mvn",
-                "--quiet",
-                "--batch-mode",
-                "compile",
-                "dependency:copy-dependencies",
-                "-DoutputDirectory=target/lib",
-            ),
-        ),
+        programs=JAVA,
+        install=MAVEN,
         run=("java", "-cp", "target/classes:target/lib/*", "Conformance"),
-        trust=lambda ca: {
-            "JAVA_TOOL_OPTIONS": "-Djava.net.useSystemProxies=true -Djavax.net.ssl.trustStore=trusted.p12 "
-            "-Djavax.net.ssl.trustStorePassword=conformance"
-        },
+        trust=java_trusts,
+        before=into_the_store,
         version=lambda: pinned(HERE / "java" / "pom.xml", r"keyvault-secrets</artifactId>\s*<version>([^<]+)"),
-        before=lambda ca: ("keytool", "-importcert", "-noprompt", "-file", str(ca), "-alias", str(ca), *_JAVA_STORE),
     ),
     Client(
         name="az",
         folder=HERE / "azure-cli",
         programs=(),
-        install=(
-            (sys.executable, "-m", "venv", "venv"),
-            ("venv/bin/python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "requirements.txt"),
-        ),
+        install=LOCKED,
         run=("venv/bin/python", "conformance.py"),
-        trust=lambda ca: {"REQUESTS_CA_BUNDLE": str(ca)},
+        trust=requests_trusts,
         version=lambda: pinned(HERE / "azure-cli" / "requirements.txt", r"(?m)^azure-cli==(\S+)"),
         modes=(BEFORE_A_VAULT,),
     ),

@@ -1,6 +1,5 @@
 """Clients that are generated from the description of ``/v1``: how each is made, and how it runs."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Final
 from holdfast.web.v1.openapi import document
 from holdfast.web.v1.operation import encode
 from holdfast.web.v1.table import OPERATIONS
-from tests.conformance.clients import ALONE, HERE, Client, Command, pinned
+from tests.conformance.clients import ALONE, HERE, LOCKED, Client, Command, pinned
 
 FOLDER: Final = HERE / "generated"
 DESCRIPTION: Final = "openapi.json"
@@ -57,10 +56,7 @@ GENERATOR: Final = Client(
     name="generator",
     folder=FOLDER / "generator",
     programs=(),
-    install=(
-        (sys.executable, "-m", "venv", "venv"),
-        ("venv/bin/python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "requirements.txt"),
-    ),
+    install=LOCKED,
     run=(),
     version=_of("openapi-generator-cli"),
 )

@@ -1,91 +1,133 @@
-"""What people read about clients and tools in `docs/moving-in.md`, with the versions that were tried."""
+"""What people read about clients and tools in `docs/clients.md`, with the versions that were tried."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tests.conformance.clients import CLIENTS, ROOT
+from tests.conformance.consumers import CONSUMERS
 
-COLUMNS: Final = ("client or tool", "tried", "its two settings", "what works")
-EVERYTHING: Final = "everything"
+COLUMNS: Final = ("client or tool", "tried", "settings to copy", "what does not work, and whose fault it is")
+NOTHING: Final = "-"
 
 
 class Row(NamedTuple):
-    """A client or tool. ``settings``: by which it reaches this server instead of Azure."""
+    """A client or tool. ``settings``: by which it reaches this server, not Azure; ``lacks``: what does not work."""
 
     client: str
     tried: str
     settings: str
-    works: str
+    lacks: str = NOTHING
 
 
-_SDKS: Final = {
-    "JavaScript": (
-        "`@azure/keyvault-secrets`",
-        "the URL; `authorityHost` with `disableInstanceDiscovery`",
-        "everything, but dates after 2038-01-19: the client cuts them to 32 bits",
-    ),
-    "Go": (
-        "Go `azsecrets`",
-        "the URL; `Cloud.ActiveDirectoryAuthorityHost` with `DisableInstanceDiscovery`",
-        EVERYTHING,
-    ),
-    "Java": (
-        "`azure-security-keyvault-secrets`",
-        "`vaultUrl`; `authorityHost` with `disableInstanceDiscovery()`",
-        EVERYTHING,
-    ),
-    "az": (
-        "`az keyvault secret`",
-        "`az cloud register --endpoint-resource-manager`; `AZURE_CORE_INSTANCE_DISCOVERY=false`",
-        EVERYTHING,
-    ),
-}
+_IN_CODE: Final = "without [`adfs`](applications.md#the-tenant-adfs), in code, "
+_BY_ITSELF: Final = "either [way](applications.md); the address of the vault"
+
+_TRIED: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
+    {
+        "JavaScript": (
+            "`@azure/keyvault-secrets`",
+            f"`vaultUrl`; {_IN_CODE}`authorityHost` with `disableInstanceDiscovery`",
+            "dates after 2038-01-19: the client cuts them to 32 bits",
+        ),
+        "Go": (
+            "Go `azsecrets`",
+            f"the URL; {_IN_CODE}`Cloud.ActiveDirectoryAuthorityHost` with `DisableInstanceDiscovery`",
+            NOTHING,
+        ),
+        "Java": (
+            "Java `azure-security-keyvault-secrets`",
+            f"`vaultUrl`; {_IN_CODE}`authorityHost` with `disableInstanceDiscovery()`",
+            NOTHING,
+        ),
+        "az": (
+            "[`az keyvault secret`](#az)",
+            "`az cloud register --endpoint-resource-manager`; `az config set core.instance_discovery=false`",
+            "`az keyvault create` and what else changes a vault itself: this resource manager is read-only",
+        ),
+        "DefaultAzureCredential-Python": ("`DefaultAzureCredential`, Python", _BY_ITSELF, NOTHING),
+        "DefaultAzureCredential-JavaScript": ("`DefaultAzureCredential`, JavaScript", _BY_ITSELF, NOTHING),
+        "DefaultAzureCredential-Go": ("`DefaultAzureCredential`, Go", _BY_ITSELF, NOTHING),
+        "pydantic-settings": ("`AzureKeyVaultSettingsSource` of pydantic-settings", _BY_ITSELF, NOTHING),
+        "App-Configuration-Python": (
+            "App Configuration's provider for Python, its references to secrets",
+            "either [way](applications.md); the vault's address in the references",
+            NOTHING,
+        ),
+        "App-Configuration-JavaScript": (
+            "App Configuration's provider for JavaScript, likewise",
+            "either [way](applications.md); the vault's address in the references",
+            NOTHING,
+        ),
+        "Spring": (
+            "[Spring Cloud Azure](#spring-cloud-azure), its property source",
+            "either [way](applications.md)",
+            NOTHING,
+        ),
+        "Airflow": (
+            "[Airflow's `AzureKeyVaultBackend`](#airflow)",
+            "either [way](applications.md); `vault_url`",
+            NOTHING,
+        ),
+        "Ansible": (
+            "[Ansible's `azure.azcollection`](#ansible), modules and lookup",
+            "`AZURE_ADFS_AUTHORITY_URL`, `AZURE_TENANT=adfs`, `AZURE_CLIENT_ID`, `AZURE_SECRET`",
+            "a managed identity for its lookup: it knows only the one of virtual machines, at an address of the link",
+        ),
+    }
+)
+"""By the name of what `make conformance` tries: what it is, its settings, and what does not work."""
 
 _BY_HAND: Final = (
     Row(
-        "Ansible `azure.azcollection`",
-        "by hand, 3.12.0",
-        "`keyvault_uri`; `adfs_authority_url` with `disable_instance_discovery`",
-        "its modules for secrets",
+        "[External Secrets Operator](#external-secrets-operator), provider `azurekv`",
+        "by hand, of August 2026: its code built with Go, 30 of 30 checks each way",
+        "`tenantId: adfs` with `useAzureSDK: true`, or `authType: ManagedIdentity`",
+        "a service principal without `useAzureSDK`: its former library has Azure's authority built in",
     ),
     Row(
-        "Azure App Configuration (Key Vault references)",
-        "by hand",
-        "as JavaScript and Python",
-        "latest and pinned references",
+        "[Secrets Store CSI driver](#secrets-store-csi-driver), provider `azure`",
+        "by hand, of June 2026: its code built with Go, 9 of 9 checks each way",
+        '`cloudName: AzureStackCloud`, `cloudEnvFileName`, `tenantID: "adfs"`; or `useVMManagedIdentity`',
+        NOTHING,
     ),
     Row(
-        "Terraform `azurerm`",
-        "by hand, its packages alone",
-        "-",
-        "not yet: it asks a resource manager for the vault",
+        "[Terraform's `azurerm`](#terraform), secrets",
+        "by hand, of August 2026: its packages, in the order of its calls; the provider itself was not built",
+        "`metadata_host`, `ARM_TENANT_ID`, `ARM_SUBSCRIPTION_ID`, `ARM_CLIENT_ID`, `ARM_CLIENT_SECRET`",
+        "to make or change a vault: this resource manager is read-only",
     ),
     Row(
-        "External Secrets Operator, CSI driver, Airflow, Spring Cloud Azure",
-        "by hand, through a stand-in for `adfs`",
-        "the URL; the server as authority, and `adfs` as tenant (`HOLDFAST_TENANT`)",
-        "what they do with secrets",
+        "Dapr's `secretstores.azure.keyvault`",
+        "by hand, of August 2026",
+        "[Azure's own names](deployment.md#in-front-of-them), and a managed identity",
+        "any other name: Dapr knows Azure's domains only",
     ),
-    Row("Dapr", "by hand", "-", "no: names and authority of Azure are built in"),
     Row(
         ".NET `Azure.Security.KeyVault.Secrets`",
-        "not tried",
-        "the URL; `AuthorityHost` with `DisableInstanceDiscovery`",
-        "-",
+        "not tried; by its source",
+        f"`vaultUri`; {_IN_CODE}`AuthorityHost` with `DisableInstanceDiscovery`",
+        NOTHING,
     ),
-    Row("PowerShell `Az.KeyVault`", "not tried", "-", "-"),
+    Row("PowerShell `Az.KeyVault`", "not tried", NOTHING, NOTHING),
+    Row(
+        "SOPS, dynaconf",
+        "read",
+        NOTHING,
+        "SOPS uses *keys* of a vault, which are not served; dynaconf has no reader for it",
+    ),
 )
-"""What is not tried by `make conformance`: by hand once, or not at all."""
+"""What is not tried by `make conformance`: its code is on no registry that tests can reach, or it has no use here."""
 
 
 def rows() -> Iterator[Row]:
     """All of the table."""
-    settings = "`vault_url`; `authority` with `disable_instance_discovery`"
-    yield Row("Python `azure-keyvault-secrets`", f"`make test`, {_python()}", settings, EVERYTHING)
-    for client in CLIENTS:
-        name, settings, works = _SDKS[client.name]
-        yield Row(name, f"`make conformance`, {client.version()}", settings, works)
+    settings = f"`vault_url`; {_IN_CODE}`authority` with `disable_instance_discovery`"
+    yield Row("Python `azure-keyvault-secrets`", f"`make test`, {_python()}", settings)
+    for client in (*CLIENTS, *CONSUMERS):
+        name, settings, lacks = _TRIED[client.name]
+        yield Row(name, f"`make conformance`, {client.version()}", settings, lacks)
     yield from _BY_HAND
 
 

@@ -14,6 +14,7 @@ from holdfast.errors import Unauthenticated
 from holdfast.keyvault_wire.arm_documents import Cloud, place_of
 from holdfast.keyvault_wire.arm_routes import ArmRefusal, Asked, asked, is_open
 from holdfast.keyvault_wire.responses import error_body
+from holdfast.keyvault_wire.routes import MethodNotAllowed
 from holdfast.web.admission import Admission
 from holdfast.web.errors import refusal, refusal_headers
 from holdfast.web.exchange import Exchange, Reply
@@ -48,7 +49,8 @@ class ResourceManager:
         if isinstance(error, Unauthenticated):
             body = error_body("AuthenticationFailed", f"Authentication failed. {error}")
             return Reply(HTTPStatus.UNAUTHORIZED, body, refusal_headers(error, self._challenge(exchange)))
-        return refusal(error, exchange.request_id)
+        text = f"{error}: this resource manager is read-only." if isinstance(error, MethodNotAllowed) else None
+        return refusal(error, exchange.request_id, text=text)
 
     def _challenge(self, exchange: Exchange) -> str | None:
         """The challenge in the resource manager's form, which names the authority alone; None at a name of Azure's."""
