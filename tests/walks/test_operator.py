@@ -35,7 +35,7 @@ async def test_the_page_for_operators_is_walked(postgres_server: EmbeddedPostgre
             }
             folders = {each: f"{release}{each}" for each in ("/opt/", "/etc/", "/var/", "/run/")}
             await asyncio.to_thread(
-                walk, "operator", release, places | folders, programs=wheel_binaries().program("psql").parent
+                walk, "operator", release, places | folders, wheel_binaries().program("psql").parent
             )
     finally:
         for database in ("secrets", "restored"):
