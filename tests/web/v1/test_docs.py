@@ -68,6 +68,12 @@ async def test_the_page_loads_nothing_from_elsewhere(stubbed: Stubbed) -> None:
         assert "//" not in (files("holdfast") / "web/v1/page" / name).read_text().replace("// ", "")
 
 
+def test_the_page_asks_its_own_server_and_shows_a_refusal_in_one_line() -> None:
+    page = files("holdfast") / "web/v1/page"
+    assert 'servers: [{ url: "/" }]' in (page / "page.js").read_text()
+    assert 'tr.response:not([data-code^="2"])' in (page / "page.css").read_text()
+
+
 @pytest.mark.parametrize(
     "path", ["x", "index.html", "..%2fapi.py", "..%2f..%2fapp.py", "%2e%2e", "swagger-ui.js", "page.js%00"]
 )

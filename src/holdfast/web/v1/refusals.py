@@ -54,10 +54,12 @@ def header_references(names: Iterable[str]) -> Json:
 
 def responses(operations: Sequence[Operation]) -> Json:
     """Return the components: a refusal for each status that an operation may answer."""
-    shared, every = _by_status((*ALWAYS, *WITH_BODY)), _by_status(kind for op in operations for kind in _kinds(op))
+    shared = _by_status((*ALWAYS, *WITH_BODY))
+    special = _by_status(kind for operation in operations for kind in operation.errors)
+    every = _by_status(kind for operation in operations for kind in _kinds(operation))
     return {
         _name(status): {
-            "description": f"{status.phrase}: {_said(shared.get(status, ()))}",
+            "description": f"{status.phrase}: {_said(shared.get(status, ()), own_too=status in special)}",
             "headers": header_references(HEADERS.get(status, ())),
             "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(name="Problem")}}},
         }
@@ -96,8 +98,8 @@ def _name(status: HTTPStatus) -> str:
     return "".join(word.capitalize() for word in status.name.split("_"))
 
 
-def _said(codes: Iterable[str]) -> str:
-    return f"{_listed(codes)}, or what the operation names" if codes else "the operation names the codes"
+def _said(codes: Iterable[str], *, own_too: bool) -> str:
+    return ", or ".join((*filter(None, [_listed(codes)]), *(["one of the operation's own"] if own_too else [])))
 
 
 def _listed(codes: Iterable[str]) -> str:
