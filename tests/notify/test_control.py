@@ -79,7 +79,7 @@ async def test_dead_notices_make_an_installation_unwell_until_they_are_sent_or_g
         await deliver(inside)
         report = await service.get_secret_health()
         assert (report.healthy, report.dead_notices, report.waiting_notices) == (False, 2, 0)
-        assert "2 notice(s) reached nobody" in " ".join(report.recommendations)
+        assert "2 notice(s) reached no one" in " ".join(report.recommendations)
         dead = {each.recipient: each.id for each in await service.notices.search(state="dead")}
         assert await service.notices.retry([dead[ADA]]) == 1
         world.box.refusals.clear()

@@ -22,7 +22,7 @@ def notices() -> None:
 
 
 @notices.command("list", cls=Command)
-@click.option("--state", type=click.Choice(_STATES), help="Only those in this state; dead ones reached nobody.")
+@click.option("--state", type=click.Choice(_STATES), help="Only those in this state; dead ones reached no one.")
 @click.option("--limit", type=inputs.whole(1, 1000), default="100", show_default=True, metavar="N")
 def list_(state: str | None, limit: int) -> None:
     """List notices, newest first."""

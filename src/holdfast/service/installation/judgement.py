@@ -162,7 +162,7 @@ def _on_work(failing: Sequence[FailingWork]) -> list[str]:
 
 def _on_notices(dead: int) -> list[str]:
     mend = "`holdfast notices list --state dead` says why, `notices retry` sends them, `notices discard` gives them up"
-    return [f"{dead} notice(s) reached nobody: {mend}."] if dead else []
+    return [f"{dead} notice(s) reached no one: {mend}."] if dead else []
 
 
 def _on_dates(beyond: int) -> list[str]:
