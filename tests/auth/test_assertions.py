@@ -11,7 +11,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from holdfast.auth.assertions import AssertedLogin, AssertionRefused, Assertions, Why
+from holdfast.auth.asserted import AssertedLogin, AssertionRefused, Why
+from holdfast.auth.assertions import Assertions
 from holdfast.auth.clients import ClientTokens
 from holdfast.auth.resource import Audience
 from holdfast.crypto.keyring import KeyRing, RingKey
@@ -38,7 +39,7 @@ class Door:
         self.clients.credentials = (self.credential(),)
         signer = TokenSigner(KeyRing(RingKey(bytes(32))), self.border.clock.now)
         self.tokens = ClientTokens(self.clients, signer, Audience(RESOURCE), TENANT, self.border.clock)
-        self.assertions = Assertions(self.tokens, self.clients, self.border.issuers)
+        self.assertions = Assertions(self.tokens, self.clients, self.border.issuers, self.border.clock)
 
     def credential(self, **changes: str) -> ClientCredential:
         terms = {"issuer": self.issuer.url, "subject": SUBJECT, "audience": "for-the-client", **changes}
@@ -226,7 +227,7 @@ async def test_an_unknown_issuer_is_not_asked(door: Door) -> None:
 
 
 async def test_where_no_issuer_is_trusted_there_are_no_assertions(door: Door) -> None:
-    door.assertions = Assertions(door.tokens, door.clients, None)
+    door.assertions = Assertions(door.tokens, door.clients, None, door.border.clock)
     await door.refused(door.issuer.token(CLAIMS), Why.NO_MATCH)
 
 

@@ -1,10 +1,12 @@
 """Programs that use Azure's SDK and log in here without a change: by environment variables alone, all checks on."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.support.certificates import make_client_certificate, public_part
 from tests.support.unmodified import HOST, READ, Domain, in_a_domain
 
 
@@ -39,6 +41,25 @@ async def test_the_tenants_guid_is_looked_up_at_microsoft_which_is_why_the_name_
     assert code == 1
     assert domain.tunnel.refused[-1] == "login.microsoftonline.com:443"
     domain.tunnel.refused.clear()
+
+
+@pytest.mark.parametrize("credential", ["EnvironmentCredential", "DefaultAzureCredential"])
+async def test_a_registered_certificate_logs_in_by_the_name_adfs(
+    domain: Domain, credential: str, tmp_path: Path
+) -> None:
+    file, client_id = make_client_certificate(tmp_path), f"certified-{credential}".lower()
+    service = domain.installation.service
+    await service.client_credentials.certify(client_id, name="own", certificate=public_part(file))
+    await service.grant_access("greeting", client_id, ["get"])
+    given = {"AZURE_AUTHORITY_HOST": f"https://{HOST}", "AZURE_TENANT_ID": "adfs", "AZURE_CLIENT_ID": client_id}
+    program = READ.format(credential=credential, name="greeting")
+    code, out, errors = await domain.runs(program, AZURE_CLIENT_CERTIFICATE_PATH=str(file), **given)
+    assert (code, out) == (0, "hello"), errors
+    assert domain.tunnel.refused == []
+    await service.client_credentials.remove(client_id, "own")
+    code, _, errors = await domain.runs(program, AZURE_CLIENT_CERTIFICATE_PATH=str(file), **given)
+    assert code == 1
+    assert "AADSTS700027" in errors
 
 
 ENDPOINT = f"https://{HOST}/msi/token"

@@ -1,16 +1,21 @@
 """Clients' credentials at the commit point: who may register them, what is on record, and rows that do not count."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from holdfast.domain.assertions import MAX_CREDENTIALS, ClientCredential
 from holdfast.domain.policy import AccessContext
 from holdfast.errors import AccessDenied, Conflict, IntegrityFailure, InvalidInput, Unauthenticated
+from holdfast.ports import AssertionUse
 from holdfast.service.manager import SecretsService
 from tests.service.test_put_back import looked, shown
+from tests.support.certificates import make_client_certificate, public_pem, self_signed
 from tests.support.node import opened, rows
 from tests.support.postgres import execute
 
@@ -167,3 +172,51 @@ async def test_a_refused_attempt_is_on_record(database_url: str, tmp_path: Path)
                 await inside.service.authenticate_asserted(name, choose_none, ip_address="10.0.0.1")
     found = await rows(database_url, "SELECT user_id, success, ip_address FROM secret_access_logs")
     assert found[-2:] == [("app", False, "10.0.0.1"), ("anonymous", False, "10.0.0.1")]
+
+
+async def test_a_certificate_is_kept_with_its_end_and_without_its_key(database_url: str, tmp_path: Path) -> None:
+    pem, both = public_pem(), make_client_certificate(tmp_path).read_text()
+    async with opened(database_url, tmp_path) as inside:
+        credentials = inside.service.client_credentials
+        made = await credentials.certify("app", name="own", certificate=f"some text\n{pem}")
+        assert made.credential.certificate == pem
+        assert made.thumbprint is not None
+        assert made.expires_at is not None
+        assert await credentials.list("app") == [made]
+        assert await lets_in(inside.service)
+        (record,) = (await inside.service.audit.search(operation="client.certify")).records
+        assert record.detail == f"credential=own identity=app; thumbprint={made.thumbprint}"
+        for wrong, why in (
+            (both, "private key"),
+            (pem + pem, "exactly one"),
+            ("", "exactly one"),
+            (pem[:200], "exactly one"),
+            ("a" * 20_000, "at most"),
+            (self_signed(bits=1024)[1].public_bytes(Encoding.PEM).decode(), "2048"),
+            (self_signed(days=-1)[1].public_bytes(Encoding.PEM).decode(), "expired"),
+        ):
+            with pytest.raises(InvalidInput, match=why) as refused:
+                await credentials.certify("app", name="more", certificate=wrong)
+            assert refused.value.field == "certificate"
+            assert "BEGIN" not in str(refused.value)
+
+
+async def test_what_was_shown_is_known_on_every_node_until_it_ends(database_url: str, tmp_path: Path) -> None:
+    use = AssertionUse(
+        client_id="app",
+        id_hash=bytes(32),
+        hash=bytes(32),
+        source="10.0.0.1",
+        ends_at=datetime.now(UTC) + timedelta(minutes=10),
+    )
+    async with opened(database_url, tmp_path / "1") as here, opened(database_url, tmp_path / "2") as there:
+        assert await here.service.use_assertion(use)
+        assert await there.service.use_assertion(use)
+        assert not await there.service.use_assertion(replace(use, source="10.0.0.2"))
+        assert not await here.service.use_assertion(replace(use, hash=bytes([1] * 32)))
+        assert await there.service.use_assertion(replace(use, client_id="other", source="10.0.0.2"))
+        await here.parts.audit.archive.forget(timedelta(0))
+        assert await rows(database_url, "SELECT count(*) FROM used_assertions") == [(2,)]
+        await execute(database_url, "UPDATE used_assertions SET ends_at = now() - interval '1 minute'")
+        await here.parts.audit.archive.forget(timedelta(0))
+        assert await rows(database_url, "SELECT count(*) FROM used_assertions") == [(0,)]

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -54,17 +55,34 @@ def make_client_certificate(
     folder: Path, password: str | None = None, *, days: int = 365, name: str = "client.pem"
 ) -> Path:
     """Write an RSA key and its self-signed certificate into a file, as a client of Entra ID is given one."""
-    key = rsa.generate_private_key(65537, 2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "holdfast")])
-    builder = _builder(subject, subject, key.public_key(), key.public_key(), timedelta(days=days))
+    key, certificate = self_signed(days=days)
     lock = BestAvailableEncryption(password.encode()) if password else NoEncryption()
     file = folder / name
     file.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
-        + builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock) + certificate.public_bytes(Encoding.PEM)
     )
     file.chmod(0o600)
     return file
+
+
+def self_signed(*, days: int = 365, bits: int = 2048) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+    """An RSA key and its certificate, good since a month ago."""
+    key = rsa.generate_private_key(65537, bits)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "holdfast")])
+    builder = _builder(subject, subject, key.public_key(), key.public_key(), timedelta(days=days))
+    return key, builder.sign(key, SHA256())
+
+
+def public_part(file: Path) -> str:
+    """The certificate in a file that holds its key as well."""
+    pem = file.read_text()
+    return pem[pem.index("-----BEGIN CERTIFICATE") :]
+
+
+@cache
+def public_pem() -> str:
+    """The certificate of a client, the same at every call."""
+    return self_signed()[1].public_bytes(Encoding.PEM).decode()
 
 
 def _builder(

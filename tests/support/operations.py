@@ -16,6 +16,7 @@ from holdfast.domain.simulation import RuleChange
 from holdfast.errors import RotationFailed, Unauthenticated
 from holdfast.service.manager import SecretsService
 from tests.rotation.target import Target, TargetHandler
+from tests.support.certificates import public_pem
 from tests.support.postgres import execute
 
 REASON: Final = "The primary does not come up"
@@ -570,6 +571,15 @@ ROWS: Final[Mapping[str, Row]] = {
         call=lambda s, c: s.service.client_credentials.federate(s.name, **TERMS, context=c),
         v1={"federateClient": post("/v1/clients/{name}/credentials:federate", lambda s: TERMS)},
     ),
+    "client_credentials.certify": Row(
+        record="client.certify",
+        call=lambda s, c: s.service.client_credentials.certify(s.name, name="own", certificate=public_pem(), context=c),
+        v1={
+            "certifyClient": post(
+                "/v1/clients/{name}/credentials:certify", lambda s: {"name": "own", "certificate": public_pem()}
+            )
+        },
+    ),
     "client_credentials.list": Row(
         record="client.credentials",
         call=lambda s, c: s.service.client_credentials.list(s.name, context=c),
@@ -952,6 +962,7 @@ UNRECORDED: Final[Mapping[str, str]] = {
     "initialize": "starts the node; nobody asks for anything yet",
     "aclose": "stops the node",
     "record_refusal": "is itself how a refused login gets on record",
+    "use_assertion": "is part of a login, which is on record",
     "check_may_restore": "begins a restore, which records its success; the rows of restores see its refusals",
     "identities.bootstrap": "has no caller: it makes the first one",
     "identities.totp.check_settled": "a rule that a request for emergency access is held to, not a question",

@@ -9,8 +9,8 @@ from holdfast.auth.bearers import ProvenToken
 from holdfast.crypto.credentials import hash_client_secret, registration_of
 from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.policy import Caller
-from holdfast.errors import Unauthenticated
-from holdfast.ports import ChooseCredential, Registration
+from holdfast.errors import BackendUnavailable, Unauthenticated
+from holdfast.ports import AssertionUse, ChooseCredential, Registration
 
 
 class Failing:
@@ -54,6 +54,8 @@ class OneClient:
         self.registered_at = datetime(2025, 1, 1, tzinfo=UTC)
         self.credentials: tuple[ClientCredential, ...] = ()
         self.disabled: set[str] = set()
+        self.away = False
+        self.shown: dict[bytes, AssertionUse] = {}
 
     async def authenticate_client(self, client_id: str, client_secret: str, *, ip_address: str | None) -> Caller:
         if (client_id, client_secret) != ("app", self.secret):
@@ -72,6 +74,11 @@ class OneClient:
         self, client_id: str, choose: ChooseCredential, *, ip_address: str | None
     ) -> ClientCredential:
         return await choose(self.credentials_of(client_id))
+
+    async def use_assertion(self, use: AssertionUse) -> bool:
+        if self.away:
+            raise BackendUnavailable("PostgreSQL does not answer.")
+        return self.shown.setdefault(use.id_hash, use) == use
 
     def is_disabled(self, identity: str) -> bool:
         return identity in self.disabled

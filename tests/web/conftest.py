@@ -71,7 +71,7 @@ async def stubbed_server(certificate: ServerCertificate) -> AsyncIterator[Stubbe
         secrets=cast("Any", service),
         backends=backends,
         bearers=Bearers(tokens, NoIdentities(), limits),
-        assertions=Assertions(tokens, clients, None),
+        assertions=Assertions(tokens, clients, None, clock),
         limits=limits,
         skip_tokens=SkipTokens(lambda: [bytes(32)]),
         cursors=Cursors(lambda: [bytes(32)]),

@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import ClientAssertionCredential, WorkloadIdentityCredential
+from azure.identity import CertificateCredential, ClientAssertionCredential, WorkloadIdentityCredential
 from azure.keyvault.secrets import SecretClient
 
 from holdfast.config import Settings
 from holdfast.crypto.certificates import ServerCertificate
 from holdfast.crypto.keyring import generate_key
+from tests.support.certificates import make_client_certificate, public_part
 from tests.support.folders import short_folder
 from tests.support.https import Client, Response
 from tests.support.installation import Installation, installed
@@ -109,6 +110,33 @@ async def test_azures_workload_identity_logs_in_unmodified(world: World) -> None
     )
     with pytest.raises(ClientAuthenticationError, match="AADSTS70021"):
         await asyncio.to_thread(read, refused)
+
+
+async def test_azures_certificate_credential_logs_in_again_with_what_it_signed_once(world: World) -> None:
+    """It shows one assertion for nine minutes: an answer that was lost must not lock the client out until then."""
+    file, installation = make_client_certificate(world.folder), world.installation
+    await installation.service.client_credentials.certify("shop-api", name="own", certificate=public_part(file))
+    credential = CertificateCredential(
+        installation.tenant,
+        "shop-api",
+        str(file),
+        authority=installation.url,
+        disable_instance_discovery=True,
+        connection_verify=str(installation.ca_file),
+        retry_total=0,
+    )
+    scope = f"{installation.url}/.default"
+
+    def twice() -> list[str]:
+        with credential:
+            return [credential.get_token(scope, claims=claims, enable_cae=False).token for claims in (None, "{}")]
+
+    for token in await asyncio.to_thread(twice):
+        client = Client(installation.port, installation.ca_file, token)
+        assert (await client.request("GET", "/secrets/db?api-version=7.4")).status == 200
+    found = await world.records()
+    assert [detail for _, _, detail, _ in found] == ["certificate credential own"] * 2
+    assert await rows(world.dsn, "SELECT count(*) FROM used_assertions") == [(1,)]
 
 
 async def test_every_attempt_is_on_record_with_its_reason_and_no_part_of_the_assertion(world: World) -> None:

@@ -4,48 +4,18 @@ An issuer's ``audiences`` are those of tokens that are shown to the API directly
 registered one, exactly; the issuer's ``required_claims`` hold for both.
 """
 
-import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from holdfast.auth.asserted import AssertedLogin, AssertionRefused, Why
+from holdfast.auth.certified import certified
 from holdfast.auth.clients import ClientTokens, IssuedToken
 from holdfast.auth.oidc import Issuer, Issuers
 from holdfast.crypto.assertions import Assertion, read_assertion
 from holdfast.domain.assertions import MAX_FEDERATED_LIFETIME, ClientCredential, CredentialKind
 from holdfast.errors import Unauthenticated
-from holdfast.ports import ChooseCredential
-
-
-class Why(enum.IntEnum):
-    """Why an assertion is refused, by Entra ID's number, as in its public list of AADSTS codes."""
-
-    MALFORMED = 50027
-    UNTRUSTED = 50013
-    """No trusted issuer signed it, or it is not valid now."""
-    NO_MATCH = 70021
-    """No federated credential has its issuer, subject and audience."""
-
-
-class AssertionRefused(Unauthenticated):
-    """An assertion that lets no one in; the text is for the record, and holds no part of it."""
-
-    def __init__(self, why: Why, message: str) -> None:
-        super().__init__(message)
-        self.why = why
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssertedLogin:
-    """What a client asks the token endpoint for, at ``host``. ``endpoints``: all that the endpoint is called there."""
-
-    client_id: str
-    assertion: str = field(repr=False)
-    resource: str
-    host: str
-    endpoints: frozenset[str]
-    ip_address: str | None
+from holdfast.ports import AssertionUse, ChooseCredential, Clock
 
 
 class AssertedClients(Protocol):
@@ -60,6 +30,9 @@ class AssertedClients(Protocol):
             Unauthenticated: by none.
         """
 
+    async def use_assertion(self, use: AssertionUse) -> bool:
+        """Note that an assertion was shown; False if its id was shown before, by another assertion or elsewhere."""
+
     def credentials_of(self, client_id: str) -> Sequence[ClientCredential]:
         """What a client shows instead of a secret; from memory."""
 
@@ -70,8 +43,8 @@ class AssertedClients(Protocol):
 class Assertions:
     """The way from an assertion to an access token."""
 
-    def __init__(self, tokens: ClientTokens, clients: AssertedClients, issuers: Issuers | None) -> None:
-        self._tokens, self._clients, self._issuers = tokens, clients, issuers
+    def __init__(self, tokens: ClientTokens, clients: AssertedClients, issuers: Issuers | None, clock: Clock) -> None:
+        self._tokens, self._clients, self._issuers, self._clock = tokens, clients, issuers, clock
 
     async def issue(self, login: AssertedLogin) -> IssuedToken:
         """Return a token for what was asked. Both outcomes are on record, without any part of the assertion.
@@ -79,11 +52,11 @@ class Assertions:
         Raises:
             InvalidInput: the resource is not this server's.
             AssertionRefused: the assertion does not prove the client.
-            BackendUnavailable: the keys of its issuer are not to be had, or nothing can be put on record.
+            BackendUnavailable: the keys of its issuer are not to be had, or it cannot be noted that it was shown.
         """
         audience = self._tokens.audience_of(login.resource, login.host)
         credential = await self._clients.authenticate_asserted(
-            login.client_id, partial(self._proven, login), ip_address=login.ip_address
+            login.client_id, partial(self._shown, login), ip_address=login.ip_address
         )
         return self._tokens.issue_to(login.client_id, credential.registration, audience, login.host)
 
@@ -95,12 +68,27 @@ class Assertions:
             return False
         return True
 
-    async def _proven(self, login: AssertedLogin, credentials: Sequence[ClientCredential]) -> ClientCredential:
+    async def _shown(self, login: AssertedLogin, credentials: Sequence[ClientCredential]) -> ClientCredential:
+        """The credential that is shown. Of an assertion that the client signed itself, it is noted who showed it.
+
+        Microsoft's libraries show one again for as long as it lasts, for another resource or when an answer was lost;
+        from anyone else it is a stolen one.
+        """
+        credential, use = await self._proven(login, credentials)
+        if use is not None and not await self._clients.use_assertion(use):
+            raise AssertionRefused(Why.UNTRUSTED, "The assertion's id was shown before, from elsewhere or by another.")
+        return credential
+
+    async def _proven(
+        self, login: AssertedLogin, credentials: Sequence[ClientCredential]
+    ) -> tuple[ClientCredential, AssertionUse | None]:
         try:
             assertion = read_assertion(login.assertion)
         except Unauthenticated as error:
             raise AssertionRefused(Why.MALFORMED, str(error)) from None
-        return await self._federated(assertion, credentials)
+        if assertion.claims.get("iss") == login.client_id:
+            return certified(login, assertion, credentials, self._clock.now())
+        return await self._federated(assertion, credentials), None
 
     async def _federated(self, assertion: Assertion, credentials: Sequence[ClientCredential]) -> ClientCredential:
         found = self._issuers.of(assertion.text) if self._issuers is not None else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from holdfast.crypto.assertion_certificates import certificate_facts
 from holdfast.ports import Clock, Sealer
 from holdfast.service.access.assertions import ClientCredentials
 from holdfast.service.access.clients import Clients
@@ -65,9 +66,19 @@ class IdentityParts:
             announce=announce,
             clock=clock,
         )
+        credentials = PostgresClientCredentials(database, sealer)
         self.credentials = ClientCredentials(
-            guard=guard, minting=minting, directory=directory, store=PostgresClientCredentials(database, sealer)
+            guard=guard,
+            minting=minting,
+            directory=directory,
+            store=credentials,
+            read_certificate=certificate_facts,
+            clock=clock,
         )
         self.clients = Clients(
-            guard=guard, minting=minting, directory=directory, store=PostgresClients(database, sealer)
+            guard=guard,
+            minting=minting,
+            directory=directory,
+            store=PostgresClients(database, sealer),
+            credentials=credentials,
         )

@@ -1,6 +1,6 @@
 """Commands on what clients show the token endpoint instead of a secret."""
 
-from typing import Final
+from typing import IO, Final
 
 import click
 
@@ -12,7 +12,10 @@ from holdfast.domain.assertions import ENTRA_EXCHANGE
 from holdfast.errors import SecretNotFound
 from holdfast.ports import CredentialRecord
 
-_COLUMNS: Final = ("CREDENTIAL", "KIND", "ISSUER", "SUBJECT", "AUDIENCE", "CREATED", "BY")
+MAX_FILE: Final = 64 * 1024
+"""Bytes of a file with a certificate."""
+
+_COLUMNS: Final = ("CREDENTIAL", "KIND", "ISSUER", "SUBJECT", "AUDIENCE", "THUMBPRINT", "EXPIRES", "CREATED", "BY")
 
 
 @click.command(cls=Change)
@@ -35,6 +38,29 @@ def federate(client_id: str, name: str, issuer: str, subject: str, audience: str
     if audience == ENTRA_EXCHANGE:
         output.say(f"Tokens for {ENTRA_EXCHANGE} are also good at Entra ID: choose another audience where you can.")
     output.say(f"Tokens of {subject} log in as {client_id}.")
+    if output.wants_json():
+        output.write_document(_document(made))
+
+
+@click.command(cls=Change)
+@click.argument("client_id", metavar="NAME")
+@click.option("--as", "name", required=True, metavar="CREDENTIAL", help="What to call it, to remove it again.")
+@click.option(
+    "--certificate", "file", required=True, type=click.File("rb"), metavar="FILE", help="PEM, without the private key."
+)
+def certify(client_id: str, name: str, file: IO[bytes]) -> None:
+    """Let assertions that a certificate's key signed log in as a client, without a secret.
+
+    The key is RSA and stays with the client. Azure's CertificateCredential then logs in as it is. To change the
+    certificate, add the new one under another name, and withdraw the former when no one uses it.
+    """
+    pem = file.read(MAX_FILE).decode("ascii", "replace")
+    made = with_service(
+        lambda service, caller: service.client_credentials.certify(
+            client_id, name=name, certificate=pem, context=caller
+        )
+    )
+    output.say(f"The certificate {made.thumbprint} logs in as {client_id}.")
     if output.wants_json():
         output.write_document(_document(made))
 
@@ -67,7 +93,8 @@ def withdraw(client_id: str, credential: str) -> int:
 def _row(record: CredentialRecord) -> tuple[object, ...]:
     each = record.credential
     terms = (each.issuer or None, each.subject or None, each.audience or None)
-    return (each.name, each.kind.value, *terms, record.created_at, record.created_by)
+    certificate = (record.thumbprint, record.expires_at)
+    return (each.name, each.kind.value, *terms, *certificate, record.created_at, record.created_by)
 
 
 def _document(record: CredentialRecord) -> dict[str, object]:
@@ -78,6 +105,8 @@ def _document(record: CredentialRecord) -> dict[str, object]:
         "issuer": each.issuer or None,
         "subject": each.subject or None,
         "audience": each.audience or None,
+        "thumbprint": record.thumbprint,
+        "expires_at": record.expires_at,
         "created_at": record.created_at,
         "created_by": record.created_by,
     }

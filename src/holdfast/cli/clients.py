@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from holdfast.cli import output
-from holdfast.cli.client_credentials import credentials, federate, withdraw
+from holdfast.cli.client_credentials import certify, credentials, federate, withdraw
 from holdfast.cli.exits import ENDINGS, OK
 from holdfast.cli.grammar import Change, Command, Group
 from holdfast.cli.session import with_service
@@ -53,5 +53,5 @@ def remove(client_id: str) -> int:
     return OK if removed else ENDINGS[SecretNotFound].code
 
 
-for each in (federate, credentials, withdraw):
+for each in (federate, certify, credentials, withdraw):
     client.add_command(each)

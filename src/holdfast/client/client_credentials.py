@@ -4,7 +4,7 @@ from holdfast.client.connection import Connection, path
 from holdfast.client.listings import MAX_PAGE
 from holdfast.ports import CredentialRecord
 from holdfast.v1_wire.access import Removed
-from holdfast.v1_wire.client_credentials import CredentialDocument, FederateClient
+from holdfast.v1_wire.client_credentials import CertifyClient, CredentialDocument, FederateClient
 
 
 class RemoteClientCredentials:
@@ -20,6 +20,11 @@ class RemoteClientCredentials:
         body = FederateClient(name=name, issuer=issuer, subject=subject, audience=audience)
         return _record(await self._connection.call("POST", _of(client_id, ":federate"), CredentialDocument, body=body))
 
+    async def certify(self, client_id: str, *, name: str, certificate: str, context: object = None) -> CredentialRecord:
+        """Let assertions that the key of a certificate signed log in as a client."""
+        body = CertifyClient(name=name, certificate=certificate)
+        return _record(await self._connection.call("POST", _of(client_id, ":certify"), CredentialDocument, body=body))
+
     async def list(self, client_id: str, *, context: object = None) -> list[CredentialRecord]:
         """Return the credentials of a client."""
         listed = self._connection.items(_of(client_id), CredentialDocument, limit=MAX_PAGE)
@@ -33,7 +38,11 @@ class RemoteClientCredentials:
 
 def _record(document: CredentialDocument) -> CredentialRecord:
     return CredentialRecord(
-        credential=document.credential(), created_at=document.created_at, created_by=document.created_by
+        credential=document.credential(),
+        created_at=document.created_at,
+        created_by=document.created_by,
+        thumbprint=document.thumbprint,
+        expires_at=document.expires_at,
     )
 
 

@@ -3,7 +3,7 @@
 import enum
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -21,6 +21,9 @@ ENTRA_EXCHANGE: Final = "api://AzureADTokenExchange"
 
 MAX_FEDERATED_LIFETIME: Final = timedelta(hours=24)
 """From ``iat`` to ``exp`` of a token that another issuer signed: the most that AKS' workload identity asks for."""
+
+MAX_CERTIFIED_LIFETIME: Final = timedelta(minutes=15)
+"""From its beginning to its end of an assertion that a client signs; Microsoft's libraries make them for 10 minutes."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 
@@ -67,6 +70,15 @@ class ClientCredential:
             self.audience,
             self.certificate,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFacts:
+    """What people see of a certificate: its PEM alone, its SHA-1 thumbprint in hex, and its end."""
+
+    pem: str
+    thumbprint: str
+    expires_at: datetime
 
 
 def credential_name(raw: object) -> str:

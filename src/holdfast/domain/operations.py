@@ -39,7 +39,7 @@ SUFFICIENT: Final[Mapping[str, tuple[Permission, ...]]] = {
     **dict.fromkeys(
         (
             *("client.add", "client.remove", "client.list", "token.create"),
-            *("client.federate", "client.credentials", "client.withdraw"),
+            *("client.federate", "client.certify", "client.credentials", "client.withdraw"),
             *("identity.add", "identity.list", "identity.disable", "identity.enable", "identity.remove"),
             *("identity.groups", "admin.bootstrap", "admin.reset", "totp.enrol.other", "totp.remove"),
         ),

@@ -14,7 +14,7 @@ from holdfast.ports.access import (
     RulePages,
     StoredRule,
 )
-from holdfast.ports.assertions import ChooseCredential, ClientCredentialStore, CredentialRecord
+from holdfast.ports.assertions import AssertionUse, ChooseCredential, ClientCredentialStore, CredentialRecord
 from holdfast.ports.audit import (
     AuditArchive,
     AuditLog,
@@ -96,6 +96,7 @@ __all__ = [
     "UNTRACED",
     "Approve",
     "ApproveJoining",
+    "AssertionUse",
     "AuditArchive",
     "AuditLog",
     "AuditSearch",

@@ -11,11 +11,27 @@ from holdfast.domain.audit import AuditRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRecord:
-    """A client's credential, and who registered it."""
+    """A client's credential, and who registered it. ``thumbprint``, ``expires_at``: of its certificate."""
 
     credential: ClientCredential
     created_at: datetime
     created_by: str
+    thumbprint: str | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssertionUse:
+    """That an assertion was shown, without any part of it: hashes of its id and of all of it.
+
+    ``source``: the address, or network, that showed it. ``ends_at``: when it ends.
+    """
+
+    client_id: str
+    id_hash: bytes
+    hash: bytes
+    source: str
+    ends_at: datetime
 
 
 ChooseCredential: TypeAlias = Callable[[Sequence[ClientCredential]], Awaitable[ClientCredential]]
@@ -40,6 +56,9 @@ class ClientCredentialStore(Protocol):
 
     async def remove(self, client_id: str, name: str, record: AuditRecord) -> bool:
         """Remove a credential by its name; False if there was none."""
+
+    async def use(self, use: AssertionUse) -> bool:
+        """Note that an assertion was shown; False if its id was shown before, by another assertion or elsewhere."""
 
     async def list(self, client_id: str) -> Sequence[CredentialRecord]:
         """The credentials of a client, by name."""

@@ -36,6 +36,7 @@ from holdfast.domain.validation import (
 from holdfast.errors import InvalidInput, StartupError, Unauthenticated
 from holdfast.ports import (
     SILENCE,
+    AssertionUse,
     BackendHealth,
     ChooseCredential,
     ClientRecord,
@@ -582,6 +583,10 @@ class SecretsService:
             Unauthenticated: by none.
         """
         return await self._use.clients.authenticate_asserted(client_id, choose, ip_address)
+
+    async def use_assertion(self, use: AssertionUse) -> bool:
+        """Note that an assertion was shown; False if its id was shown before, by another assertion or elsewhere."""
+        return await self._use.clients.use_assertion(use)
 
     def credentials_of(self, client_id: str) -> Sequence[ClientCredential]:
         """What a client shows instead of a secret, as far as this node knows; nothing of a disabled one."""

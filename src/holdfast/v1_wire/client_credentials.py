@@ -1,6 +1,5 @@
 """What clients show the token endpoint instead of a secret."""
 
-from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -26,8 +25,16 @@ class FederateClient(Request):
     audience: Term
 
 
+class CertifyClient(Request):
+    """A certificate whose key signs assertions of a client: PEM, the public part alone."""
+
+    name: CredentialName
+    certificate: Annotated[str, Meta(min_length=1, max_length=16_384)]
+
+
 class CredentialDocument(Document):
-    """A credential of a client. ``issuer``, ``subject`` and ``audience`` belong to a federated one."""
+    """A credential of a client. ``issuer``, ``subject`` and ``audience`` belong to a federated one, the rest to a
+    certificate: PEM, the SHA-1 of it in hex, and its end."""
 
     id: UUID
     name: str
@@ -35,12 +42,15 @@ class CredentialDocument(Document):
     issuer: str | None
     subject: str | None
     audience: str | None
+    certificate: str | None
+    thumbprint: str | None
+    expires_at: Moment | None
     created_at: Moment
     created_by: str
 
     @classmethod
-    def of_credential(cls, credential: ClientCredential, created_at: datetime, created_by: str) -> Self:
-        """Return the document of a credential."""
+    def of_credential(cls, credential: ClientCredential, record: object) -> Self:
+        """Return the document of a credential; ``record`` has what else is known of it."""
         return cls(
             id=credential.id,
             name=credential.name,
@@ -48,8 +58,8 @@ class CredentialDocument(Document):
             issuer=credential.issuer or None,
             subject=credential.subject or None,
             audience=credential.audience or None,
-            created_at=created_at,
-            created_by=created_by,
+            certificate=credential.certificate or None,
+            **{name: getattr(record, name) for name in ("thumbprint", "expires_at", "created_at", "created_by")},
         )
 
     def credential(self) -> ClientCredential:
@@ -61,4 +71,5 @@ class CredentialDocument(Document):
             issuer=self.issuer or "",
             subject=self.subject or "",
             audience=self.audience or "",
+            certificate=self.certificate or "",
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from holdfast.auth.assertions import AssertedLogin, AssertionRefused, Why
+from holdfast.auth.asserted import AssertedLogin, AssertionRefused, Why
 from holdfast.web.exchange import Exchange
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -15,7 +15,16 @@ STATUS: Final = HTTPStatus.UNAUTHORIZED
 
 _ANSWERS: Final[Mapping[Why, str]] = {
     Why.MALFORMED: "The client assertion is not a signed JSON Web Token that can be read.",
-    Why.UNTRUSTED: "The client assertion does not hold: it must be valid now, and signed by a trusted issuer.",
+    Why.UNTRUSTED: (
+        "The client assertion does not hold: a trusted issuer must have signed it, it must be valid now, and one that "
+        "the client signed is not to be shown from a second address."
+    ),
+    Why.CERTIFICATE: (
+        "The client assertion is not signed by a certificate that is registered for this client, and valid now."
+    ),
+    Why.TIMES: "The client assertion is not valid now, or for too long; compare the clocks.",
+    Why.APPLICATION: "The client assertion's issuer and subject must be the client_id.",
+    Why.AUDIENCE: "The client assertion's audience must be this token endpoint, as its discovery document names it.",
     Why.NO_MATCH: (
         "No federated credential of this client has the issuer, the subject and the audience of the assertion. They "
         "are compared exactly; the record of this attempt says which one differs."

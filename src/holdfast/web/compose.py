@@ -66,7 +66,7 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
         check_alive=service.check_alive,
         bearers=Bearers(clients, service, limits, issuers),
         authority=authority_of(settings.challenge, trusted),
-        assertions=Assertions(clients, service, issuers),
+        assertions=Assertions(clients, service, issuers, clock),
         limits=limits,
         skip_tokens=SkipTokens(lambda: ring.subkeys("skip-token")),
         cursors=Cursors(lambda: ring.subkeys("v1-cursor")),

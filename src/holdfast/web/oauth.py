@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 
-from holdfast.auth.assertions import AssertionRefused, Assertions
+from holdfast.auth.asserted import AssertionRefused
+from holdfast.auth.assertions import Assertions
 from holdfast.auth.clients import ClientTokens, IssuedToken
 from holdfast.auth.limiter import GuessLimits, source_of
 from holdfast.domain.policy import MAX_IDENTITY_LENGTH

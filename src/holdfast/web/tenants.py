@@ -77,7 +77,7 @@ class Discovery:
             "token_endpoint": f"{base}/oauth2{version}/token",
             "jwks_uri": f"{base}/discovery{version}/keys",
             "grant_types_supported": ["client_credentials"],
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
             "response_types_supported": ["token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["EdDSA"],

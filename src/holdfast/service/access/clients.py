@@ -13,7 +13,14 @@ from holdfast.domain.identities import new_identity
 from holdfast.domain.policy import NOBODY, AuthMethod, Caller, Permission, canonical_identity
 from holdfast.domain.revocations import of_identity
 from holdfast.errors import InvalidInput
-from holdfast.ports import ChooseCredential, ClientRecord, ClientStore, Registration
+from holdfast.ports import (
+    AssertionUse,
+    ChooseCredential,
+    ClientCredentialStore,
+    ClientRecord,
+    ClientStore,
+    Registration,
+)
 from holdfast.service.access.directory import Directory
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.access.minting import Minting
@@ -22,8 +29,17 @@ from holdfast.service.access.minting import Minting
 class Clients:
     """Makes, checks and removes them."""
 
-    def __init__(self, *, guard: Guard, minting: Minting, directory: Directory, store: ClientStore) -> None:
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        minting: Minting,
+        directory: Directory,
+        store: ClientStore,
+        credentials: ClientCredentialStore,
+    ) -> None:
         self._guard, self._minting, self._directory, self._store = guard, minting, directory, store
+        self._credentials = credentials
 
     async def add(self, caller: Caller, client_id: str) -> str:
         """Make a client and return its secret, which is shown this once.
@@ -86,6 +102,10 @@ class Clients:
             credential = await choose(self.credentials(caller.id))
             await self._guard.record(authorized, detail=f"{credential.kind} credential {credential.name}")
         return credential
+
+    async def use_assertion(self, use: AssertionUse) -> bool:
+        """Note that an assertion was shown; False if its id was shown before, by another assertion or elsewhere."""
+        return await self._credentials.use(use)
 
     def credentials(self, client_id: str) -> tuple[ClientCredential, ...]:
         """What a client shows instead of a secret, as far as this node knows; nothing of one that is disabled."""

@@ -7,7 +7,7 @@ from holdfast.domain.assertions import MAX_CREDENTIALS, ClientCredential, Creden
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.identities import IdentityKind
 from holdfast.errors import Conflict
-from holdfast.ports import CredentialRecord, Sealer
+from holdfast.ports import AssertionUse, CredentialRecord, Sealer
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.outbox import put_record
 from holdfast.stores.postgres.pools import Connection
@@ -70,6 +70,14 @@ class PostgresClientCredentials:
             await put_record(connection, record)
         self._database.recorded()
         return bool(removed)
+
+    async def use(self, use: AssertionUse) -> bool:
+        """See the port."""
+        async with self._database.connection() as connection:
+            noted = await connection.fetchval(
+                self._sql["use_assertion"], use.client_id, use.id_hash, use.hash, use.source, use.ends_at
+            )
+        return bool(noted)
 
     async def list(self, client_id: str) -> list[CredentialRecord]:
         """See the port."""

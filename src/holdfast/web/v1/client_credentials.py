@@ -6,7 +6,7 @@ from typing import Final
 from holdfast.errors import Conflict
 from holdfast.ports import CredentialRecord
 from holdfast.v1_wire.access import Removed
-from holdfast.v1_wire.client_credentials import CredentialDocument, FederateClient
+from holdfast.v1_wire.client_credentials import CertifyClient, CredentialDocument, FederateClient
 from holdfast.v1_wire.documents import Page
 from holdfast.web.v1.cursors import cut
 from holdfast.web.v1.operation import Answer, Call, Operation
@@ -35,6 +35,15 @@ async def federate(call: Call) -> Answer:
     return Answer(_document(made))
 
 
+async def certify(call: Call) -> Answer:
+    """A certificate."""
+    body: CertifyClient = call.body
+    made = await call.service.client_credentials.certify(
+        call.path["client_id"], name=body.name, certificate=body.certificate, context=call.caller
+    )
+    return Answer(_document(made))
+
+
 async def remove(call: Call) -> Answer:
     """A credential no more."""
     removed = await call.service.client_credentials.remove(
@@ -44,7 +53,7 @@ async def remove(call: Call) -> Answer:
 
 
 def _document(record: CredentialRecord) -> CredentialDocument:
-    return CredentialDocument.of_credential(record.credential, record.created_at, record.created_by)
+    return CredentialDocument.of_credential(record.credential, record)
 
 
 def _key(record: CredentialRecord) -> str:
@@ -75,6 +84,19 @@ OPERATIONS: Final = (
         tag=_TAG,
         handle=federate,
         body=FederateClient,
+        answer=CredentialDocument,
+        status=HTTPStatus.CREATED,
+        errors=(Conflict,),
+    ),
+    Operation(
+        id="certifyClient",
+        method="POST",
+        path="/v1/clients/{client_id}/credentials:certify",
+        summary="Let assertions that a certificate's key signed log in as a client",
+        needs=f"{_EVERYTHING}, and all that the identity holds",
+        tag=_TAG,
+        handle=certify,
+        body=CertifyClient,
         answer=CredentialDocument,
         status=HTTPStatus.CREATED,
         errors=(Conflict,),

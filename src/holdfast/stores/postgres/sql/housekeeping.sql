@@ -7,3 +7,6 @@ DELETE FROM idempotency_records WHERE created_at < now() - least($1::interval, i
 
 -- name: ended_tokens
 DELETE FROM api_tokens WHERE coalesce(revoked_at, expires_at) < now() - $1::interval
+
+-- name: ended_assertions
+DELETE FROM used_assertions WHERE ends_at < now() - least($1::interval, interval '15 minutes')

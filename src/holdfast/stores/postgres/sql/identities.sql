@@ -171,6 +171,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (client_id, name) DO NOT
 -- name: remove_credential
 DELETE FROM client_credentials WHERE client_id = $1 AND name = $2 RETURNING true
 
+-- name: use_assertion
+INSERT INTO used_assertions AS u (client_id, id_hash, hash, source, ends_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (client_id, id_hash) DO UPDATE SET ends_at = EXCLUDED.ends_at
+WHERE u.hash = EXCLUDED.hash AND u.source = EXCLUDED.source RETURNING true
+
 -- name: client_credentials
 SELECT id, name, kind, issuer, subject, audience, certificate, created_by, created_at
 FROM client_credentials WHERE client_id = $1 ORDER BY name

@@ -415,6 +415,17 @@ CREATE TABLE client_credentials (
     UNIQUE (client_id, name)
 );
 
+-- Assertions that clients signed and have shown, by hashes, until they have ended: none is good from a second address.
+CREATE TABLE used_assertions (
+    client_id VARCHAR(255) NOT NULL,
+    id_hash   BYTEA NOT NULL CHECK (octet_length(id_hash) = 32),
+    hash      BYTEA NOT NULL CHECK (octet_length(hash) = 32),
+    source    TEXT NOT NULL,
+    ends_at   TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (client_id, id_hash)
+);
+CREATE INDEX used_assertions_by_end ON used_assertions (ends_at);
+
 -- Grows with every change of who is let in: whoever missed its announcement sees by it that there was one. Triggers see
 -- to it, so that what older nodes and people with psql change counts as well.
 CREATE TABLE identity_epoch (
