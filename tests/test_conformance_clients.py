@@ -97,7 +97,7 @@ def test_options_are_for_later_answers_only_and_mend_nothing_in_the_description(
 @pytest.mark.parametrize(
     "path",
     [
-        *("javascript/package-lock.json", "javascript/package.json", "go/go.sum"),
+        *("javascript/package-lock.json", "javascript/package.json", "go/go.sum", "terraform/go.sum"),
         *("generated/typescript/package-lock.json", "generated/typescript/package.json"),
         *(str(each.relative_to(HERE)) for each in sorted(HERE.rglob("requirements*.txt"))),
     ],

@@ -124,6 +124,17 @@ CONSUMERS: Final = (
         checks=("reads", "reads a version"),
     ),
     Client(
+        name="Terraform",
+        folder=HERE / "terraform",
+        programs=("go",),
+        install=GO,
+        run=("bin/terraform",),
+        trust=go_trusts,
+        version=lambda: pinned(HERE / "terraform" / "go.mod", r"go-azure-sdk/sdk v(\S+)"),
+        modes=(ADFS,),
+        checks=("finds the cloud", "gets its tokens", "finds the vault", "reads"),
+    ),
+    Client(
         name="Spring",
         folder=HERE / "spring",
         programs=JAVA,

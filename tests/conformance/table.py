@@ -60,6 +60,11 @@ _TRIED: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "either [way](applications.md); the vault's address in the references",
             NOTHING,
         ),
+        "Terraform": (
+            "[Terraform's `azurerm`](#terraform), secrets: what it does before, by its own package",
+            "`metadata_host`, `tenant_id`, `subscription_id`, `client_id`, `client_secret`",
+            "to make or change a vault: this resource manager is read-only. Its further calls: by hand, of August 2026",
+        ),
         "Spring": (
             "[Spring Cloud Azure](#spring-cloud-azure), its property source",
             "either [way](applications.md)",
@@ -91,12 +96,6 @@ _BY_HAND: Final = (
         "by hand, of June 2026: its code built with Go, 9 of 9 checks each way",
         '`cloudName: AzureStackCloud`, `cloudEnvFileName`, `tenantID: "adfs"`; or `useVMManagedIdentity`',
         NOTHING,
-    ),
-    Row(
-        "[Terraform's `azurerm`](#terraform), secrets",
-        "by hand, of August 2026: its packages, in the order of its calls; the provider itself was not built",
-        "`metadata_host`, `ARM_TENANT_ID`, `ARM_SUBSCRIPTION_ID`, `ARM_CLIENT_ID`, `ARM_CLIENT_SECRET`",
-        "to make or change a vault: this resource manager is read-only",
     ),
     Row(
         "Dapr's `secretstores.azure.keyvault`",
