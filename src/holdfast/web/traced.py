@@ -11,7 +11,7 @@ from holdfast.web.whole import WHOLE, Headers, WriteWhole
 
 _W3C: Final = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
 _REQUEST_ID: Final = b"x-ms-request-id"
-_BEGINNINGS: Final = ("secrets", "deletedsecrets", "v1", "healthz", "readyz", "metrics")
+_BEGINNINGS: Final = ("secrets", "deletedsecrets", "v1", "healthz", "readyz", "metrics", "subscriptions", "tenants")
 _COLLECTIONS: Final = frozenset(operation.path.split("/")[2].partition(":")[0] for operation in OPERATIONS)
 _QUIET: Final = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 """Asked for every few seconds by machines: no traces of these."""
