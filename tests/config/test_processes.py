@@ -25,6 +25,9 @@ from tests.support.serving import serving
 ALONE = {"AZURE_KEYVAULT_URL", "HOLDFAST_KEYVAULT_PROXY"}
 """What cannot stand next to AZURE_KEYVAULT_NAME, or would hide HTTPS_PROXY."""
 
+LOGINS = {"HOLDFAST_DATABASE_LOGIN", "HOLDFAST_REDIS_LOGIN"}
+"""What takes servers with TLS: tests/integration/test_entra_logins.py starts a process with both."""
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -66,11 +69,11 @@ async def test_a_node_starts_with_every_setting_and_uses_the_keys_of_every_place
     keys = [new_key() for _ in range(4)]
     samples = node_samples(folder, empty, redis_url, keys)
     assert samples.keys() == {each.name for each in variables()}, "a setting without a sample is a setting untried"
-    environ = {name: value for name, value in right(samples).items() if name not in ALONE}
+    environ = {name: value for name, value in right(samples).items() if name not in ALONE | LOGINS}
     defaults = Settings.from_environ({"HOME": str(folder)})
     given = Settings.from_environ(environ | {name: samples[name].right for name in ALONE - {"AZURE_KEYVAULT_URL"}})
     same = {each for each in vars(given) if getattr(given, each) == getattr(defaults, each)}
-    assert same == {"keyvault_url"}, "what is as without the setting proves nothing"
+    assert same == {"keyvault_url", "database_login", "redis_login"}, "what is as without the setting proves nothing"
     async with serving(empty, folder, logs=None, **environ) as server:
         client = right(client_samples(f"https://127.0.0.2:{server.port}", server.admin_token, str(folder / "ca.pem")))
         assert client.keys() == {each.name for each in client_variables()}

@@ -10,6 +10,7 @@ from holdfast.bootstrap.backup import open_backups
 from holdfast.bootstrap.break_glass import BreakGlassParts, open_break_glass
 from holdfast.bootstrap.identities import IdentityParts, open_directory
 from holdfast.bootstrap.notices import open_notices
+from holdfast.bootstrap.passwordless import redis_login
 from holdfast.bootstrap.replica import Replica, open_replica
 from holdfast.bootstrap.rotation import RotationParts, open_handlers, open_rotations
 from holdfast.cache.memory import MemoryCache
@@ -158,7 +159,10 @@ class Parts:
 
     def _shared(self) -> RedisCache | None:
         url, namespace = self.settings.redis_url, str(self.installation.cache_namespace)
-        return RedisCache(url, namespace=namespace, max_ttl=self.settings.cache_ttl) if url else None
+        if url is None:
+            return None
+        login = redis_login(self.settings)
+        return RedisCache(url, namespace=namespace, max_ttl=self.settings.cache_ttl, login=login)
 
     def _rules(self) -> Rules:
         return Rules(

@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from holdfast.bootstrap.datafolder import check_data_folder
+from holdfast.bootstrap.passwordless import database_password
 from holdfast.config import Settings
 from holdfast.config.libpq import for_node
 from holdfast.crypto.keyring import KeyRing
@@ -76,15 +77,17 @@ async def connected(stack: AsyncExitStack, settings: Settings, pool: Any = None)
     dsn = settings.database_url
     if dsn is None and pool is None:
         return await _embedded(stack, settings)
-    database = Database(None if dsn is None else _for_driver(dsn), pool=pool)
+    password = database_password(stack, settings)
+    address = None if dsn is None else _for_driver(dsn, verified=password is not None)
+    database = Database(address, pool=pool, password=password)
     stack.push_async_callback(database.close)
     await database.open()
     return database
 
 
-def _for_driver(url: str) -> str:
+def _for_driver(url: str, *, verified: bool) -> str:
     try:
-        return for_node(url)
+        return for_node(url, verified=verified)
     except ValueError as error:
         raise StartupError(f"DATABASE_URL {error}") from None
 

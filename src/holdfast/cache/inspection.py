@@ -1,9 +1,11 @@
 """What a Redis says of itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from holdfast.cache.logins import Login
 from holdfast.cache.redis import connect
 from holdfast.errors import BackendUnavailable
 from holdfast.ports.inspection import RedisFacts
@@ -11,21 +13,26 @@ from holdfast.ports.inspection import RedisFacts
 _TIMEOUT_S: Final = 5.0
 
 
-async def look_at(url: str, ca_file: Path | None = None) -> RedisFacts:
-    """Return the facts about a server.
+async def look_at(url: str, ca_file: Path | None = None, login: Login | None = None) -> RedisFacts:
+    """Return the facts about a server. ``login``: who logs in, in the place of the address; it is closed.
 
     Raises:
         BackendUnavailable: it does not answer; the text is the kind of error alone.
         StartupError: the client is not installed.
     """
-    client = connect(url, ca_file, _TIMEOUT_S)
+    client = connect(url, ca_file, _TIMEOUT_S, login)
     try:
         await client.ping()
-        return await _facts(client, url)
+        facts = await _facts(client, url)
+        return replace(facts, authenticated=facts.authenticated or login is not None)
+    except BackendUnavailable:
+        raise
     except Exception as error:
         raise BackendUnavailable(type(error).__name__) from None
     finally:
         await client.aclose()
+        if login is not None:
+            await login.aclose()
 
 
 async def _facts(client: Any, url: str) -> RedisFacts:

@@ -19,12 +19,14 @@ from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+from urllib.parse import urlsplit, urlunsplit
 
 from holdfast.cache.cooldown import CoolDown
+from holdfast.cache.logins import Login
 from holdfast.cache.tombstones import Tombstones
 from holdfast.domain.extras import missing
 from holdfast.domain.names import SecretName
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.ports import CacheEntry, Side, traced
 from holdfast.resilience.events import Event, Log
 from holdfast.resilience.outages import Outages
@@ -66,13 +68,14 @@ class RedisCache:
         namespace: str,
         max_ttl: timedelta,
         ca_file: Path | None = None,
+        login: Login | None = None,
         timeout: timedelta = OPERATION_TIMEOUT,
         cool_down: timedelta = COOL_DOWN,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError("a namespace has 1 to 64 characters out of 0-9, a-z, A-Z and '-'")
-        self._client = connect(url, ca_file, timeout.total_seconds())
+        self._client, self._login = connect(url, ca_file, timeout.total_seconds(), login), login
         self._put = self._client.register_script(_PUT)
         self._prefix = f"holdfast:{namespace}:"
         self._max_ttl = max_ttl
@@ -120,6 +123,8 @@ class RedisCache:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+        if self._login is not None:
+            await self._login.aclose()
 
     async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T | None:
         """Settle what is owed, then call; None if Redis is left alone, fails or takes too long."""
@@ -127,6 +132,10 @@ class RedisCache:
             return None
         try:
             async with asyncio.timeout(self._timeout_s):
+                if (
+                    self._login is not None and self._login.is_renewed()
+                ):  # the server ends what goes on with the old one
+                    await self._client.connection_pool.run_proactive_reconnect()
                 await self._settle()
                 answer = await call()
         except Exception as error:  # whatever a client library makes of a broken server, it is a miss to us
@@ -177,11 +186,16 @@ class RedisCache:
             self._misused = True
         else:
             self._cool_down.failed()
-            self._outages.failed("Redis", f"it does not answer properly ({kind}); going on without it")
+            said = f"it does not answer properly ({kind})"
+            if isinstance(error, HoldfastError):  # of whoever gives out tokens
+                said = str(error).removesuffix(".")
+            self._outages.failed("Redis", f"{said}; going on without it")
 
 
-def connect(url: str, ca_file: Path | None, timeout_s: float) -> "Redis":
+def connect(url: str, ca_file: Path | None, timeout_s: float, login: Login | None = None) -> "Redis":
     """Return a client whose every step takes ``timeout_s`` at most; nothing is sent yet.
+
+    ``login``: says who logs in, in the place of the address.
 
     Raises:
         ConfigurationError: the address is not valid; its text is not repeated.
@@ -194,9 +208,11 @@ def connect(url: str, ca_file: Path | None, timeout_s: float) -> "Redis":
     except ImportError as error:
         raise missing("REDIS_URL", "redis") from error
     options: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file and url.startswith("rediss:") else {}
+    if login is not None:
+        options["credential_provider"] = login
     try:
         pool = BlockingConnectionPool.from_url(
-            url,
+            url if login is None else _without_user(url),
             max_connections=_CONNECTIONS,
             timeout=timeout_s,
             socket_timeout=timeout_s,
@@ -210,6 +226,11 @@ def connect(url: str, ca_file: Path | None, timeout_s: float) -> "Redis":
             ["REDIS_URL is not valid: use redis://, rediss:// or unix://, as in rediss://user:password@host:6379/0"]
         ) from None
     return Redis.from_pool(pool)
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _decode(found: Any) -> CacheEntry | None:

@@ -4,7 +4,7 @@ import configparser
 import os
 import re
 import ssl
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -77,11 +77,14 @@ def for_driver(url: str) -> tuple[str, float | None]:
     return _driven(front, query)
 
 
-def for_node(url: str, environ: Mapping[str, str] | None = None) -> str:
+def for_node(url: str, environ: Mapping[str, str] | None = None, *, verified: bool = False) -> str:
     """Return the connection URI of an installation's database, which has to be the primary, for the driver.
 
     libpq's variables (34.15) and its connection service file (34.17) count as they do for ``psql``. How long a node
     waits for a server is its own decision.
+
+    ``verified``: the server has to prove its name, to the certificate authorities of this machine unless others are
+    named: it is sent what would let it pass for us elsewhere.
 
     Raises:
         ValueError: as above.
@@ -91,12 +94,25 @@ def for_node(url: str, environ: Mapping[str, str] | None = None) -> str:
     given = {name: environ[variable] for variable, name in _ENVIRONMENT.items() if environ.get(variable)}
     query = {**given, **_service(query, environ), **query}
     query = {name: value for name, value in query.items() if name not in {"service", "servicefile"}}
+    if verified:
+        query = _verified(query, _hosts(front, query, environ))
     wanted = query.get("target_session_attrs", "")
     if _PRIMARY.get(wanted, wanted) not in _WRITABLE:
         raise ValueError("has a 'target_session_attrs' that leads to standbys: leave it out, Holdfast has to write.")
     if _has_several_hosts(front, query, environ) or wanted:
         query["target_session_attrs"] = _PRIMARY.get(wanted, wanted)
     return _driven(front, query)[0]
+
+
+def _verified(query: Mapping[str, str], hosts: Iterable[str]) -> dict[str, str]:
+    if not all(host and not host.startswith(("/", "@")) for host in map(unquote, hosts)):
+        raise ValueError("has to name a host before a token is sent there: nothing proves who is behind a socket.")
+    if query.get("sslmode", "verify-full") != "verify-full" or "ssl" in query:
+        raise ValueError(
+            "has to prove the server's name before a token is sent there: write sslmode=verify-full, with "
+            "sslrootcert=… or the certificate authorities of this machine."
+        )
+    return {"sslrootcert": "system", **query, "sslmode": "verify-full"}
 
 
 def _parts(url: str) -> tuple[str, dict[str, str]]:
@@ -166,9 +182,13 @@ def _service(query: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, 
     return dict(file.items(name))
 
 
-def _has_several_hosts(front: str, query: Mapping[str, str], environ: Mapping[str, str]) -> bool:
+def _hosts(front: str, query: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
     named = front.partition("://")[2].partition("/")[0].rpartition("@")[2]
-    hosts = (named or query.get("host") or environ.get("PGHOST", "")).split(",")
+    return (named or query.get("host") or environ.get("PGHOST", "")).split(",")
+
+
+def _has_several_hosts(front: str, query: Mapping[str, str], environ: Mapping[str, str]) -> bool:
+    hosts = _hosts(front, query, environ)
     if len(hosts) > 1 and "" in hosts:
         raise ValueError("names several hosts, and one of them is empty.")
     return len(hosts) > 1

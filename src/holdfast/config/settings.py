@@ -13,6 +13,7 @@ from holdfast.config.client import client_variables
 from holdfast.config.environment import Variable, contradictions, default_data_dir, parse, unknown
 from holdfast.config.notices import NoticeSettings
 from holdfast.config.observability import ObservabilitySettings
+from holdfast.config.passwordless import PASSWORD, login_faults
 from holdfast.config.proxy import ProxySettings
 from holdfast.config.rotation import RotationSettings
 from holdfast.config.server import ServerSettings
@@ -48,6 +49,7 @@ class Settings(  # dataclasses order the fields of the last base first
             *contradictions(given),
             *identity_faults(given, self.azure_identity),
             *resource_faults(self.resource, self.azure_names),
+            *login_faults(self.database_url, self.database_login, self.redis_url, self.redis_login),
         ]
         if faults:
             raise ConfigurationError(faults)
@@ -82,6 +84,8 @@ def contradicting(environ: Mapping[str, str], values: Mapping[str, Any]) -> Iter
     if CHOICE not in environ or "azure_identity" in values:
         yield from identity_faults(environ.keys(), values.get("azure_identity"))
     yield from resource_faults(values.get("resource"), values.get("azure_names", False))
+    database, redis = (values.get(f"{each}_login", PASSWORD) for each in ("database", "redis"))
+    yield from login_faults(values.get("database_url"), database, values.get("redis_url"), redis)
 
 
 def variables() -> tuple[Variable, ...]:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from holdfast.config import parsing
 from holdfast.config.environment import default_data_dir, variable
+from holdfast.config.passwordless import ENTRA, PASSWORD
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -20,6 +21,15 @@ class StorageSettings:
             "PostgreSQL 14 or newer. Without it, Holdfast runs its own in the data folder.",
             parsing.database_url,
             secret=True,
+        ),
+    )
+    database_login: str = field(
+        default=PASSWORD,
+        metadata=variable(
+            "HOLDFAST_DATABASE_LOGIN",
+            "How to log in at DATABASE_URL: `password`, or `entra`, a token of the node's own identity in Azure.",
+            parsing.choice(PASSWORD, ENTRA),
+            default=PASSWORD,
         ),
     )
     encryption_key: str | None = field(
@@ -68,6 +78,15 @@ class StorageSettings:
     redis_url: str | None = field(
         default=None,
         metadata=variable("REDIS_URL", "A shared cache; only ever a help to speed.", parsing.redis_url, secret=True),
+    )
+    redis_login: str = field(
+        default=PASSWORD,
+        metadata=variable(
+            "HOLDFAST_REDIS_LOGIN",
+            "How to log in at REDIS_URL, likewise. The user is the identity's object id, unless REDIS_URL has one.",
+            parsing.choice(PASSWORD, ENTRA),
+            default=PASSWORD,
+        ),
     )
     cache_ttl: timedelta = field(
         default=timedelta(seconds=60),

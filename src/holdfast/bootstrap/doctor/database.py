@@ -43,7 +43,7 @@ from holdfast.stores.postgres.sync_state import PostgresSyncState
 CONNECT_S: Final = 90.0
 """Seconds to connect: an embedded PostgreSQL that was killed replays its log first."""
 
-_VARIABLES: Final = ("DATABASE_URL",)
+_VARIABLES: Final = ("DATABASE_URL", "HOLDFAST_DATABASE_LOGIN")
 _AWAY_WHY: Final = "Without PostgreSQL nothing can be changed, and reads end with the lease on the grants."
 _START_FIX: Final = "Follow that text; docs/troubleshooting.md, 'PostgreSQL is away'."
 _NO_SAMPLE: Final = (
@@ -67,8 +67,8 @@ class Connecting:
         settings = self._draft.settings
         if self.database is not None:
             return []
-        if self._draft.unusable.intersection(_VARIABLES):
-            return not_looked_at("postgresql", _VARIABLES)
+        if unusable := sorted(self._draft.unusable.intersection(_VARIABLES)):
+            return not_looked_at("postgresql", unusable)
         if settings.database_url is None and not look_at_folder(settings.data_dir).has_cluster:
             return [ok("postgresql", "No DATABASE_URL, and no data yet: `holdfast init` makes an embedded PostgreSQL.")]
         try:
@@ -115,11 +115,12 @@ class DatabaseLooks:
         return looked
 
     async def _server(self) -> Sequence[Finding]:
-        return server_findings(await self._inspector.server(), len(await self._serving()))
+        by_token = self._database.password is not None
+        return server_findings(await self._inspector.server(), len(await self._serving()), by_token=by_token)
 
     async def _hosts(self) -> Sequence[Finding]:
         dsn = self._settings.database_url
-        return host_findings(await writable_hosts(dsn)) if dsn else []
+        return host_findings(await writable_hosts(dsn, self._database.password)) if dsn else []
 
     async def _serving(self) -> list[NodeRecord]:
         schema = await self._inspector.schema()

@@ -9,6 +9,7 @@ from typing import Final
 from holdfast.auth.fetching import fetch_json
 from holdfast.bootstrap.doctor.azure import IDENTITY_VARIABLES, look_at_identity
 from holdfast.bootstrap.doctor.local import facts
+from holdfast.bootstrap.passwordless import redis_login
 from holdfast.bootstrap.vault import access_of, open_vault
 from holdfast.cache.inspection import look_at as look_at_redis
 from holdfast.config import Draft
@@ -63,12 +64,13 @@ class Surroundings:
 
     async def _redis(self) -> Sequence[Finding]:
         url = self._settings.redis_url
-        if "REDIS_URL" in self._draft.unusable:
-            return not_looked_at("redis", ["REDIS_URL"])
+        unusable = sorted(self._draft.unusable.intersection(("REDIS_URL", "HOLDFAST_REDIS_LOGIN")))
+        if unusable:
+            return not_looked_at("redis", unusable)
         if url is None:
             return [ok("redis", "Not configured: each node caches for itself.")]
         try:
-            return redis_findings(await look_at_redis(url))
+            return redis_findings(await look_at_redis(url, login=redis_login(self._settings)))
         except (BackendUnavailable, ConfigurationError, StartupError) as error:
             return unreachable(str(error))
 

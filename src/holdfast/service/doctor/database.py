@@ -17,11 +17,12 @@ _CHECK: Final = "postgresql"
 _LOSES: Final = "After a crash of the machine, changes may be gone that Holdfast has acknowledged (promise I2)."
 
 
-def server_findings(server: ServerFacts, nodes: int) -> list[Finding]:
-    """Judge the server. ``nodes``: processes that serve from it."""
+def server_findings(server: ServerFacts, nodes: int, *, by_token: bool = False) -> list[Finding]:
+    """Judge the server. ``nodes``: processes that serve from it. ``by_token``: no password is used to log in there."""
     found = [*_durability(server), *_connections(server, nodes), *_upkeep(server), *_access(server)]
     size = f"{server.database_bytes / 2**20:.0f} MiB"
-    return [ok(_CHECK, f"PostgreSQL {server.version} answers; the database takes {size}."), *found]
+    how = " to a token of Microsoft Entra ID" * by_token
+    return [ok(_CHECK, f"PostgreSQL {server.version} answers{how}; the database takes {size}."), *found]
 
 
 def host_findings(writable: Sequence[str]) -> list[Finding]:

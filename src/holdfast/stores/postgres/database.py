@@ -18,6 +18,7 @@ from holdfast.resilience.tasks import stopped
 from holdfast.stores.postgres.errors import is_spent, not_started, reason_of, translating, unconfirmed, waited_in_vain
 from holdfast.stores.postgres.holders import Holders
 from holdfast.stores.postgres.outbox import HearsOfRecords, noting_records
+from holdfast.stores.postgres.poolers import Password
 from holdfast.stores.postgres.pools import (
     OLDEST_SERVER,
     POOL,
@@ -61,10 +62,19 @@ class Database:
         dsn: where PostgreSQL is; or
         pool: a pool that the application already has. It stays the application's to close.
         max_connections: of this process at most, shared out among the lanes.
+        password: takes the place of the one in the address.
     """
 
-    def __init__(self, dsn: str | None = None, *, pool: Any = None, max_connections: int = POOL) -> None:
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        pool: Any = None,
+        max_connections: int = POOL,
+        password: Password | None = None,
+    ) -> None:
         self._dsn, self._owned, self._max_connections = dsn, pool is None, max_connections
+        self.password = password
         self._pools: Pools | None = GivenPool(pool) if pool is not None else None
         self._reads = CircuitBreaker("PostgreSQL", time.monotonic, failure_threshold=1, open_s=LEFT_ALONE_S)
         self._probe: asyncio.Task[None] | None = None
@@ -105,8 +115,8 @@ class Database:
 
     async def _connect(self) -> Pools:
         try:
-            return await OwnPools.open(self._dsn, self._max_connections)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            return await OwnPools.open(self._dsn, self._max_connections, self.password)
+        except (BackendUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             text = (
                 f"PostgreSQL cannot be reached: {reason_of(error)}. "
                 "Check that the server runs and that DATABASE_URL names it, a user and a database it accepts."

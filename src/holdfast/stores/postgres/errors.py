@@ -83,10 +83,12 @@ _SAID: Final[dict[type[Exception], str]] = {
 
 def reason_of(error: BaseException) -> str:
     """What ails PostgreSQL, in words; of an error that no one foresaw, its kind. No data is in it."""
-    return f"{_said(error)} ({type(error).__name__})"
+    return _said(error) if isinstance(error, BackendUnavailable) else f"{_said(error)} ({type(error).__name__})"
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, BackendUnavailable):  # such as of whoever gives out passwords
+        return error.reason or str(error).removesuffix(".")
     return next((text for kind, text in _SAID.items() if isinstance(error, kind)), "PostgreSQL did not answer")
 
 
@@ -102,7 +104,7 @@ def not_started(error: BaseException, text: str) -> StartupError:
     met = (error.__cause__ or error) if isinstance(error, BackendUnavailable) else error
     if not _passes(met):
         return StartupError(text)
-    return StartupDelayed(text, reason=str(met) if isinstance(met, BackendUnavailable) else _said(met))
+    return StartupDelayed(text, reason=_said(met))
 
 
 def _passes(met: BaseException) -> bool:

@@ -1,8 +1,14 @@
 """Poolers between a node and PostgreSQL, such as PgBouncer."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import asyncpg
 
 from holdfast.errors import StartupError
+
+Password: TypeAlias = Callable[[], Awaitable[str]]
+"""Is asked for every connection that is opened: it may be another one each time."""
 
 _STATEMENTS_ONLY = (
     "DATABASE_URL leads to a pooler that lends PostgreSQL for single statements (pool_mode = statement), so that no "
@@ -10,7 +16,7 @@ _STATEMENTS_ONLY = (
 )
 
 
-async def is_pooled(dsn: str | None, patience_s: float, *, oldest: int) -> bool:
+async def is_pooled(dsn: str | None, patience_s: float, password: Password | None = None, *, oldest: int) -> bool:
     """Whether a pooler stands in front of PostgreSQL: it answers with process ids of its own.
 
     It may lend another session for each transaction, so nothing that is set in one holds in the next.
@@ -18,7 +24,9 @@ async def is_pooled(dsn: str | None, patience_s: float, *, oldest: int) -> bool:
     Raises:
         StartupError: it lends one for each statement.
     """
-    connection = await asyncpg.connect(dsn, timeout=patience_s, command_timeout=patience_s, statement_cache_size=0)
+    connection = await asyncpg.connect(
+        dsn, password=password, timeout=patience_s, command_timeout=patience_s, statement_cache_size=0
+    )
     try:
         if connection.get_server_version().major < oldest:  # which is refused soon
             return False

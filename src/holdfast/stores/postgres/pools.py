@@ -14,7 +14,7 @@ import asyncpg
 
 from holdfast.resilience.events import Event, Log
 from holdfast.resilience.tasks import all_of
-from holdfast.stores.postgres.poolers import is_pooled
+from holdfast.stores.postgres.poolers import Password, is_pooled
 from holdfast.stores.postgres.queries import load
 
 _log: Final = Log(__name__)
@@ -104,10 +104,10 @@ class OwnPools:
         self._pools, self.pooled = pools, pooled
 
     @classmethod
-    async def open(cls, dsn: str | None, connections: int) -> "OwnPools":
+    async def open(cls, dsn: str | None, connections: int, password: Password | None = None) -> "OwnPools":
         """Connect once, to see that it can be done; further connections are opened when they are needed."""
-        pooled = await is_pooled(dsn, CONNECT_TIMEOUT_S, oldest=OLDEST_SERVER)
-        pools = {lane: await _pool(dsn, lane, lane.share(connections), pooled) for lane in LANES}
+        pooled = await is_pooled(dsn, CONNECT_TIMEOUT_S, password, oldest=OLDEST_SERVER)
+        pools = {lane: await _pool(dsn, lane, lane.share(connections), password, pooled=pooled) for lane in LANES}
         await pools[WORK].release(await pools[WORK].acquire(timeout=CONNECT_TIMEOUT_S))
         return cls(pools, pooled=pooled)
 
@@ -212,10 +212,11 @@ def beginning(lane: Lane, begin: str) -> str:
     return "; ".join([begin, *(f"SET LOCAL {name} TO DEFAULT" for name in _LEFT_BEHIND), settle_it])
 
 
-def _pool(dsn: str | None, lane: Lane, connections: int, pooled: bool) -> Any:
+def _pool(dsn: str | None, lane: Lane, connections: int, password: Password | None, *, pooled: bool) -> Any:
     """The pool of a lane. None is kept open at all costs: an outage would have that tried, and logged, all the time."""
     return asyncpg.create_pool(
         dsn,
+        password=password,
         min_size=0,
         max_size=connections,
         timeout=CONNECT_TIMEOUT_S,
