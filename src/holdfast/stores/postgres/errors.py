@@ -1,6 +1,7 @@
 """asyncpg's errors as ours, at the border."""
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -89,8 +90,13 @@ def reason_of(error: BaseException) -> str:
 def _said(error: BaseException) -> str:
     if isinstance(error, BackendUnavailable):  # such as of whoever gives out passwords
         return error.reason or str(error).removesuffix(".")
+    if isinstance(error, asyncpg.InsufficientPrivilegeError) and (found := _DENIED.match(error.message or "")):
+        return f"{_SAID[asyncpg.InsufficientPrivilegeError]}: {found[0]}"
     return next((text for kind, text in _SAID.items() if isinstance(error, kind)), "PostgreSQL did not answer")
 
+
+_DENIED: Final = re.compile(r"(?:permission denied for|must be owner of) [a-z ]+ \"?[\w$]+\"?")
+"""PostgreSQL's words on a right that is missing, as far as they name a thing of the schema, and no data."""
 
 READ_ONLY: Final = _SAID[asyncpg.ReadOnlySQLTransactionError]
 """What is said of a server that takes no changes, before one is tried on it."""

@@ -98,7 +98,9 @@ async def migrate(database: Database, steps: Sequence[Migration] | None = None) 
 
 async def begin(connection: Connection) -> None:
     """Make the table of the steps that were taken."""
-    with starting("This role can make no tables here; let one start that may, or give it a schema of its own"):
+    with starting(
+        "This role can make no tables here: GRANT USAGE, CREATE ON SCHEMA … TO it, or let one start that may"
+    ):
         await connection.execute(
             "CREATE TABLE holdfast_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
             "checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
