@@ -69,6 +69,9 @@ async def test_a_standby_is_waited_for_until_it_is_promoted(used_folder: Path, t
         pair = await stack.enter_async_context(standby_beside(dsn, root / "data"))
         with pytest.raises(StartupDelayed, match=READ_ONLY):
             await service_on(pair.standby, tmp_path).initialize()
+        examined = await asyncio.to_thread(holdfast, "doctor", environ=environment(pair.standby, tmp_path))
+        assert examined.code == 1
+        assert "This PostgreSQL is a read-only replica" in examined.stdout
         server = await stack.enter_async_context(waiting(pair.standby, tmp_path))
         await server.says(READ_ONLY)
         assert await fetch(pair.standby, "SELECT pg_promote()")
