@@ -98,4 +98,4 @@ async def test_a_right_that_is_missing_in_a_schema_of_others_is_named(rented: tu
     assert "permission denied for table encryption_keys" in refused.stderr
     examined = await command(ours, "doctor")
     assert examined.code == 1
-    assert "secrets_vault" in examined.stdout
+    assert "permission denied for table holdfast_migrations" in examined.stdout
