@@ -11,7 +11,7 @@ ENTRA: Final = "entra"
 def login_faults(
     database_url: str | None, database_login: str, redis_url: str | None, redis_login: str
 ) -> Iterator[str]:
-    """Yield what keeps a token from being used, or would send it to a server that nobody has verified.
+    """Yield what keeps a token from being used, or would send it to a server that no one has verified.
 
     What a connection URI of PostgreSQL leaves to variables and files is judged when it is connected to.
     """
