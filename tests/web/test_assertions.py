@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,10 @@ async def test_azures_certificate_credential_logs_in_again_with_what_it_signed_o
     assert await rows(world.dsn, "SELECT count(*) FROM used_assertions") == [(1,)]
 
 
-async def test_every_attempt_is_on_record_with_its_reason_and_no_part_of_the_assertion(world: World) -> None:
+async def test_every_attempt_is_on_record_with_its_reason_and_no_part_of_the_assertion(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     await world.logged_in()
     right = world.assertion(sub="c4n4ry-subject")
     for assertion in (right, "c4n4ry", right[:-8] + "AAAAAAAA"):
@@ -157,6 +161,9 @@ async def test_every_attempt_is_on_record_with_its_reason_and_no_part_of_the_ass
     for (line,) in await rows(world.dsn, "SELECT l::text FROM secret_access_logs l WHERE operation = 'login'"):
         assert "c4n4ry" not in line
         assert right.split(".")[1] not in line
+    said = "\n".join(each.getMessage() for each in caplog.records if each.name.startswith("holdfast"))
+    assert "c4n4ry" not in said
+    assert right.split(".")[1] not in said
 
 
 @pytest.mark.parametrize(
@@ -248,8 +255,11 @@ async def test_i6_tokens_end_with_what_they_were_given_for(world: World, ended: 
 
 async def test_whom_the_issuer_vouches_for_may_be_disabled_here(world: World) -> None:
     service = world.installation.service
+    before, path = await world.logged_in(), "/secrets/db?api-version=7.4"
     await service.identities.add(f"k8s:{SUBJECT}")
+    assert (await before.request("GET", path)).status == 200
     await service.identities.disable(f"k8s:{SUBJECT}")
+    assert (await before.request("GET", path)).status == 401
     assert (await world.ask(world.assertion())).status == 401
     await service.identities.enable(f"k8s:{SUBJECT}")
     await world.logged_in()

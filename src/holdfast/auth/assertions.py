@@ -5,8 +5,7 @@ registered one, exactly; the issuer's ``required_claims`` hold for both.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from holdfast.auth.asserted import AssertedLogin, AssertionRefused, Why
 from holdfast.auth.certified import certified
@@ -40,6 +39,14 @@ class AssertedClients(Protocol):
         """Whether an identity has been disabled; from memory."""
 
 
+class _Proof(NamedTuple):
+    """What an assertion proves: ``use`` of one that the client signed, or whom an issuer ``vouched`` for."""
+
+    credential: ClientCredential
+    use: AssertionUse | None = None
+    vouched: str | None = None
+
+
 class Assertions:
     """The way from an assertion to an access token."""
 
@@ -54,11 +61,16 @@ class Assertions:
             AssertionRefused: the assertion does not prove the client.
             BackendUnavailable: the keys of its issuer are not to be had, or it cannot be noted that it was shown.
         """
-        audience = self._tokens.audience_of(login.resource, login.host)
-        credential = await self._clients.authenticate_asserted(
-            login.client_id, partial(self._shown, login), ip_address=login.ip_address
+        audience, proofs = self._tokens.audience_of(login.resource, login.host), list[_Proof]()
+
+        async def choose(credentials: Sequence[ClientCredential]) -> ClientCredential:
+            proofs.append(await self._shown(login, credentials))
+            return proofs[0].credential
+
+        credential = await self._clients.authenticate_asserted(login.client_id, choose, ip_address=login.ip_address)
+        return self._tokens.issue_to(
+            login.client_id, credential.registration, audience, login.host, vouched=proofs[0].vouched
         )
-        return self._tokens.issue_to(login.client_id, credential.registration, audience, login.host)
 
     async def proves(self, login: AssertedLogin) -> bool:
         """Whether the assertion proves the client, by what is in memory. Nothing is recorded and nothing is issued."""
@@ -68,29 +80,27 @@ class Assertions:
             return False
         return True
 
-    async def _shown(self, login: AssertedLogin, credentials: Sequence[ClientCredential]) -> ClientCredential:
-        """The credential that is shown. Of an assertion that the client signed itself, it is noted who showed it.
+    async def _shown(self, login: AssertedLogin, credentials: Sequence[ClientCredential]) -> _Proof:
+        """What is shown. Of an assertion that the client signed itself, it is noted who showed it.
 
         Microsoft's libraries show one again for as long as it lasts, for another resource or when an answer was lost;
         from anyone else it is a stolen one.
         """
-        credential, use = await self._proven(login, credentials)
-        if use is not None and not await self._clients.use_assertion(use):
+        proof = await self._proven(login, credentials)
+        if proof.use is not None and not await self._clients.use_assertion(proof.use):
             raise AssertionRefused(Why.UNTRUSTED, "The assertion's id was shown before, from elsewhere or by another.")
-        return credential
+        return proof
 
-    async def _proven(
-        self, login: AssertedLogin, credentials: Sequence[ClientCredential]
-    ) -> tuple[ClientCredential, AssertionUse | None]:
+    async def _proven(self, login: AssertedLogin, credentials: Sequence[ClientCredential]) -> _Proof:
         try:
             assertion = read_assertion(login.assertion)
         except Unauthenticated as error:
             raise AssertionRefused(Why.MALFORMED, str(error)) from None
         if assertion.claims.get("iss") == login.client_id:
-            return certified(login, assertion, credentials, self._clock.now())
-        return await self._federated(assertion, credentials), None
+            return _Proof(*certified(login, assertion, credentials, self._clock.now()))
+        return await self._federated(assertion, credentials)
 
-    async def _federated(self, assertion: Assertion, credentials: Sequence[ClientCredential]) -> ClientCredential:
+    async def _federated(self, assertion: Assertion, credentials: Sequence[ClientCredential]) -> _Proof:
         found = self._issuers.of(assertion.text) if self._issuers is not None else None
         if found is None:
             raise AssertionRefused(Why.NO_MATCH, "The assertion names no trusted issuer.")
@@ -103,7 +113,7 @@ class Assertions:
         if self._clients.is_disabled(identity):
             raise AssertionRefused(Why.NO_MATCH, "The identity that the issuer vouches for is disabled here.")
         _check_lifetime(claims)
-        return _matching(claims, issuer, credentials)
+        return _Proof(_matching(claims, issuer, credentials), vouched=identity)
 
 
 def _check_lifetime(claims: Mapping[str, Any]) -> None:

@@ -29,6 +29,9 @@ _LIFETIME_S: Final = int(TOKEN_LIFETIME.total_seconds())
 _REGISTRATION: Final = "reg"
 """The claim that names the registration a token was issued to."""
 
+_VOUCHED: Final = "via"
+"""The claim that names the identity that an issuer vouched for."""
+
 MAX_REMEMBERED: Final = 10_000
 """Tokens; the one verified longest ago is forgotten first."""
 
@@ -45,6 +48,9 @@ class Clients(Protocol):
 
     def client_registration(self, client_id: str) -> Registration | None:
         """Which registration the client has, or None when it has none; answers from memory."""
+
+    def is_disabled(self, identity: str) -> bool:
+        """Whether an identity has been disabled; answers from memory."""
 
     def credentials_of(self, client_id: str) -> Sequence[ClientCredential]:
         """What the client shows instead of a secret; answers from memory."""
@@ -66,6 +72,7 @@ class _Verified:
     issued_at: int
     expires_at: int
     registration: str | None
+    vouched: str | None
 
     def is_of(self, registration: Registration) -> bool:
         """Whether it was issued to this registration, and not to another one of the same client id."""
@@ -127,11 +134,17 @@ class ClientTokens:
             )
         return audience
 
-    def issue_to(self, client_id: str, registration: str, audience: str, host: str) -> IssuedToken:
-        """Return a token of a client that has logged in by what it is registered with."""
+    def issue_to(
+        self, client_id: str, registration: str, audience: str, host: str, *, vouched: str | None = None
+    ) -> IssuedToken:
+        """Return a token of a client that has logged in by what it is registered with.
+
+        ``vouched``: the identity that an issuer vouched for. The token ends when that one is disabled here, too.
+        """
         now = int(self._clock.now().timestamp())
         claims = self._claims(client_id, audience, self.issuer(host), now)
-        return IssuedToken(self._signer.sign({**claims, _REGISTRATION: registration}), now, _LIFETIME_S)
+        origin = {_REGISTRATION: registration} | ({_VOUCHED: vouched} if vouched is not None else {})
+        return IssuedToken(self._signer.sign({**claims, **origin}), now, _LIFETIME_S)
 
     def authenticate(self, token: str, host: str) -> str:
         """Return the client id that a token proves to the server at ``host``.
@@ -146,6 +159,8 @@ class ClientTokens:
         by_secret = registration is not None and verified.is_of(registration)
         if not by_secret and not self._by_credential(verified):
             raise Unauthenticated("The client of this access token has been removed.")
+        if verified.vouched is not None and self._clients.is_disabled(verified.vouched):
+            raise Unauthenticated("The identity by which the client of this access token logged in is disabled here.")
         return verified.client_id
 
     def _by_credential(self, verified: _Verified) -> bool:
@@ -201,7 +216,9 @@ class ClientTokens:
         claims = self._signer.verify(token)
         if claims.get("tid") != self.tenant:
             raise Unauthenticated("AKV10032: Invalid issuer: the access token is from another tenant.")
-        verified = _Verified(claims["sub"], claims["aud"], claims["iat"], claims["exp"], claims.get(_REGISTRATION))
+        verified = _Verified(
+            claims["sub"], claims["aud"], claims["iat"], claims["exp"], claims.get(_REGISTRATION), claims.get(_VOUCHED)
+        )
         self._remembered[digest] = verified
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)

@@ -74,7 +74,7 @@ async def identities(scope: Scope) -> Evidence:
         source="identities",
         statement=f"Identities registered, each under a name of its own: {row['all_of_them']:,}. People: "
         f"{row['people']:,}; applications: {row['all_of_them'] - row['people']:,}. Disabled: {row['disabled']:,}. "
-        f"With a client secret: {row['clients']:,}.",
+        f"With a client secret: {row['clients']:,}. By assertions: {row['asserting']:,}.",
     )
 
 

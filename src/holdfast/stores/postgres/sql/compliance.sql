@@ -93,7 +93,8 @@ SELECT count(*) AS all_of_them, count(*) FILTER (WHERE kind = 'person') AS peopl
        count(*) FILTER (WHERE kind = 'person' AND disabled_at IS NULL) AS active_people,
        count(*) FILTER (WHERE kind = 'person' AND disabled_at IS NULL AND totp_confirmed_at IS NOT NULL)
            AS with_second_factor,
-       (SELECT count(*) FROM clients) AS clients
+       (SELECT count(*) FROM clients) AS clients,
+       (SELECT count(DISTINCT client_id) FROM client_credentials) AS asserting
 FROM identities
 
 -- name: without_second_factor
