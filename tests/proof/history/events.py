@@ -1,0 +1,151 @@
+"""What clients saw: operations with their times and outcomes, and what was there in the end."""
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+NEVER: Final = math.inf
+"""When an operation ended whose answer never came: it may take effect at any later time."""
+
+
+class Op(StrEnum):
+    """What a client asked for."""
+
+    SET = "set"
+    GET = "get"
+    PIN = "get_version"
+    LIST = "list"
+    DELETE = "delete"
+    RECOVER = "recover"
+    PURGE = "purge"
+    GRANT = "grant"
+    REVOKE = "revoke"
+
+
+READS: Final = frozenset({Op.GET, Op.PIN})
+"""Operations that disclose a value."""
+
+
+class Outcome(StrEnum):
+    """How it ended, as far as the client knows."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Surface(StrEnum):
+    """Which of the two APIs was asked."""
+
+    OWN = "v1"
+    KEY_VAULT = "keyvault"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One operation. Times are seconds on the harness's one clock.
+
+    ``id``: the id of the request. ``who``: the identity; ``client``: the one connection it came from, which asks for
+    one thing at a time. ``value``: written or read. ``version``: 0 where the answer told none. ``names``: a list's.
+    """
+
+    id: str
+    client: str
+    who: str
+    node: int
+    surface: Surface
+    op: Op
+    name: str
+    began: float
+    ended: float | None = None
+    outcome: Outcome = Outcome.UNKNOWN
+    status: int = 0
+    code: str = ""
+    value: str = ""
+    version: int = 0
+    stale: bool = False
+    source: str = ""
+    key: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was acknowledged."""
+        return self.outcome is Outcome.OK
+
+    @property
+    def possible(self) -> bool:
+        """Whether it may have taken effect."""
+        return self.outcome is not Outcome.REFUSED
+
+    @property
+    def until(self) -> float:
+        """The last moment at which it can have taken effect."""
+        return NEVER if self.outcome is Outcome.UNKNOWN or self.ended is None else self.ended
+
+    def may_fall_between(self, after: float, before: float) -> bool:
+        """Whether it may have taken effect in that time."""
+        return self.possible and self.began < before and self.until > after
+
+
+class Secret(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret after healing, on one side: live, deleted or absent, with the values of all its versions, in order."""
+
+    state: str
+    values: tuple[str, ...] = ()
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """What was there once all faults were over.
+
+    ``records``: how many successful audit records each request id has. ``trail``: what the verifier found wrong.
+    ``unhealed``: what did not come back within the time for it.
+    """
+
+    ours: dict[str, Secret] = {}
+    vaults: dict[str, Secret] = {}
+    records: dict[str, int] = {}
+    trail: tuple[str, ...] = ()
+    unhealed: tuple[str, ...] = ()
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds after which what one node acknowledged holds on another.
+
+    ``coherent``: for answers that are not declared stale. ``cut_off``: for a node that cannot reach PostgreSQL. Both
+    have room for a machine under load.
+    """
+
+    coherent: float = 3.0
+    cut_off: float = 6.0
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole run."""
+
+    events: tuple[Event, ...]
+    ending: Ending = Ending()
+    bounds: Bounds = Bounds()
+
+    def only(self, kept: Collection[Event]) -> "History":
+        """The same run with these operations alone."""
+        return msgspec.structs.replace(self, events=tuple(kept))
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """A promise that did not hold. ``events``: the ids of the operations that show it."""
+
+    promise: str
+    text: str
+    events: tuple[str, ...] = ()
+
+
+def by_name(events: Iterable[Event]) -> Mapping[str, list[Event]]:
+    """The operations on each secret, by their beginning; a list takes part in none."""
+    found: dict[str, list[Event]] = {}
+    for event in sorted(events, key=lambda each: each.began):
+        if event.op not in {Op.LIST, Op.GRANT, Op.REVOKE}:
+            found.setdefault(event.name, []).append(event)
+    return found
