@@ -66,6 +66,7 @@ async def test_a_request_arrives_as_it_was_sent_and_its_connection_ends(server: 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"cache-control: no-store" in answer.lower()
     assert b"x-told: yes" in answer.lower()
+    assert b"python" not in answer.lower(), "what serves is no one's to know"
     (request,) = server.asked
     assert (request.method, request.target) == ("GET", "/msi/token?a=b")
     assert request.all("x-identity-header") == ["s3cret"]

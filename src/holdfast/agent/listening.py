@@ -23,6 +23,8 @@ MAX_FIELD_BYTES: Final = 4096
 
 MAX_HEADERS: Final = 64
 
+_ALWAYS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "holdfast"}
+
 Handle = Callable[[Request], Awaitable[Answer]]
 
 _SILENT: Final = logging.getLogger("holdfast.agent.http")
@@ -105,7 +107,7 @@ def _response(answer: Answer) -> web.Response:
         status=answer.status,
         body=answer.body,
         content_type="application/json",
-        headers={**answer.headers, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+        headers={**answer.headers, **_ALWAYS},
     )
     made.force_close()
     return made
