@@ -11,6 +11,8 @@ NOT_SEALED = {
     "audit_keys.public_key": "public",
     "api_tokens.token_hash": "SHA-256 of 256 random bits",
     "clients.secret_hash": "SHA-256 of 256 random bits",
+    "used_assertions.hash": "SHA-256 of what 2048 bits of key signed",
+    "used_assertions.id_hash": "SHA-256 of an id that is no secret",
     "secret_access_logs.hash": "SHA-256 of a record",
     "retired_keys.key_id": "the id alone",
     "encryption_keys.key_id": "the id alone",
