@@ -25,7 +25,7 @@ _COLUMNS: Final = ("CREDENTIAL", "KIND", "ISSUER", "SUBJECT", "AUDIENCE", "THUMB
 @click.option("--subject", required=True, help="`sub` of the tokens.")
 @click.option("--audience", required=True, help="`aud` of the tokens, the only one.")
 def federate(client_id: str, name: str, issuer: str, subject: str, audience: str) -> None:
-    """Let tokens of a trusted issuer log in as a client, without a secret.
+    """Log a client in by tokens of a trusted issuer.
 
     A token does with exactly this issuer, subject and audience: there are no patterns. A client that is not there is
     made. Azure's WorkloadIdentityCredential then logs in as it is.
@@ -49,7 +49,7 @@ def federate(client_id: str, name: str, issuer: str, subject: str, audience: str
     "--certificate", "file", required=True, type=click.File("rb"), metavar="FILE", help="PEM, without the private key."
 )
 def certify(client_id: str, name: str, file: IO[bytes]) -> None:
-    """Let assertions that a certificate's key signed log in as a client, without a secret.
+    """Log a client in by what its certificate's key signs.
 
     The key is RSA and stays with the client. Azure's CertificateCredential then logs in as it is. To change the
     certificate, add the new one under another name, and withdraw the former when no one uses it.
@@ -80,7 +80,7 @@ def credentials(client_id: str) -> None:
 @click.argument("client_id", metavar="NAME")
 @click.argument("credential")
 def withdraw(client_id: str, credential: str) -> int:
-    """Remove a credential of a client: the tokens that it got stop working."""
+    """Remove a credential of a client, and end its tokens."""
     removed = with_service(
         lambda service, caller: service.client_credentials.remove(client_id, credential, context=caller)
     )
