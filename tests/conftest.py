@@ -9,9 +9,10 @@ from _pytest.terminal import TerminalReporter
 from hypothesis import settings
 
 from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.support.cluster import durable, quick_postgres
 from tests.support.debian import LEFT_OUT, installed
 from tests.support.folders import short_folder
-from tests.support.postgres import empty_database, fresh_database, make_template
+from tests.support.postgres import empty_database, fresh_database
 from tests.support.redis import flush, running_redis
 
 os.umask(0o022)  # with a wider one, the files and folders of tests would be such as Holdfast does not believe
@@ -54,15 +55,18 @@ def data_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
-    """One PostgreSQL for the session, with the migrated template in it."""
-    with short_folder() as folder:
-        server = EmbeddedPostgres(folder / "data")
-        try:
-            await make_template(await server.start())
-            yield server
-        finally:
-            await server.stop()
+async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+    """One PostgreSQL for the session, with the migrated template in it. It asks no disk to keep anything."""
+    own = tmp_path_factory.getbasetemp()
+    async with quick_postgres(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def durable_server(postgres_server: EmbeddedPostgres) -> AsyncIterator[None]:
+    """That server is as durable as one has to be, for tests in which it is examined."""
+    async with durable(postgres_server.dsn):
+        yield
 
 
 @pytest.fixture

@@ -137,6 +137,7 @@ def test_what_is_no_key_file_is_refused(name: str, kind: str, folder: Path) -> N
     assert "reached" not in refused.stderr, "a key that is missing is found before the database is asked"
 
 
+@pytest.mark.usefixtures("durable_server")
 async def test_a_key_is_added_to_a_file_that_is_in_use(empty: str, folder: Path) -> None:
     file = folder / "hf.key"
     settings = {"DATABASE_URL": empty, "HOLDFAST_ENCRYPTION_KEY_FILE": str(file)}

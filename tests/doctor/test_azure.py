@@ -17,6 +17,8 @@ from tests.doctor.test_doctor import examined
 from tests.support.certificates import make_client_certificate
 from tests.support.scripted_vault import CLIENT_ID, TENANT, ScriptedVault
 
+pytestmark = pytest.mark.usefixtures("durable_server")
+
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 WHOM = f"the client {CLIENT_ID} of the tenant {TENANT}"
 

@@ -38,6 +38,8 @@ from tests.support.redis import running_redis
 from tests.support.scripted_vault import CLIENT_SECRET, ScriptedVault
 from tests.support.world import KEY
 
+pytestmark = pytest.mark.usefixtures("durable_server")
+
 
 @dataclass
 class Told:

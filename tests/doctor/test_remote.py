@@ -13,6 +13,8 @@ from tests.cli.test_remote import serving
 from tests.support.node import ALICE, opened
 from tests.support.postgres import execute
 
+pytestmark = pytest.mark.usefixtures("durable_server")
+
 
 def test_a_server_tells_what_it_sees(database_url: str, tmp_path: Path) -> None:
     certificate = ensure_server_certificate(tmp_path / "tls", [], now=datetime.now(UTC))

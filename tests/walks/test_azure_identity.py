@@ -30,6 +30,8 @@ from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, Scrip
 from tests.support.serving import serving
 from tests.support.world import KEY
 
+pytestmark = pytest.mark.usefixtures("durable_server")
+
 PAGE: Final = (ROOT / "docs" / "azure.md").read_text()
 TOKEN: Final = "e30.eyJpc3MiOiJodHRwczovL29pZGMuZXhhbXBsZSJ9.c4n4ry"
 VALUE: Final = "c4n4ry-value"
