@@ -22,6 +22,10 @@ PARENT = Audience("https://kv.example")
         ("host:port", None),
         ("host:", None),
         ("höst", None),
+        ("[::::]", None),
+        ("[1.2.3.4]", None),
+        ("[12345::]:8200", None),
+        ("::1", None),
     ],
 )
 def test_hosts_are_canonical_or_refused(header: str, host: str | None) -> None:

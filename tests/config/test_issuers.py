@@ -141,3 +141,7 @@ def test_an_authority_can_stand_in_a_header(tmp_path: Path, authority: str) -> N
 def test_tokens_for_azures_own_services_are_never_taken(tmp_path: Path, audience: str) -> None:
     with pytest.raises(ConfigurationError, match="none of Azure's own services"):
         load_issuers(written(tmp_path, audiences=["x", audience]))
+
+
+def test_an_audience_is_any_text(tmp_path: Path) -> None:
+    assert load_issuers(written(tmp_path, audiences=["https://[x"]))[0].audiences == {"https://[x"}

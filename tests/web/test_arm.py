@@ -149,6 +149,17 @@ async def test_bad_input_is_refused_in_the_managers_shape(cloud: Cloud, target: 
     assert (answer.status, answer.codes) == (status, (code, None))
 
 
+@pytest.mark.parametrize(("name", "given"), [("subscription", "v"), ("subscription", "holdfast"), ("group", "v")])
+async def test_a_wrong_id_is_found_out_where_it_is_right_for_something_else(
+    cloud: Cloud, name: str, given: str
+) -> None:
+    ids = {"subscription": cloud.installation.tenant, "group": "holdfast", "vault": "v", name: given}
+    for template in PATHS:
+        if f"{{{name}}}" in template:
+            answer = await cloud.stranger.request("GET", f"/{template}{V}".format(**ids))
+            assert (answer.status, answer.codes) == (404, ("ResourceNotFound", None)), template
+
+
 @pytest.mark.parametrize("host", ["", "127.0.0.1:8200", "localhost", "[::1]:8200", "my.vault.azure.net"])
 async def test_under_a_name_that_no_vault_can_have_there_is_no_manager(cloud: Cloud, host: str) -> None:
     answer = await replace(cloud.passer, host=host).request("GET", OPEN)
@@ -156,7 +167,7 @@ async def test_under_a_name_that_no_vault_can_have_there_is_no_manager(cloud: Cl
     assert "HOLDFAST_RESOURCE" in answer.json["error"]["message"]
 
 
-@pytest.mark.parametrize("host", ["a b", "a/b", "x" * 300])
+@pytest.mark.parametrize("host", ["a b", "a/b", "x" * 300, "[::::]", "[1.2.3.4]:8200"])
 async def test_a_host_that_is_none_is_bad_input(cloud: Cloud, host: str) -> None:
     for target in (OPEN, f"/tenants{V}"):
         answer = await replace(cloud.stranger, host=host).request("GET", target)

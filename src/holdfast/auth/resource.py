@@ -7,6 +7,7 @@ under any other address names that very address, and its clients turn the check 
 A token whose audience is Azure's is not ours to issue or to take, unless the settings say that Azure's names lead here.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,18 @@ _HOST: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_.-]{0,252})|\[[0-9a-f:.]{2,45
 def canonical_host(header: str) -> str | None:
     """Return a Host header in lower case without the default port, or None when it is not a host."""
     host = header.lower()
-    return host.removesuffix(":443") if _HOST.fullmatch(host) else None
+    return host.removesuffix(":443") if _HOST.fullmatch(host) and _is_read(host) else None
+
+
+def _is_read(host: str) -> bool:
+    """Whether what stands in brackets, if anything does, is an address: nothing that reads a URL takes another."""
+    if not host.startswith("["):
+        return True
+    try:
+        ipaddress.IPv6Address(host[1:].partition("]")[0])
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,11 @@ def is_azures(host: str) -> bool:
 
 
 def is_azures_url(url: str | None) -> bool:
-    """The same of an address; one that is not given is no one's."""
-    return is_azures(urlsplit(url or "").hostname or "")
+    """The same of an address; one that is not given, or is none, is no one's."""
+    try:
+        return is_azures(urlsplit(url or "").hostname or "")
+    except ValueError:
+        return False
 
 
 def resource_faults(resource: str | None, azure_names: bool) -> Iterator[str]:
