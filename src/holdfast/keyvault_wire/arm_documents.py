@@ -72,10 +72,10 @@ class Cloud:
 
     def _has(self, asked: Asked) -> bool:
         """Whether subscription, group and vault of a question are the ones there are."""
-        named = {asked.subscription: self.tenant, asked.group: GROUP}
+        named = [(asked.subscription, self.tenant), (asked.group, GROUP)]
         if asked.question is Question.VAULT:
-            named[asked.vault] = self.place.vault
-        return all(given is None or given == there for given, there in named.items())
+            named.append((asked.vault, self.place.vault))
+        return all(given is None or given == there for given, there in named)
 
     def _is_wanted(self, asked: Asked) -> bool:
         return asked.vault in (None, self.place.vault) and asked.kind in (None, VAULT_TYPE.lower())
