@@ -124,6 +124,13 @@ async def test_another_host_is_refused_with_the_right_secret_too(
     assert tokens.asked == []
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:80", "localhost"])
+async def test_the_port_that_http_has_by_itself_is_left_out_by_clients(tokens: Given, host: str) -> None:
+    endpoint = IdentityEndpoint(Terms(port=80, secret=SECRET, address=ADDRESS), tokens)
+    assert (await endpoint.answer(request(host=host))).status == 200
+    assert (await endpoint.answer(request(host=f"{host}.evil.example"))).status == 400
+
+
 async def test_no_host_and_two_of_them_are_refused(endpoint: IdentityEndpoint) -> None:
     assert (await endpoint.answer(request(drop="host"))).status == 400
     assert (
@@ -190,6 +197,7 @@ FOREIGN = [
         "https://vault.example.com:1",
     ),
     *("https://evil@vault.example.com", "https://evil.example#.vault.example.com", "https://", "https://."),
+    *("https://[vault.example.com", "https://[vault].example.com", "https://vault.example%E2%84%80.com"),
 ]
 
 

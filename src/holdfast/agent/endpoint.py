@@ -26,6 +26,8 @@ FORWARDED: Final = frozenset(
 )
 """Headers of proxies and browsers: no library of Azure's sends one, and with one the asker is not who connected."""
 
+HTTP_PORT: Final = 80
+
 TELL_EVERY_S: Final = 1.0
 """Seconds between two lines of the log about refusals: another account of the machine may ask as often as it likes."""
 
@@ -72,7 +74,10 @@ class Terms:
         """Whether a resource is Holdfast's."""
         if self.resources:
             return resource in self.resources
-        asked, own = urlsplit(resource), urlsplit(self.address)
+        try:
+            asked, own = urlsplit(resource), urlsplit(self.address)
+        except ValueError:  # an address that is none, and whose else could it be
+            return False
         if (asked.scheme, asked.path, asked.query, asked.fragment) != ("https", "", "", "") or "." not in asked.netloc:
             return False
         return f".{own.netloc}".lower().endswith(f".{asked.netloc}".lower())
@@ -84,7 +89,9 @@ class IdentityEndpoint:
     def __init__(self, terms: Terms, tokens: GivesTokens, platform: Answers | None = None) -> None:
         self._terms, self._tokens, self._platform = terms, tokens, platform
         self._told_at, self._untold = float("-inf"), 0
-        self._hosts = {f"127.0.0.1:{terms.port}", f"localhost:{terms.port}"}
+        # The port that http has by itself is left out by clients.
+        ports = ("", ":80") if terms.port == HTTP_PORT else (f":{terms.port}",)
+        self._hosts = {f"{name}{port}" for name in ("127.0.0.1", "localhost") for port in ports}
 
     async def answer(self, request: Request) -> Answer:
         """Answer any request."""
