@@ -87,19 +87,19 @@ _TRIED: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
 _BY_HAND: Final = (
     Row(
         "[External Secrets Operator](#external-secrets-operator), provider `azurekv`",
-        "by hand, of August 2026: its code built with Go, 30 of 30 checks each way",
+        "by hand, of August 2026: its code built with Go, 30 of 30 checks each way, by stand-ins for the two ways",
         "`tenantId: adfs` with `useAzureSDK: true`, or `authType: ManagedIdentity`",
         "a service principal without `useAzureSDK`: its former library has Azure's authority built in",
     ),
     Row(
         "[Secrets Store CSI driver](#secrets-store-csi-driver), provider `azure`",
-        "by hand, of June 2026: its code built with Go, 9 of 9 checks each way",
+        "by hand, of June 2026: its code built with Go, 9 of 9 checks each way, by the same stand-ins",
         '`cloudName: AzureStackCloud`, `cloudEnvFileName`, `tenantID: "adfs"`; or `useVMManagedIdentity`',
         NOTHING,
     ),
     Row(
         "Dapr's `secretstores.azure.keyvault`",
-        "by hand, of August 2026",
+        "by hand, of August 2026, by a stand-in for the managed identity",
         "[Azure's own names](deployment.md#in-front-of-them), and a managed identity",
         "any other name: Dapr knows Azure's domains only",
     ),
