@@ -11,9 +11,10 @@ from hypothesis import settings
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.support.cluster import durable, quick_postgres
 from tests.support.debian import LEFT_OUT, installed
-from tests.support.folders import short_folder
+from tests.support.folders import of_this_process, short_folder
 from tests.support.postgres import empty_database, fresh_database
 from tests.support.redis import flush, running_redis
+from tests.support.warden import warden
 
 os.umask(0o022)  # with a wider one, the files and folders of tests would be such as Holdfast does not believe
 
@@ -45,6 +46,13 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
             yellow=True,
             bold=True,
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A killed run leaves no server behind."""
+    with warden(of_this_process(), tmp_path_factory.getbasetemp()):
+        yield
 
 
 @pytest.fixture
