@@ -17,9 +17,11 @@ from holdfast.keyvault_wire.routes import Operation as VaultOperation
 from holdfast.web.app import create_router, surfaces
 from holdfast.web.v1.operation import SOMEBODY
 from holdfast.web.v1.table import OPERATIONS
+from tests.support.certificates import public_pem
 from tests.support.https import Client, Response
 from tests.support.installation import Installation
 from tests.support.node import rows
+from tests.support.operations import TERMS
 from tests.web.conftest import Stubbed
 
 PUBLIC = {
@@ -69,6 +71,8 @@ BODIES: dict[str, Any] = {
     "confirmTotp": {"code": "123456"},
     "verifyTotp": {"code": "123456"},
     "addClient": {"client_id": "route-client"},
+    "federateClient": TERMS,
+    "certifyClient": {"name": "route", "certificate": public_pem()},
     "warmCache": {"names": ["route"]},
     "invalidateCache": {"name": "route"},
     "discardIntents": {"name": "route"},
@@ -94,6 +98,7 @@ PARAMETERS = {
     "name": "route",
     "version": "1",
     "client_id": "route-client",
+    "credential": "route-credential",
     "identity": "route-user",
     "number": "4711",
     "token_id": "7b7b5b7e-0000-4000-8000-000000000000",
