@@ -60,8 +60,13 @@ bench: $(DEVELOPMENT) ## Measure, and print ratios
 	@$(BIN)/python -m benchmarks
 
 .PHONY: proof
-proof: $(DEVELOPMENT) ## Try the stateful models with random seeds: SEEDS=A:B, WITHIN=SECONDS
+proof: $(DEVELOPMENT) ## Try the stateful models, then histories of real processes, with random seeds: SEEDS=A:B, WITHIN=SECONDS
 	@$(BIN)/python -m tests.proof $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
+	@$(BIN)/python -m tests.proof.history $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
+
+.PHONY: histories
+histories: $(DEVELOPMENT) ## Histories of real processes alone; seeds that have a verdict on this commit are passed over
+	@$(BIN)/python -m tests.proof.history $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: format
 format: $(DEVELOPMENT) ## Format the code and mend what the linter can mend

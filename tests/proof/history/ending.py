@@ -1,0 +1,89 @@
+"""What is there after all faults: both stores, the audit trail, and whatever did not heal."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from holdfast.domain.verification import verify
+from holdfast.errors import SecretNotFound
+from holdfast.service.manager import SecretsService
+from tests.proof.history.clients import KEPT, LIVES
+from tests.proof.history.events import Ending, Event, Secret
+from tests.proof.history.installation import Installation
+from tests.service.test_audit_proof import taken
+from tests.support.node import rows, service_on
+from tests.support.vault_model import Phase
+
+HEAL_S = 75.0
+"""Seconds for everything to be well again: a lease of 20 s and the longest pause of a breaker that opened once or
+twice come to less than half of it on a machine with nothing else to do."""
+
+_WAITING = {
+    "open intents": "SELECT count(*) FROM secret_intents WHERE state NOT IN ('done', 'superseded', 'refused')",
+    "records in the outbox": "SELECT count(*) FROM audit_outbox",
+}
+_STATES = {Phase.ACTIVE: "live", Phase.DELETED: "deleted", None: "absent"}
+
+
+async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
+    """Heal everything, wait until the installation has caught up, and look at all that is there."""
+    for link in made.links.values():
+        link.heal()
+    unhealed = await _caught_up(made, time.monotonic() + HEAL_S)
+    vaults = {name: _in_vault(made, name) for name in (*KEPT, *LIVES)}
+    # Without the vault in its settings, what answers is the mirror and nothing else.
+    async with service_on(made.dsn, made.folder / "end") as service:
+        lines, checkpoints, key = await taken(service)
+        verdict = verify(lines, checkpoints, key.signed)
+        records = await _records(made, {event.id for event in events})
+        ours = {name: await _here(service, name) for name in (*KEPT, *LIVES)}
+    trail = tuple(str(problem) for problem in verdict.problems)
+    return Ending(ours=ours, vaults=vaults, records=records, trail=trail, unhealed=tuple(unhealed))
+
+
+async def _caught_up(made: Installation, until: float) -> list[str]:
+    """Wait until nothing is left to do, or the time is up; returns what is left."""
+    while left := await _left(made):
+        if time.monotonic() > until:
+            return left
+        await asyncio.sleep(0.2)
+    return []
+
+
+async def _left(made: Installation) -> list[str]:
+    asleep = [f"node {node.number} is not ready" for node in made.nodes if not await node.ready()]
+    if asleep:
+        return asleep
+    found = [f"{count} {what}" for what, query in _WAITING.items() for (count,) in await rows(made.dsn, query) if count]
+    spooled = [
+        f"{node.folder.name}/{file.name}" for node in made.nodes for file in (node.folder / "audit").glob("*.log")
+    ]
+    moving = [each.name for each in made.vault.model if made.vault.model.phase(each.name) not in _STATES]
+    return found + spooled + moving
+
+
+def _in_vault(made: Installation, name: str) -> Secret:
+    phase = made.vault.model.phase(name)
+    values = tuple(version.value for version in made.vault.model.history(name))
+    return Secret(state=_STATES.get(phase, str(phase)), values=values)
+
+
+async def _here(service: SecretsService, name: str) -> Secret:
+    """A secret of the mirror. A deleted one is brought back to be looked at: its database is at its end."""
+    state = "live"
+    try:
+        versions = await service.list_secret_versions(name)
+    except SecretNotFound:
+        try:
+            await service.recover_secret(name)
+        except SecretNotFound:
+            return Secret(state="absent")
+        state, versions = "deleted", await service.list_secret_versions(name)
+    values = [(await service.get_secret_version(name, each.version)).value for each in versions]
+    return Secret(state=state, values=tuple(values))
+
+
+async def _records(made: Installation, ids: set[str]) -> dict[str, int]:
+    found = await rows(made.dsn, "SELECT request_id FROM secret_access_logs WHERE success AND request_id IS NOT NULL")
+    return dict(Counter(str(request_id) for (request_id,) in found if request_id in ids))

@@ -1,0 +1,76 @@
+"""Which faults a seed has: where, when, and for how long."""
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from tests.proof.history.links import Wrong
+
+NODES: Final = 2
+DURING_S: Final = 10.0
+"""How long clients work, from the first operation to the end of the last fault."""
+
+LONGEST_S: Final = 3.0
+"""How long a fault lasts at most: between faults, work is to succeed, or there is nothing to go wrong."""
+
+STOPPED_S: Final = 4.0
+"""How long a process stands still at least: longer than the lease on grants that nodes run with here."""
+
+
+class Blow(StrEnum):
+    """What happens to processes, and not to links."""
+
+    KILL = "kill"
+    """``kill -9`` of a node, which is started again."""
+    STOP = "stop"
+    """``SIGSTOP`` of a node for longer than its leases."""
+    BACKEND = "backend"
+    """``kill -9`` of one of PostgreSQL's processes: it recovers from that by itself."""
+    POSTMASTER = "postmaster"
+    """``kill -9`` of PostgreSQL as a whole, which is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``where`` is a link's or a process's name. Times in seconds; ``at_s`` counts from the first operation."""
+
+    at_s: float
+    lasts_s: float
+    where: str
+    what: Wrong | Blow
+
+    def __str__(self) -> str:
+        return f"{self.at_s:.2f} s: {self.where}: {self.what} for {self.lasts_s:.2f} s"
+
+
+LINKS: Final = tuple(f"{kind}-{node}" for node in range(NODES) for kind in ("postgres", "redis", "clients"))
+PROCESSES: Final = tuple(f"node-{node}" for node in range(NODES))
+
+
+def faults_of(seed: int) -> list[Fault]:
+    """The faults of a seed: three to six, none at the same place at the same time as another."""
+    dice = random.Random(f"faults {seed}")
+    found: list[Fault] = []
+    for _ in range(dice.randint(3, 6)):
+        fault = _draw(dice)
+        if not any(_meet(fault, other) for other in found):
+            found.append(fault)
+    return sorted(found, key=lambda fault: fault.at_s)
+
+
+def _draw(dice: random.Random) -> Fault:
+    at_s = dice.uniform(1.0, DURING_S * 0.6)
+    lasts_s = dice.uniform(0.2, LONGEST_S)
+    where = dice.choice(("vault", "vault", "vault", *LINKS, *PROCESSES, "postgres-itself"))
+    if where in PROCESSES:
+        blow = dice.choice((Blow.KILL, Blow.KILL, Blow.STOP))
+        return Fault(at_s, max(lasts_s, STOPPED_S) if blow is Blow.STOP else min(lasts_s, 1.0), where, blow)
+    if where == "postgres-itself":
+        return Fault(at_s, min(lasts_s, 2.0), where, dice.choice((Blow.BACKEND, Blow.BACKEND, Blow.POSTMASTER)))
+    return Fault(at_s, lasts_s, where, dice.choice(tuple(Wrong)))
+
+
+def _meet(one: Fault, other: Fault) -> bool:
+    both_end = one.at_s <= other.at_s + other.lasts_s and other.at_s <= one.at_s + one.lasts_s
+    return one.where == other.where and both_end

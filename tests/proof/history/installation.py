@@ -1,0 +1,215 @@
+"""Two nodes, PostgreSQL, Redis and a vault, as processes behind links that can go wrong."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+import asyncpg
+
+from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.proof.history.faults import NODES, Blow, Fault
+from tests.proof.history.links import Link, Wrong, linked, to_port, to_socket
+from tests.support.debian import free_port
+from tests.support.https import Client
+from tests.support.node import service_on
+from tests.support.postgres import fresh_database
+from tests.support.processes import postmaster_pid
+from tests.support.redis import running_redis
+from tests.support.scripted_vault import ScriptedVault
+from tests.support.world import KEY
+
+HOST = "v.kv.example"
+SETTINGS = {
+    "HOLDFAST_GRANT_LEASE": "2",
+    "HOLDFAST_LOG_LEVEL": "warning",
+    "HOLDFAST_READ_PATIENCE_MS": "300",
+    "HOLDFAST_SYNC_INTERVAL": "2",
+    "SECRET_CACHE_TTL": "1",
+}
+ALL = ("get", "list", "set", "delete", "recover", "purge", "grant", "operate")
+
+
+class FrontedVault(ScriptedVault):
+    """A vault that is known by the address of the link in front of it."""
+
+    front: Link | None = None
+
+    @property
+    def url(self) -> str:
+        return super().url if self.front is None else f"https://127.0.0.1:{self.front.port}"
+
+
+@dataclass
+class Node:
+    """A node that is started, killed and started again, on the same port and folder."""
+
+    number: int
+    port: int
+    folder: Path
+    environ: dict[str, str]
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it; it serves when it can."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.proof.history.node", "serve"),
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[3],
+            )
+
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it, as ``kill -9`` does."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+            await self.process.wait()
+
+    @property
+    def ca_file(self) -> Path:
+        """What its certificate is checked with."""
+        return self.folder / "tls" / "ca.pem"
+
+    async def ready(self) -> bool:
+        """Whether it serves, asked past every link."""
+        try:
+            return (await Client(self.port, self.ca_file).request("GET", "/readyz")).status == 200
+        except (OSError, EOFError, TimeoutError):
+            return False
+
+
+@dataclass
+class Installation:
+    """All of it. ``dsn`` leads to PostgreSQL past every link."""
+
+    dsn: str
+    folder: Path
+    server: EmbeddedPostgres
+    vault: FrontedVault
+    links: dict[str, Link] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    async def suffer(self, fault: Fault) -> None:
+        """Let a fault happen, from its beginning to its end."""
+        if isinstance(fault.what, Wrong):
+            self.links[fault.where].fail(fault.what)
+            await asyncio.sleep(fault.lasts_s)
+            self.links[fault.where].heal()
+        elif fault.what in {Blow.KILL, Blow.STOP}:
+            await self._hit(self.nodes[int(fault.where.rpartition("-")[2])], fault)
+        else:
+            await self._hit_postgres(fault)
+
+    async def _hit(self, node: Node, fault: Fault) -> None:
+        if fault.what is Blow.KILL:
+            await node.end()
+            await asyncio.sleep(fault.lasts_s)
+            await node.start()
+        elif node.process is not None and node.process.returncode is None:
+            node.process.send_signal(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(fault.lasts_s)
+            finally:
+                node.process.send_signal(signal.SIGCONT)
+
+    async def _hit_postgres(self, fault: Fault) -> None:
+        if fault.what is Blow.POSTMASTER:
+            os.kill(postmaster_pid(self.server_folder), signal.SIGKILL)
+            await asyncio.sleep(fault.lasts_s)
+            await self.server.start()
+            return
+        with suppress(OSError, asyncpg.PostgresError, ProcessLookupError):
+            connection = await asyncpg.connect(self.dsn, timeout=5)
+            others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            pid = await connection.fetchval(f"{others} ORDER BY backend_start LIMIT 1", timeout=5)
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+            connection.terminate()
+
+    @property
+    def server_folder(self) -> Path:
+        """Where PostgreSQL has its data."""
+        return Path(parse_qs(urlsplit(self.dsn).query)["host"][0]).parent
+
+    def client(self, node: int, who: str) -> Client:
+        """A client of a node, behind its link, with the identity's token."""
+        return Client(self.links[f"clients-{node}"].port, self.nodes[node].ca_file, self.tokens[who], host=HOST)
+
+
+@asynccontextmanager
+async def installed(server: EmbeddedPostgres, folder: Path) -> AsyncIterator[Installation]:
+    """A new installation on a database of its own, with ``app``, who may do all, and ``reader``, who may nothing."""
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(fresh_database(server.dsn))
+        vault = await stack.enter_async_context(FrontedVault())
+        front = vault.front = await stack.enter_async_context(linked(to_port(vault.port)))
+        redis_port = free_port()
+        redis = stack.enter_context(running_redis(folder, port=redis_port))
+        made = Installation(dsn, folder, server, vault, {"vault": front})
+        async with service_on(dsn, folder / "setup", vault) as service:
+            await service.grant_access("*", "app", list(ALL))
+            given = {who: await service.add_client(who) for who in ("app", "reader")}
+            tenant = service.tenant
+        for number in range(NODES):
+            await _add_node(stack, made, number, redis)
+        await asyncio.gather(*(until_ready(node) for node in made.nodes))
+        made.tokens = {who: await _token(made, tenant, who, secret) for who, secret in given.items()}
+        yield made
+
+
+async def _add_node(stack: AsyncExitStack, made: Installation, number: int, redis: str) -> None:
+    folder, port = made.folder / f"node-{number}", free_port()
+    folder.mkdir(mode=0o700)
+    url = urlsplit(made.dsn)
+    socket = parse_qs(url.query)["host"][0] + "/.s.PGSQL.5432"
+    ways = {"postgres": to_socket(socket), "redis": to_port(urlsplit(redis).port or 0), "clients": to_port(port)}
+    for kind, way in ways.items():
+        made.links[f"{kind}-{number}"] = await stack.enter_async_context(linked(way))
+    user = url.netloc.rpartition("@")[0]
+    own = {"netloc": f"{user}@127.0.0.1:{made.links[f'postgres-{number}'].port}", "query": "sslmode=disable"}
+    shared = urlsplit(redis)
+    place = f"{shared.netloc.rpartition('@')[0]}@127.0.0.1:{made.links[f'redis-{number}'].port}"
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "DATABASE_URL": urlunsplit(url._replace(**own)),
+        "REDIS_URL": urlunsplit(shared._replace(netloc=place)),
+        "FALLBACK_ENCRYPTION_KEY": KEY,
+        "HOLDFAST_DATA_DIR": str(folder),
+        "HOLDFAST_PORT": str(port),
+        **SETTINGS,
+        **made.vault.environ(),
+    }
+    node = Node(number, port, folder, environ)
+    made.nodes.append(node)
+    await node.start()
+    stack.push_async_callback(node.end)
+
+
+async def until_ready(node: Node, within_s: float = 150.0) -> None:
+    """Wait until a node serves.
+
+    Raises:
+        TimeoutError: it does not, within the time.
+    """
+    async with asyncio.timeout(within_s):
+        while not await node.ready():
+            await asyncio.sleep(0.2)
+
+
+async def _token(made: Installation, tenant: str, who: str, secret: str) -> str:
+    node = made.nodes[0]
+    form = f"grant_type=client_credentials&client_id={who}&client_secret={secret}&scope=https://{HOST}/.default"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    asked = Client(node.port, node.ca_file, host=HOST)
+    answer = await asked.request("POST", f"/{tenant}/oauth2/v2.0/token", form.encode(), headers)
+    assert answer.status == 200, answer.body
+    return str(answer.json["access_token"])
