@@ -90,3 +90,40 @@ def test_the_address_of_a_vault_stands_for_the_resource_of_vaults() -> None:
     assert PARENT.asked_for("https://v.kv.example", "v.kv.example") == "https://kv.example"
     assert PARENT.asked_for("https://w.kv.example", "v.kv.example") is None, "another one's does not"
     assert OWN.asked_for("https://my.vault.azure.net", "my.vault.azure.net") is None
+
+
+NAMED = Audience("https://kv.example:8443", frozenset({"vault.shop.example", "*.apps.example", "10.0.0.7", "fd00::7"}))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("v.kv.example", "v.kv.example:8443", "a.b.kv.example", "kv.example", "vault.shop.example:444"),
+        *("any.apps.example", "10.0.0.7:8200", "[fd00::7]:8200", "127.0.0.1:8200", "[::1]", "localhost:8200"),
+    ],
+)
+def test_names_of_the_certificate_and_below_the_resource_are_its_own(host: str) -> None:
+    assert NAMED.is_own(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "other.example",
+            "evilkv.example",
+            "v.kv.example.evil",
+            "shop.example",
+            "x.vault.shop.example",
+            "apps.example",
+        ),
+        *("a.b.apps.example", "10.0.0.8", "[fd00::8]", "127.0.0.1.evil", "x.localhost"),
+    ],
+)
+def test_any_other_name_may_be_another_servers(host: str) -> None:
+    assert not NAMED.is_own(host)
+
+
+def test_nothing_but_loopback_is_its_own_where_nothing_is_known() -> None:
+    assert OWN.is_own("127.0.0.1:8200")
+    assert not OWN.is_own("v.kv.example")

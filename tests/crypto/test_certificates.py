@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from holdfast.crypto.certificates import RENEW_BEFORE, ServerCertificate, ensure_server_certificate
+from holdfast.crypto.certificates import RENEW_BEFORE, ServerCertificate, ensure_server_certificate, names_in
 from holdfast.crypto.issuing import SERVER_LIFETIME
 from holdfast.errors import ConfigurationError, StartupError
 
@@ -87,6 +87,12 @@ def test_the_rules_of_the_web_are_kept(tmp_path: Path, host: x509.DNSName | x509
     policy = PolicyBuilder().store(Store([read(certificate.ca_file)])).time(NOW)
     chain = policy.build_server_verifier(host).verify(read(certificate.chain_file), [])
     assert len(chain) == 2
+
+
+def test_its_names_are_read_from_it(tmp_path: Path) -> None:
+    made = ensure_server_certificate(tmp_path, ["V.kv.Example", "10.0.0.7"], now=datetime.now(UTC))
+    assert names_in(made.chain_file) == {"localhost", "127.0.0.1", "::1", "v.kv.example", "10.0.0.7"}
+    assert names_in(made.ca_file) == names_in(tmp_path / "none.pem") == frozenset()
 
 
 def test_it_is_no_certificate_for_clients(tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 """A throw-away certificate authority for servers on loopback."""
 
+import base64
 import ssl
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from uuid import uuid4
 
+import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -77,6 +81,15 @@ def public_part(file: Path) -> str:
     """The certificate in a file that holds its key as well."""
     pem = file.read_text()
     return pem[pem.index("-----BEGIN CERTIFICATE") :]
+
+
+def signed_by(file: Path, client_id: str, endpoint: str) -> str:
+    """What a client with the key and certificate in a file shows to a token endpoint, as MSAL makes it."""
+    pem, now = file.read_bytes(), int(time.time())
+    digest = x509.load_pem_x509_certificate(pem).fingerprint(SHA256())
+    claims = {"aud": endpoint, "iss": client_id, "sub": client_id, "jti": str(uuid4()), "nbf": now, "exp": now + 600}
+    thumbprint = base64.urlsafe_b64encode(digest).decode()
+    return jwt.encode(claims, pem, "PS256", headers={"x5t#S256": thumbprint})
 
 
 @cache

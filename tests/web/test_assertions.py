@@ -13,10 +13,11 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CertificateCredential, ClientAssertionCredential, WorkloadIdentityCredential
 from azure.keyvault.secrets import SecretClient
 
+from holdfast.auth.certified import UNKNOWN_NAME
 from holdfast.config import Settings
 from holdfast.crypto.certificates import ServerCertificate
 from holdfast.crypto.keyring import generate_key
-from tests.support.certificates import make_client_certificate, public_part
+from tests.support.certificates import make_client_certificate, public_part, signed_by
 from tests.support.folders import short_folder
 from tests.support.https import Client, Response
 from tests.support.installation import Installation, installed
@@ -77,7 +78,11 @@ async def world(database_url: str, tmp_path: Path, certificate: ServerCertificat
                 f'ca_file = "{issuer.ca_file}"\n'
             )
             settings = Settings(
-                database_url=database_url, encryption_key=generate_key(), data_dir=tmp_path, oidc_issuers=file
+                database_url=database_url,
+                encryption_key=generate_key(),
+                data_dir=tmp_path,
+                oidc_issuers=file,
+                tls_hosts=("V.kv.example",),
             )
             async with installed(settings, certificate) as installation:
                 service = installation.service
@@ -138,6 +143,26 @@ async def test_azures_certificate_credential_logs_in_again_with_what_it_signed_o
     found = await world.records()
     assert [detail for _, _, detail, _ in found] == ["certificate credential own"] * 2
     assert await rows(world.dsn, "SELECT count(*) FROM used_assertions") == [(1,)]
+
+
+async def test_what_was_signed_for_another_server_is_of_no_use_here(world: World) -> None:
+    """Whoever runs that server has seen it, and sends its name as the host."""
+    file, installation = make_client_certificate(world.folder), world.installation
+    await installation.service.client_credentials.certify("shop-api", name="own", certificate=public_part(file))
+    for host, status in (("test.example", 401), ("v.kv.example", 200)):
+        endpoint = f"https://{host}/{installation.tenant}/oauth2/v2.0/token"
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": "shop-api",
+            "scope": f"https://{host}/.default",
+            "client_assertion_type": JWT_BEARER,
+            "client_assertion": signed_by(file, "shop-api", endpoint),
+        }
+        caller = Client(installation.port, installation.ca_file, host=host)
+        answer = await caller.request("POST", endpoint.partition(host)[2], urlencode(form).encode(), FORM)
+        assert answer.status == status, answer.body
+        assert status == 200 or answer.json["error_codes"] == [700023]
+    assert [(success, error) for _, success, _, error in await world.records()] == [(False, UNKNOWN_NAME), (True, "")]
 
 
 async def test_every_attempt_is_on_record_with_its_reason_and_no_part_of_the_assertion(

@@ -34,7 +34,10 @@ class AssertionRefused(Unauthenticated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssertedLogin:
-    """What a client asks the token endpoint for, at ``host``. ``endpoints``: all that the endpoint is called there."""
+    """What a client asks the token endpoint for, at ``host``. ``endpoints``: all that the endpoint is called there.
+
+    There are none where the host may be another server's.
+    """
 
     client_id: str
     assertion: str = field(repr=False)

@@ -15,6 +15,11 @@ from holdfast.crypto.assertions import Assertion
 from holdfast.domain.assertions import MAX_CERTIFIED_LIFETIME, ClientCredential, CredentialKind
 from holdfast.ports import AssertionUse
 
+UNKNOWN_NAME: Final = (
+    "The server was called by a name that is neither below HOLDFAST_RESOURCE nor in its certificate or "
+    "HOLDFAST_TLS_HOSTS: an assertion for such a name may be one for another server."
+)
+
 LEEWAY: Final = timedelta(seconds=30)
 """How far the clock of a client may be off."""
 
@@ -37,6 +42,8 @@ def certified(
         raise AssertionRefused(Why.CERTIFICATE, f"The certificate of credential {credential.name} is not valid now.")
     if any(assertion.claims.get(claim) != login.client_id for claim in ("iss", "sub")):
         raise AssertionRefused(Why.APPLICATION, "The assertion is for another client.")
+    if not login.endpoints:
+        raise AssertionRefused(Why.AUDIENCE, UNKNOWN_NAME)
     if _only_audience(assertion) not in login.endpoints:
         raise AssertionRefused(Why.AUDIENCE, "The assertion is for another token endpoint.")
     return credential, _use(login, assertion, _checked_end(assertion, now))

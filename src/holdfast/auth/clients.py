@@ -180,6 +180,10 @@ class ClientTokens:
         """The resource this server is under ``host``, or None for a host that can only be Azure's."""
         return self._audience.resource_of(host)
 
+    def is_own(self, host: str) -> bool:
+        """Whether a canonical host is this server for certain."""
+        return self._audience.is_own(host)
+
     def jwks(self) -> Mapping[str, Any]:
         """The public keys that tokens are signed with, as a JSON Web Key Set."""
         return self._signer.jwks()

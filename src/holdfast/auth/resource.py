@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from holdfast.config.azure_names import is_azures
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
 _HOST: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_.-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -39,13 +41,28 @@ def _is_read(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Decides which resource a server is. ``parent``: the configured ``https://domain[:port]``, if any."""
+    """Decides which resource a server is.
+
+    ``parent``: the configured ``https://domain[:port]``, if any. ``names``: what this server's certificate is for, in
+    lower case, ``*.`` for any one label.
+    """
 
     parent: str | None = None
+    names: frozenset[str] = frozenset()
 
     def resource_of(self, host: str) -> str | None:
         """Return the resource for a canonical host, or None for one that can only be Azure's."""
         return _resource_of(self.parent, host)
+
+    def is_own(self, host: str) -> bool:
+        """Whether a canonical host is this server for certain, and not for what a request says alone.
+
+        Whoever forwards what was meant for another server sends that one's name as well.
+        """
+        name = _name_of(host)
+        parent = None if self.parent is None else _name_of(_netloc(self.parent))
+        below = parent is not None and f".{name}".endswith(f".{parent}")
+        return below or bool({name, f"*.{name.partition('.')[2]}"} & {*self.names, *LOOPBACK})
 
     def asked_for(self, resource: str, host: str) -> str | None:
         """Return the audience of a token for ``resource`` from a token endpoint at ``host``; None: there is none.
@@ -64,8 +81,11 @@ class Audience:
 def _resource_of(parent: str | None, host: str) -> str | None:
     if parent is not None and host.endswith("." + _netloc(parent)):
         return f"https://{_netloc(parent)}"
-    name = urlsplit(f"https://{host}").hostname or ""
-    return None if is_azures(name) else f"https://{host}"
+    return None if is_azures(_name_of(host)) else f"https://{host}"
+
+
+def _name_of(host: str) -> str:
+    return urlsplit(f"https://{host}").hostname or ""
 
 
 def _netloc(url: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from holdfast.bootstrap.datafolder import TLS, check_data_folder
 from holdfast.config import Settings
-from holdfast.crypto.certificates import ensure_server_certificate
+from holdfast.crypto.certificates import ensure_server_certificate, names_in
 from holdfast.errors import ConfigurationError
 from holdfast.resilience.clock import SystemClock
 
@@ -24,6 +24,12 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # as a parent of the CA's it would be open
     made = ensure_server_certificate(tls_folder(settings), settings.tls_hosts, now=SystemClock().now())
     return made.chain_file, made.chain_file
+
+
+def certified_names(settings: Settings) -> frozenset[str]:
+    """Return the names and addresses that are this server's for certain: its certificate's, and HOLDFAST_TLS_HOSTS."""
+    file = settings.tls_cert or tls_folder(settings) / "server.pem"
+    return names_in(file) | {each.lower() for each in settings.tls_hosts}
 
 
 def tls_folder(settings: Settings) -> Path:

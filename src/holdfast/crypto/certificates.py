@@ -65,6 +65,17 @@ def ensure_server_certificate(folder: Path, hosts: Iterable[str], *, now: dateti
     return ServerCertificate(ca_file=folder / "ca.pem", chain_file=chain_file, expires_at=expires_at, renewed=renew)
 
 
+def names_in(file: Path) -> frozenset[str]:
+    """Return the DNS names and addresses, in lower case, of the first certificate in a PEM file; of none, nothing."""
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return frozenset()
+    names = (*held.get_values_for_type(x509.DNSName), *held.get_values_for_type(x509.IPAddress))
+    return frozenset(str(each).lower() for each in names)
+
+
 def _ensure_ca(folder: Path, now: datetime) -> Identity:
     key_file, ca_file = folder / "ca-key.pem", folder / "ca.pem"
     if not key_file.exists():

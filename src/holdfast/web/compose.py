@@ -12,6 +12,7 @@ from holdfast.auth.limiter import GuessLimits
 from holdfast.auth.oidc import Issuers
 from holdfast.auth.resource import Audience
 from holdfast.bootstrap.datafolder import ISSUERS
+from holdfast.bootstrap.tls import certified_names
 from holdfast.config import Settings
 from holdfast.config.issuers import authority_of, load_issuers
 from holdfast.crypto.tokens import TokenSigner
@@ -54,7 +55,7 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
 
     # The very ring that the service seals with: which of its keys signs changes while it runs.
     ring, clock = cast("KeyRing", service.keys.ring), ServiceClock(service)
-    signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource)
+    signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource, certified_names(settings))
     clients = ClientTokens(service, signer, audience, service.tenant, clock, tenant_name=settings.tenant_name)
     limits = GuessLimits(clock.monotonic)
     kept = KeptKeys(settings.data_dir / ISSUERS)

@@ -43,7 +43,9 @@ def tenant_of(exchange: Exchange, tokens: ClientTokens) -> str:
 
 
 def token_endpoints(exchange: Exchange, tokens: ClientTokens) -> frozenset[str]:
-    """All that clients may call the token endpoint at the host that they asked."""
+    """All that clients may call the token endpoint at the host that they asked; nothing where that may be another's."""
+    if not tokens.is_own(exchange.host):
+        return frozenset()
     names, versions = {tokens.tenant, tokens.tenant_name}, ("", "/v2.0")
     return frozenset(f"{exchange.origin}/{name}/oauth2{version}/token" for name in names for version in versions)
 
