@@ -340,7 +340,7 @@ async def test_purge_protection_is_no_outage(scripted: ScriptedVault, vault: Vau
 
 async def test_deleting_does_not_wait_for_the_vault_to_settle(scripted: ScriptedVault, vault: Vault) -> None:
     scripted.model.settle_s = 3600
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await vault.delete(NAME)
     assert not await vault.is_deleted(NAME)
     for call in (write(vault), vault.purge(NAME), vault.recover(NAME)):

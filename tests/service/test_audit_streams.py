@@ -238,7 +238,7 @@ async def test_syslog_datagrams_are_rfc_5424(short_path: Path, kind: str) -> Non
         outlet = open_outlet(f"syslog+unix:{path}")
     try:
         await outlet.send(LINES)
-        first, second = [await asyncio.wait_for(receiver.got.get(), 5) for _ in range(2)]
+        first, second = [await asyncio.wait_for(receiver.got.get(), 30) for _ in range(2)]
     finally:
         transport.close()
     assert first.startswith(b"<110>1 2026-01-31T10:00:00Z ")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 
-_START_PATIENCE_S = 10
+_START_PATIENCE_S = 60
 
 
 def server_program() -> Path:
@@ -41,7 +41,7 @@ def running_redis(folder: Path, *, port: int = 0) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def flush(url: str) -> None:

@@ -17,7 +17,7 @@ from holdfast.embedded.binaries import reachable_binaries, wheel_binaries
 from holdfast.embedded.folder import DataFolder, admit, prepare, private_folder
 from tests.support.postgres import execute, fetch
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 class Pair:
