@@ -18,7 +18,13 @@ ABSENT = (errors.SecretNotFound, errors.IdentityNotFound, errors.TokenNotFound, 
 def raised() -> Iterator[HoldfastError]:
     for _, kind in inspect.getmembers(errors, inspect.isclass):
         if issubclass(kind, HoldfastError) and kind is not HoldfastError:
-            yield kind(["marked-detail"]) if kind is errors.ConfigurationError else kind("marked-detail")
+            yield _made(kind)
+
+
+def _made(kind: type[HoldfastError]) -> HoldfastError:
+    if kind is errors.ConfigurationError:
+        return kind(["marked-detail"])
+    return kind("marked-detail", reason="full") if issubclass(kind, errors.StartupDelayed) else kind("marked-detail")
 
 
 def test_every_error_of_the_tree_is_in_the_table() -> None:
