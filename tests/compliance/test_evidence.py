@@ -272,7 +272,7 @@ async def test_old_checkpoints_are_old_only_if_something_is_to_be_signed(inside:
     await inside.service.set_secret("k", "1")
     await inside.service.get_secret("k")
     assert await inside.parts.audit.checkpointer.make()
-    await rows(database_url, "UPDATE audit_checkpoints SET created_at = now() - interval '3 hours'")
+    await rows(database_url, "UPDATE audit_checkpoints SET created_at = now() - interval '3 hours 5 minutes'")
     found = await evidence(inside, "checkpoints")
     assert "the last: 3 hours ago" in found.statement
     assert "no node makes them" not in found.attention, "a quiet night is no fault"
