@@ -229,6 +229,7 @@ async def test_junk_is_a_miss_and_gets_overwritten(redis_url: str, junk: bytes) 
 async def test_an_outage_is_two_lines(own_redis: str) -> None:
     clock = Time()
     async with opened(own_redis, clock) as cache:
+        await cache.get(NAME)
         with lines_of("holdfast") as told:
             for _ in range(3):
                 with hanging(own_redis, cache):

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import signal
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,12 +22,12 @@ from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable, ConfigurationError, StartupDelayed, StartupError
 from holdfast.ports import CacheEntry
 from tests.cli.runner import holdfast
-from tests.support.certificates import make_authority
 from tests.support.https import Client
 from tests.support.node import service_on, within
 from tests.support.postgres import execute
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
 from tests.support.serving import serving
+from tests.support.tls_ports import tls_before
 
 NAME, ENTRY, TTL = SecretName("db"), CacheEntry(revision=1, sealed=b"sealed"), timedelta(seconds=60)
 PATIENT = timedelta(seconds=5)
@@ -67,38 +66,6 @@ class Authority(ScriptedVault):
 async def authority() -> AsyncIterator[Authority]:
     async with Authority() as made:
         yield made
-
-
-@asynccontextmanager
-async def tls_before(socket: str, folder: Path, *, asked: bool) -> AsyncIterator[tuple[int, Path]]:
-    """A port with TLS that leads to a socket, and the CA to trust. ``asked``: clients ask for TLS, as PostgreSQL's."""
-    folder.mkdir()
-    ca, context = make_authority(folder)
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while content := await reader.read(65536):
-                writer.write(content)
-                await writer.drain()
-        except (OSError, ssl.SSLError):
-            pass
-        finally:
-            writer.close()
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if asked:
-                assert (await reader.readexactly(8))[4:] == b"\x04\xd2\x16\x2f"  # SSLRequest
-                writer.write(b"S")
-            await writer.start_tls(context)
-            inner_reader, inner_writer = await asyncio.open_unix_connection(socket)
-        except (OSError, ssl.SSLError, EOFError):
-            writer.close()
-            return
-        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
-
-    async with await asyncio.start_server(forward, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1], ca
 
 
 # --- PostgreSQL
@@ -324,10 +291,17 @@ async def test_a_node_logs_in_at_both(
 ) -> None:
     async with redis_with_users(redis_url, tmp_path) as (operator, port, ca):
         admit(operator, authority.token)
+        before = set(operator.keys())
         url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={ca}"
         more = {"redis_url": url, "redis_login": "entra", "database_login": "entra", **authority.identity}
         async with service_on(entra_database, tmp_path, **more) as service:
-            await service.set_secret("k", "v")
+
+            async def arrived() -> bool:
+                await service.set_secret("k", "v")
+                await asyncio.sleep(0.05)
+                return bool(set(operator.keys("holdfast:*:k")) - before)
+
+            await within(20, arrived)
             told = await service.doctor.diagnose()
         found = [each for each in told.findings if each.check == "redis"]
         assert "answers" in found[0].found

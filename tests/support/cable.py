@@ -1,4 +1,4 @@
-"""A cable between a node and PostgreSQL that a test can cut: both ends stay up, and nothing passes."""
+"""A cable between a node and PostgreSQL or Redis that a test can cut: both ends stay up, and nothing passes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,15 +23,23 @@ class Cable:
         self._released = asyncio.Event()
         self.held = asyncio.Event()
         """Set when ``hold_reply`` has met its question."""
+        self.connections = 0
+        """How many there were, refused ones among them."""
+        self.late_s = 0.0
+        """Seconds for which a new connection passes nothing."""
 
     @property
     def dsn(self) -> str:
         """How to reach the database over this cable."""
-        assert self._server is not None
         url = urlsplit(self._dsn)
         user, _, _ = url.netloc.rpartition("@")
-        port = self._server.sockets[0].getsockname()[1]
-        return urlunsplit(url._replace(netloc=f"{user}@127.0.0.1:{port}", query="sslmode=disable"))
+        return urlunsplit(url._replace(netloc=f"{user}@127.0.0.1:{self.port}", query="sslmode=disable"))
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def lay(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -72,9 +80,11 @@ class Cable:
         self._released.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         if not self._whole:
             writer.transport.abort()
             return
+        await asyncio.sleep(self.late_s)
         far_reader, far_writer = await self._connect()
         ends = {writer, far_writer}
         self._ends |= ends

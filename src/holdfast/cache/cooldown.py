@@ -35,6 +35,10 @@ class CoolDown:
         """Report that the backend answered."""
         self.working = True
 
+    def end_pause(self) -> None:
+        """Let the next call pass: there is reason to think that it would work."""
+        self._retry_at = 0.0
+
     def failed(self) -> bool:
         """Report that the backend did not answer; True if it had been working until now."""
         first, self.working = self.working, False

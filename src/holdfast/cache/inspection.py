@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from holdfast.cache.connections import connect
 from holdfast.cache.logins import Login
-from holdfast.cache.redis import connect
 from holdfast.errors import BackendUnavailable
 from holdfast.ports.inspection import RedisFacts
 

@@ -18,21 +18,17 @@ from datetime import timedelta
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, final
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Final, TypeVar, final
 
+from holdfast.cache.connections import connect_behind
 from holdfast.cache.cooldown import CoolDown
 from holdfast.cache.logins import Login
 from holdfast.cache.tombstones import Tombstones
-from holdfast.domain.extras import missing
 from holdfast.domain.names import SecretName
-from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.errors import HoldfastError
 from holdfast.ports import CacheEntry, Side, traced
 from holdfast.resilience.events import Event, Log
 from holdfast.resilience.outages import Outages
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 OPERATION_TIMEOUT: Final = timedelta(milliseconds=100)
 COOL_DOWN: Final = timedelta(seconds=5)
@@ -42,7 +38,6 @@ MAX_ENTRY_BYTES: Final = 64 * 1024
 JITTER: Final = 0.1
 """Entries live between 90 and 110 per cent of their time, so that those filled together do not end together."""
 
-_CONNECTIONS: Final = 8
 _MAX_REMEMBERED: Final = 10_000
 _BATCH: Final = 200
 _HEADER: Final = re.compile(rb"1(\d{20})([ET])")
@@ -57,8 +52,9 @@ _log: Final = Log(__name__)
 class RedisCache:
     """Entries in Redis; implements ``ports.Cache``.
 
-    Any fault is a miss and costs at most one ``timeout``; then Redis is left alone for ``cool_down``. Invalidations
-    that Redis did not take are owed: this node honours them at once, and settles them before it reads from Redis again.
+    Any fault is a miss and costs at most one ``timeout``; then Redis is left alone for ``cool_down``. Connections are
+    opened behind the calls, which miss meanwhile. Invalidations that Redis did not take are owed: this node honours
+    them at once, and settles them before it reads from Redis again.
     """
 
     def __init__(
@@ -75,7 +71,8 @@ class RedisCache:
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError("a namespace has 1 to 64 characters out of 0-9, a-z, A-Z and '-'")
-        self._client, self._login = connect(url, ca_file, timeout.total_seconds(), login), login
+        self._client, self._pool = connect_behind(url, ca_file, login, self._opening_ended)
+        self._login = login
         self._put = self._client.register_script(_PUT)
         self._prefix = f"holdfast:{namespace}:"
         self._max_ttl = max_ttl
@@ -132,18 +129,25 @@ class RedisCache:
             return None
         try:
             async with asyncio.timeout(self._timeout_s):
-                if (
-                    self._login is not None and self._login.is_renewed()
-                ):  # the server ends what goes on with the old one
-                    await self._client.connection_pool.run_proactive_reconnect()
+                if self._login is not None and self._login.is_renewed():
+                    await self._pool.reopen()  # the server ends what goes on with the old one
                 await self._settle()
                 answer = await call()
         except Exception as error:  # whatever a client library makes of a broken server, it is a miss to us
-            self._note(error)
+            if not self._pool.kept_waiting:
+                self._note(error)
+            elif not self._pool.in_use:  # else others have them all, and find out whether they work
+                self._cool_down.failed()
             return None
         self._cool_down.worked()
         self._outages.works("Redis")
         return answer
+
+    def _opening_ended(self, error: Exception | None) -> None:
+        if error is None:
+            self._cool_down.end_pause()
+        else:
+            self._note(error)
 
     async def _settle(self) -> None:
         if self._monotonic() < self._clear_owed_until:
@@ -190,47 +194,6 @@ class RedisCache:
             if isinstance(error, HoldfastError):  # of whoever gives out tokens
                 said = str(error).removesuffix(".")
             self._outages.failed("Redis", f"{said}; going on without it")
-
-
-def connect(url: str, ca_file: Path | None, timeout_s: float, login: Login | None = None) -> "Redis":
-    """Return a client whose every step takes ``timeout_s`` at most; nothing is sent yet.
-
-    ``login``: says who logs in, in the place of the address.
-
-    Raises:
-        ConfigurationError: the address is not valid; its text is not repeated.
-        StartupError: the Redis client is not installed.
-    """
-    try:
-        from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-    except ImportError as error:
-        raise missing("REDIS_URL", "redis") from error
-    options: dict[str, Any] = {"ssl_ca_certs": str(ca_file)} if ca_file and url.startswith("rediss:") else {}
-    if login is not None:
-        options["credential_provider"] = login
-    try:
-        pool = BlockingConnectionPool.from_url(
-            url if login is None else _without_user(url),
-            max_connections=_CONNECTIONS,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,  # no handshake beyond the password, and no messages that were not asked for
-            **options,
-        )
-    except ValueError:  # its text may quote the URL, and with it the password
-        raise ConfigurationError(
-            ["REDIS_URL is not valid: use redis://, rediss:// or unix://, as in rediss://user:password@host:6379/0"]
-        ) from None
-    return Redis.from_pool(pool)
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _decode(found: Any) -> CacheEntry | None:
