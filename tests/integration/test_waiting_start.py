@@ -3,9 +3,10 @@
 import asyncio
 import json
 import signal
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import pytest
 
@@ -13,13 +14,15 @@ from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import StartupDelayed, StartupError
 from tests.cli.environment import environment
 from tests.cli.runner import holdfast
+from tests.support.certificates import make_authority
 from tests.support.folders import short_folder
 from tests.support.lines import lines_of
 from tests.support.locks import WHO, exclusively, holding
 from tests.support.node import service_on, within
 from tests.support.postgres import execute, fetch, for_database
-from tests.support.scripted_postgres import answering, refusing
+from tests.support.scripted_postgres import answering
 from tests.support.standby import standby_beside
+from tests.support.tls_ports import tls_before
 from tests.support.waiting import accepts, lines, nowhere, process, waiting
 
 AT_ONCE_S = 10.0
@@ -146,25 +149,54 @@ async def test_a_connection_from_before_is_answered_afterwards(database_url: str
             assert (await connection.response()).status == 401
 
 
-@pytest.mark.parametrize("spoilt", ["password", "database", "certificate", "TLS"])
+SPOILT = {
+    "password": "refuses the role or the password",
+    "database": "has no database of the name",
+    "no TLS": "did not answer .ConnectionError.",
+    "authority": "certificate is not trusted",
+    "host": "certificate is not trusted",
+}
+
+
+@asynccontextmanager
+async def spoilt_dsn(spoilt: str, database_url: str, folder: Path) -> AsyncIterator[str]:
+    """The address of a PostgreSQL that runs, and does not let us in."""
+    url = urlsplit(database_url)
+    if spoilt == "password":
+        yield urlunsplit(url._replace(netloc=f"{url.username}:hidden-password@"))
+    elif spoilt == "database":
+        yield for_database(database_url, "nowhere")
+    elif spoilt == "no TLS":
+        async with answering(b"N") as dsn:
+            yield dsn.replace("sslmode=disable", "sslmode=require")
+    else:
+        socket = f"{parse_qs(url.query)['host'][0]}/.s.PGSQL.5432"
+        host = "127.0.0.2" if spoilt == "host" else "127.0.0.1"
+        async with tls_before(socket, folder / "server", asked=True, host=host) as (port, ca):
+            trusted = make_authority(folder)[0] if spoilt == "authority" else ca
+            query = f"sslmode=verify-full&sslrootcert={quote(str(trusted))}"
+            yield urlunsplit(url._replace(netloc=f"{url.netloc.rpartition('@')[0]}@127.0.0.1:{port}", query=query))
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
 async def test_what_no_waiting_changes_ends_it_at_once(spoilt: str, database_url: str, tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
-        if spoilt == "password":
-            refused = await stack.enter_async_context(answering(*refusing("28P01", "password authentication failed")))
-            dsn, said = refused, "refuses the role or the password"
-        elif spoilt == "database":
-            dsn, said = for_database(database_url, "nowhere"), "has no database of the name"
-        elif spoilt == "TLS":
-            dsn = await stack.enter_async_context(answering(b"N"))
-            dsn, said = f"{dsn.partition('?')[0]}?sslmode=require", "did not answer .ConnectionError."
-        else:
-            dsn, said = database_url.replace("sslmode=disable", "sslmode=verify-full"), ""
-            dsn = await stack.enter_async_context(answering(b"N"))
-            dsn, said = f"{dsn.partition('?')[0]}?sslmode=verify-full&sslrootcert=/dev/null", "DATABASE_URL|SSL"
-        async with waiting(dsn, tmp_path) as server:
-            with pytest.raises(StartupError, match=said) as refusal:
-                await server.task
-            assert not isinstance(refusal.value, StartupDelayed)
+    async with spoilt_dsn(spoilt, database_url, tmp_path) as dsn, waiting(dsn, tmp_path) as server:
+        with pytest.raises(StartupError, match=SPOILT[spoilt]) as refusal:
+            await server.task
+        assert not isinstance(refusal.value, StartupDelayed)
+
+
+@pytest.mark.parametrize("spoilt", ["password", "authority"])
+async def test_what_no_waiting_changes_is_exit_code_9(spoilt: str, database_url: str, tmp_path: Path) -> None:
+    async with (
+        spoilt_dsn(spoilt, database_url, tmp_path) as dsn,
+        process(dsn, tmp_path) as (server, _),
+        asyncio.timeout(60),
+    ):
+        assert await server.wait() == 9
+    written = "".join(lines(tmp_path))
+    assert SPOILT[spoilt] in written
+    assert "hidden" not in written
 
 
 async def test_what_no_waiting_changes_ends_the_wait_as_well(used_folder: Path, tmp_path: Path) -> None:
