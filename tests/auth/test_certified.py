@@ -237,6 +237,9 @@ async def test_a_shown_assertion_is_good_where_it_was_shown_and_nowhere_else(doo
     assert await door.shown(assertion, ip_address="2001:db8::2") == "app"
     for elsewhere in ("10.0.0.2", "2001:db8:1::1", None):
         assert "from elsewhere" in await door.refused(assertion, Why.UNTRUSTED, ip_address=elsewhere)
+        # Else whoever has it would be past the limit on guessing, and each attempt on record.
+        assert not await door.assertions.proves(door.login(assertion, ip_address=elsewhere))
+    assert await door.assertions.proves(door.login(assertion, ip_address="2001:db8::1"))
 
 
 async def test_one_id_is_one_assertion(door: Door) -> None:
@@ -249,9 +252,9 @@ async def test_one_id_is_one_assertion(door: Door) -> None:
 async def test_a_refused_assertion_uses_up_no_id(door: Door) -> None:
     await door.refused(signed(jti="one", aud="x"), Why.AUDIENCE)
     login = door.login(signed(jti="one"))
-    assert await door.assertions.proves(login)
     assert not await door.assertions.proves(replace(login, client_id="other"))
     assert door.clients.shown == {}
+    assert await door.assertions.proves(login)
 
 
 async def test_what_cannot_be_noted_lets_no_one_in(door: Door) -> None:

@@ -73,9 +73,16 @@ class Assertions:
         )
 
     async def proves(self, login: AssertedLogin) -> bool:
-        """Whether the assertion proves the client, by what is in memory. Nothing is recorded and nothing is issued."""
+        """Whether the assertion proves the client. Nothing goes on record and nothing is issued.
+
+        Of one that the client signed, it is noted who showed it, as of any that holds: else someone who has it would be
+        past the limit on guessing.
+
+        Raises:
+            BackendUnavailable: see ``issue``.
+        """
         try:
-            await self._proven(login, self._clients.credentials_of(login.client_id))
+            await self._shown(login, self._clients.credentials_of(login.client_id))
         except Unauthenticated:
             return False
         return True
