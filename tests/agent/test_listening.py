@@ -1,6 +1,7 @@
 """The endpoint's socket against whoever is on the same machine."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -93,6 +94,7 @@ async def test_a_second_request_on_a_connection_is_not_answered(server: Server) 
         ),
         b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
         b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-IDENTITY-HEADER:\r\n s3cret\0\r\n\r\n",
         b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nA: " + b"a" * 10_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"".join(b"A%d: b\r\n" % number for number in range(500)) + b"\r\n",
@@ -104,6 +106,9 @@ async def test_what_is_no_request_reaches_no_handler_and_no_log(
     with caplog.at_level(logging.DEBUG):
         answer = await server.talk(raw.replace(b"/", b"/s3cret", 1))
     assert not answer.startswith(b"HTTP/1.1 2")
+    assert b"s3cret" not in answer, "programs log what they are refused with"
+    if answer:
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "bad_request"
     assert server.asked == []
     assert "s3cret" not in caplog.text
     assert (await server.talk(ASK)).startswith(b"HTTP/1.1 200 ")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from holdfast.agent.answers import Answer, Request
+from holdfast.agent.answers import Answer, Refused, Request, refusal
 
 LOOPBACK: Final = "127.0.0.1"
 MAX_CONNECTIONS: Final = 64
@@ -61,6 +61,20 @@ async def listening(made: socket.socket, handle: Handle, *, patience_s: float = 
         await server.shutdown(1.0)
 
 
+class _Handler(web.RequestHandler):
+    """A connection. What is no request is refused in the endpoint's own words: the library's quote it."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the refusal of what is no request."""
+        return _response(refusal(Refused(status, "bad_request", "This is no request that can be read.")))
+
+
 class _Server(web.Server):
     """Connections, each with its end."""
 
@@ -81,6 +95,10 @@ class _Server(web.Server):
         )
         self._patience_s = patience_s
         self._ends: dict[Any, tuple[asyncio.Transport, asyncio.TimerHandle]] = {}
+
+    def __call__(self) -> web.RequestHandler:
+        """Make a connection."""
+        return _Handler(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         """Note a connection, and that it has to end."""
