@@ -145,22 +145,26 @@ _MOST_STARVED_S = 30.0
 async def within(seconds: float, look: Callable[[], Awaitable[bool]]) -> float:
     """Ask again and again until the answer is yes; returns how long that took, and fails after ``seconds``.
 
-    Time in which a busy machine gave this process no turn is not counted, up to ``_MOST_STARVED_S``; time in which
-    the process itself was at work is.
+    Time in which a busy machine gave this thread no processor is not counted, up to ``_MOST_STARVED_S``; time in which
+    it was at work, or was blocked, is.
     """
-    began, starved = time.monotonic(), 0.0
+    began, starved_before = time.monotonic(), _starved_s()
+
+    def counted() -> float:
+        return time.monotonic() - began - min(_starved_s() - starved_before, _MOST_STARVED_S)
+
     while not await look():
-        assert time.monotonic() - began - starved < seconds, f"not within {seconds} s"
-        starved = min(starved + await _without_a_turn(), _MOST_STARVED_S)
-    return time.monotonic() - began - starved
+        assert counted() < seconds, f"not within {seconds} s"
+        await asyncio.sleep(_STEP_S)
+    return counted()
 
 
-async def _without_a_turn() -> float:
-    """Let others work for a step; returns by how much it was late without any work of ours, in seconds."""
-    began, worked = time.monotonic(), time.process_time()
-    await asyncio.sleep(_STEP_S)
-    late = time.monotonic() - began - _STEP_S - (time.process_time() - worked)
-    return late if late > _STEP_S else 0.0  # less than that is how timers are
+def _starved_s() -> float:
+    """How long this thread was ready and had to wait for a processor, in seconds (Linux: proc_pid_schedstat(5))."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # another system: all time is counted
+        return 0.0
 
 
 class FailingSink:
