@@ -1,6 +1,7 @@
 """What is there after all faults: both stores, the audit trail, and whatever did not heal."""
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +31,10 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
     """Heal everything, wait until the installation has caught up, and look at all that is there."""
     for link in made.links.values():
         link.heal()
-    unhealed = await _caught_up(made, time.monotonic() + HEAL_S)
+    until = time.monotonic() + HEAL_S
+    unhealed = await _caught_up(made, until)
+    await _start_again(made)
+    unhealed += await _caught_up(made, max(until, time.monotonic() + HEAL_S / 2))
     vaults = {name: _in_vault(made, name) for name in (*KEPT, *LIVES)}
     # Without the vault in its settings, what answers is the mirror and nothing else.
     async with service_on(made.dsn, made.folder / "end") as service:
@@ -40,6 +44,13 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
         ours = {name: await _here(service, name) for name in (*KEPT, *LIVES)}
     trail = tuple(str(problem) for problem in verdict.problems)
     return Ending(ours=ours, vaults=vaults, records=records, trail=trail, unhealed=tuple(unhealed))
+
+
+async def _start_again(made: Installation) -> None:
+    """End the nodes in order and start them: requests that clients have given up may still be under way in them."""
+    await asyncio.gather(*(node.end(signal.SIGTERM) for node in made.nodes))
+    for node in made.nodes:
+        await node.start()
 
 
 async def _caught_up(made: Installation, until: float) -> list[str]:

@@ -26,6 +26,7 @@ from tests.support.world import KEY
 
 HOST = "v.kv.example"
 SETTINGS = {
+    "HOLDFAST_DRAIN": "0",
     "HOLDFAST_GRANT_LEASE": "2",
     "HOLDFAST_LOG_LEVEL": "warning",
     "HOLDFAST_READ_PATIENCE_MS": "300",
