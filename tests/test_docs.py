@@ -152,6 +152,7 @@ def _holdfast_blocks() -> Iterator[tuple[Path, list[tuple[str, str]]]]:
             yield path, ours
 
 
+@pytest.mark.usefixtures("durable_server")
 @pytest.mark.parametrize(("path", "commands"), list(_holdfast_blocks()), ids=lambda each: getattr(each, "name", ""))
 async def test_commands_do_what_they_show(
     path: Path, commands: list[tuple[str, str]], database_url: str, tmp_path: Path

@@ -51,6 +51,7 @@ async def done(environ: dict[str, str], *arguments: str, stdin: bytes = b"") -> 
     return outcome.stdout
 
 
+@pytest.mark.usefixtures("durable_server")
 @pytest.mark.parametrize("given", GIVEN)
 async def test_everything_works_without_superuser_rights(given: str, rented: tuple[str, str], tmp_path: Path) -> None:
     for dsn in rented:

@@ -17,6 +17,7 @@ from tests.support.postgres import execute, for_database
 from tests.support.walk import walk
 
 
+@pytest.mark.usefixtures("durable_server")
 @pytest.mark.services("pgbouncer")
 @pytest.mark.timeout(600)
 async def test_the_page_for_operators_is_walked(postgres_server: EmbeddedPostgres, release: Path) -> None:
