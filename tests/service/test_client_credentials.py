@@ -125,6 +125,10 @@ async def test_no_one_registers_for_an_identity_that_holds_more_than_they_do(dat
 
 EDITS = {
     "subject": "UPDATE client_credentials SET subject = 'evil'",
+    "unknown kind": (
+        "ALTER TABLE client_credentials DROP CONSTRAINT client_credentials_kind_check; "
+        "UPDATE client_credentials SET kind = 'other'"
+    ),
     "audience": "UPDATE client_credentials SET audience = 'api://AzureADTokenExchange'",
     "issuer": "UPDATE client_credentials SET issuer = 'https://evil.example'",
     "kind": "UPDATE client_credentials SET kind = 'certificate', certificate = 'x'",
@@ -148,6 +152,8 @@ async def test_i8_an_identity_whose_credentials_were_edited_lets_no_one_in(
         victim = "boss" if edit in {"client", "added"} else "app"
         assert service.credentials_of(victim) == ()
         assert service.is_disabled(victim)
+        if edit != "client":  # which takes from one and gives to the other
+            assert not service.is_disabled("boss" if victim == "app" else "app"), "the others are as they were"
         with pytest.raises(IntegrityFailure):
             await service.client_credentials.federate(victim, **{**TERMS, "name": "more"})
 

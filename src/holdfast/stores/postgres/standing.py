@@ -16,6 +16,10 @@ from holdfast.resilience.events import Event, Log
 from holdfast.stores.postgres.pools import Connection
 from holdfast.stores.postgres.queries import load
 
+_KIND: Final = 2
+"""Where a credential's kind stands among its terms."""
+
+_KINDS: Final = frozenset(CredentialKind)
 _log: Final = Log(__name__)
 
 
@@ -102,17 +106,21 @@ def marks_of(row: Mapping[str, Any]) -> Marks:
 
 
 def standing_of(row: Mapping[str, Any]) -> Standing:
-    """The standing that a row of the query ``standings`` describes."""
+    """The standing that a row of the query ``standings`` describes.
+
+    With a credential of a kind that this release does not know it is not genuine here; the others are as they were.
+    """
+    readable = all(terms[_KIND] in _KINDS for terms in row["credentials"])
     return Standing(
         name=row["name"],
         incarnation=row["incarnation"],
         disabled=row["disabled"],
         groups=frozenset(row["groups"]),
-        credentials=tuple(map(_credential_of, row["credentials"])),
+        credentials=tuple(map(_credential_of, row["credentials"])) if readable else (),
         client_hash=row["client_hash"],
         client_since=row["client_since"],
         totp=row["totp"],
-        attestation=row["attestation"],
+        attestation=row["attestation"] if readable else "",
         revision=row["revision"],
         tokens=frozenset(row["token_ids"]),
         mark=row["mark"],
