@@ -1,5 +1,6 @@
 """How programs learn of the endpoint."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -51,9 +52,37 @@ def test_the_file_is_for_its_owner_alone_and_takes_the_place_of_an_earlier_one(t
     assert path.read_text() == "A=1\nB=x y\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
-    environment.remove(path)
-    environment.remove(path)
+    environment.remove(path, {"A": "1", "B": "x y"})
+    environment.remove(path, {"A": "1", "B": "x y"})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("now", ["A=2\n", "A=1\nB=2\n", "A=1", ""])
+def test_an_agent_that_ends_leaves_the_file_of_the_one_that_replaced_it(tmp_path: Path, now: str) -> None:
+    path = tmp_path / "identity.env"
+    environment.write(path, {"A": "1"})
+    path.write_text(now)
+    environment.remove(path, {"A": "1"})
+    assert path.read_text() == now
+
+
+def test_what_an_agent_left_that_was_killed_keeps_none_from_starting(tmp_path: Path) -> None:
+    """In a container every agent has the same process id."""
+    path = tmp_path / "identity.env"
+    (tmp_path / f"{path.name}.{os.getpid()}.new").write_text("")
+    environment.write(path, {"A": "1"})
+    assert path.read_text() == "A=1\n"
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "identity.env" / "x").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        environment.write(tmp_path / "identity.env", {"A": "1"})
+    assert [each.name for each in tmp_path.iterdir()] == ["identity.env"]
+
+
+def test_a_program_is_not_told_where_the_agents_own_credential_lies() -> None:
+    assert environment.around({"A": "1", "CREDENTIALS_DIRECTORY": "/run/credentials/x"}, {}) == {"A": "1"}
 
 
 def test_a_link_in_the_files_place_is_replaced_and_not_followed(tmp_path: Path) -> None:

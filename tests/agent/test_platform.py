@@ -86,6 +86,8 @@ async def test_a_refusal_is_told_in_the_words_of_app_service(status: int, body: 
     [
         web.Response(body=b"<html>"),
         web.Response(body=b"[]"),
+        web.Response(body=b'{"a":' + b"[" * 30_000),
+        web.Response(body=b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}"),
         web.Response(body=b'{"a":"' + b"x" * 100_000 + b'"}'),
         web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}),
     ],
@@ -101,3 +103,13 @@ async def test_no_one_there_is_an_outage() -> None:
     platform = Platform.of({"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:1"})
     with pytest.raises(BackendUnavailable, match="platform"):
         await platform.ask(wire.Question(wire.PRESENT, STORAGE))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_the_platforms_secret_is_shown_to_the_platform_alone(status: int) -> None:
+    async with endpoint(web.Response(body=TOKEN)) as (elsewhere, stolen):
+        moved = web.Response(status=status, body=TOKEN, headers={"Location": f"{elsewhere}/x"})
+        async with endpoint(moved) as (url, asked):
+            platform = Platform.of({"IDENTITY_ENDPOINT": url, "IDENTITY_HEADER": "platforms-secret"})
+            answer = await platform.ask(wire.Question(wire.PRESENT, STORAGE))
+    assert (answer.status, len(asked), stolen) == (502, 1, [])

@@ -20,6 +20,8 @@ PATIENCE_S: Final = 10.0
 MAX_ANSWER_BYTES: Final = 64 * 1024
 _MAX_TEXT: Final = 500
 _DEFAULT_RETRY_S: Final = 2.0
+_NEVER_S: Final = 253_402_300_800
+"""The year 10,000 in seconds since 1970, after which no library of programs can tell a moment."""
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """RFC 7523, 2.2."""
@@ -79,7 +81,7 @@ class Holdfast:
             raw = await self._of_assertion(credential, resource)
         try:
             return _grant(msgspec.json.decode(raw, type=_Given), credential.client_id, resource, now_s)
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise BackendUnavailable(f"{self.address} did not answer as a Holdfast of this release does") from None
 
     async def _of_secret(self, credential: ClientSecret, resource: str) -> bytes:
@@ -113,7 +115,7 @@ class Holdfast:
 def _grant(given: _Given, client_id: str, resource: str, now_s: int) -> wire.Grant:
     begins = now_s if given.not_before is None else int(given.not_before)
     ends = begins + (given.expires_in or 0) if given.expires_on is None else int(given.expires_on)
-    if not given.access_token or not given.access_token.isascii() or ends <= begins:
+    if not given.access_token or not given.access_token.isascii() or not 0 <= begins < ends < _NEVER_S:
         raise ValueError
     return wire.Grant(
         token=given.access_token, resource=resource, client_id=client_id, not_before=begins, expires_on=ends
@@ -123,7 +125,7 @@ def _grant(given: _Given, client_id: str, resource: str, now_s: int) -> wire.Gra
 def _refusal(address: str, status: int, raw: bytes, headers: Mapping[str, str]) -> HoldfastError:
     try:
         said = msgspec.json.decode(raw, type=_Refused)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         said = _Refused()
     text = printable(said.error_description, _MAX_TEXT) or f"status {status}"
     if said.error in {"invalid_client", "unauthorized_client"}:

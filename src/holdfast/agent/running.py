@@ -109,7 +109,7 @@ async def serve_until_stopped(
             on_started(given)
             await stop.wait()
         finally:
-            environment.remove(env_file)
+            environment.remove(env_file, given)
 
 
 async def run_with(
