@@ -112,6 +112,16 @@ async def test_all_else_needs_one_and_the_challenge_says_where(
         assert cloud.installation.url not in answer.body.decode()
 
 
+@pytest.mark.parametrize("target", [f"/tenants{V}", f"/secrets/x{V}"])
+async def test_both_challenges_name_the_issuer_that_was_chosen(stubbed: Stubbed, target: str) -> None:
+    entra = "https://login.microsoftonline.com/0b0e2dbf-ab1b-4b43-a7f9-6f5a3ed2f3b4"
+    app = create_app(replace(stubbed.parts, authority=entra))
+    _, headers, _ = await ask(app, replace(stubbed.anonymous, host=HOST), target, {})
+    challenge = dict(headers)[b"www-authenticate"].decode()
+    assert f'="{entra}", ' in challenge
+    assert HOST not in challenge
+
+
 async def test_a_token_for_another_host_is_no_good(cloud: Cloud) -> None:
     elsewhere = replace(cloud.stranger, host=f"127.0.0.1:{cloud.stranger.port}")
     assert (await elsewhere.request("GET", f"/tenants{V}")).status == 401

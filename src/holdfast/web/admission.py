@@ -54,3 +54,7 @@ class Admission:
     def challenge(self, exchange: Exchange) -> str | None:
         """Return the WWW-Authenticate header for Azure's clients; None where there is nothing to prove."""
         return self._identity.challenge(exchange)
+
+    def authority_for(self, exchange: Exchange) -> str:
+        """Return where clients get their tokens."""
+        return self._identity.authority_for(exchange)

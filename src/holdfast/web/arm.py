@@ -56,7 +56,7 @@ class ResourceManager:
         """The challenge in the resource manager's form, which names the authority alone; None at a name of Azure's."""
         if self._clients.resource_of(exchange.host) is None:
             return None
-        authority = f"{exchange.origin}/{self._clients.tenant_name}"
+        authority = self._admission.authority_for(exchange)
         return f'Bearer authorization_uri="{authority}", error="invalid_token", error_description="Get a token there."'
 
     def _answer(self, exchange: Exchange, question: Asked) -> Reply:

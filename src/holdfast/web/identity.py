@@ -56,12 +56,14 @@ class Identity:
 
         None for a host that can only be Azure's: there is nothing to prove to this server under it.
         """
-        clients = self.bearers.clients
-        resource = clients.resource_of(exchange.host)
+        resource = self.bearers.clients.resource_of(exchange.host)
         if resource is None:
             return None
-        authority = self.authority or f"{exchange.origin}/{clients.tenant_name}"
-        return f'Bearer authorization="{authority}", resource="{resource}"'
+        return f'Bearer authorization="{self.authority_for(exchange)}", resource="{resource}"'
+
+    def authority_for(self, exchange: Exchange) -> str:
+        """Where a client is to get its tokens."""
+        return self.authority or f"{exchange.origin}/{self.bearers.clients.tenant_name}"
 
 
 def _authorization(exchange: Exchange) -> str:
