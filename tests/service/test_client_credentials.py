@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from holdfast.domain.assertions import MAX_CREDENTIALS, ClientCredential
+from holdfast.domain.assertions import MAX_CREDENTIALS, ClientCredential, CredentialKind
 from holdfast.domain.policy import AccessContext
 from holdfast.errors import AccessDenied, Conflict, IntegrityFailure, InvalidInput, Unauthenticated
 from holdfast.ports import AssertionUse
@@ -156,6 +156,22 @@ async def test_i8_an_identity_whose_credentials_were_edited_lets_no_one_in(
             assert not service.is_disabled("boss" if victim == "app" else "app"), "the others are as they were"
         with pytest.raises(IntegrityFailure):
             await service.client_credentials.federate(victim, **{**TERMS, "name": "more"})
+
+
+async def test_a_credential_of_an_unknown_kind_is_listed_as_such(database_url: str, tmp_path: Path) -> None:
+    async with opened(database_url, tmp_path) as inside:
+        credentials = inside.service.client_credentials
+        await credentials.federate("app", **TERMS)
+        await execute(database_url, EDITS["unknown kind"])
+        assert [(each.credential.name, each.credential.kind) for each in await credentials.list("app")] == [
+            ("prod", CredentialKind.UNKNOWN)
+        ]
+        await execute(database_url, "UPDATE client_credentials SET kind = 'unknown'")
+        await execute(database_url, "UPDATE identity_epoch SET epoch = epoch + 1")
+        await looked(inside, database_url)
+        assert inside.service.is_disabled("app"), "a row by hand is no credential"
+        await inside.service.identities.remove("app")
+        assert await credentials.list("app") == []
 
 
 async def test_what_identities_without_credentials_attest_is_what_it_was(database_url: str, tmp_path: Path) -> None:

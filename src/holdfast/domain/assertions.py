@@ -35,6 +35,8 @@ class CredentialKind(enum.StrEnum):
     """A trusted issuer."""
     CERTIFICATE = "certificate"
     """The client itself, with the key of a registered certificate."""
+    UNKNOWN = "unknown"
+    """Of a kind that this release does not know: listed and removed, and no one is let in by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from holdfast.stores.postgres.queries import load
 _KIND: Final = 2
 """Where a credential's kind stands among its terms."""
 
-_KINDS: Final = frozenset(CredentialKind)
+_KINDS: Final = frozenset(CredentialKind) - {CredentialKind.UNKNOWN}
 _log: Final = Log(__name__)
 
 
