@@ -310,10 +310,11 @@ async def test_credentials_are_managed_over_the_api(world: World) -> None:
     made = await boss.request("POST", f"{path}:federate", json.dumps(terms).encode(), json_)
     assert made.status == 201, made.body
     assert {name: made.json[name] for name in terms} == terms
+    assert made.json["trusted"] is False, "which is a warning and no refusal"
     again = await boss.request("POST", f"{path}:federate", json.dumps(terms).encode(), json_)
     assert again.status == 409
     listed = await boss.request("GET", path)
-    assert [each["name"] for each in listed.json["items"]] == ["github", "prod"]
+    assert [(each["name"], each["trusted"]) for each in listed.json["items"]] == [("github", False), ("prod", True)]
     assert (await boss.request("DELETE", f"{path}/github")).json == {"removed": True}
     assert (await boss.request("DELETE", f"{path}/github")).json == {"removed": False}
     for wrong in ({"issuer": "http://a.example"}, {"subject": ""}, {"audience": "a\nb"}, {"name": "A b"}):

@@ -1,6 +1,6 @@
 """The use cases on identities, wired."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from holdfast.crypto.assertion_certificates import certificate_facts
 from holdfast.ports import Clock, Sealer
@@ -31,6 +31,7 @@ class IdentityParts:
 
     Args:
         announce: tells this node of a change of one subject's rules and of its epoch.
+        issuers: the addresses of those that are trusted here.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class IdentityParts:
         book: GrantBook,
         directory: Directory,
         announce: Callable[[int, str | None], Awaitable[None]],
+        issuers: Collection[str],
     ) -> None:
         minting = Minting(guard, book, directory, clock)
         self.tokens = Tokens(
@@ -73,6 +75,7 @@ class IdentityParts:
             directory=directory,
             store=credentials,
             read_certificate=certificate_facts,
+            is_trusted=issuers.__contains__,
             clock=clock,
         )
         self.clients = Clients(

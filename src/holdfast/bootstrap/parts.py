@@ -17,6 +17,7 @@ from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
 from holdfast.config.break_glass import load_policies
+from holdfast.config.issuers import load_issuers
 from holdfast.crypto.envelope import Envelope
 from holdfast.crypto.keyring import KeyRing
 from holdfast.crypto.known_answer import known_answer
@@ -175,6 +176,7 @@ class Parts:
         )
 
     def _identities(self, database: Database) -> IdentityParts:
+        path = self.settings.oidc_issuers
         return IdentityParts(
             database,
             sealer=self.sealer,
@@ -183,6 +185,7 @@ class Parts:
             book=self.book,
             directory=self.directory,
             announce=self.coherence.rules_changed,
+            issuers={each.issuer for each in load_issuers(path)} if path else (),
         )
 
     def _reader(self) -> Reader:

@@ -37,6 +37,8 @@ def federate(client_id: str, name: str, issuer: str, subject: str, audience: str
     )
     if audience == ENTRA_EXCHANGE:
         output.say(f"Tokens for {ENTRA_EXCHANGE} are also good at Entra ID: choose another audience where you can.")
+    if made.trusted is False:
+        output.say(f"No issuer of HOLDFAST_OIDC_ISSUERS is {issuer}: its tokens let no one in until one is.")
     output.say(f"Tokens of {subject} log in as {client_id}.")
     if output.wants_json():
         output.write_document(_document(made))
@@ -107,6 +109,7 @@ def _document(record: CredentialRecord) -> dict[str, object]:
         "audience": each.audience or None,
         "thumbprint": record.thumbprint,
         "expires_at": record.expires_at,
+        "trusted": record.trusted,
         "created_at": record.created_at,
         "created_by": record.created_by,
     }

@@ -43,6 +43,7 @@ def _record(document: CredentialDocument) -> CredentialRecord:
         created_by=document.created_by,
         thumbprint=document.thumbprint,
         expires_at=document.expires_at,
+        trusted=document.trusted,
     )
 
 

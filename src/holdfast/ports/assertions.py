@@ -11,13 +11,18 @@ from holdfast.domain.audit import AuditRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRecord:
-    """A client's credential, and who registered it. ``thumbprint``, ``expires_at``: of its certificate."""
+    """A client's credential, and who registered it.
+
+    ``thumbprint``, ``expires_at``: of its certificate. ``trusted``: whether the issuer of a federated one is trusted
+    where this was asked; None: not known.
+    """
 
     credential: ClientCredential
     created_at: datetime
     created_by: str
     thumbprint: str | None = None
     expires_at: datetime | None = None
+    trusted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

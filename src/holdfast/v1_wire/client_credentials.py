@@ -1,6 +1,6 @@
 """What clients show the token endpoint instead of a secret."""
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from msgspec import Meta
@@ -14,6 +14,9 @@ CredentialName = Annotated[
 Term = Annotated[
     str, Meta(pattern="^[!-~]([ -~]*[!-~])?$", max_length=MAX_TERM, description="Compared exactly with the claim.")
 ]
+
+
+_OF_RECORD: Final = ("thumbprint", "expires_at", "created_at", "created_by", "trusted")
 
 
 class FederateClient(Request):
@@ -34,7 +37,8 @@ class CertifyClient(Request):
 
 class CredentialDocument(Document):
     """A credential of a client. ``issuer``, ``subject`` and ``audience`` belong to a federated one, the rest to a
-    certificate: PEM, the SHA-1 of it in hex, and its end."""
+    certificate: PEM, the SHA-1 of it in hex, and its end. ``trusted``: whether the node that answers trusts the issuer.
+    """
 
     id: UUID
     name: str
@@ -47,6 +51,7 @@ class CredentialDocument(Document):
     expires_at: Moment | None
     created_at: Moment
     created_by: str
+    trusted: bool | None = None
 
     @classmethod
     def of_credential(cls, credential: ClientCredential, record: object) -> Self:
@@ -59,7 +64,7 @@ class CredentialDocument(Document):
             subject=credential.subject or None,
             audience=credential.audience or None,
             certificate=credential.certificate or None,
-            **{name: getattr(record, name) for name in ("thumbprint", "expires_at", "created_at", "created_by")},
+            **{name: getattr(record, name) for name in _OF_RECORD},
         )
 
     def credential(self) -> ClientCredential:

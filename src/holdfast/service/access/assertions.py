@@ -36,10 +36,11 @@ class ClientCredentials:
         directory: Directory,
         store: ClientCredentialStore,
         read_certificate: Callable[[str], CertificateFacts],
+        is_trusted: Callable[[str], bool],
         clock: Clock,
     ) -> None:
         self._guard, self._minting, self._directory, self._store = guard, minting, directory, store
-        self._read_certificate, self._clock = read_certificate, clock
+        self._read_certificate, self._is_trusted, self._clock = read_certificate, is_trusted, clock
 
     async def federate(
         self, client_id: str, *, name: str, issuer: str, subject: str, audience: str, context: Context = None
@@ -98,7 +99,12 @@ class ClientCredentials:
             return [self._with_facts(each) for each in await self._store.list(identity)]
 
     def _with_facts(self, record: CredentialRecord) -> CredentialRecord:
-        """A credential with what people see of its certificate; nothing of one that somebody put there by hand."""
+        """A credential with whether its issuer is trusted here, or with what people see of its certificate.
+
+        There is nothing to see of one that somebody put there by hand.
+        """
+        if record.credential.kind is CredentialKind.FEDERATED:
+            return replace(record, trusted=self._is_trusted(record.credential.issuer))
         if record.credential.kind is not CredentialKind.CERTIFICATE:
             return record
         try:

@@ -51,6 +51,7 @@ MEMBERS: Final[Mapping[str, Any]] = MappingProxyType(
         "edition": "2022",
         "enabled": True,
         "CredentialDocument.kind": "federated",
+        "trusted": True,
         "CredentialDocument.name": "prod",
         "CredentialDocument.subject": "system:serviceaccount:payments:api",
         "CertifyClient.name": "prod",
