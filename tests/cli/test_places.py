@@ -35,7 +35,8 @@ READING = {
         "audit stream",
     ),
     *("audit gaps", "audit verify", "break-glass list", "break-glass show", "break-glass codes list"),
-    *("identity list", "token list", "totp verify", "client list"),
+    *("identity list", "token list", "totp verify", "client list", "client credentials"),
+    "identity-endpoint",
 }
 """Commands that change nothing in an installation, or say themselves which one it is."""
 

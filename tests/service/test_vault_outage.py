@@ -157,6 +157,11 @@ async def test_i7_what_is_disabled_in_key_vault_is_refused(
     with pytest.raises(SecretDisabled):
         await node.service.get_secret("k")
     if take_over == "works":
+
+        async def taken_over() -> bool:
+            return not (await node.service.list_secrets())[0].current.attributes.enabled
+
+        await within(20, taken_over)
         async with scripted.refusing():
             with pytest.raises(SecretDisabled):
                 await node.service.get_secret("k")

@@ -21,6 +21,7 @@ OF_LIBRARIES: Final = {
     "notify/services.py",
     "stores/keyvault/transport.py",
     "cli/doctor.py",
+    "agent/listening.py",
 }
 """Where loggers are had at all: to log events, and to set what libraries log."""
 

@@ -397,6 +397,7 @@ async def test_migrated_by_a_newer_holdfast(environ: dict[str, str], database_ur
     assert await rows(database_url, "SELECT count(*) FROM encryption_keys") == [(0,)]
 
 
+@pytest.mark.usefixtures("durable_server")
 async def test_what_is_collected_for_support_holds_no_secret(
     environ: dict[str, str], database_url: str, vault: ScriptedVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,7 @@ async def own(postgres_server: EmbeddedPostgres, certificate: ServerCertificate)
                 yield installation
 
 
-@pytest.mark.timeout(300)  # some four thousand requests over TLS
+@pytest.mark.timeout(900)  # some five thousand requests over TLS
 async def test_i14_the_server_does_what_the_document_says_whatever_it_is_asked(
     own: Installation, tmp_path: Path
 ) -> None:
