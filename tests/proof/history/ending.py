@@ -1,14 +1,16 @@
-"""What is there after all faults: both stores, the audit trail, and whatever did not heal."""
+"""What is there after all faults: both stores, the audit trail, and all that did not heal."""
 
 import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from holdfast.domain.verification import verify
-from holdfast.errors import SecretNotFound
+from holdfast.errors import BackendUnavailable, SecretNotFound
 from holdfast.service.manager import SecretsService
+from holdfast.stores.postgres.errors import translating
 from tests.proof.history.clients import KEPT, LIVES
 from tests.proof.history.events import Ending, Event, Secret
 from tests.proof.history.installation import Installation
@@ -32,9 +34,10 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
     for link in made.links.values():
         link.heal()
     until = time.monotonic() + HEAL_S
-    unhealed = await _caught_up(made, until)
+    look = partial(_left, made)
+    unhealed = [*await caught_up(look, until)]
     await _start_again(made)
-    unhealed += await _caught_up(made, max(until, time.monotonic() + HEAL_S / 2))
+    unhealed += await caught_up(look, max(until, time.monotonic() + HEAL_S / 2))
     vaults = {name: _in_vault(made, name) for name in (*KEPT, *LIVES)}
     # Without the vault in its settings, what answers is the mirror and nothing else.
     async with service_on(made.dsn, made.folder / "end") as service:
@@ -53,13 +56,24 @@ async def _start_again(made: Installation) -> None:
         await node.start()
 
 
-async def _caught_up(made: Installation, until: float) -> list[str]:
-    """Wait until nothing is left to do, or the time is up; returns what is left."""
-    while left := await _left(made):
+async def caught_up(look: Callable[[], Awaitable[Sequence[str]]], until: float) -> Sequence[str]:
+    """Look again and again until nothing is left to do, or the time is up; returns what is left.
+
+    A look for which PostgreSQL was not there, as it recovers from a crash, is one that found this left.
+    """
+    while left := await _found(look):
         if time.monotonic() > until:
             return left
         await asyncio.sleep(0.2)
     return []
+
+
+async def _found(look: Callable[[], Awaitable[Sequence[str]]]) -> Sequence[str]:
+    try:
+        with translating():
+            return await look()
+    except BackendUnavailable as error:
+        return [str(error)]
 
 
 async def _left(made: Installation) -> list[str]:
