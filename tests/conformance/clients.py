@@ -1,10 +1,10 @@
 """The clients that are tried: how each is installed, and how it runs."""
 
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -77,12 +77,6 @@ class Client:
         return self.shares or self.name
 
 
-def _of_npm() -> str:
-    return str(
-        json.loads((HERE / "javascript" / "package.json").read_text())["dependencies"]["@azure/keyvault-secrets"]
-    )
-
-
 def pinned(path: Path, pattern: str) -> str:
     """The version that a file pins."""
     found = re.search(pattern, path.read_text())
@@ -90,28 +84,33 @@ def pinned(path: Path, pattern: str) -> str:
     return found[1]
 
 
+def pinned_by_npm(package: str, folder: Path = HERE / "javascript") -> str:
+    """The version of a package that a ``package.json`` pins."""
+    return pinned(folder / "package.json", rf'"{package}": "([^"]+)"')
+
+
+def locked(package: str, requirements: Path) -> str:
+    """The version of a package of Python's that a file of requirements pins."""
+    return pinned(requirements, rf"(?m)^{package}==(\S+)")
+
+
 _UV: Final = (sys.executable, "-m", "uv")
-LOCKED: Final[Sequence[Command]] = (
+_LOCKED: Final[Sequence[Command]] = (
     (*_UV, "venv", "--quiet", "--python", sys.executable, "venv"),
     (*_UV, "pip", "install", "--quiet", "--python", "venv", "--require-hashes", "-r", "requirements.txt"),
 )
-"""An environment of what ``requirements.txt`` pins, in a folder ``venv``."""
-
-GO: Final[Sequence[Command]] = (("go", "build", "-o", "bin/", "./..."),)
-NPM: Final[Sequence[Command]] = (("npm", "ci"),)
 MAVEN: Final[Sequence[Command]] = (
     ("mvn", "--quiet", "--batch-mode", "compile", "dependency:copy-dependencies", "-DoutputDirectory=target/lib"),
 )
-JAVA: Final = ("java", "javac", "keytool", "mvn")
 _JAVA_STORE: Final = ("-storepass", "conformance", "-keystore", "trusted.p12")
 
 
-def requests_trusts(ca: Path) -> dict[str, str]:
+def _requests_trusts(ca: Path) -> dict[str, str]:
     """As programs in Python trust a CA."""
     return {"REQUESTS_CA_BUNDLE": str(ca)}
 
 
-def go_trusts(ca: Path) -> dict[str, str]:
+def _go_trusts(ca: Path) -> dict[str, str]:
     """As programs in Go do."""
     return {"SSL_CERT_FILE": str(ca)}
 
@@ -121,8 +120,8 @@ def node_trusts(ca: Path) -> dict[str, str]:
     return {"NODE_EXTRA_CA_CERTS": str(ca)}
 
 
-def java_trusts(_: Path) -> dict[str, str]:
-    """As programs in Java do, for which ``into_the_store`` has put it where they look."""
+def _java_trusts(_: Path) -> dict[str, str]:
+    """As programs in Java do, for which ``_into_the_store`` has put it where they look."""
     options = (
         "-Djava.net.useSystemProxies=true -Djavax.net.ssl.trustStore=trusted.p12 "
         "-Djavax.net.ssl.trustStorePassword=conformance"
@@ -130,48 +129,48 @@ def java_trusts(_: Path) -> dict[str, str]:
     return {"JAVA_TOOL_OPTIONS": options}
 
 
-def into_the_store(ca: Path) -> Command:
+def _into_the_store(ca: Path) -> Command:
     """Put a CA into the store of those that Java trusts."""
     return ("keytool", "-importcert", "-noprompt", "-file", str(ca), "-alias", str(ca), *_JAVA_STORE)
 
 
+PYTHON: Final = partial(Client, programs=(), install=_LOCKED, trust=_requests_trusts)
+"""A client in Python: an environment of what ``requirements.txt`` pins, in a folder ``venv``."""
+
+NODE: Final = partial(Client, programs=("node", "npm"), install=(("npm", "ci"),), trust=node_trusts)
+GO: Final = partial(Client, programs=("go",), install=(("go", "build", "-o", "bin/", "./..."),), trust=_go_trusts)
+JAVA: Final = partial(
+    Client,
+    programs=("java", "javac", "keytool", "mvn"),
+    install=MAVEN,
+    trust=_java_trusts,
+    before=_into_the_store,
+)
+
 CLIENTS: Final = (
-    Client(
+    NODE(
         name="JavaScript",
         folder=HERE / "javascript",
-        programs=("node", "npm"),
-        install=NPM,
         run=("node", "conformance.mjs"),
-        trust=node_trusts,
-        version=_of_npm,
+        version=lambda: pinned_by_npm("@azure/keyvault-secrets"),
     ),
-    Client(
+    GO(
         name="Go",
         folder=HERE / "go",
-        programs=("go",),
-        install=GO,
         run=("bin/conformance",),
-        trust=go_trusts,
         version=lambda: pinned(HERE / "go" / "go.mod", r"azsecrets v(\S+)"),
     ),
-    Client(
+    JAVA(
         name="Java",
         folder=HERE / "java",
-        programs=JAVA,
-        install=MAVEN,
         run=("java", "-cp", "target/classes:target/lib/*", "Conformance"),
-        trust=java_trusts,
-        before=into_the_store,
         version=lambda: pinned(HERE / "java" / "pom.xml", r"keyvault-secrets</artifactId>\s*<version>([^<]+)"),
     ),
-    Client(
+    PYTHON(
         name="az",
         folder=HERE / "azure-cli",
-        programs=(),
-        install=LOCKED,
         run=("venv/bin/python", "conformance.py"),
-        trust=requests_trusts,
-        version=lambda: pinned(HERE / "azure-cli" / "requirements.txt", r"(?m)^azure-cli==(\S+)"),
+        version=lambda: locked("azure-cli", HERE / "azure-cli" / "requirements.txt"),
         modes=(BEFORE_A_VAULT,),
     ),
 )

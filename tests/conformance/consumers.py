@@ -1,6 +1,6 @@
 """Programs that are told of this server by their environment or configuration alone: how each is installed and run."""
 
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 from tests.conformance.clients import (
@@ -10,29 +10,16 @@ from tests.conformance.clients import (
     HERE,
     IDENTITY,
     JAVA,
-    LOCKED,
-    MAVEN,
-    NPM,
-    Client,
+    NODE,
+    PYTHON,
     Environ,
-    go_trusts,
-    into_the_store,
-    java_trusts,
-    node_trusts,
+    locked,
     pinned,
-    requests_trusts,
+    pinned_by_npm,
 )
 
 _WAYS: Final = (ADFS, IDENTITY)
 _PYTHON: Final = HERE / "python"
-
-
-def _locked(folder: Path, package: str) -> str:
-    return pinned(folder / "requirements.txt", rf"(?m)^{package}==(\S+)")
-
-
-def _of_npm(package: str) -> str:
-    return pinned(HERE / "javascript" / "package.json", rf'"{package}": "([^"]+)"')
 
 
 def _in_ansibles_words(environ: Environ) -> dict[str, str]:
@@ -50,98 +37,61 @@ def _profile(environ: Environ) -> dict[str, str]:
     return {"SPRING_PROFILES_ACTIVE": "adfs" if "AZURE_TENANT_ID" in environ else "identity"}
 
 
+_python = partial(PYTHON, folder=_PYTHON, shares="Python", modes=_WAYS)
+_javascript = partial(NODE, folder=HERE / "javascript", shares="JavaScript", modes=_WAYS)
+
 CONSUMERS: Final = (
-    Client(
+    _python(
         name="DefaultAzureCredential-Python",
-        folder=_PYTHON,
-        shares="Python",
-        programs=(),
-        install=LOCKED,
         run=("venv/bin/python", "default.py"),
-        trust=requests_trusts,
-        version=lambda: _locked(_PYTHON, "azure-identity"),
-        modes=_WAYS,
+        version=lambda: locked("azure-identity", _PYTHON / "requirements.txt"),
         checks=BY_ITSELF,
     ),
-    Client(
+    _javascript(
         name="DefaultAzureCredential-JavaScript",
-        folder=HERE / "javascript",
-        shares="JavaScript",
-        programs=("node", "npm"),
-        install=NPM,
         run=("node", "default.mjs"),
-        trust=node_trusts,
-        version=lambda: _of_npm("@azure/identity"),
-        modes=_WAYS,
+        version=lambda: pinned_by_npm("@azure/identity"),
         checks=BY_ITSELF,
     ),
-    Client(
+    GO(
         name="DefaultAzureCredential-Go",
         folder=HERE / "go",
         shares="Go",
-        programs=("go",),
-        install=GO,
         run=("bin/default",),
-        trust=go_trusts,
         version=lambda: pinned(HERE / "go" / "go.mod", r"azidentity v(\S+)"),
         modes=_WAYS,
         checks=BY_ITSELF,
     ),
-    Client(
+    _python(
         name="pydantic-settings",
-        folder=_PYTHON,
-        shares="Python",
-        programs=(),
-        install=LOCKED,
         run=("venv/bin/python", "with_pydantic.py"),
-        trust=requests_trusts,
-        version=lambda: _locked(_PYTHON, "pydantic-settings"),
-        modes=_WAYS,
+        version=lambda: locked("pydantic-settings", _PYTHON / "requirements.txt"),
         checks=("reads", "misses"),
     ),
-    Client(
+    _python(
         name="App-Configuration-Python",
-        folder=_PYTHON,
-        shares="Python",
-        programs=(),
-        install=LOCKED,
         run=("venv/bin/python", "with_app_configuration.py"),
-        trust=requests_trusts,
-        version=lambda: _locked(_PYTHON, "azure-appconfiguration-provider"),
-        modes=_WAYS,
+        version=lambda: locked("azure-appconfiguration-provider", _PYTHON / "requirements.txt"),
         checks=("reads", "reads a version"),
     ),
-    Client(
+    _javascript(
         name="App-Configuration-JavaScript",
-        folder=HERE / "javascript",
-        shares="JavaScript",
-        programs=("node", "npm"),
-        install=NPM,
         run=("node", "with_app_configuration.mjs"),
-        trust=node_trusts,
-        version=lambda: _of_npm("@azure/app-configuration-provider"),
-        modes=_WAYS,
+        version=lambda: pinned_by_npm("@azure/app-configuration-provider"),
         checks=("reads", "reads a version"),
     ),
-    Client(
+    GO(
         name="Terraform",
         folder=HERE / "terraform",
-        programs=("go",),
-        install=GO,
         run=("bin/terraform",),
-        trust=go_trusts,
         version=lambda: pinned(HERE / "terraform" / "go.mod", r"go-azure-sdk/sdk v(\S+)"),
         modes=(ADFS,),
         checks=("finds the cloud", "gets its tokens", "finds the vault", "reads"),
     ),
-    Client(
+    JAVA(
         name="Spring",
         folder=HERE / "spring",
-        programs=JAVA,
-        install=MAVEN,
         run=("java", "-cp", "target/classes:target/lib/*", "Reader"),
-        trust=java_trusts,
-        before=into_the_store,
         also=_profile,
         version=lambda: pinned(
             HERE / "spring" / "pom.xml", r"starter-keyvault-secrets</artifactId>\s*<version>([^<]+)"
@@ -149,24 +99,18 @@ CONSUMERS: Final = (
         modes=_WAYS,
         checks=("reads", "misses"),
     ),
-    Client(
+    PYTHON(
         name="Airflow",
         folder=HERE / "airflow",
-        programs=(),
-        install=LOCKED,
         run=("venv/bin/python", "backend.py"),
-        trust=requests_trusts,
-        version=lambda: _locked(HERE / "airflow", "apache-airflow-providers-microsoft-azure"),
+        version=lambda: locked("apache-airflow-providers-microsoft-azure", HERE / "airflow" / "requirements.txt"),
         modes=_WAYS,
         checks=("reads a variable", "reads a connection", "reads a part of its configuration", "misses"),
     ),
-    Client(
+    PYTHON(
         name="Ansible",
         folder=HERE / "ansible",
-        programs=(),
-        install=LOCKED,
         run=("venv/bin/python", "playing.py"),
-        trust=requests_trusts,
         also=_in_ansibles_words,
         version=lambda: pinned(HERE / "ansible" / "requirements.in", r"azure.azcollection (\d+\.\d+\.\d+)"),
         modes=(ADFS,),

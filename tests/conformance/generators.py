@@ -8,7 +8,7 @@ from typing import Final
 from holdfast.web.v1.openapi import document
 from holdfast.web.v1.operation import encode
 from holdfast.web.v1.table import OPERATIONS
-from tests.conformance.clients import ALONE, HERE, LOCKED, Client, Command, pinned
+from tests.conformance.clients import ALONE, HERE, MAVEN, PYTHON, Client, Command, locked, node_trusts, pinned_by_npm
 
 FOLDER: Final = HERE / "generated"
 DESCRIPTION: Final = "openapi.json"
@@ -49,23 +49,16 @@ def _shown(command: Command) -> str:
 
 
 def _of(name: str) -> Callable[[], str]:
-    return lambda: pinned(FOLDER / "generator" / "requirements.txt", rf"(?m)^{name}==(\S+)")
+    return lambda: locked(name, FOLDER / "generator" / "requirements.txt")
 
 
-GENERATOR: Final = Client(
-    name="generator",
-    folder=FOLDER / "generator",
-    programs=(),
-    install=LOCKED,
-    run=(),
-    version=_of("openapi-generator-cli"),
-)
-"""What other clients are generated with, beside which their folders are."""
+GENERATOR: Final = PYTHON(name="generator", folder=FOLDER / "generator", run=(), version=_of("openapi-generator-cli"))
+"""What other clients are generated with; their folders are next to its own."""
 
-_BESIDE: Final = f"../{GENERATOR.name}"
-_INPUT: Final = f"{_BESIDE}/{DESCRIPTION}"
+_NEXT_TO_IT: Final = f"../{GENERATOR.name}"
+_INPUT: Final = f"{_NEXT_TO_IT}/{DESCRIPTION}"
 _OPEN_ENUMS: Final = "enumUnknownDefaultCase=true"
-_TOOLS: Final = f"{_BESIDE}/venv/bin/"
+_TOOLS: Final = f"{_NEXT_TO_IT}/venv/bin/"
 
 
 def _generate(language: str, folder: str, *options: str) -> Command:
@@ -119,10 +112,7 @@ GENERATED: Final = (
         ("java", "javac", "mvn"),
         (
             _generate("java", ".", "--library", "native", f"--additional-properties={_OPEN_ENUMS}"),
-            (
-                *("mvn", "--quiet", "--batch-mode", "compile"),
-                *("dependency:copy-dependencies", "-DoutputDirectory=target/lib"),
-            ),
+            *MAVEN,
         ),
         ("java", "-Dfile.encoding=UTF-8", "-cp", "target/classes:target/lib/*", "Check"),
     ),
@@ -136,8 +126,8 @@ GENERATED: Final = (
             ("npx", "tsc"),
         ),
         ("node", "check.js"),
-        lambda: pinned(FOLDER / "typescript" / "package.json", r'"openapi-typescript": "([^"]+)"'),
-        lambda ca: {"NODE_EXTRA_CA_CERTS": str(ca)},
+        lambda: pinned_by_npm("openapi-typescript", FOLDER / "typescript"),
+        node_trusts,
         CHECKS[:-1],
     ),
     _client(

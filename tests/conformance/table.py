@@ -1,11 +1,10 @@
 """What people read about clients and tools in `docs/clients.md`, with the versions that were tried."""
 
-import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from tests.conformance.clients import CLIENTS, ROOT
+from tests.conformance.clients import CLIENTS, ROOT, locked
 from tests.conformance.consumers import CONSUMERS
 
 COLUMNS: Final = ("client or tool", "tried", "settings to copy", "what does not work, and whose fault it is")
@@ -123,15 +122,9 @@ _BY_HAND: Final = (
 def rows() -> Iterator[Row]:
     """All of the table."""
     settings = f"`vault_url`; {_IN_CODE}`authority` with `disable_instance_discovery`"
-    yield Row("Python `azure-keyvault-secrets`", f"`make test`, {_python()}", settings)
+    python = locked("azure-keyvault-secrets", ROOT / "requirements" / "runtime.txt")
+    yield Row("Python `azure-keyvault-secrets`", f"`make test`, {python}", settings)
     for client in (*CLIENTS, *CONSUMERS):
         name, settings, lacks = _TRIED[client.name]
         yield Row(name, f"`make conformance`, {client.version()}", settings, lacks)
     yield from _BY_HAND
-
-
-def _python() -> str:
-    pinned = (ROOT / "requirements" / "runtime.txt").read_text()
-    found = re.search(r"(?m)^azure-keyvault-secrets==(\S+)", pinned)
-    assert found is not None
-    return found[1]
