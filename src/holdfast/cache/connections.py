@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from holdfast.cache.logins import Login
-from holdfast.domain.extras import missing
+from holdfast.domain.extras import needing
 from holdfast.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -56,10 +56,8 @@ def connect_behind(
 
 
 def _need_driver() -> None:
-    try:
+    with needing("REDIS_URL", "redis"):
         import redis.asyncio  # noqa: PLC0415, F401 - an optional dependency
-    except ImportError as error:
-        raise missing("REDIS_URL", "redis") from error
 
 
 def _pool(kind: "type[P]", url: str, ca_file: Path | None, login: Login | None, **options: Any) -> "P":

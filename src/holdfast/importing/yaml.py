@@ -3,14 +3,12 @@
 import re
 from typing import Final
 
-from holdfast.domain.extras import missing
+from holdfast.domain.extras import needing
 from holdfast.errors import InvalidInput
 from holdfast.importing.trees import Bare, Tree
 
-try:
+with needing("YAML", "yaml"):
     import yaml
-except ImportError as error:
-    raise missing("YAML", "yaml") from error
 
 _TAG: Final = "tag:yaml.org,2002:"
 _BARE: Final = frozenset({f"{_TAG}{each}" for each in ("bool", "int", "float")})

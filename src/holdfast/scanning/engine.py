@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from holdfast.domain.extras import missing
+from holdfast.domain.extras import needing
 from holdfast.domain.secret import SecretValue
 from holdfast.errors import InvalidInput
 from holdfast.importing.items import MAX_ITEMS
@@ -22,11 +22,9 @@ from holdfast.scanning.context import is_data, place_of_variable
 from holdfast.scanning.findings import Finding, Skipped, numbered
 from holdfast.scanning.judging import is_likely, is_of_a_manual, names_a_secret
 
-try:
+with needing("Scanning", "scan"):
     from kingfisher_sdk import DetectionPolicy, Rules, ScanInput, Scanner
     from kingfisher_sdk.inputs import filesystem
-except ImportError as error:
-    raise missing("Scanning", "scan") from error
 
 MAX_FILE_BYTES: Final = 5_000_000
 PATIENCE_S: Final = 30.0

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from holdfast.domain.extras import missing
+from holdfast.domain.extras import needing
 from holdfast.ports import Vault
 from holdfast.stores.keyvault.access import Access
 from holdfast.stores.keyvault.login import check
@@ -10,8 +10,6 @@ from holdfast.stores.keyvault.login import check
 if TYPE_CHECKING:
     from holdfast.stores.keyvault.credential import NodeTokens
     from holdfast.stores.keyvault.wrapping import VaultKey
-
-_EXTRA = frozenset({"azure"})
 
 
 def open_key_vault(vault_url: str, access: Access) -> Vault:
@@ -21,12 +19,8 @@ def open_key_vault(vault_url: str, access: Access) -> Vault:
         ConfigurationError: something of the identity is missing, or a file of it is not usable.
         StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
     """
-    try:
+    with needing("Key Vault", "azure", "azure"):
         from holdfast.stores.keyvault.store import KeyVaultStore  # noqa: PLC0415  # the extra is optional
-    except ImportError as error:
-        if not _of_extra(error):
-            raise
-        raise missing("Key Vault", "azure") from error
     check(access.login)
     return KeyVaultStore(vault_url, access)
 
@@ -38,12 +32,8 @@ def open_vault_key(identifier: str, access: Access) -> "VaultKey":
         ConfigurationError: something of the identity is missing, or a file of it is not usable.
         StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
     """
-    try:
+    with needing("Key Vault", "azure", "azure"):
         from holdfast.stores.keyvault.wrapping import VaultKey  # noqa: PLC0415  # the extra is optional
-    except ImportError as error:
-        if not _of_extra(error):
-            raise
-        raise missing("Key Vault", "azure") from error
     check(access.login)
     return VaultKey(identifier, access)
 
@@ -57,15 +47,7 @@ def open_tokens(access: Access, purpose: str) -> "NodeTokens":
         ConfigurationError: something of the identity is missing, or a file of it is not usable.
         StartupError: the ``azure`` extra is not installed, or the CA file is not usable.
     """
-    try:
+    with needing(f"A token of Microsoft Entra ID for {purpose}", "azure", "azure"):
         from holdfast.stores.keyvault.credential import NodeTokens  # noqa: PLC0415  # the extra is optional
-    except ImportError as error:
-        if not _of_extra(error):
-            raise
-        raise missing(f"A token of Microsoft Entra ID for {purpose}", "azure") from error
     check(access.login)
     return NodeTokens(access, purpose)
-
-
-def _of_extra(error: ImportError) -> bool:
-    return (error.name or "").partition(".")[0] in _EXTRA

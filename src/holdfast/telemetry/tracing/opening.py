@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from holdfast.domain.extras import missing
+from holdfast.domain.extras import needing
 from holdfast.errors import StartupError
 from holdfast.ports import Tracing
 
@@ -132,10 +132,8 @@ def _insights(kind: Any, options: TracingOptions, provider: object) -> Any:
 
 
 def _extra(module: str, setting: str, extra: str) -> Any:
-    try:
+    with needing(setting, extra):
         return importlib.import_module(module)
-    except ImportError as error:
-        raise missing(setting, extra) from error
 
 
 def _kept_of_ours(options: TracingOptions) -> float:
