@@ -6,7 +6,7 @@ from importlib.metadata import version
 from urllib.parse import urlsplit
 
 from holdfast.bootstrap.audit import AuditParts
-from holdfast.bootstrap.tls import tls_folder
+from holdfast.bootstrap.tls import certificate_file
 from holdfast.config import Settings
 from holdfast.crypto.signing import KeyFile
 from holdfast.crypto.validity import validity_of_pem
@@ -28,7 +28,7 @@ class NodeSurroundings:
 
     def certificate(self) -> CertificateFacts | None:
         """See the port."""
-        path = self._settings.tls_cert or tls_folder(self._settings) / "server.pem"
+        path = certificate_file(self._settings)
         with suppress(OSError, InvalidInput):
             starts_at, expires_at = validity_of_pem(path.read_bytes())
             return CertificateFacts(whose=str(path), starts_at=starts_at, expires_at=expires_at)

@@ -28,8 +28,12 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
 
 def certified_names(settings: Settings) -> frozenset[str]:
     """Return the names and addresses that are this server's for certain: its certificate's, and HOLDFAST_TLS_HOSTS."""
-    file = settings.tls_cert or tls_folder(settings) / "server.pem"
-    return names_in(file) | {each.lower() for each in settings.tls_hosts}
+    return names_in(certificate_file(settings)) | {each.lower() for each in settings.tls_hosts}
+
+
+def certificate_file(settings: Settings) -> Path:
+    """Where the certificate is that this server shows; nothing may be there yet."""
+    return settings.tls_cert or tls_folder(settings) / "server.pem"
 
 
 def tls_folder(settings: Settings) -> Path:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.bootstrap.datafolder import FOLDERS
-from holdfast.bootstrap.tls import tls_folder
+from holdfast.bootstrap.tls import certificate_file, tls_folder
 from holdfast.config import Draft, Settings
 from holdfast.crypto.validity import Validity, validity_of_pem
 from holdfast.domain.diagnosis import Finding
@@ -38,8 +38,7 @@ def local_checks(draft: Draft) -> list[Check]:
 
 
 def _certificates(settings: Settings) -> Iterator[CertificateFacts]:
-    folder = tls_folder(settings)
-    own = settings.tls_cert or folder / "server.pem"
+    folder, own = tls_folder(settings), certificate_file(settings)
     if settings.tls_cert or own.exists():
         yield _certificate("The server's certificate", own, settings.tls_key)
     if settings.tls_cert is None and (folder / "ca.pem").exists():
