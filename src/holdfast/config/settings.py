@@ -1,7 +1,7 @@
 """All settings of a node, gathered from their groups."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
@@ -45,13 +45,7 @@ class Settings(  # dataclasses order the fields of the last base first
 
     def __post_init__(self) -> None:
         given = {each.name for name, each in settings_variables() if getattr(self, name) is not None}
-        faults = [
-            *contradictions(given),
-            *identity_faults(given, self.azure_identity),
-            *resource_faults(self.resource, self.azure_names),
-            *login_faults(self.database_url, self.database_login, self.redis_url, self.redis_login),
-        ]
-        if faults:
+        if faults := list(contradicting(given, vars(self))):
             raise ConfigurationError(faults)
 
     @classmethod
@@ -63,7 +57,7 @@ class Settings(  # dataclasses order the fields of the last base first
         """
         environ = os.environ if environ is None else environ
         values, faults = parse(dict(settings_variables()), environ)
-        faults += contradicting(environ, values)
+        faults += contradicting(environ.keys(), values)
         faults += unknown({each.name for each in (*variables(), *client_variables(), *source_variables())}, environ)
         if faults:
             raise ConfigurationError(faults)
@@ -78,11 +72,11 @@ class Settings(  # dataclasses order the fields of the last base first
         return _MASK if variable.secret and value else repr(value)
 
 
-def contradicting(environ: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
+def contradicting(given: Set[str], values: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a combination of variables. ``values``: of those that are well by themselves."""
-    yield from contradictions(environ.keys())
-    if CHOICE not in environ or "azure_identity" in values:
-        yield from identity_faults(environ.keys(), values.get("azure_identity"))
+    yield from contradictions(given)
+    if CHOICE not in given or "azure_identity" in values:
+        yield from identity_faults(given, values.get("azure_identity"))
     yield from resource_faults(values.get("resource"), values.get("azure_names", False))
     database, redis = (values.get(f"{each}_login", PASSWORD) for each in ("database", "redis"))
     yield from login_faults(values.get("database_url"), database, values.get("redis_url"), redis)
