@@ -55,7 +55,7 @@ async def _tried(seed: int, commit: str, server: EmbeddedPostgres, verdicts: Ver
         async with asyncio.timeout(ONE_S):
             history = await history_of(seed, server)
     except Exception as error:
-        # Whatever ailed the trial is no verdict on the product, and no reason to leave out the other seeds.
+        # What ailed the trial is no verdict on the product, and no reason to leave out the other seeds.
         found = Judged(
             seed=seed, commit=commit, verdict=Verdict.UNFINISHED, took_s=time.monotonic() - began, why=repr(error)
         )

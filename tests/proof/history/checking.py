@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.proof.history.events import READS, Event, History, Op, Violation, by_name
+from tests.proof.history.events import READS, Event, History, Op, Violation, by_name, contradicted
 from tests.proof.history.register import check_register
+
+_RULES = frozenset({Op.GRANT, Op.REVOKE})
 
 
 def check(history: History) -> list[Violation]:
@@ -19,22 +21,18 @@ def _registers(history: History) -> Iterator[Violation]:
 
 
 def check_grants(history: History) -> Iterator[Violation]:
-    """I6: who was refused the right to read reads no more; and who was granted it, does."""
-    rules = [event for event in history.events if event.op in {Op.GRANT, Op.REVOKE}]
+    """I6: the one who was refused the right to read reads no more; and the one who was granted it, does."""
+    rules = [event for event in history.events if event.op in _RULES]
     for read in history.events:
         wrong = Op.REVOKE if read.ok else Op.GRANT if read.status == 403 else None
         if read.op not in READS or wrong is None:
             continue
-        elsewhere = history.bounds.cut_off
-        for rule in rules:
-            known = rule.until + (0.0 if rule.node == read.node else elsewhere) < read.began
-            opposed = (each for each in rules if each.op is not wrong and each.who == rule.who)
-            fits = rule.op is wrong and rule.ok and rule.who == read.who and known
-            if fits and not any(each.may_fall_between(rule.began, read.until) for each in opposed):
-                what = "read" if read.ok else "was refused"
-                text = f"{read.who} {what} at node {read.node} after an acknowledged {rule.op}"
-                yield Violation(promise="I6", text=text, events=(rule.id, read.id))
-                break
+        theirs = [rule for rule in rules if rule.who == read.who]
+        rule = contradicted(read, theirs, {wrong}, _RULES - {wrong}, history.bounds.cut_off)
+        if rule is not None:
+            what = "read" if read.ok else "was refused"
+            text = f"{read.who} {what} at node {read.node} after an acknowledged {rule.op}"
+            yield Violation(promise="I6", text=text, events=(rule.id, read.id))
 
 
 def check_lists(history: History) -> Iterator[Violation]:
@@ -45,22 +43,10 @@ def check_lists(history: History) -> Iterator[Violation]:
             shown = name in listed.names
             causes = {Op.DELETE} if shown else {Op.SET, Op.RECOVER}
             undone = {Op.SET, Op.RECOVER} if shown else {Op.DELETE, Op.PURGE}
-            violation = _contradicted(history, listed, events, causes, undone)
-            if violation is not None:
-                text = f"{name}: {'listed' if shown else 'missing from a list'} after an acknowledged {violation.op}"
-                yield Violation(promise="I5" if shown else "I2", text=text, events=(violation.id, listed.id))
-
-
-def _contradicted(
-    history: History, listed: Event, events: list[Event], causes: set[Op], undone: set[Op]
-) -> Event | None:
-    for cause in events:
-        known = cause.until + (0.0 if cause.node == listed.node else history.bounds.cut_off) < listed.began
-        if not (cause.op in causes and cause.ok and known):
-            continue
-        if not any(each.op in undone and each.may_fall_between(cause.began, listed.until) for each in events):
-            return cause
-    return None
+            event = contradicted(listed, events, causes, undone, history.bounds.cut_off)
+            if event is not None:
+                text = f"{name}: {'listed' if shown else 'missing from a list'} after an acknowledged {event.op}"
+                yield Violation(promise="I5" if shown else "I2", text=text, events=(event.id, listed.id))
 
 
 def check_records(history: History) -> Iterator[Violation]:

@@ -1,7 +1,7 @@
 """What clients saw: operations with their times and outcomes, and what was there in the end."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -89,6 +89,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether it may have taken effect in that time."""
         return self.possible and self.began < before and self.until > after
 
+    def known_to(self, later: "Event", elsewhere: float) -> bool:
+        """Whether the node of the later one had to know of it then; another node than its own, after these seconds."""
+        return self.until + (0.0 if self.node == later.node else elsewhere) < later.began
+
 
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
     """A secret after healing, on one side: live, deleted or absent, with the values of all its versions, in order."""
@@ -149,3 +153,19 @@ def by_name(events: Iterable[Event]) -> Mapping[str, list[Event]]:
         if event.op not in {Op.LIST, Op.GRANT, Op.REVOKE}:
             found.setdefault(event.name, []).append(event)
     return found
+
+
+def contradicted(
+    seen: Event, events: Sequence[Event], causes: Collection[Op], undone: Collection[Op], elsewhere: float
+) -> Event | None:
+    """The first acknowledged cause of which the answer had to know, and which nothing can have undone before it.
+
+    ``causes``, ``undone``: the kinds of events that have, and that may have undone, what the answer denies.
+    ``elsewhere``: the seconds after which another node knows of a cause.
+    """
+    for cause in events:
+        if not (cause.op in causes and cause.ok and cause.known_to(seen, elsewhere)):
+            continue
+        if not any(each.op in undone and each.may_fall_between(cause.began, seen.until) for each in events):
+            return cause
+    return None

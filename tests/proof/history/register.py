@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 
-from tests.proof.history.events import READS, Bounds, Event, Op, Outcome, Surface, Violation
+from tests.proof.history.events import READS, Bounds, Event, Op, Outcome, Surface, Violation, contradicted
 
 _ENDS = frozenset({Op.DELETE, Op.PURGE})
 _BEGINS = frozenset({Op.SET, Op.RECOVER})
@@ -59,10 +59,6 @@ class Register:
         """Whether no purge can lie between the two values, or between them and that moment."""
         return not self.may({Op.PURGE}, min(self.begun(one), self.begun(other)), until)
 
-    def lag(self, cause: Event, read: Event, elsewhere: float) -> float:
-        """After how many seconds the read must know of it."""
-        return 0.0 if cause.node == read.node else elsewhere
-
 
 def check_register(name: str, events: Sequence[Event], bounds: Bounds) -> Iterator[Violation]:
     """What the clients of one secret saw that they must not see."""
@@ -111,7 +107,7 @@ def _tells(read: Event) -> bool:
 def _fresh(register: Register) -> Found:
     for read in filter(_tells, register.gets):
         for made in register.sets:
-            if not made.ok or made.until + register.lag(made, read, register.bounds.coherent) >= read.began:
+            if not (made.ok and made.known_to(read, register.bounds.coherent)):
                 continue
             newer = register.version(made) > register.version(read) > 0
             if newer and register.same_life(made.value, read.value, read.until):
@@ -134,31 +130,23 @@ def _monotonic(register: Register) -> Found:
 
 
 def _found(register: Register) -> Found:
-    begun = [event for event in register.events if event.op in _BEGINS and event.ok]
     for missed in register.missed:
-        for event in begun:
-            known = event.until + register.lag(event, missed, register.bounds.coherent) < missed.began
-            if known and not register.may(_ENDS, event.began, missed.until):
-                yield "I2", f"not found at node {missed.node} after an acknowledged {event.op}", (event, missed)
-                break
+        event = contradicted(missed, register.events, _BEGINS, _ENDS, register.bounds.coherent)
+        if event is not None:
+            yield "I2", f"not found at node {missed.node} after an acknowledged {event.op}", (event, missed)
 
 
 def _gone(register: Register) -> Found:
-    ended = [event for event in register.events if event.op is Op.DELETE and event.ok]
     for read in register.reads:
-        for event in ended:
-            known = event.until + register.lag(event, read, register.bounds.cut_off) < read.began
-            if known and not register.may(_BEGINS, event.began, read.until):
-                yield "I5", f"read from node {read.node} after its deletion was acknowledged", (event, read)
-                break
+        event = contradicted(read, register.events, {Op.DELETE}, _BEGINS, register.bounds.cut_off)
+        if event is not None:
+            yield "I5", f"read from node {read.node} after its deletion was acknowledged", (event, read)
 
 
 def _purged(register: Register) -> Found:
-    ended = [event for event in register.events if event.op is Op.PURGE and event.ok]
     for read in register.reads:
         written = max((each.until for each in register.writers.get(read.value, ()) if each.possible), default=0.0)
-        for event in ended:
-            known = event.until + register.lag(event, read, register.bounds.cut_off) < read.began
-            if known and written < event.began:
-                yield "I5", f"{read.value!r} was read from node {read.node} after it was purged", (event, read)
-                break
+        later = [each for each in register.events if each.began > written]
+        event = contradicted(read, later, {Op.PURGE}, (), register.bounds.cut_off)
+        if event is not None:
+            yield "I5", f"{read.value!r} was read from node {read.node} after it was purged", (event, read)

@@ -67,7 +67,7 @@ class Verdicts:
         return found
 
     def settled(self, commit: str) -> set[int]:
-        """The seeds that have a verdict on this commit; one with changes beside it is not the same twice."""
+        """The seeds that have a verdict on this commit; one with changes on top of it is not the same twice."""
         finished = (each for each in self.all() if each.verdict is not Verdict.UNFINISHED)
         return set() if commit.endswith("+") else {each.seed for each in finished if each.commit == commit}
 
