@@ -1,12 +1,12 @@
 """Judging the node's own identity in Azure: who that is, and how long what proves it still lasts."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from holdfast.domain.diagnosis import Finding, failure, ok, warning
+from holdfast.domain.diagnosis import Finding, failure, ok
 from holdfast.ports.inspection import IdentityFacts
-from holdfast.service.doctor.certificates import SOON
+from holdfast.service.doctor.certificates import validity_finding
 
 _CHECK: Final = "azure"
 _WHY: Final = "Without a token nothing of Azure lets this node in: the mirror answers reads, and changes wait."
@@ -30,20 +30,11 @@ def identity_findings(facts: IdentityFacts, now: datetime) -> list[Finding]:
 
 
 def _certificate(facts: IdentityFacts, now: datetime) -> Iterator[Finding]:
-    found = facts.certificate
-    if found is None or found.starts_at is None or found.expires_at is None:
+    if facts.certificate is None:
         return
-    text = f"{found.whose} is valid until {found.expires_at:%Y-%m-%d}"
-    left = found.expires_at - now
-    if found.starts_at > now:
-        text = f"{found.whose} is valid only from {found.starts_at:%Y-%m-%d %H:%M} UTC."
-        yield failure(_CHECK, text, why=_WHY, fix="Look at the clock of this machine first; else have a new one made.")
-    elif left <= timedelta():
-        yield failure(_CHECK, f"{text}: it has expired.", why=_WHY, fix=_RENEW)
-    elif left < SOON:
-        yield warning(_CHECK, f"{text}: {left.days} days are left.", why=_WHY, fix=_RENEW)
-    else:
-        yield ok(_CHECK, f"{text} ({left.days} days).")
+    found = validity_finding(facts.certificate, now, _CHECK, why=_WHY, renew=_RENEW)
+    if found is not None:
+        yield found
 
 
 def _token(facts: IdentityFacts, now: datetime) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ SOON: Final = timedelta(days=30)
 """As long before its end as the private CA renews a certificate: less is left only where nobody renews."""
 
 _WHY: Final = "Clients refuse an expired certificate: nothing gets through, and no mirror helps against that."
+_RENEW: Final = "Replace it; nodes read it at their start, so restart them one by one."
+_TOO_EARLY: Final = "Look at the clock of this machine first; else have a new one made."
 
 
 def certificate_findings(found: Iterable[CertificateFacts], now: datetime) -> list[Finding]:
@@ -19,18 +21,31 @@ def certificate_findings(found: Iterable[CertificateFacts], now: datetime) -> li
 
 
 def _judge(certificate: CertificateFacts, now: datetime) -> Finding:
-    if certificate.fault or certificate.expires_at is None or certificate.starts_at is None:
-        fix = "Give a readable PEM file of certificates, complete from the server's own up to the CA."
-        return failure("certificates", f"{certificate.whose}: {certificate.fault}.", why=_WHY, fix=fix)
+    lasting = None if certificate.fault else validity_finding(certificate, now, "certificates", why=_WHY, renew=_RENEW)
+    if lasting is not None:
+        return lasting
+    fix = "Give a readable PEM file of certificates, complete from the server's own up to the CA."
+    return failure("certificates", f"{certificate.whose}: {certificate.fault}.", why=_WHY, fix=fix)
+
+
+def validity_finding(
+    certificate: CertificateFacts, now: datetime, check: str, *, why: str, renew: str
+) -> Finding | None:
+    """Judge how long a certificate still lasts; None if that is not known.
+
+    Args:
+        why: what its end means.
+        renew: how it is replaced.
+    """
+    if certificate.starts_at is None or certificate.expires_at is None:
+        return None
     if certificate.starts_at > now:
-        fix = "Look at the clock of this machine first; else have the certificate issued anew."
         text = f"{certificate.whose} is valid only from {certificate.starts_at:%Y-%m-%d %H:%M} UTC."
-        return failure("certificates", text, why=_WHY, fix=fix)
+        return failure(check, text, why=why, fix=_TOO_EARLY)
     left = certificate.expires_at - now
     text = f"{certificate.whose} is valid until {certificate.expires_at:%Y-%m-%d}"
-    fix = "Replace it; nodes read it at their start, so restart them one by one."
     if left <= timedelta():
-        return failure("certificates", f"{text}: it has expired.", why=_WHY, fix=fix)
+        return failure(check, f"{text}: it has expired.", why=why, fix=renew)
     if left < SOON:
-        return warning("certificates", f"{text}: {left.days} days are left.", why=_WHY, fix=fix)
-    return ok("certificates", f"{text} ({left.days} days).")
+        return warning(check, f"{text}: {left.days} days are left.", why=why, fix=renew)
+    return ok(check, f"{text} ({left.days} days).")
