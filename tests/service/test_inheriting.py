@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -14,6 +15,8 @@ from tests.support.node import rows, service_on
 ADMIN = AccessContext(user_id="root")
 GRANTER = AccessContext(user_id="granter")
 """Holds `grant` on everything, and `get` on nothing."""
+
+TERMS: Final = {"name": "k8s", "issuer": "https://k8s.example", "subject": "a", "audience": "holdfast"}
 
 Act = Callable[[SecretsService], Awaitable[object]]
 
@@ -171,6 +174,10 @@ RACES: dict[str, tuple[Callable[[SecretsService, str], Awaitable[object]], ...]]
         lambda s, name: s.add_client(name, context=GRANTER),
         lambda s, name: s.identities.set_groups(name, ["readers"], context=ADMIN),
     ),
+    "a credential, and a membership": (
+        lambda s, name: s.client_credentials.federate(name, **TERMS, context=GRANTER),
+        lambda s, name: s.identities.set_groups(name, ["readers"], context=ADMIN),
+    ),
     "a membership, and a rule for the group": (
         lambda s, name: s.identities.set_groups(name, [name], context=GRANTER),
         lambda s, name: s.access.assign_role(f"group:{name}", "reader", "payroll", context=ADMIN),
@@ -194,3 +201,4 @@ async def test_no_order_slips_through_on_a_node_that_has_not_heard_yet(
             await later(here, name)
             with pytest.raises(AccessDenied):
                 await early(there, name)
+            assert there.credentials_of(name) == ()

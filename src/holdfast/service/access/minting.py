@@ -43,9 +43,10 @@ class Minting:
         detail: str,
         take_back: Callable[[AuditRecord], Awaitable[object]],
     ) -> None:
-        """The same once more, by all that is in force now that the credential is made, and before anybody has it.
+        """The same once more, by all that is in force now that the credential is made, and before its maker is told.
 
-        This node knows the credential from then on. Where it fails, ``take_back`` gets the record of ``undoing`` it.
+        This node knows the credential from then on. Where it fails, ``take_back`` gets the record of ``undoing`` it,
+        and this node forgets it at once: what a client shows instead of a secret is in someone's hands already.
 
         Raises:
             AccessDenied: a rule or a membership was made meanwhile, by somebody who could not know of the credential.
@@ -56,6 +57,7 @@ class Minting:
             self.check_identity(authorized, identity)
         except AccessDenied:
             await take_back(record_of(authorized.caller, undoing, WHOLE_VAULT, self._clock.now(), detail=detail))
+            await self._directory.load(identity)
             raise
 
     def joining(self, authorized: Authorized, *, accept: bool, detail: str | None = None) -> ApproveJoining:
