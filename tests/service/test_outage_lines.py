@@ -102,6 +102,7 @@ async def test_a_parked_change_that_is_retried_during_an_outage_is_told_of_when_
     with lines_of("holdfast") as told:
         world.vault.down = True
         assert (await world.reconciler.reconcile(retry=True)).retried == 1
+        assert (await world.reconciler.reconcile(retry=True)).retried == 0, "it is open, and no longer parked"
         assert not [line for line in told if "parked" in line[1]]
         world.vault.heal()
         await world.replay()

@@ -193,7 +193,7 @@ class Replicator:
         Raises:
             BackendUnavailable: the journal itself is out of reach.
         """
-        self._reopened = {intent.id for intent in await self._journal.parked()}
+        self._reopened |= {intent.id for intent in await self._journal.parked()}
         reopened = await self._journal.unpark()
         await self.drain()
         return reopened
@@ -303,6 +303,7 @@ class Replicator:
             _log(Event.CHANGE_LEASE_LOST, intent=intent.id, name=intent.name)
         elif intent.state is IntentState.PARKED or intent.id in self._reopened:
             _log(Event.CHANGE_UNPARKED, kind=intent.kind.value, name=intent.name)
+            self._reopened.discard(intent.id)
         if kept and taken.strangers:
             await self._take_over(intent.name)
         return Progress.SETTLED
