@@ -43,7 +43,7 @@ class CredentialKind(enum.StrEnum):
 class ClientCredential:
     """What an assertion has to show to log in as a client.
 
-    ``id`` is its own for ever. ``issuer``, ``subject`` and ``audience``: claims of a federated one, compared exactly.
+    ``id`` is never another's. ``issuer``, ``subject`` and ``audience``: claims of a federated one, compared exactly.
     ``certificate``: PEM, the public part. What a kind has no use for is empty.
     """
 

@@ -18,7 +18,7 @@ class CertificateFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederatedFacts:
-    """What a federated token says of itself; nobody has checked it here."""
+    """What a federated token says of itself; no one has checked it here."""
 
     issuer: str
     subject: str

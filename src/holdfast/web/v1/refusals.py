@@ -44,7 +44,7 @@ HEADERS: Final[Mapping[HTTPStatus, tuple[str, ...]]] = {
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
 }
-"""Headers of a refusal, beside those of every answer."""
+"""Headers of a refusal, next to those of every answer."""
 
 
 def header_references(names: Iterable[str]) -> Json:
