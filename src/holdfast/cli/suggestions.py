@@ -1,4 +1,4 @@
-"""What somebody may have meant by a word that is no command, or no option. The word itself is never repeated."""
+"""What someone may have meant by a word that is no command, or no option. The word itself is never repeated."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -57,7 +57,7 @@ _SAME: Final = (
 def commands_for(word: str, ctx: click.Context) -> list[str]:
     """Return what may be meant by a word at ``ctx``: names in its group, and paths from the root elsewhere."""
     word, here = word.lower(), _path_of(ctx)
-    known = list(_paths(ctx.find_root()))
+    known = list(_paths(ctx.find_root().command))
     other = _OF_OTHERS.get(" ".join((*here, word)))
     if here and other is not None:
         return [_spelt((other,))]
@@ -84,15 +84,11 @@ def question(found: Sequence[str]) -> str:
     return f"Did you mean {' or '.join(found)}?" if found else ""
 
 
-def _paths(root: click.Context) -> Iterator[tuple[str, ...]]:
-    def below(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        if path:
-            yield path
-        if isinstance(command, click.Group):
-            for name, each in command.commands.items():
-                yield from below(each, (*path, name))
-
-    return below(root.command, ())
+def _paths(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The names that lead to each command below one."""
+    for name, each in command.commands.items() if isinstance(command, click.Group) else ():
+        yield (*path, name)
+        yield from _paths(each, (*path, name))
 
 
 def _path_of(ctx: click.Context) -> tuple[str, ...]:
