@@ -82,7 +82,7 @@ class Handlers:
         found = self.find(name, policy)
         if found is not None:
             return found
-        extra = self._absent.get((policy.handler if policy is not None else None) or "")
+        extra = self._absent.get(policy.handler or "") if policy is not None else None
         if extra is not None:
             raise InvalidInput(
                 f"The handler that rotates {name!r} needs an extra that is not installed here: {to_add(extra)}.",

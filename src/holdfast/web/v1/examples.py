@@ -50,7 +50,6 @@ MEMBERS: Final[Mapping[str, Any]] = MappingProxyType(
         "duration_s": 3_600,
         "edition": "2022",
         "enabled": True,
-        "CredentialDocument.kind": "federated",
         "trusted": True,
         "CredentialDocument.name": "prod",
         "CredentialDocument.subject": "system:serviceaccount:payments:api",
