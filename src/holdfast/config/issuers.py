@@ -20,7 +20,6 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 MAX_LEEWAY: Final = timedelta(seconds=30)
 RESERVED_NAMES: Final = frozenset({"group", "operator", "system", "anonymous", "admin"})
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
 _KNOWN: Final = frozenset(
     {"name", "issuer", "audiences", "algorithms", "jwks_uri", "identity_claim", "groups_claim", "required_claims"}
     | {"authority", "leeway_s", "ca_file", "bearer_token_file"}
@@ -141,7 +140,10 @@ def _faults(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(_NAME.fullmatch(value)) and value not in RESERVED_NAMES
+    try:
+        return isinstance(value, str) and parsing.issuer_name(value) not in RESERVED_NAMES
+    except ValueError:
+        return False
 
 
 def _is_https(value: Any) -> bool:

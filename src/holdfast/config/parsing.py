@@ -59,7 +59,7 @@ def tenant(raw: str) -> str:
 def issuer_name(raw: str) -> str:
     """Return the name of a trusted issuer."""
     if not _ISSUER_NAME.fullmatch(raw):
-        raise ValueError("must be 1 to 31 of a-z, 0-9 and -, and begin with a letter")
+        raise ValueError("must be 1 to 31 of a-z, 0-9 and -, and begin with a letter.")
     return raw
 
 
