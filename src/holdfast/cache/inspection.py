@@ -1,5 +1,6 @@
 """What a Redis says of itself."""
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,21 +19,22 @@ async def look_at(url: str, ca_file: Path | None = None, login: Login | None = N
 
     Raises:
         BackendUnavailable: it does not answer; the text is the kind of error alone.
+        ConfigurationError: the address is not valid.
         StartupError: the client is not installed.
     """
-    client = connect(url, ca_file, _TIMEOUT_S, login)
-    try:
-        await client.ping()
-        facts = await _facts(client, url)
-        return replace(facts, authenticated=facts.authenticated or login is not None)
-    except BackendUnavailable:
-        raise
-    except Exception as error:
-        raise BackendUnavailable(type(error).__name__) from None
-    finally:
-        await client.aclose()
+    async with AsyncExitStack() as stack:
         if login is not None:
-            await login.aclose()
+            stack.push_async_callback(login.aclose)
+        client = connect(url, ca_file, _TIMEOUT_S, login)
+        stack.push_async_callback(client.aclose)
+        try:
+            await client.ping()
+            facts = await _facts(client, url)
+        except BackendUnavailable:
+            raise
+        except Exception as error:
+            raise BackendUnavailable(type(error).__name__) from None
+    return replace(facts, authenticated=facts.authenticated or login is not None)
 
 
 async def _facts(client: Any, url: str) -> RedisFacts:
