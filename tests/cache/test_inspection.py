@@ -12,7 +12,7 @@ from tests.support.folders import short_folder
 from tests.support.redis import running_redis
 
 
-async def test_a_replica_is_seen_by_whoever_looks() -> None:
+async def test_a_replica_is_seen() -> None:
     with short_folder() as folder, running_redis(folder) as url:
         assert not (await look_at(url)).read_only
         with redis.Redis.from_url(url) as client:

@@ -125,7 +125,7 @@ async def test_a_token_is_asked_for_once_while_it_is_good(
     assert authority.calls["token"] == 1
 
 
-async def test_a_server_that_nobody_vouches_for_gets_no_token(
+async def test_a_server_that_no_one_vouches_for_gets_no_token(
     entra_database: str, authority: Authority, tmp_path: Path
 ) -> None:
     bare = entra_database.partition("?")[0]
@@ -326,7 +326,7 @@ async def test_a_process_logs_in_at_both(
         assert authority.token not in log.read_text()
 
 
-async def test_a_token_that_names_nobody_is_told() -> None:
+async def test_a_token_that_names_no_one_is_told() -> None:
     clock = Clock()
 
     class Plain:

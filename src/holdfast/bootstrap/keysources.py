@@ -80,7 +80,7 @@ def key_file(settings: Settings) -> Path | None:
 
 
 def key_place(settings: Settings) -> str:
-    """Where this node's keys are, in words, for whoever keeps a copy of them."""
+    """Where this node's keys are, in words, for those who keep a copy of them."""
     places = [str(key_file(settings) or "")]
     if settings.encryption_key is not None:
         places.append(PRIMARY_SETTING)

@@ -191,7 +191,7 @@ class RedisCache:
         else:
             self._cool_down.failed()
             said = f"it does not answer properly ({kind})"
-            if isinstance(error, HoldfastError):  # of whoever gives out tokens
+            if isinstance(error, HoldfastError):  # of what gives out tokens
                 said = str(error).removesuffix(".")
             self._outages.failed("Redis", f"{said}; going on without it")
 

@@ -70,7 +70,7 @@ def _federated(login: AzureSettings, options: dict[str, Any]) -> Credential:
 
 
 def _managed(login: AzureSettings, options: dict[str, Any]) -> Credential:
-    # The SDK's class would take a federated token of the environment for a managed identity. Whoever chooses
+    # The SDK's class would take a federated token of the environment for a managed identity. Choosing
     # "managed" on AKS means the machine's own, so that is said as the SDK's own chain says it.
     return ManagedIdentityCredential(client_id=login.client_id, _exclude_workload_identity_credential=True, **options)
 

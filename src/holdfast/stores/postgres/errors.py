@@ -88,7 +88,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
-    if isinstance(error, BackendUnavailable):  # such as of whoever gives out passwords
+    if isinstance(error, BackendUnavailable):  # such as of what gives out passwords
         return error.reason or str(error).removesuffix(".")
     if isinstance(error, asyncpg.InsufficientPrivilegeError) and (found := _DENIED.match(error.message or "")):
         return f"{_SAID[asyncpg.InsufficientPrivilegeError]}: {found[0]}"
