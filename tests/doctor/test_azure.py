@@ -8,6 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
+from holdfast.bootstrap.doctor.azure import look_at_identity
+from holdfast.config import read_draft
 from holdfast.ports.inspection import CertificateFacts, FederatedFacts, IdentityFacts
 from holdfast.service.doctor.azure import identity_findings
 from holdfast.stores.keyvault.claims import claims_of
@@ -118,6 +120,19 @@ def test_judgements(facts: IdentityFacts, levels: list[str]) -> None:
     found = identity_findings(facts, NOW)
     assert [each.level for each in found] == levels
     assert all(each.fix and each.why for each in found if each.level != "ok")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"HOLDFAST_DATABASE_LOGIN": "entra", "DATABASE_URL": "postgresql://app@db.example/app"},
+        {"HOLDFAST_REDIS_LOGIN": "entra", "REDIS_URL": "rediss://cache.example/0"},
+    ],
+)
+async def test_an_identity_that_only_takes_the_place_of_a_password_is_told_of(settings: dict[str, str]) -> None:
+    (told,) = await look_at_identity(read_draft({"HOME": "/nowhere", **settings}))
+    assert told.found.startswith("Tokens are asked for as the system-assigned managed identity")
+    assert not await look_at_identity(read_draft({"HOME": "/nowhere"}))
 
 
 @pytest.mark.parametrize(

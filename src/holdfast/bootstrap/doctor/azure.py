@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from holdfast.config import AzureSettings, Draft, Identity, Settings
+from holdfast.config.passwordless import ENTRA
 from holdfast.domain.diagnosis import Finding
 from holdfast.errors import ConfigurationError
 from holdfast.ports.inspection import CertificateFacts, FederatedFacts, IdentityFacts
@@ -27,13 +28,14 @@ async def look_at_identity(draft: Draft) -> Sequence[Finding]:
     unusable = sorted(draft.unusable.intersection(IDENTITY_VARIABLES))
     if unusable:
         return not_looked_at("azure", unusable)
-    if settings.vault_url is None and not _is_given(settings):
+    if not _is_used(settings):
         return []
     return identity_findings(_facts(settings), datetime.now(UTC))
 
 
-def _is_given(settings: Settings) -> bool:
-    return settings.azure_identity is not None or settings.identity is not Identity.MANAGED
+def _is_used(settings: Settings) -> bool:
+    given = settings.azure_identity is not None or settings.identity is not Identity.MANAGED
+    return given or settings.vault_url is not None or ENTRA in {settings.database_login, settings.redis_login}
 
 
 def _facts(login: Settings) -> IdentityFacts:
