@@ -373,6 +373,10 @@ def test_an_import_reads_as_its_own_identity_or_else_as_the_nodes(tmp_path: Path
     broken = {"AZURE_CLIENT_SECRET": "s"}
     with pytest.raises(ConfigurationError, match="AZURE_TENANT_ID is missing"):
         SourceSettings.from_environ(broken).login(broken)
+    unknown = {"HOLDFAST_AZURE_IDENTITY": "azure", "AZURE_CLIENT_SECRET": "s"}
+    with pytest.raises(ConfigurationError) as caught:
+        SourceSettings.from_environ(unknown).login(unknown)
+    assert [fault.split()[0] for fault in caught.value.faults] == ["HOLDFAST_AZURE_IDENTITY"]
 
 
 def test_settings_made_in_code_may_not_contradict_each_other_either() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from holdfast.config import parsing
 from holdfast.config.environment import variable
@@ -120,8 +120,14 @@ class AzureSettings:
         return Identity.MANAGED if self.federated_token_file is None else Identity.FEDERATED
 
 
-def identity_faults(given: Set[str], chosen: Identity | None) -> Iterator[str]:
-    """Yield what is wrong with this combination of variables. A choice leaves the others' unused, as on AKS."""
+def identity_faults(given: Set[str], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with this combination of variables. A choice leaves the others' unused, as on AKS.
+
+    ``values``: of those that are well by themselves. A choice that is not leaves nothing to be said of the others.
+    """
+    chosen: Identity | None = values.get("azure_identity")
+    if chosen is None and CHOICE in given:
+        return
     seen = {kind: next(name for name in names if name in given) for kind, names in _MARKS.items() if given & {*names}}
     if chosen is None and len(seen) > 1:
         yield (

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 from holdfast.config.access import AccessSettings
 from holdfast.config.audit import AuditSettings
-from holdfast.config.azure import CHOICE, AzureSettings, identity_faults
+from holdfast.config.azure import AzureSettings, identity_faults
 from holdfast.config.azure_names import resource_faults
 from holdfast.config.client import client_variables
 from holdfast.config.environment import Variable, contradictions, default_data_dir, parse, unknown
@@ -75,8 +75,7 @@ class Settings(  # dataclasses order the fields of the last base first
 def contradicting(given: Set[str], values: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a combination of variables. ``values``: of those that are well by themselves."""
     yield from contradictions(given)
-    if CHOICE not in given or "azure_identity" in values:
-        yield from identity_faults(given, values.get("azure_identity"))
+    yield from identity_faults(given, values)
     yield from resource_faults(values.get("resource"), values.get("azure_names", False))
     database, redis = (values.get(f"{each}_login", PASSWORD) for each in ("database", "redis"))
     yield from login_faults(values.get("database_url"), database, values.get("redis_url"), redis)

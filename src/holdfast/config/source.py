@@ -79,12 +79,11 @@ class SourceSettings(ProxySettings):
         """
         environ = os.environ if environ is None else environ
         node, faults = parse(_variables(AzureSettings), environ)
-        chosen = node.get("azure_identity")
         given: dict[str, Any] = {key: found for key in _AZURE if (found := getattr(self, key)) is not None}
         if given:
-            on_a_desk = chosen is Identity.DEVELOPER and self.client_secret is None
-            return AzureSettings(azure_identity=chosen if on_a_desk else None, **given)
-        faults += identity_faults(environ.keys(), chosen)
+            on_a_desk = node.get("azure_identity") is Identity.DEVELOPER and self.client_secret is None
+            return AzureSettings(azure_identity=Identity.DEVELOPER if on_a_desk else None, **given)
+        faults += identity_faults(environ.keys(), node)
         if faults:
             raise ConfigurationError(faults)
         return AzureSettings(**node)
