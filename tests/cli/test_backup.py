@@ -125,6 +125,8 @@ def test_what_can_be_read_only_once_is_not_restored(empty: str, tmp_path: Path) 
     os.mkfifo(tmp_path / "pipe")
     refused = holdfast("restore", str(tmp_path / "pipe"), "--yes", environ=environ)
     assert (refused.code, "FILE must be a file on a disk" in refused.stderr) == (2, True)
+    lost = holdfast("restore", "x" * 300, "--yes", environ=environ)
+    assert (lost.code, "cannot be read" in lost.stderr) == (2, True), "no name of a file is as long"
 
 
 def test_they_work_on_this_machine_only(tmp_path: Path) -> None:

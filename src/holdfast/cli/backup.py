@@ -1,9 +1,10 @@
 """Commands on the whole installation as one file."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -83,8 +84,7 @@ def restore(file: Path, trails: tuple[Path, ...], undo: bool, yes: bool) -> None
 
     from holdfast.bootstrap.backup import known_revocations, restore_backup  # noqa: PLC0415 - takes long to import
 
-    if file.exists() and not file.is_file():
-        raise InvalidInput("FILE must be a file on a disk, as it is read several times: store it there.", field="FILE")
+    _check_is_on_disk(file)
     with _of_a_file():
         known = on_this_machine(lambda settings: known_revocations(settings, file, trails))
     _accept(known, yes=yes)
@@ -96,6 +96,14 @@ def restore(file: Path, trails: tuple[Path, ...], undo: bool, yes: bool) -> None
         for each in revocations:
             output.say(f"{what}: {each}")
     output.say(_AFTERWARDS.format(until=output.moment(known.until)))
+
+
+def _check_is_on_disk(file: Path) -> None:
+    """See that a file can be read more than once. One that cannot be looked at cannot be read: that is told there."""
+    with suppress(OSError):
+        if not S_ISREG(file.stat().st_mode):
+            text = "FILE must be a file on a disk, as it is read several times: store it there."
+            raise InvalidInput(text, field="FILE")
 
 
 @contextmanager
