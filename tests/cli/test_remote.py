@@ -15,6 +15,7 @@ from holdfast.crypto.certificates import ServerCertificate, ensure_server_certif
 from tests.cli.runner import holdfast
 from tests.cli.test_audit import Taken
 from tests.cli.test_transcripts import HERE, play
+from tests.support.certificates import make_client_certificate, public_pem
 from tests.support.folders import short_folder
 from tests.support.installation import installed
 from tests.support.node import settings_for
@@ -187,6 +188,15 @@ def test_what_is_for_the_machine_itself_says_so(tmp_path: Path) -> None:
     environ = {"HOLDFAST_ADDR": "https://127.0.0.1:1", "HOLDFAST_DATA_DIR": str(tmp_path / "d"), "HOME": str(tmp_path)}
     refused = holdfast("init", environ=environ)
     assert (refused.code, "this machine only" in refused.stderr) == (9, True)
+
+
+def test_a_private_key_next_to_a_certificate_is_sent_nowhere(tmp_path: Path) -> None:
+    environ = {"HOLDFAST_ADDR": "https://127.0.0.1:1", "HOLDFAST_TOKEN": "x", "HOME": str(tmp_path)}
+    certify = ("client", "certify", "app", "--as", "own", "--certificate")
+    refused = holdfast(*certify, str(make_client_certificate(tmp_path)), environ=environ)
+    assert (refused.code, "holds a private key" in refused.stderr) == (2, True)
+    (tmp_path / "public.pem").write_text(public_pem())
+    assert holdfast(*certify, str(tmp_path / "public.pem"), environ=environ).code == 7, "this one is sent"
 
 
 def test_long_listings_come_whole(database_url: str, tmp_path: Path, remote_certificate: ServerCertificate) -> None:

@@ -56,7 +56,10 @@ def certify(client_id: str, name: str, file: IO[bytes]) -> None:
     The key is RSA and stays with the client. Azure's CertificateCredential then logs in as it is. To change the
     certificate, add the new one under another name, and withdraw the former when no one uses it.
     """
-    pem = file.read(MAX_FILE).decode("ascii", "replace")
+    from holdfast.crypto.assertion_certificates import certificate_facts  # noqa: PLC0415 - takes long to import
+
+    # Looked at here, too: Azure's libraries keep the key in the same file, and it is not to be sent anywhere.
+    pem = certificate_facts(file.read(MAX_FILE).decode("ascii", "replace")).pem
     made = with_service(
         lambda service, caller: service.client_credentials.certify(
             client_id, name=name, certificate=pem, context=caller
