@@ -105,7 +105,8 @@ def test_a_command_that_is_not_there_is_found_out_before_anything_is_read(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     assert holdfast("set", "db", stdin=b"x", environ=environ).code == 0
-    assert run("--secret", "db", "--", "no-such-command", environ=environ).returncode == 127
+    for command in ("no-such-command", "./no-such-command", "./" + "x" * 300):
+        assert run("--secret", "db", "--", command, environ=environ).returncode == 127
     assert " get " not in holdfast("history", "db", environ=environ).stdout
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x7fELF")

@@ -52,9 +52,19 @@ def found(command: str) -> str | None:
         PermissionError: it is there, and no program that may be run.
     """
     program = shutil.which(command)
-    if program is None and (Path(command).exists() if os.sep in command else shutil.which(command, os.F_OK)):
+    if program is None and (_is_there(command) if os.sep in command else shutil.which(command, os.F_OK)):
         raise PermissionError
     return program
+
+
+def _is_there(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except PermissionError:
+        raise
+    except OSError:  # such as of a name that is too long for any file
+        return False
+    return True
 
 
 def why_not_started(
