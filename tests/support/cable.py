@@ -1,23 +1,22 @@
 """A cable between a node and PostgreSQL or Redis that a test can cut: both ends stay up, and nothing passes."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from contextlib import AbstractAsyncContextManager, suppress
+
+from tests.support.relay import Relay, Streams, abort, dsn_through, laid, to_database
 
 
-class Cable:
-    """Listens on loopback and passes bytes on. ``cut`` ends every connection and refuses new ones; ``freeze`` keeps
+class Cable(Relay):
+    """Passes bytes on to a database. ``cut`` ends every connection and refuses new ones; ``freeze`` keeps
     them, and nothing passes until ``mend``; ``hold_reply`` lets a question through, and never its answer;
     ``hold_question`` keeps a question until ``release``, though who asked has died meanwhile."""
 
     def __init__(self, dsn: str) -> None:
+        super().__init__(to_database(dsn))
         self._dsn = dsn
-        self._ends: set[asyncio.StreamWriter] = set()
         self._whole = True
         self._passing = asyncio.Event()
         self._passing.set()
-        self._server: asyncio.Server | None = None
         self._question, self._number = b"", 0
         self._kept = b""
         self._released = asyncio.Event()
@@ -31,30 +30,16 @@ class Cable:
     @property
     def dsn(self) -> str:
         """How to reach the database over this cable."""
-        url = urlsplit(self._dsn)
-        user, _, _ = url.netloc.rpartition("@")
-        return urlunsplit(url._replace(netloc=f"{user}@127.0.0.1:{self.port}", query="sslmode=disable"))
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def lay(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return dsn_through(self.port, self._dsn)
 
     async def remove(self) -> None:
-        assert self._server is not None
         self.cut()
         self._passing.set()
-        self._server.close()
-        await self._server.wait_closed()
+        await super().remove()
 
     def cut(self) -> None:
         self._whole = False
-        for end in self._ends:
-            end.transport.abort()
+        abort(self._ends)
 
     def freeze(self) -> None:
         self._passing.clear()
@@ -79,30 +64,17 @@ class Cable:
         self._kept = b""
         self._released.set()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _admits(self) -> bool:
         self.connections += 1
-        if not self._whole:
-            writer.transport.abort()
-            return
-        await asyncio.sleep(self.late_s)
-        far_reader, far_writer = await self._connect()
-        ends = {writer, far_writer}
-        self._ends |= ends
-        try:
-            answered = asyncio.Event()
-            answered.set()
-            await asyncio.gather(self._ask(reader, far_writer, answered), self._pass(far_reader, writer, answered))
-        finally:
-            self._ends -= ends
+        if self._whole:
+            await asyncio.sleep(self.late_s)
+            return True
+        return False
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        url = urlsplit(self._dsn)
-        folder = parse_qs(url.query).get("host", [""])[0]
-        if folder.startswith("/"):
-            return await asyncio.open_unix_connection(
-                f"{folder}/.s.PGSQL.{parse_qs(url.query).get('port', ['5432'])[0]}"
-            )
-        return await asyncio.open_connection(url.hostname, url.port or 5432)
+    async def _carry(self, near: Streams, far: Streams) -> None:
+        answered = asyncio.Event()
+        answered.set()
+        await asyncio.gather(self._ask(near[0], far[1], answered), self._pass(far[0], near[1], answered))
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answered: asyncio.Event) -> None:
         with suppress(OSError):
@@ -131,12 +103,6 @@ class Cable:
         writer.close()
 
 
-@asynccontextmanager
-async def cable_to(dsn: str) -> AsyncIterator[Cable]:
+def cable_to(dsn: str) -> AbstractAsyncContextManager[Cable]:
     """A cable to a database."""
-    cable = Cable(dsn)
-    await cable.lay()
-    try:
-        yield cable
-    finally:
-        await cable.remove()
+    return laid(Cable(dsn))

@@ -14,13 +14,14 @@ import asyncpg
 
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.proof.history.faults import NODES, Blow, Fault
-from tests.proof.history.links import Link, Wrong, linked, to_port, to_socket
+from tests.proof.history.links import Link, Wrong, linked, to_port
 from tests.support.debian import free_port
 from tests.support.https import Client
 from tests.support.node import service_on
 from tests.support.postgres import fresh_database
 from tests.support.processes import postmaster_pid
 from tests.support.redis import running_redis
+from tests.support.relay import dsn_through, to_database
 from tests.support.scripted_vault import ScriptedVault
 from tests.support.world import KEY
 
@@ -169,19 +170,15 @@ async def installed(server: EmbeddedPostgres, folder: Path) -> AsyncIterator[Ins
 async def _add_node(stack: AsyncExitStack, made: Installation, number: int, redis: str) -> None:
     folder, port = made.folder / f"node-{number}", free_port()
     folder.mkdir(mode=0o700)
-    url = urlsplit(made.dsn)
-    socket = parse_qs(url.query)["host"][0] + "/.s.PGSQL.5432"
-    ways = {"postgres": to_socket(socket), "redis": to_port(urlsplit(redis).port or 0), "clients": to_port(port)}
+    ways = {"postgres": to_database(made.dsn), "redis": to_database(redis), "clients": to_port(port)}
     for kind, way in ways.items():
         made.links[f"{kind}-{number}"] = await stack.enter_async_context(linked(way))
-    user = url.netloc.rpartition("@")[0]
-    own = {"netloc": f"{user}@127.0.0.1:{made.links[f'postgres-{number}'].port}", "query": "sslmode=disable"}
     shared = urlsplit(redis)
     place = f"{shared.netloc.rpartition('@')[0]}@127.0.0.1:{made.links[f'redis-{number}'].port}"
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "DATABASE_URL": urlunsplit(url._replace(**own)),
+        "DATABASE_URL": dsn_through(made.links[f"postgres-{number}"].port, made.dsn),
         "REDIS_URL": urlunsplit(shared._replace(netloc=place)),
         "FALLBACK_ENCRYPTION_KEY": KEY,
         "HOLDFAST_DATA_DIR": str(folder),

@@ -1,12 +1,11 @@
 """A TCP link that can go wrong, per direction: what stands between clients, nodes and backends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from enum import StrEnum
 from typing import Final
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+from tests.support.relay import Connect, Relay, Streams, abort, laid
 
 CUT_AFTER: Final = 200
 """Bytes of answers that pass before a connection is cut: within a TLS record, a row, or the body of an answer."""
@@ -34,40 +33,25 @@ class Wrong(StrEnum):
     """Each connection breaks in the middle of an answer."""
 
 
-class Link:
-    """Listens on loopback and passes bytes on to where ``connect`` leads."""
+class Link(Relay):
+    """Passes bytes on, and goes wrong until it is healed."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Streams]]) -> None:
-        self._connect = connect
-        self._ends: set[asyncio.StreamWriter] = set()
+    def __init__(self, connect: Connect) -> None:
+        super().__init__(connect)
         self._doomed: set[asyncio.StreamWriter] = set()
         self._wrong: Wrong | None = None
         self._well = asyncio.Event()
         self._well.set()
-        self._server: asyncio.Server | None = None
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def lay(self) -> None:
-        """Begin to listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
 
     async def remove(self) -> None:
         """End, with every connection."""
-        assert self._server is not None
         self.heal()
-        self._server.close()
-        _break(self._ends)
-        await self._server.wait_closed()
+        await super().remove()
 
     def fail(self, wrong: Wrong) -> None:
         """Go wrong in this way until it is healed."""
         if wrong in {Wrong.REFUSE, Wrong.RESET}:
-            _break(self._ends)
+            abort(self._ends)
         if wrong is not Wrong.RESET:
             self._wrong = wrong
             self._well.clear()
@@ -75,26 +59,17 @@ class Link:
     def heal(self) -> None:
         """Be well again. What was swallowed stays lost: its connections end."""
         self._wrong = None
-        _break(self._doomed)
+        abort(self._doomed)
         self._well.set()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._wrong is Wrong.REFUSE:
-            writer.transport.abort()
-            return
+    async def _admits(self) -> bool:
+        return self._wrong is not Wrong.REFUSE
+
+    async def _carry(self, near: Streams, far: Streams) -> None:
         try:
-            far_reader, far_writer = await self._connect()
-        except OSError:
-            writer.transport.abort()
-            return
-        ends = {writer, far_writer}
-        self._ends |= ends
-        try:
-            await asyncio.gather(self._ask(reader, far_writer), self._answer(far_reader, writer, far_writer))
+            await asyncio.gather(self._ask(near[0], far[1]), self._answer(far[0], near[1], far[1]))
         finally:
-            _break(ends)
-            self._ends -= ends
-            self._doomed -= ends
+            self._doomed -= {near[1], far[1]}
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -133,27 +108,11 @@ class Link:
         await writer.drain()
 
 
-def _break(ends: set[asyncio.StreamWriter]) -> None:
-    for end in list(ends):
-        end.transport.abort()
-
-
-@asynccontextmanager
-async def linked(connect: Callable[[], Awaitable[Streams]]) -> AsyncIterator[Link]:
+def linked(connect: Connect) -> AbstractAsyncContextManager[Link]:
     """A link for the length of a block."""
-    link = Link(connect)
-    await link.lay()
-    try:
-        yield link
-    finally:
-        await link.remove()
+    return laid(Link(connect))
 
 
-def to_port(port: int) -> Callable[[], Awaitable[Streams]]:
+def to_port(port: int) -> Connect:
     """To a port of loopback."""
     return lambda: asyncio.open_connection("127.0.0.1", port)
-
-
-def to_socket(path: str) -> Callable[[], Awaitable[Streams]]:
-    """To a socket in the file system."""
-    return lambda: asyncio.open_unix_connection(path)

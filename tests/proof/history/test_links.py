@@ -6,7 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.proof.history.links import CUT_AFTER, Link, Streams, Wrong, linked, to_port
+from tests.proof.history.links import CUT_AFTER, Link, Wrong, linked, to_port
+from tests.support.relay import Streams
 
 BIG = b"x" * (4 * CUT_AFTER)
 
