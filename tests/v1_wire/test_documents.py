@@ -3,12 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.domain.assertions import ClientCredential, CredentialKind
 from holdfast.domain.attributes import VaultFacts, dated
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.names import SecretName
@@ -28,11 +30,12 @@ from holdfast.domain.secret import (
     WriteResult,
 )
 from holdfast.errors import InvalidInput
-from holdfast.ports import BackendHealth, ClientRecord, KeptOut
+from holdfast.ports import BackendHealth, ClientRecord, CredentialRecord, KeptOut
 from holdfast.resilience.supervision import FailingWork
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport
 from holdfast.service.vault.mirroring import SyncReport
 from holdfast.v1_wire.access import AuditDocument, ClientDocument, GrantDocument
+from holdfast.v1_wire.client_credentials import CredentialDocument
 from holdfast.v1_wire.documents import Document, read
 from holdfast.v1_wire.identities import AddIdentity
 from holdfast.v1_wire.node import ExpiringDocument, HealthDocument, SyncDocument
@@ -168,6 +171,14 @@ def test_a_secret_arrives_as_it_was(secret: Secret) -> None:
 )
 def test_a_deleted_secret_arrives_as_it_was(deleted: DeletedSecret) -> None:
     assert sent(DeletedDocument.of_deleted(deleted)).deleted() == deleted
+
+
+def test_a_credential_of_a_kind_of_a_later_release_is_listed_all_the_same() -> None:
+    credential = ClientCredential(id=uuid4(), name="prod", kind=CredentialKind.FEDERATED, issuer="https://a.example")
+    record = CredentialRecord(credential=credential, created_at=datetime.now(UTC), created_by="root")
+    raw = msgspec.json.encode(CredentialDocument.of_credential(credential, record))
+    later = msgspec.json.decode(raw.replace(b'"federated"', b'"later"'), type=CredentialDocument)
+    assert later.credential() == replace(credential, kind=CredentialKind.UNKNOWN)
 
 
 def test_answers_and_reports_arrive_as_they_were() -> None:

@@ -38,6 +38,11 @@ class CredentialKind(enum.StrEnum):
     UNKNOWN = "unknown"
     """Of a kind that this release does not know: listed and removed, and no one is let in by it."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> "CredentialKind":
+        """What any other word stands for, in a row or in the answer of a later release."""
+        return cls.UNKNOWN
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredential:

@@ -87,9 +87,8 @@ class PostgresClientCredentials:
 
 def _record_of(row: Mapping[str, Any]) -> CredentialRecord:
     terms = {field: row[field] for field in ("id", "name", "issuer", "subject", "audience", "certificate")}
-    kind = CredentialKind(row["kind"]) if row["kind"] in set(CredentialKind) else CredentialKind.UNKNOWN
     return CredentialRecord(
-        credential=ClientCredential(kind=kind, **terms),
+        credential=ClientCredential(kind=CredentialKind(row["kind"]), **terms),
         created_at=row["created_at"],
         created_by=row["created_by"],
     )
