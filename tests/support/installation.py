@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.bootstrap import create_secrets_service
@@ -41,13 +41,7 @@ class Installation:
     async def client(self, client_id: str, secret: str) -> Client:
         """A client that has got its token from the server."""
         anonymous = Client(self.port, self.ca_file)
-        form = (
-            f"grant_type=client_credentials&client_id={client_id}&client_secret={secret}&scope={anonymous.url}/.default"
-        )
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        answer = await anonymous.request("POST", f"/{self.tenant}/oauth2/v2.0/token", form.encode(), headers)
-        assert answer.status == 200, answer.body
-        return Client(self.port, self.ca_file, answer.json["access_token"])
+        return replace(anonymous, token=await anonymous.token_for(self.tenant, client_id, secret))
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,14 +41,7 @@ class Process:
     async def client(self, client_id: str, secret: str) -> Client:
         """A client with a token from this server, good on all nodes of one installation under the same host name."""
         anonymous = Client(self.port, self.ca_file, host="v.kv.example")
-        form = (
-            f"grant_type=client_credentials&client_id={client_id}&client_secret={secret}"
-            "&scope=https://v.kv.example/.default"
-        )
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        answer = await anonymous.request("POST", f"/{self.tenant}/oauth2/v2.0/token", form.encode(), headers)
-        assert answer.status == 200, answer.body
-        return Client(self.port, self.ca_file, answer.json["access_token"], host="v.kv.example")
+        return replace(anonymous, token=await anonymous.token_for(self.tenant, client_id, secret))
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from tests.support.connect_proxy import ConnectProxy
 from tests.support.folders import short_folder
 from tests.support.reference import ROOT
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
-from tests.support.serving import serving
+from tests.support.serving import PROGRAM, serving
 from tests.support.world import KEY
 
 pytestmark = pytest.mark.usefixtures("durable_server")
@@ -114,8 +114,7 @@ def _written(path: Path, text: str) -> str:
 
 async def command(*arguments: str, environ: Mapping[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run ``holdfast`` as a process of its own."""
-    program = "import sys; from holdfast.cli.main import main; sys.exit(main())"
-    return await program_of(program, *arguments, environ=environ, stdin=stdin)
+    return await program_of(PROGRAM, *arguments, environ=environ, stdin=stdin)
 
 
 async def program_of(

@@ -163,7 +163,9 @@ async def installed(server: EmbeddedPostgres, folder: Path) -> AsyncIterator[Ins
         for number in range(NODES):
             await _add_node(stack, made, number, redis)
         await asyncio.gather(*(until_ready(node) for node in made.nodes))
-        made.tokens = {who: await _token(made, tenant, who, secret) for who, secret in given.items()}
+        first = made.nodes[0]
+        past_links = Client(first.port, first.ca_file, host=HOST)
+        made.tokens = {who: await past_links.token_for(tenant, who, secret) for who, secret in given.items()}
         yield made
 
 
@@ -201,13 +203,3 @@ async def until_ready(node: Node, within_s: float = 150.0) -> None:
     async with asyncio.timeout(within_s):
         while not await node.ready():
             await asyncio.sleep(0.2)
-
-
-async def _token(made: Installation, tenant: str, who: str, secret: str) -> str:
-    node = made.nodes[0]
-    form = f"grant_type=client_credentials&client_id={who}&client_secret={secret}&scope=https://{HOST}/.default"
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    asked = Client(node.port, node.ca_file, host=HOST)
-    answer = await asked.request("POST", f"/{tenant}/oauth2/v2.0/token", form.encode(), headers)
-    assert answer.status == 200, answer.body
-    return str(answer.json["access_token"])
