@@ -69,12 +69,12 @@ histories: $(DEVELOPMENT) ## Histories of real processes alone; seeds that have 
 	@$(BIN)/python -m tests.proof.history $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: format
-format: $(DEVELOPMENT) ## Format the code and mend what the linter can mend
+format: $(DEVELOPMENT) ## Format the code and fix what the linter can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 .PHONY: docs
-docs: $(DEVELOPMENT) ## Write the tables of the documents anew, from the tables of the code
+docs: $(DEVELOPMENT) ## Write the tables of the documents again, from the tables of the code
 	@$(BIN)/python -m tests.support.reference
 
 # One resolution for Python 3.11 to 3.13 on all platforms. No index is named here or in the result.
@@ -83,7 +83,7 @@ COMPILE_ALONE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 
 COMPILE = $(COMPILE_ALONE) pyproject.toml --all-extras
 
 .PHONY: lock
-lock: $(DEVELOPMENT) ## Resolve the dependencies anew and write requirements/
+lock: $(DEVELOPMENT) ## Resolve the dependencies again and write requirements/
 	@$(COMPILE) --upgrade --group build --output-file requirements/runtime.txt
 	@$(COMPILE) --upgrade --group build --group dev --constraints requirements/runtime.txt \
 		--output-file requirements/dev.txt

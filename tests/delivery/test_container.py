@@ -35,7 +35,7 @@ PARTS = stages((ROOT / "deploy" / "container" / "Dockerfile").read_text())
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Path]:
-    """A folder in the place of the image's root folder, that everybody may read and no one but root may write."""
+    """A folder in the place of the image's root folder, that everyone may read and no one but root may write."""
     packages.needs_an_index()
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     with short_folder() as folder:

@@ -9,7 +9,7 @@ from tests.support.relay import Relay, Streams, abort, dsn_through, laid, to_dat
 class Cable(Relay):
     """Passes bytes on to a database. ``cut`` ends every connection and refuses new ones; ``freeze`` keeps
     them, and nothing passes until ``mend``; ``hold_reply`` lets a question through, and never its answer;
-    ``hold_question`` keeps a question until ``release``, though who asked has died meanwhile."""
+    ``hold_question`` keeps a question until ``release``, though the one who asked has died meanwhile."""
 
     def __init__(self, dsn: str) -> None:
         super().__init__(to_database(dsn))
@@ -49,7 +49,7 @@ class Cable(Relay):
         self._passing.set()
 
     def hold_reply(self, question: bytes, number: int = 1) -> None:
-        """Let the server get the question of this number from now on with these bytes in it, and nobody its answer."""
+        """Let the server get the question of this number from now on with these bytes in it, and no one its answer."""
         self._question, self._number = question, number
         self.held.clear()
 

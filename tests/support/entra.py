@@ -41,7 +41,7 @@ class Entra:
 
 @asynccontextmanager
 async def entra() -> AsyncIterator[Entra]:
-    """A running one, which is ``HOST`` to whoever is led there."""
+    """A running one, which is ``HOST`` to anyone who is led there."""
     with short_folder() as folder:
         async with local_issuer(folder, [HOST]) as server:
             found, base = Entra(server), f"https://{HOST}/{TENANT}/oauth2/v2.0"

@@ -91,7 +91,7 @@ async def waiting(dsn: str, folder: Path, **more: Any) -> AsyncIterator[Waiting]
 
 @asynccontextmanager
 async def process(dsn: str, folder: Path, *arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Client]]:
-    """``holdfast serve`` on such a database, whose log goes to ``log`` in the folder; ended, whatever happens."""
+    """``holdfast serve`` on such a database, whose log goes to ``log`` in the folder; ended in any case."""
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
     more = {"HOLDFAST_PORT": str(port), "HOLDFAST_LOG_FORMAT": "json", "HOLDFAST_DRAIN": "300"}

@@ -1,4 +1,4 @@
-"""A page, walked: its commands run in one shell, in their order, as somebody who follows the page would type them."""
+"""A page, walked: its commands run in one shell, in their order, as someone who follows the page would type them."""
 
 import os
 import re

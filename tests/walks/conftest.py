@@ -1,4 +1,4 @@
-"""What somebody who follows a page has beforehand: an empty home, the files of a release, and perhaps a server."""
+"""What someone who follows a page has beforehand: an empty home, the files of a release, and perhaps a server."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ def release(home: Path) -> Path:
 
 @pytest.fixture
 def server(home: Path, database_url: str, tmp_path: Path) -> Iterator[Mapping[str, str]]:
-    """A server that somebody else runs, as places of the page; its CA and a token of it are at home."""
+    """A server that someone else runs, as places of the page; its CA and a token of it are at home."""
     certificate = ensure_server_certificate(tmp_path / "tls", [], now=datetime.now(UTC))
     with serving(database_url, tmp_path, certificate) as environ:
         token = home / "my.token"

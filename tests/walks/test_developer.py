@@ -1,4 +1,4 @@
-"""The page for developers: the wheel, a server that somebody else runs, and the library by itself."""
+"""The page for developers: the wheel, a server that someone else runs, and the library by itself."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The page on moving in: a messy repository, taken over into a server that somebody else runs."""
+"""The page on moving in: a messy repository, taken over into a server that someone else runs."""
 
 import asyncio
 from collections.abc import Mapping
