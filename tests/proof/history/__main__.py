@@ -11,7 +11,7 @@ from tests.proof.__main__ import arguments
 from tests.proof.history.checking import check
 from tests.proof.history.faults import faults_of
 from tests.proof.history.trial import history_of
-from tests.proof.history.verdicts import FOLDER, Judged, Verdicts, commit_of, judged, summary
+from tests.proof.history.verdicts import FOLDER, Judged, Verdicts, commit_of, judged, summary, went_well
 from tests.proof.trials import Verdict
 from tests.support.folders import short_folder
 from tests.support.postgres import make_template
@@ -74,4 +74,4 @@ if __name__ == "__main__":
     kept = Verdicts()
     tried = asyncio.run(try_all(asked.seeds, asked.within, kept))
     print(f"{summary(kept.all())}\nAll verdicts: {FOLDER}", flush=True)
-    sys.exit(any(each.verdict is Verdict.FAILS for each in tried))
+    sys.exit(not went_well(tried))

@@ -11,7 +11,7 @@ from tests.proof.history.faults import DURING_S, LINKS, PROCESSES, STOPPED_S, Bl
 from tests.proof.history.links import Wrong
 from tests.proof.history.test_checking import history, missed, read, wrote
 from tests.proof.history.trial import history_of
-from tests.proof.history.verdicts import Judged, Verdicts, judged, summary
+from tests.proof.history.verdicts import Judged, Verdicts, judged, summary, went_well
 from tests.proof.trials import Verdict
 
 SHORT = (
@@ -50,6 +50,19 @@ def test_verdicts_stay_and_settle_a_seed_on_its_commit(tmp_path: Path) -> None:
     assert verdicts.settled("abc") == {0, 1}
     assert verdicts.settled("def") == set()
     assert verdicts.settled("abc+") == set()
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "well"),
+    [
+        ([], True),
+        ([Verdict.HOLDS, Verdict.UNFINISHED], True),
+        ([Verdict.UNFINISHED], False),
+        ([Verdict.HOLDS, Verdict.FAILS], False),
+    ],
+)
+def test_a_run_in_which_no_history_was_judged_has_shown_nothing(verdicts: list[Verdict], well: bool) -> None:
+    assert went_well([verdict_of(1, "abc", each) for each in verdicts]) is well
 
 
 def test_a_line_that_was_cut_costs_that_line_alone(tmp_path: Path) -> None:

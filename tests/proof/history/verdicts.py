@@ -88,6 +88,12 @@ class Verdicts:
         return files
 
 
+def went_well(tried: Iterable[Judged]) -> bool:
+    """Whether nothing failed, and something held unless all was settled before: unfinished runs show nothing."""
+    found = {each.verdict for each in tried}
+    return Verdict.FAILS not in found and found != {Verdict.UNFINISHED}
+
+
 def summary(verdicts: Iterable[Judged]) -> str:
     """All verdicts in a few lines."""
     every = list(verdicts)
