@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import random
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -29,6 +29,10 @@ SECRETS = ("postgresql", "postgresql-pair", "redis")
 """Named after their handlers."""
 
 ROLES = ("kill_a", "kill_b")
+MORTAL = "kill_mortal"
+"""The role by which processes that are to die reach PostgreSQL, and by which rotations log in: it tells their sessions
+from those of the node that lives on, whose pools open connections when they like."""
+
 _PATIENCE_S = 60
 
 
@@ -72,7 +76,8 @@ def begin(ground: Ground, names: tuple[str, ...] = SECRETS, end: tuple[str, sign
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_live, args=(theirs, ground, names, end), daemon=True)
+    mortal = replace(ground, dsn=ground.url_of(MORTAL, MORTAL))
+    process = context.Process(target=_live, args=(theirs, mortal, names, end), daemon=True)
     process.start()
     theirs.close()
     return Life(process, ours)
@@ -106,6 +111,9 @@ async def _work(
 
 async def prepare(ground: Ground, inside: Inside) -> None:
     """Make the roles, the user, and the secrets with their policies."""
+    await execute(
+        ground.dsn, f"DROP ROLE IF EXISTS {MORTAL}", f"CREATE ROLE {MORTAL} SUPERUSER LOGIN PASSWORD '{MORTAL}'"
+    )
     for role in ROLES:
         await execute(ground.dsn, f"DROP ROLE IF EXISTS {role}", f"CREATE ROLE {role} LOGIN PASSWORD 'first'")
     await execute(ground.dsn, "DROP ROLE IF EXISTS kill_one", "CREATE ROLE kill_one LOGIN PASSWORD 'first'")
@@ -113,7 +121,7 @@ async def prepare(ground: Ground, inside: Inside) -> None:
     async with redis.Redis.from_url(ground.redis_url) as admin:
         await admin.execute_command("ACL", "SETUSER", "kill", "reset", "on", ">first", "+@all")
     service = inside.service
-    await service.set_secret("pg-admin", ground.dsn)
+    await service.set_secret("pg-admin", ground.url_of(MORTAL, MORTAL))
     await service.set_secret("redis-admin", ground.redis_url)
     options = {
         "postgresql": {"admin_secret": "pg-admin", "role": "kill_one"},
@@ -126,16 +134,10 @@ async def prepare(ground: Ground, inside: Inside) -> None:
     await execute(ground.dsn, f"ALTER ROLE {ROLES[1]} PASSWORD NULL")  # of a pair, one is in use
 
 
-async def backends(ground: Ground) -> set[int]:
-    """The processes of PostgreSQL that serve somebody."""
-    query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    return {row[0] for row in await rows(ground.dsn, query)}
-
-
-async def quiet(ground: Ground, before: set[int]) -> None:
+async def quiet(ground: Ground) -> None:
     """Wait until PostgreSQL has finished what a dead process had asked: a commit on its way still takes effect."""
     async with asyncio.timeout(_PATIENCE_S):
-        while await backends(ground) - before:
+        while await rows(ground.dsn, "SELECT 1 FROM pg_stat_activity WHERE usename = $1", MORTAL):
             await asyncio.sleep(0.01)
 
 

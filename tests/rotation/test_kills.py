@@ -16,7 +16,6 @@ from holdfast.service.rotation.driver import ROTATION_CRASH_POINTS
 from tests.rotation.killed import (
     SECRETS,
     Ground,
-    backends,
     begin,
     check_current,
     check_known,
@@ -38,11 +37,10 @@ _LONGEST_LIFE_S = 2.0
 async def test_i10_a_kill_at_any_boundary_loses_no_credential(ground: Ground, inside: Inside, name: str) -> None:
     points = [point for point in ROTATION_CRASH_POINTS if name != "postgresql" or not point.startswith("retir")]
     for point in points:
-        before = await backends(ground)
         life = begin(ground, (name,), (point, signal.SIGKILL))
         assert [await life.hears(), await life.hears()] == ["ready", point]
         await life.ended()
-        await quiet(ground, before)
+        await quiet(ground)
         await check_known(ground, inside)
         await settle(ground, inside)
         await settle(ground, inside)
@@ -53,13 +51,12 @@ async def test_i10_a_kill_at_any_boundary_loses_no_credential(ground: Ground, in
 async def test_i10_kills_at_any_moment_lose_no_credential(ground: Ground, inside: Inside) -> None:
     left: Counter[str] = Counter()
     for number in range(KILLS):
-        before = await backends(ground)
         life = begin(ground)
         assert await life.hears() == "ready"
         life.process.join(random.uniform(0, _LONGEST_LIFE_S))
         life.process.kill()
         await life.ended()
-        await quiet(ground, before)
+        await quiet(ground)
         left.update(
             row[0] for row in await rows(ground.dsn, "SELECT phase FROM rotation_runs WHERE finished_at IS NULL")
         )
