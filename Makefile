@@ -59,6 +59,10 @@ demo: $(DEVELOPMENT) ## Kill a vault under load, and see every read answered
 bench: $(DEVELOPMENT) ## Measure, and print ratios
 	@$(BIN)/python -m benchmarks
 
+.PHONY: metrics
+metrics: $(DEVELOPMENT) ## Count lines, modules and calls of a request, against another checkout: AGAINST=FOLDER
+	@$(BIN)/python -m benchmarks.metrics $(if $(AGAINST),--against $(AGAINST))
+
 .PHONY: proof
 proof: $(DEVELOPMENT) ## Try the stateful models, then histories of real processes, with random seeds: SEEDS=A:B, WITHIN=SECONDS
 	@$(BIN)/python -m tests.proof $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
