@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+import traceback
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -56,9 +57,8 @@ async def _tried(seed: int, commit: str, server: EmbeddedPostgres, verdicts: Ver
             history = await history_of(seed, server)
     except Exception as error:
         # What ailed the trial is no verdict on the product, and no reason to leave out the other seeds.
-        found = Judged(
-            seed=seed, commit=commit, verdict=Verdict.UNFINISHED, took_s=time.monotonic() - began, why=repr(error)
-        )
+        why = "".join(traceback.format_exception(error))
+        found = Judged(seed=seed, commit=commit, verdict=Verdict.UNFINISHED, took_s=time.monotonic() - began, why=why)
         print(f"  {error!r}", flush=True)
     else:
         found = judged(seed, commit, time.monotonic() - began, history, faults_of(seed), check(history))

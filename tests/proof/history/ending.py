@@ -36,8 +36,12 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
     until = time.monotonic() + HEAL_S
     look = partial(_left, made)
     unhealed = [*await caught_up(look, until)]
-    await _start_again(made)
-    unhealed += await caught_up(look, max(until, time.monotonic() + HEAL_S / 2))
+    await asyncio.gather(*(node.end(signal.SIGTERM) for node in made.nodes))
+    if await _found(partial(_waiting, made)):
+        # What a client had given up was under way in a node to its end.
+        for node in made.nodes:
+            await node.start()
+        unhealed += await caught_up(look, max(until, time.monotonic() + HEAL_S / 2))
     vaults = {name: _in_vault(made, name) for name in (*KEPT, *LIVES)}
     # Without the vault in its settings, what answers is the mirror and nothing else.
     async with service_on(made.dsn, made.folder / "end") as service:
@@ -47,13 +51,6 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
         ours = {name: await _here(service, name) for name in (*KEPT, *LIVES)}
     trail = tuple(str(problem) for problem in verdict.problems)
     return Ending(ours=ours, vaults=vaults, records=records, trail=trail, unhealed=tuple(unhealed))
-
-
-async def _start_again(made: Installation) -> None:
-    """End the nodes in order and start them: requests that clients have given up may still be under way in them."""
-    await asyncio.gather(*(node.end(signal.SIGTERM) for node in made.nodes))
-    for node in made.nodes:
-        await node.start()
 
 
 async def caught_up(look: Callable[[], Awaitable[Sequence[str]]], until: float) -> Sequence[str]:
@@ -78,8 +75,11 @@ async def _found(look: Callable[[], Awaitable[Sequence[str]]]) -> Sequence[str]:
 
 async def _left(made: Installation) -> list[str]:
     asleep = [f"node {node.number} is not ready" for node in made.nodes if not await node.ready()]
-    if asleep:
-        return asleep
+    return asleep or await _waiting(made)
+
+
+async def _waiting(made: Installation) -> list[str]:
+    """What nodes have yet to do, and the vault to end."""
     found = [f"{count} {what}" for what, query in _WAITING.items() for (count,) in await rows(made.dsn, query) if count]
     spooled = [
         f"{node.folder.name}/{file.name}" for node in made.nodes for file in (node.folder / "audit").glob("*.log")

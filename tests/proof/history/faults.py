@@ -29,6 +29,14 @@ class Blow(StrEnum):
     """``kill -9`` of one of PostgreSQL's processes: it recovers from that by itself."""
     POSTMASTER = "postmaster"
     """``kill -9`` of PostgreSQL as a whole, which is started again."""
+    READ_ONLY = "read-only"
+    """PostgreSQL refuses changes, as a standby does."""
+    CLOCK = "clock"
+    """The clock of a node is wrong by ``by_s``."""
+    SYNC = "sync"
+    """A node is cut off from PostgreSQL, and its own disk fails at ``fsync``."""
+    FULL = "full"
+    """A node is cut off from PostgreSQL, and its own disk has no room for audit records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +47,18 @@ class Fault:
     lasts_s: float
     where: str
     what: Wrong | Blow
+    by_s: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.at_s:.2f} s: {self.where}: {self.what} for {self.lasts_s:.2f} s"
+        by = f" by {self.by_s:.0f} s" if self.by_s else ""
+        return f"{self.at_s:.2f} s: {self.where}: {self.what} for {self.lasts_s:.2f} s{by}"
 
 
 LINKS: Final = tuple(f"{kind}-{node}" for node in range(NODES) for kind in ("postgres", "redis", "clients"))
+ITS_OWN: Final = (Blow.BACKEND, Blow.BACKEND, Blow.POSTMASTER, Blow.READ_ONLY)
+"""What happens to PostgreSQL itself."""
+
+STEPS_S: Final = (-3600.0, -40.0, 40.0, 3600.0)
 PROCESSES: Final = tuple(f"node-{node}" for node in range(NODES))
 
 
@@ -64,11 +78,16 @@ def _draw(dice: random.Random) -> Fault:
     lasts_s = dice.uniform(0.2, LONGEST_S)
     where = dice.choice(("vault", "vault", "vault", *LINKS, *PROCESSES, "postgres-itself"))
     if where in PROCESSES:
-        blow = dice.choice((Blow.KILL, Blow.KILL, Blow.STOP))
-        return Fault(at_s, max(lasts_s, STOPPED_S) if blow is Blow.STOP else min(lasts_s, 1.0), where, blow)
+        blow = dice.choice((Blow.KILL, Blow.KILL, Blow.STOP, Blow.CLOCK, Blow.SYNC, Blow.FULL))
+        by_s = dice.choice(STEPS_S) if blow is Blow.CLOCK else 0.0
+        return Fault(at_s, _lasts_s(blow, lasts_s), where, blow, by_s)
     if where == "postgres-itself":
-        return Fault(at_s, min(lasts_s, 2.0), where, dice.choice((Blow.BACKEND, Blow.BACKEND, Blow.POSTMASTER)))
+        return Fault(at_s, min(lasts_s, 2.0), where, dice.choice(ITS_OWN))
     return Fault(at_s, lasts_s, where, dice.choice(tuple(Wrong)))
+
+
+def _lasts_s(blow: Blow, drawn_s: float) -> float:
+    return max(drawn_s, STOPPED_S) if blow is Blow.STOP else min(drawn_s, 1.0) if blow is Blow.KILL else drawn_s
 
 
 def _meet(one: Fault, other: Fault) -> bool:

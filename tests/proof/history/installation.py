@@ -4,22 +4,21 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-import asyncpg
-
 from holdfast.embedded.postgres import EmbeddedPostgres
-from tests.proof.history.faults import NODES, Blow, Fault
-from tests.proof.history.links import Link, Wrong, linked, to_port
+from tests.proof.history.faults import NODES
+from tests.proof.history.links import Link, linked, to_port
+from tests.proof.history.shim import Shim
 from tests.support.debian import free_port
 from tests.support.https import Client
 from tests.support.node import service_on
 from tests.support.postgres import fresh_database
-from tests.support.processes import postmaster_pid
 from tests.support.redis import running_redis
 from tests.support.relay import dsn_through, to_database
 from tests.support.scripted_vault import ScriptedVault
@@ -55,6 +54,7 @@ class Node:
     port: int
     folder: Path
     environ: dict[str, str]
+    shim: Shim
     process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -74,6 +74,19 @@ class Node:
             self.process.send_signal(number)
             await self.process.wait()
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It stands still, if it runs."""
+        process = self.process
+        if process is None or process.returncode is not None:
+            yield
+            return
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
     @property
     def ca_file(self) -> Path:
         """What its certificate is checked with."""
@@ -89,7 +102,7 @@ class Node:
 
 @dataclass
 class Installation:
-    """All of it. ``dsn`` leads to PostgreSQL past every link."""
+    """All of it. ``dsn`` leads to PostgreSQL past every link; ``places``: where one fault happens at a time."""
 
     dsn: str
     folder: Path
@@ -98,43 +111,7 @@ class Installation:
     links: dict[str, Link] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
-
-    async def suffer(self, fault: Fault) -> None:
-        """Let a fault happen, from its beginning to its end."""
-        if isinstance(fault.what, Wrong):
-            self.links[fault.where].fail(fault.what)
-            await asyncio.sleep(fault.lasts_s)
-            self.links[fault.where].heal()
-        elif fault.what in {Blow.KILL, Blow.STOP}:
-            await self._hit(self.nodes[int(fault.where.rpartition("-")[2])], fault)
-        else:
-            await self._hit_postgres(fault)
-
-    async def _hit(self, node: Node, fault: Fault) -> None:
-        if fault.what is Blow.KILL:
-            await node.end()
-            await asyncio.sleep(fault.lasts_s)
-            await node.start()
-        elif node.process is not None and node.process.returncode is None:
-            node.process.send_signal(signal.SIGSTOP)
-            try:
-                await asyncio.sleep(fault.lasts_s)
-            finally:
-                node.process.send_signal(signal.SIGCONT)
-
-    async def _hit_postgres(self, fault: Fault) -> None:
-        if fault.what is Blow.POSTMASTER:
-            os.kill(postmaster_pid(self.server_folder), signal.SIGKILL)
-            await asyncio.sleep(fault.lasts_s)
-            await self.server.start()
-            return
-        with suppress(OSError, asyncpg.PostgresError, ProcessLookupError):
-            connection = await asyncpg.connect(self.dsn, timeout=5)
-            others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            pid = await connection.fetchval(f"{others} ORDER BY backend_start LIMIT 1", timeout=5)
-            if pid is not None:
-                os.kill(pid, signal.SIGKILL)
-            connection.terminate()
+    places: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     @property
     def server_folder(self) -> Path:
@@ -188,7 +165,8 @@ async def _add_node(stack: AsyncExitStack, made: Installation, number: int, redi
         **SETTINGS,
         **made.vault.environ(),
     }
-    node = Node(number, port, folder, environ)
+    shim = Shim(folder / "shim")
+    node = Node(number, port, folder, {**environ, **shim.environ()}, shim)
     made.nodes.append(node)
     await node.start()
     stack.push_async_callback(node.end)

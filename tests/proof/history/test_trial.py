@@ -31,8 +31,10 @@ def test_seeds_together_have_every_fault_at_every_place() -> None:
     faults = [fault for seed in range(600) for fault in faults_of(seed)]
     met = {(fault.where, fault.what) for fault in faults}
     wanted: set[tuple[str, Wrong | Blow]] = {(where, wrong) for where in ("vault", *LINKS) for wrong in Wrong}
-    wanted |= {(where, blow) for where in PROCESSES for blow in (Blow.KILL, Blow.STOP)}
-    wanted |= {("postgres-itself", blow) for blow in (Blow.BACKEND, Blow.POSTMASTER)}
+    wanted |= {
+        (where, blow) for where in PROCESSES for blow in (Blow.KILL, Blow.STOP, Blow.CLOCK, Blow.SYNC, Blow.FULL)
+    }
+    wanted |= {("postgres-itself", blow) for blow in (Blow.BACKEND, Blow.POSTMASTER, Blow.READ_ONLY)}
     assert met == wanted
     assert all(fault.at_s + fault.lasts_s <= DURING_S for fault in faults)
     assert all(fault.lasts_s >= STOPPED_S for fault in faults if fault.what is Blow.STOP)

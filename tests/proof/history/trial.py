@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.proof.history.blows import suffer
 from tests.proof.history.clients import KEPT, LIVES, Worker, ruling
 from tests.proof.history.ending import ending_of
 from tests.proof.history.events import Event, History, Op
@@ -72,4 +73,4 @@ async def _under_faults(made: Installation, seed: int, faults: Sequence[Fault], 
 
 async def _at(moment: float, made: Installation, fault: Fault) -> None:
     await asyncio.sleep(max(0.0, moment - time.monotonic()))
-    await made.suffer(fault)
+    await suffer(made, fault)

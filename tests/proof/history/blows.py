@@ -1,0 +1,102 @@
+"""How each fault begins, and how it ends."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+
+import asyncpg
+
+from holdfast.errors import StartupError
+from tests.proof.history.faults import Blow, Fault
+from tests.proof.history.installation import Installation, Node
+from tests.proof.history.links import Wrong
+from tests.support.postgres import execute
+from tests.support.processes import postmaster_pid
+
+_PATIENCE_S = 60.0
+_OTHERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+async def suffer(made: Installation, fault: Fault) -> None:
+    """Let a fault happen, from its beginning to its end; on a busy machine, after an earlier one at its place."""
+    async with made.places[fault.where], _happening(made, fault):
+        await asyncio.sleep(fault.lasts_s)
+
+
+def _happening(made: Installation, fault: Fault) -> AbstractAsyncContextManager[None]:
+    if isinstance(fault.what, Wrong):
+        return _wrong(made, fault.where, fault.what)
+    if fault.where.startswith("node-"):
+        return _node(made, made.nodes[int(fault.where.rpartition("-")[2])], fault)
+    return {Blow.BACKEND: _backend, Blow.POSTMASTER: _postmaster, Blow.READ_ONLY: _read_only}[fault.what](made)
+
+
+@asynccontextmanager
+async def _wrong(made: Installation, where: str, wrong: Wrong) -> AsyncIterator[None]:
+    made.links[where].fail(wrong)
+    try:
+        yield
+    finally:
+        made.links[where].heal()
+
+
+@asynccontextmanager
+async def _node(made: Installation, node: Node, fault: Fault) -> AsyncIterator[None]:
+    if fault.what is Blow.KILL:
+        await node.end()
+        yield
+        await node.start()
+    elif fault.what is Blow.STOP:
+        with node.stopped():
+            yield
+    elif fault.what is Blow.CLOCK:
+        with node.shim.told(ahead_s=fault.by_s):
+            yield
+    else:
+        broken = node.shim.told(full=True) if fault.what is Blow.FULL else node.shim.told(sync_fails=True)
+        with broken:
+            async with _wrong(made, f"postgres-{node.number}", Wrong.REFUSE):
+                yield
+
+
+@asynccontextmanager
+async def _backend(made: Installation) -> AsyncIterator[None]:
+    with suppress(OSError, asyncpg.PostgresError, ProcessLookupError):
+        connection = await asyncpg.connect(made.dsn, timeout=5)
+        pid = await connection.fetchval(f"{_OTHERS} ORDER BY backend_start LIMIT 1", timeout=5)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        connection.terminate()
+    yield
+
+
+@asynccontextmanager
+async def _postmaster(made: Installation) -> AsyncIterator[None]:
+    os.kill(postmaster_pid(made.server_folder), signal.SIGKILL)
+    yield
+    async with asyncio.timeout(_PATIENCE_S):
+        while True:
+            with suppress(StartupError):  # processes of the one before are about to end
+                await made.server.start()
+                return
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def _read_only(made: Installation) -> AsyncIterator[None]:
+    await _as_administrator(made, "ALTER SYSTEM SET default_transaction_read_only = on")
+    try:
+        yield
+    finally:
+        await _as_administrator(made, "ALTER SYSTEM RESET default_transaction_read_only")
+
+
+async def _as_administrator(made: Installation, statement: str) -> None:
+    async with asyncio.timeout(_PATIENCE_S):
+        while True:
+            with suppress(OSError, asyncpg.PostgresError):
+                await execute(made.dsn, "SET default_transaction_read_only = off", statement, "SELECT pg_reload_conf()")
+                return
+            await asyncio.sleep(0.1)
