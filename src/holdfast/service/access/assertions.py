@@ -89,7 +89,7 @@ class ClientCredentials:
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.withdraw") as authorized:
             record = self._guard.success(authorized, detail=of_identity(identity, credential=wanted))
             removed = await self._store.remove(identity, wanted, record)
-        await self._directory.load(identity)
+        await self._directory.committed(identity)
         return removed
 
     async def list(self, client_id: str, *, context: Context = None) -> list[CredentialRecord]:

@@ -67,7 +67,7 @@ class Clients:
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "client.remove") as authorized:
             record = self._guard.success(authorized, detail=of_identity(identity))
             removed = await self._store.remove(identity, record)
-        await self._directory.load(identity)
+        await self._directory.committed(identity)
         return removed
 
     async def list(self, caller: Caller) -> list[ClientRecord]:

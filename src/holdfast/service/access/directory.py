@@ -15,6 +15,7 @@ from holdfast.errors import IntegrityFailure, KeyUnavailable, Unauthenticated
 from holdfast.ports import Clock, IdentitySnapshot, IdentityStore, Sealer, Standing, StoredToken, TokenRecord
 from holdfast.resilience.events import Event, Log
 from holdfast.resilience.tasks import unhurried
+from holdfast.service.access.readback import read_back
 
 _log: Final = Log(__name__)
 
@@ -53,6 +54,15 @@ class Directory:
         """Read one identity, or all, anew. One reading at a time: an older one never comes last."""
         async with self._loading:
             await self._load(name)
+
+    async def committed(self, name: str) -> None:
+        """This node changed an identity or its credentials: it is read again.
+
+        Raises:
+            OutcomeUnknown: it cannot be read.
+        """
+        with read_back():
+            await self.load(name)
 
     async def reached(self, epoch: int) -> None:
         """The commit point is at this epoch: read all again if that is not the one known here."""

@@ -11,6 +11,7 @@ from holdfast.errors import IntegrityFailure, KeyUnavailable, LeaseExpired
 from holdfast.ports import Clock, Feed, GrantStore, RuleKind, Sealer, StoredRule
 from holdfast.resilience.events import Event, Log
 from holdfast.resilience.tasks import unhurried
+from holdfast.service.access.readback import read_back
 
 _log: Final = Log(__name__)
 
@@ -68,7 +69,14 @@ class GrantBook:
 
         ``epoch``: what that commit made of it. One that is the next after that of all rules known here says that
         nothing else was changed in between.
+
+        Raises:
+            OutcomeUnknown: they cannot be read.
         """
+        with read_back():
+            await self._read_back(epoch, subject)
+
+    async def _read_back(self, epoch: int, subject: str | None) -> None:
         async with self._loading:
             if subject is None:
                 await self._load()

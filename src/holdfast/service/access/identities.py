@@ -55,7 +55,7 @@ class Identities:
         async with self._guard.operation(caller, Permission.GRANT, WHOLE_VAULT, "identity.add") as authorized:
             record = self._guard.success(authorized, detail=of_identity(identity))
             await self._store.add(identity, what, caller.id, record)
-        await self._directory.load(identity)
+        await self._directory.committed(identity)
 
     async def list(self, *, context: Context = None) -> list[IdentityRecord]:
         """Return all identities, by name."""
@@ -98,7 +98,7 @@ class Identities:
             record = self._guard.success(authorized, detail=of_identity(name))
             if not await self._store.set_disabled(name, record, disabled=disabled):
                 raise _no_such_identity(name)
-        await self._directory.load(name)
+        await self._directory.committed(name)
 
     async def remove(self, name: str, *, context: Context = None) -> bool:
         """Remove an identity for good, with its credentials, groups, grants and roles; False if there was none."""
@@ -134,7 +134,7 @@ class Identities:
             change = partial(self._store.set_groups, identity, wanted, caller.id, approve)
             if not await self._minting.by_all_rules(change):
                 raise _no_such_identity(identity)
-        await self._directory.load(identity)
+        await self._directory.committed(identity)
         return wanted
 
     def groups_of(self, name: str) -> frozenset[str]:
@@ -182,7 +182,7 @@ class Identities:
         return new
 
     async def _reload(self, name: str, epoch: int) -> None:
-        await self._directory.load(name)
+        await self._directory.committed(name)
         await self._announce(epoch, name)
 
     def _admin_token(self, caller: Caller) -> NewToken:

@@ -12,6 +12,7 @@ from holdfast.service.access.directory import Directory
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from holdfast.service.access.inheriting import Inheritance
+from holdfast.service.access.readback import read_back
 
 T = TypeVar("T")
 
@@ -51,13 +52,14 @@ class Minting:
         Raises:
             AccessDenied: a rule or a membership was made meanwhile, by somebody who could not know of the credential.
         """
-        await self._book.catch_up()
-        await self._directory.load(identity)
+        with read_back():
+            await self._book.catch_up()
+        await self._directory.committed(identity)
         try:
             self.check_identity(authorized, identity)
         except AccessDenied:
             await take_back(record_of(authorized.caller, undoing, WHOLE_VAULT, self._clock.now(), detail=detail))
-            await self._directory.load(identity)
+            await self._directory.committed(identity)
             raise
 
     def joining(self, authorized: Authorized, *, accept: bool, detail: str | None = None) -> ApproveJoining:

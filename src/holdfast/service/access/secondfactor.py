@@ -110,7 +110,7 @@ class SecondFactors:
             self._minting.check_identity(authorized, name)
             record = self._guard.success(authorized, detail=of_identity(name))
             removed = await self._store.remove(name, record)
-        await self._directory.load(name)
+        await self._directory.committed(name)
         return removed
 
     async def _attempt(self, caller: Caller, code: str, operation: str, *, confirm: bool) -> None:

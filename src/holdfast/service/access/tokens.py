@@ -164,7 +164,7 @@ class Tokens:
             renewed = await self._store.renew(token.id, until, self._guard.success(authorized, detail=detail))
             if renewed is None:
                 raise Conflict("The token is revoked or has expired; make a new one.")
-        await self._directory.load(token.identity)
+        await self._directory.committed(token.identity)
         return renewed
 
     async def revoke(self, token_id: UUID, *, context: Context = None) -> bool:
@@ -180,7 +180,7 @@ class Tokens:
                 raise _no_such_token()
             detail = of_identity(token.identity, token=token.id)
             revoked = await self._store.revoke(token.id, self._guard.success(authorized, detail=detail))
-        await self._directory.load(token.identity)
+        await self._directory.committed(token.identity)
         return revoked
 
     async def _found(self, caller: Caller, token_id: UUID, operation: str) -> TokenRecord | None:
