@@ -72,6 +72,10 @@ proof: $(DEVELOPMENT) ## Try the stateful models, then histories of real process
 histories: $(DEVELOPMENT) ## Histories of real processes alone; seeds that have a verdict on this commit are passed over
 	@$(BIN)/python -m tests.proof.history $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
 
+.PHONY: matrix
+matrix: $(DEVELOPMENT) ## Every operation under every fault of every part, 30 minutes at most; goes on where it ended: FAULTS=TEXT, WITHIN=SECONDS
+	@$(BIN)/python -m tests.proof.matrix $(if $(FAULTS),--faults $(FAULTS)) $(if $(WITHIN),--within $(WITHIN))
+
 .PHONY: format
 format: $(DEVELOPMENT) ## Format the code and fix what the linter can fix
 	@$(BIN)/ruff check --fix .

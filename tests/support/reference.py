@@ -21,6 +21,7 @@ from holdfast.web import limits
 from holdfast.web.errors import rendering_of
 from holdfast.web.v1.problems import code_of, status_of
 from tests.conformance import generators, table
+from tests.proof.matrix import page
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -121,6 +122,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "token-errors": token_errors,
     "events": events,
     "clients": lambda: _table(table.COLUMNS, list(table.rows())),
+    "fault-matrix": lambda: _table(page.COLUMNS, list(page.rows())),
     "generated-clients": lambda: _table(generators.COLUMNS, list(generators.rows())),
 }
 

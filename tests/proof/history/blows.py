@@ -30,7 +30,7 @@ def _happening(made: Installation, fault: Fault) -> AbstractAsyncContextManager[
         return _wrong(made, fault.where, fault.what)
     if fault.where.startswith("node-"):
         return _node(made, made.nodes[int(fault.where.rpartition("-")[2])], fault)
-    return {Blow.BACKEND: _backend, Blow.POSTMASTER: _postmaster, Blow.READ_ONLY: _read_only}[fault.what](made)
+    return {Blow.BACKEND: _backend, Blow.POSTMASTER: _postmaster, Blow.READ_ONLY: read_only}[fault.what](made)
 
 
 @asynccontextmanager
@@ -85,7 +85,8 @@ async def _postmaster(made: Installation) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _read_only(made: Installation) -> AsyncIterator[None]:
+async def read_only(made: Installation) -> AsyncIterator[None]:
+    """PostgreSQL takes no changes, whichever session asks."""
     await _as_administrator(made, "ALTER SYSTEM SET default_transaction_read_only = on")
     try:
         yield

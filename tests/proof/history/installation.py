@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,17 +33,22 @@ SETTINGS = {
     "HOLDFAST_SYNC_INTERVAL": "2",
     "SECRET_CACHE_TTL": "1",
 }
-ALL = ("get", "list", "set", "delete", "recover", "purge", "grant", "operate")
+ALL = ("get", "list", "set", "delete", "recover", "purge", "rotate", "grant", "operate")
 
 
 class FrontedVault(ScriptedVault):
-    """A vault that is known by the address of the link in front of it."""
+    """A vault that is known by the address of the link in front of it; its token endpoint has a link of its own."""
 
     front: Link | None = None
+    tokens: Link | None = None
 
     @property
     def url(self) -> str:
         return super().url if self.front is None else f"https://127.0.0.1:{self.front.port}"
+
+    def environ(self) -> dict[str, str]:
+        place = {} if self.tokens is None else {"AZURE_AUTHORITY_HOST": f"https://127.0.0.1:{self.tokens.port}"}
+        return {**super().environ(), **place}
 
 
 @dataclass
@@ -102,7 +107,10 @@ class Node:
 
 @dataclass
 class Installation:
-    """All of it. ``dsn`` leads to PostgreSQL past every link; ``places``: where one fault happens at a time."""
+    """All of it. ``dsn`` leads to PostgreSQL past every link; ``places``: where one fault happens at a time.
+
+    ``clients``: the secret of each, and ``tokens``: its token.
+    """
 
     dsn: str
     folder: Path
@@ -110,6 +118,8 @@ class Installation:
     vault: FrontedVault
     links: dict[str, Link] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
+    tenant: str = ""
+    clients: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     places: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
@@ -124,29 +134,36 @@ class Installation:
 
 
 @asynccontextmanager
-async def installed(server: EmbeddedPostgres, folder: Path) -> AsyncIterator[Installation]:
+async def installed(
+    server: EmbeddedPostgres, folder: Path, settings: Mapping[str, str] = SETTINGS
+) -> AsyncIterator[Installation]:
     """A new installation on a database of its own, with ``app``, who may do all, and ``reader``, who may nothing."""
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(fresh_database(server.dsn))
         vault = await stack.enter_async_context(FrontedVault())
         front = vault.front = await stack.enter_async_context(linked(to_port(vault.port)))
+        tokens = vault.tokens = await stack.enter_async_context(linked(to_port(vault.port)))
         redis_port = free_port()
         redis = stack.enter_context(running_redis(folder, port=redis_port))
-        made = Installation(dsn, folder, server, vault, {"vault": front})
+        made = Installation(dsn, folder, server, vault, {"vault": front, "token": tokens})
         async with service_on(dsn, folder / "setup", vault) as service:
             await service.grant_access("*", "app", list(ALL))
-            given = {who: await service.add_client(who) for who in ("app", "reader")}
-            tenant = service.tenant
+            made.clients = {who: await service.add_client(who) for who in ("app", "reader")}
+            made.tenant = service.tenant
         for number in range(NODES):
-            await _add_node(stack, made, number, redis)
+            await _add_node(stack, made, number, redis, settings)
         await asyncio.gather(*(until_ready(node) for node in made.nodes))
         first = made.nodes[0]
         past_links = Client(first.port, first.ca_file, host=HOST)
-        made.tokens = {who: await past_links.token_for(tenant, who, secret) for who, secret in given.items()}
+        made.tokens = {
+            who: await past_links.token_for(made.tenant, who, secret) for who, secret in made.clients.items()
+        }
         yield made
 
 
-async def _add_node(stack: AsyncExitStack, made: Installation, number: int, redis: str) -> None:
+async def _add_node(
+    stack: AsyncExitStack, made: Installation, number: int, redis: str, settings: Mapping[str, str]
+) -> None:
     folder, port = made.folder / f"node-{number}", free_port()
     folder.mkdir(mode=0o700)
     ways = {"postgres": to_database(made.dsn), "redis": to_database(redis), "clients": to_port(port)}
@@ -162,7 +179,7 @@ async def _add_node(stack: AsyncExitStack, made: Installation, number: int, redi
         "FALLBACK_ENCRYPTION_KEY": KEY,
         "HOLDFAST_DATA_DIR": str(folder),
         "HOLDFAST_PORT": str(port),
-        **SETTINGS,
+        **settings,
         **made.vault.environ(),
     }
     shim = Shim(folder / "shim")

@@ -1,0 +1,72 @@
+"""``make matrix``: every cell on real processes, with a line for each fault in a file that stays."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.proof.history import installation
+from tests.proof.history.__main__ import postgres
+from tests.proof.history.installation import installed
+from tests.proof.history.verdicts import commit_of
+from tests.proof.matrix.cells import ALL_FAULTS, Fault
+from tests.proof.matrix.results import Result, Results, result_of, summary
+from tests.proof.matrix.trial import tried
+from tests.support.folders import short_folder
+
+WITHIN_S: Final = 1800.0
+ONE_S: Final = 400.0
+"""Longer than a fault takes on a machine that is busy with other things."""
+
+SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {**installation.SETTINGS, "HOLDFAST_GRANT_LEASE": "30", "HOLDFAST_READ_PATIENCE_MS": "3000"}
+)
+"""As in histories, but with a lease that outlives the asking, and a patience that a busy machine does not end."""
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What is asked for."""
+    parser = argparse.ArgumentParser(prog="make matrix", description=__doc__)
+    parser.add_argument("--faults", default="", metavar="TEXT", help="only those whose names have this in them")
+    parser.add_argument("--within", type=float, default=WITHIN_S, metavar="SECONDS")
+    return parser.parse_args(given)
+
+
+async def try_all(faults: Iterable[Fault], within_s: float, results: Results) -> list[Result]:
+    """Try the faults that have no result on this commit yet, until the time is up."""
+    commit, end, found = commit_of(), time.monotonic() + within_s, list[Result]()
+    settled = results.settled(commit)
+    async with postgres() as server:
+        for fault in (each for each in faults if each.slug not in settled):
+            if time.monotonic() > end:
+                break
+            await server.start()
+            found.append(await _tried(fault, commit, server))
+            results.add(found[-1])
+            print(found[-1].line, flush=True)
+    return found
+
+
+async def _tried(fault: Fault, commit: str, server: EmbeddedPostgres) -> Result:
+    """Each fault has an installation of its own, so that none suffers from another."""
+    began = time.monotonic()
+    try:
+        with short_folder() as folder:
+            async with asyncio.timeout(ONE_S), installed(server, folder, SETTINGS) as made:
+                return result_of(await tried(made, fault), commit, time.monotonic() - began)
+    except Exception as error:
+        # What ailed the trial is no result, and no reason to leave out the other faults.
+        return Result(fault=fault.slug, commit=commit, took_s=round(time.monotonic() - began, 1), why=repr(error))
+
+
+if __name__ == "__main__":
+    asked = arguments()
+    kept = Results()
+    wanted = [fault for fault in ALL_FAULTS if asked.faults in fault.slug]
+    done = asyncio.run(try_all(wanted, asked.within, kept))
+    print(f"{summary(kept.of(commit_of()))}\nAll results: {kept.file}", flush=True)
+    sys.exit(any(not each.well for each in done))
