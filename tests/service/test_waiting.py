@@ -204,6 +204,22 @@ async def test_how_long_key_vault_has_been_settling_is_remembered_over_restarts(
     assert await world.pending() == []
 
 
+async def test_i12_a_clock_that_was_ahead_does_not_make_a_purge_wait_for_hours(world: World) -> None:
+    world.vault.fail("set", applied="late")
+    await world.set("one")
+    await world.delete()
+    await world.purge()
+    world.clock.step(7200)
+    await world.make_due()
+    await world.replicator.drain()
+    world.clock.step(-7200)
+    for _ in range(2):
+        world.clock.move(61)
+        await world.make_due()
+        await world.replicator.drain()
+    assert await world.pending() == []
+
+
 # --- as many tags as Key Vault takes ---------------------------------------------------------------------------------
 
 

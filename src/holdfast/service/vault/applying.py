@@ -357,9 +357,12 @@ class Applier:
         return answer
 
     def _wait_while_settling(self, attempt: Attempt) -> None:
-        """Come back later, unless that has been going on for longer than anything takes to settle."""
+        """Come back later, unless that has been going on for longer than anything takes to settle.
+
+        A beginning that has yet to come was noted by a clock that was ahead: it is now at the latest.
+        """
         now = self._clock.now()
-        attempt.limbo_since = attempt.limbo_since or now
+        attempt.limbo_since = min(attempt.limbo_since or now, now)
         if now - attempt.limbo_since < self._settling:
             self._wait(attempt)
 
