@@ -6,6 +6,8 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.proof.__main__ import arguments
@@ -52,9 +54,16 @@ async def try_all(seeds: Iterable[int], within_s: float, verdicts: Verdicts) -> 
 
 async def _tried(seed: int, commit: str, server: EmbeddedPostgres, verdicts: Verdicts) -> Judged:
     began = time.monotonic()
+    with TemporaryDirectory() as logs:
+        return await _judged(seed, commit, server, verdicts, began, Path(logs))
+
+
+async def _judged(
+    seed: int, commit: str, server: EmbeddedPostgres, verdicts: Verdicts, began: float, logs: Path
+) -> Judged:
     try:
         async with asyncio.timeout(ONE_S):
-            history = await history_of(seed, server)
+            history = await history_of(seed, server, logs=logs)
     except Exception as error:
         # What ailed the trial is no verdict on the product, and no reason to leave out the other seeds.
         why = "".join(traceback.format_exception(error))
@@ -63,7 +72,7 @@ async def _tried(seed: int, commit: str, server: EmbeddedPostgres, verdicts: Ver
     else:
         found = judged(seed, commit, time.monotonic() - began, history, faults_of(seed), check(history))
         if found.violations:
-            for file in verdicts.keep(found, history):
+            for file in verdicts.keep(found, history, logs):
                 print(f"  kept in {file}", flush=True)
     verdicts.add(found)
     return found

@@ -3,15 +3,31 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.proof.history.events import READS, Event, History, Op, Violation, by_name, contradicted
+from tests.proof.history.events import (
+    EDITED,
+    READS,
+    ROTATED,
+    Event,
+    History,
+    Op,
+    Outcome,
+    Secret,
+    Violation,
+    by_name,
+    contradicted,
+)
 from tests.proof.history.register import check_register
 
 _RULES = frozenset({Op.GRANT, Op.REVOKE})
+_UNRECORDED = READS | {Op.LIST, Op.EDIT, Op.LOGIN}
 
 
 def check(history: History) -> list[Violation]:
     """Every promise that this history breaks."""
-    parts = (_registers, check_grants, check_lists, check_records, check_ending, check_answers)
+    parts = (
+        *(_registers, check_grants, check_emergencies, check_lists, check_records, check_ending),
+        *(check_credentials, check_answers),
+    )
     return [violation for part in parts for violation in part(history)]
 
 
@@ -35,6 +51,49 @@ def check_grants(history: History) -> Iterator[Violation]:
             yield Violation(promise="I6", text=text, events=(rule.id, read.id))
 
 
+def check_emergencies(history: History) -> Iterator[Violation]:
+    """I15: who is granted access in an emergency reads as long as that lasts, and no longer.
+
+    No one of them has a rule besides.
+    """
+    approvals = [event for event in history.events if event.op is Op.APPROVE and event.possible]
+    ends = [event for event in history.events if event.op is Op.WITHDRAW]
+    theirs = {event.who for event in approvals} | {event.who for event in history.events if event.op is Op.ASK}
+    for read in (each for each in history.events if each.op in READS and each.who in theirs):
+        mine = [each for each in approvals if each.who == read.who and each.name == read.name]
+        if read.ok and not any(_may_cover(each, read, ends, history.bounds.cut_off) for each in mine):
+            text = f"{read.who} read {read.name} at node {read.node}, and no approval was in force"
+            yield Violation(promise="I15", text=text, events=(*(each.id for each in mine[-1:]), read.id))
+        covering = next((each for each in mine if _must_cover(each, read, ends, history.bounds.cut_off)), None)
+        if read.status == 403 and covering is not None:
+            text = f"{read.who} was refused {read.name} at node {read.node} under an approval"
+            yield Violation(promise="I15", text=text, events=(covering.id, read.id))
+
+
+def _may_cover(approval: Event, read: Event, ends: list[Event], elsewhere: float) -> bool:
+    over = approval.until + approval.lasts + elsewhere < read.began
+    ended = any(each.of == approval.of and each.ok and each.known_to(read, elsewhere) for each in ends)
+    return approval.began < read.until and not over and not ended
+
+
+def _must_cover(approval: Event, read: Event, ends: list[Event], elsewhere: float) -> bool:
+    ended = any(each.of == approval.of and each.possible and each.began < read.until for each in ends)
+    lasts = read.until < approval.began + approval.lasts
+    return approval.ok and approval.known_to(read, elsewhere) and lasts and not ended
+
+
+def check_credentials(history: History) -> Iterator[Violation]:
+    """I10: what was just read logs in, and in the end the current credential does, and none that is not stored."""
+    for login in (each for each in history.events if each.op is Op.LOGIN and each.outcome is Outcome.REFUSED):
+        text = f"{login.name}: a credential that was just read does not log in"
+        yield Violation(promise="I10", text=text, events=(login.id,))
+    for name, found in history.ending.credentials.items():
+        if not found.current:
+            yield Violation(promise="I10", text=f"{name}: the current credential does not log in")
+        for role in found.strange:
+            yield Violation(promise="I10", text=f"{name}: {role} has a password that is not stored")
+
+
 def check_lists(history: History) -> Iterator[Violation]:
     """I5, I2: a list shows what is there, and nothing that is deleted."""
     named = by_name(history.events)
@@ -56,7 +115,7 @@ def check_records(history: History) -> Iterator[Violation]:
         if event.op in READS and event.ok and kept != 1:
             text = f"{event.name}: a value was disclosed, and {kept} records say so"
             yield Violation(promise="I1", text=text, events=(event.id,))
-        elif event.op not in READS and event.op is not Op.LIST and event.ok and not kept:
+        elif event.op not in _UNRECORDED and event.ok and not kept:
             text = f"{event.name}: an acknowledged {event.op} is not on record"
             yield Violation(promise="I1", text=text, events=(event.id,))
     for problem in history.ending.trail:
@@ -68,6 +127,8 @@ def check_answers(history: History) -> Iterator[Violation]:
     for event in history.events:
         if event.status == 500:
             yield Violation(promise="I14", text=f"{event.name}: {event.op} answered 500", events=(event.id,))
+        if event.op is Op.REWRAP and event.names:
+            yield Violation(promise="I8", text=f"not genuine: {', '.join(event.names)}", events=(event.id,))
 
 
 def check_ending(history: History) -> Iterator[Violation]:
@@ -76,18 +137,25 @@ def check_ending(history: History) -> Iterator[Violation]:
         yield Violation(promise="I12", text=f"not healed: {left}")
     named = by_name(history.events)
     for name, secret in history.ending.ours.items():
+        events = named.get(name, [])
         theirs = history.ending.vaults.get(name, secret)
-        if theirs != secret:
+        if _seen(name, theirs) != _seen(name, secret):
             text = f"{name}: {secret.state} {secret.values} here, {theirs.state} {theirs.values} in the vault"
             yield Violation(promise="I2", text=text)
+        copies = sum(event.op is Op.ROLLBACK and event.possible for event in events)
         for value, times in Counter(secret.values).items():
-            if times > 1:
+            if times > 1 + copies and name not in EDITED:
                 yield Violation(promise="I4", text=f"{name}: {value!r} is there {times} times")
-        yield from _ended(name, secret.state, secret.values, named.get(name, []))
+        yield from _ended(name, secret.state, secret.values, events)
+
+
+def _seen(name: str, secret: Secret) -> object:
+    """What is the same on both sides: the order of what was written on both sides at once is each side's own."""
+    return (secret.state, set(secret.values), secret.values[-1:]) if name in EDITED else secret
 
 
 def _ended(name: str, state: str, values: tuple[str, ...], events: list[Event]) -> Iterator[Violation]:
-    for event in (each for each in events if each.op is Op.SET):
+    for event in (each for each in events if each.op in {Op.SET, Op.EDIT}):
         if not event.possible and event.value in values and not _asked_again(event, events):
             text = f"{name}: the refused {event.value!r} is there"
             yield Violation(promise="I4", text=text, events=(event.id,))
@@ -96,7 +164,8 @@ def _ended(name: str, state: str, values: tuple[str, ...], events: list[Event]) 
         if event.value not in values or (event.version and values[event.version - 1 : event.version] != (event.value,)):
             text = f"{name}: the acknowledged {event.value!r} (version {event.version}) is not in {state} {values}"
             yield Violation(promise="I2", text=text, events=(event.id,))
-    for value in set(values) - {each.value for each in events if each.op is Op.SET}:
+    known = {each.value for each in events if each.op in {Op.SET, Op.EDIT}}
+    for value in set(values) - known if name not in ROTATED else ():
         yield Violation(promise="I8", text=f"{name}: {value!r} is there, and no one wrote it")
     yield from _last(name, state, [each for each in events if each.op not in READS and each.possible])
 
@@ -105,13 +174,14 @@ def _asked_again(event: Event, events: list[Event]) -> bool:
     return any(each.possible and each.op is Op.SET and each.value == event.value for each in events)
 
 
-_LEAVES = {Op.SET: "live", Op.RECOVER: "live", Op.DELETE: "deleted", Op.PURGE: "absent"}
+_LEAVES = {Op.DELETE: "deleted", Op.PURGE: "absent"}
+"""In which state a change leaves a secret; every other one leaves it live."""
 
 
 def _last(name: str, state: str, changes: list[Event]) -> Iterator[Violation]:
     """What the last change left behind, if it is known which was the last."""
     for event in changes:
         others = (each for each in changes if each is not event)
-        if event.ok and all(each.until < event.began for each in others) and _LEAVES[event.op] != state:
+        if event.ok and all(each.until < event.began for each in others) and _LEAVES.get(event.op, "live") != state:
             text = f"{name}: {state} in the end, after an acknowledged {event.op}"
             yield Violation(promise="I2", text=text, events=(event.id,))

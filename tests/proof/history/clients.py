@@ -8,21 +8,24 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-from msgspec.structs import replace
-
-from tests.proof.history.events import Event, Op, Outcome, Surface
+from tests.proof.history.events import EDITED, Event, Op, Outcome, Surface
 from tests.proof.history.faults import NODES
 from tests.proof.history.installation import Installation
+from tests.proof.history.wire import heard, heard_each, request_of
 from tests.support.https import Client, Connection, Response
 
 KEPT: Final = ("keep-0", "keep-1", "keep-2")
 """Names that are never deleted, so that nothing excuses an absence."""
 
 LIVES: Final = ("life-0", "life-1", "life-2")
+COPIED: Final = (KEPT[-1], LIVES[-1])
+"""Names of which former versions are made current again: a value tells no version then."""
+
 PATIENCE_S: Final = 8.0
+NOTHING_SENT: Final = Response(0, (), b"")
 _QUIET_S: Final = 0.05
-_UNKNOWN: Final = frozenset({"outcome_unknown", "timed_out", "internal", "request_timeout"})
-_KEY_VAULTS: Final = "?api-version=7.4"
+_BOTH: Final = frozenset({Op.GET, Op.DELETE, Op.RECOVER, Op.PURGE})
+_OF_A_VERSION: Final = frozenset({Op.PIN, Op.ROLLBACK})
 
 
 class Line:
@@ -71,7 +74,7 @@ class Worker:
 
     def __init__(self, made: Installation, seed: int, number: int, who: str, told: list[Event]) -> None:
         self.client = f"{who}-{number}"
-        self._who, self._told = who, told
+        self._who, self.told = who, told
         self._dice = random.Random(f"client {seed} {number}")
         self._lines = [Line(made, node, who) for node in range(NODES)]
         self._asked = 0
@@ -91,12 +94,18 @@ class Worker:
             await self.ask(Op.GET, self._dice.choice((*KEPT, *LIVES)))
             return
         kinds = [*[Op.GET] * 10, *[Op.SET] * 6, Op.PIN, Op.LIST]
-        name = self._dice.choice((*KEPT, *LIVES))
+        name = self._dice.choice((*KEPT, *LIVES, *EDITED))
+        if name in COPIED:
+            kinds += [Op.ROLLBACK, Op.ROLLBACK]
         if name in LIVES:
             kinds += [Op.DELETE, Op.DELETE, Op.RECOVER, Op.PURGE, Op.PURGE]
         op = self._dice.choice(kinds)
         if op is Op.SET:
             await self._write(name)
+        elif op is Op.GET and self._dice.random() < 0.1:
+            await self._read_many()
+        elif op is Op.ROLLBACK:
+            await self.ask(op, name, key=f"{self.client}.{self._asked}")
         else:
             await self.ask(op, "*" if op is Op.LIST else name)
 
@@ -111,8 +120,39 @@ class Worker:
             if event is None or event.outcome is not Outcome.UNKNOWN:
                 return
 
+    async def _read_many(self) -> None:
+        """Read several secrets at once: as many reads, under the id of one request."""
+        node, self._asked = self._dice.randrange(NODES), self._asked + 1
+        request = f"{self.client}.{self._asked}"
+        asked = [
+            Event(
+                id=f"{request}/{name}",
+                client=self.client,
+                who=self._who,
+                node=node,
+                surface=Surface.OWN,
+                op=Op.GET,
+                name=name,
+                began=time.monotonic(),
+            )
+            for name in self._dice.sample((*KEPT, *LIVES), 3)
+        ]
+        body = {"items": [{"name": event.name} for event in asked]}
+        answer = await self._sent(node, request, "POST", "/v1/secrets:batch-get", body)
+        if answer is not NOTHING_SENT:
+            self.told += heard_each(asked, answer)
+
     async def ask(
-        self, op: Op, name: str, *, who: str = "", surface: Surface | None = None, value: str = "", key: str = ""
+        self,
+        op: Op,
+        name: str,
+        *,
+        who: str = "",
+        surface: Surface | None = None,
+        value: str = "",
+        key: str = "",
+        of: int = 0,
+        lasts: float = 0.0,
     ) -> Event | None:
         """Ask one thing at a node that the dice choose, and write it down, unless it never went out."""
         node = self._dice.randrange(NODES)
@@ -129,82 +169,22 @@ class Worker:
             began=time.monotonic(),
             value=value,
             key=key,
+            of=of or self._dice.randint(1, 6) if op in _OF_A_VERSION else of,
+            lasts=lasts,
         )
-        method, target, body = request_of(event, self._dice.randint(1, 6))
-        headers = {"X-Request-Id": event.id, "Content-Type": "application/json"}
-        if event.key:
-            headers["Idempotency-Key"] = event.key
-        try:
-            answer = await self._lines[node].ask(method, target, body, headers)
-        except (OSError, EOFError, TimeoutError):
+        answer = await self._sent(node, event.id, *request_of(event), key=event.key)
+        if answer is NOTHING_SENT:
             return None
-        self._told.append(heard(event, answer))
-        return self._told[-1]
+        self.told.append(heard(event, answer))
+        return self.told[-1]
 
-
-async def ruling(worker: Worker, enough: Callable[[], bool], dice: random.Random) -> None:
-    """Grant the reader all, and take it back, in turn."""
-    turns = 0
-    while not enough():
-        event = await worker.ask(Op.REVOKE if turns % 2 else Op.GRANT, "*", who="reader")
-        turns += event is not None and event.ok
-        await asyncio.sleep(dice.uniform(0.1, 1.0))
-
-
-_BOTH: Final = frozenset({Op.GET, Op.DELETE, Op.RECOVER, Op.PURGE})
-
-_OWN: Final = {
-    Op.GET: ("GET", "/v1/secrets/{}"),
-    Op.SET: ("PUT", "/v1/secrets/{}"),
-    Op.DELETE: ("DELETE", "/v1/secrets/{}"),
-    Op.RECOVER: ("POST", "/v1/deleted-secrets/{}/recover"),
-    Op.PURGE: ("DELETE", "/v1/deleted-secrets/{}"),
-    Op.LIST: ("GET", "/v1/secrets?limit=1000"),
-    Op.GRANT: ("PUT", "/v1/grants"),
-    Op.REVOKE: ("DELETE", "/v1/grants?pattern=*&user_id=reader"),
-}
-_THEIRS: Final = {
-    Op.GET: ("GET", "/secrets/{}"),
-    Op.SET: ("PUT", "/secrets/{}"),
-    Op.DELETE: ("DELETE", "/secrets/{}"),
-    Op.RECOVER: ("POST", "/deletedsecrets/{}/recover"),
-    Op.PURGE: ("DELETE", "/deletedsecrets/{}"),
-}
-
-
-def request_of(event: Event, version: int) -> tuple[str, str, Any]:
-    """The method, target and body that ask for it."""
-    if event.op is Op.PIN:
-        return "GET", f"/v1/secrets/{event.name}/versions/{version}", None
-    body: Any = {"value": event.value} if event.op is Op.SET else None
-    if event.op is Op.GRANT:
-        body = {"pattern": "*", "user_id": "reader", "permissions": ["get"]}
-    if event.surface is Surface.KEY_VAULT:
-        method, target = _THEIRS[event.op]
-        return method, target.format(event.name) + _KEY_VAULTS, body
-    method, target = _OWN[event.op]
-    return method, target.format(event.name), body
-
-
-def heard(event: Event, answer: Response | None) -> Event:
-    """The same operation, with what came back."""
-    if answer is None:
-        return event
-    found = json.loads(answer.body) if answer.body else {}
-    error = found.get("error")
-    code = str(error.get("code", "")) if isinstance(error, dict) else str(found.get("code", ""))
-    unknown = code in _UNKNOWN or (answer.status >= 500 and event.surface is Surface.KEY_VAULT)
-    refused = Outcome.UNKNOWN if unknown else Outcome.REFUSED
-    told = replace(event, ended=time.monotonic(), status=answer.status, code=code, outcome=refused)
-    if answer.status >= 300:
-        return told
-    return replace(
-        told,
-        outcome=Outcome.OK,
-        code="",
-        value=str(found.get("value", event.value)),
-        version=int(found.get("version", 0)),
-        stale=bool(found.get("stale", False)),
-        source=str(found.get("source", "")),
-        names=tuple(str(item["name"]) for item in found.get("items", ())) if event.op is Op.LIST else (),
-    )
+    async def _sent(
+        self, node: int, request: str, method: str, target: str, body: Any, key: str = ""
+    ) -> Response | None:
+        headers = {"X-Request-Id": request, "Content-Type": "application/json"}
+        if key:
+            headers["Idempotency-Key"] = key
+        try:
+            return await self._lines[node].ask(method, target, body, headers)
+        except (OSError, EOFError, TimeoutError):
+            return NOTHING_SENT

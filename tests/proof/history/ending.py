@@ -11,21 +11,27 @@ from holdfast.domain.verification import verify
 from holdfast.errors import BackendUnavailable, SecretNotFound
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.errors import translating
+from tests.keys.support import NEW
 from tests.proof.history.clients import KEPT, LIVES
-from tests.proof.history.events import Ending, Event, Secret
+from tests.proof.history.credentials import credentials_of
+from tests.proof.history.events import EDITED, ROTATED, Ending, Event, Secret
 from tests.proof.history.installation import Installation
 from tests.service.test_audit_proof import taken
 from tests.support.node import rows, service_on
 from tests.support.vault_model import Phase
 
-HEAL_S = 75.0
+HEAL_S = 120.0
 """Seconds for everything to be well again: a lease of 20 s and the longest pause of a breaker that opened once or
 twice come to less than half of it on a machine with nothing else to do."""
 
 _WAITING = {
     "open intents": "SELECT count(*) FROM secret_intents WHERE state NOT IN ('done', 'superseded', 'refused')",
     "records in the outbox": "SELECT count(*) FROM audit_outbox",
+    "rotations under way": "SELECT count(*) FROM rotation_runs WHERE phase IN ('pending', 'applied', 'tested')",
 }
+NAMES = (*KEPT, *LIVES, *EDITED, *ROTATED)
+_NEWEST = "SELECT secret_name, vault_version_id FROM secrets_vault WHERE state <> 'deleted'"
+_RECORDS = "SELECT request_id, secret_name FROM secret_access_logs WHERE success AND request_id IS NOT NULL"
 _STATES = {Phase.ACTIVE: "live", Phase.DELETED: "deleted", None: "absent"}
 
 
@@ -42,15 +48,18 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
         for node in made.nodes:
             await node.start()
         unhealed += await caught_up(look, max(until, time.monotonic() + HEAL_S / 2))
-    vaults = {name: _in_vault(made, name) for name in (*KEPT, *LIVES)}
+    vaults = {name: _in_vault(made, name) for name in NAMES}
     # Without the vault in its settings, what answers is the mirror and nothing else.
-    async with service_on(made.dsn, made.folder / "end") as service:
+    async with service_on(made.dsn, made.folder / "end", decryption_keys=(NEW,)) as service:
         lines, checkpoints, key = await taken(service)
         verdict = verify(lines, checkpoints, key.signed)
         records = await _records(made, {event.id for event in events})
-        ours = {name: await _here(service, name) for name in (*KEPT, *LIVES)}
+        ours = {name: await _here(service, name) for name in NAMES}
     trail = tuple(str(problem) for problem in verdict.problems)
-    return Ending(ours=ours, vaults=vaults, records=records, trail=trail, unhealed=tuple(unhealed))
+    credentials = await credentials_of(made.dsn, {name: ours[name].values for name in ROTATED})
+    return Ending(
+        ours=ours, vaults=vaults, records=records, credentials=credentials, trail=trail, unhealed=tuple(unhealed)
+    )
 
 
 async def caught_up(look: Callable[[], Awaitable[Sequence[str]]], until: float) -> Sequence[str]:
@@ -85,7 +94,14 @@ async def _waiting(made: Installation) -> list[str]:
         f"{node.folder.name}/{file.name}" for node in made.nodes for file in (node.folder / "audit").glob("*.log")
     ]
     moving = [each.name for each in made.vault.model if made.vault.model.phase(each.name) not in _STATES]
-    return found + spooled + moving
+    return found + spooled + moving + await _unseen(made)
+
+
+async def _unseen(made: Installation) -> list[str]:
+    """Secrets of which the vault has a newer version than the mirror has heard of."""
+    heard = dict(await rows(made.dsn, _NEWEST))
+    newest = {name: made.vault.model.history(name)[-1].id for name in EDITED}
+    return [f"{name} was changed in the vault" for name in EDITED if heard.get(name) != newest[name]]
 
 
 def _in_vault(made: Installation, name: str) -> Secret:
@@ -110,5 +126,7 @@ async def _here(service: SecretsService, name: str) -> Secret:
 
 
 async def _records(made: Installation, ids: set[str]) -> dict[str, int]:
-    found = await rows(made.dsn, "SELECT request_id FROM secret_access_logs WHERE success AND request_id IS NOT NULL")
-    return dict(Counter(str(request_id) for (request_id,) in found if request_id in ids))
+    """How often each request is on record, and each secret of one that was about several."""
+    found = await rows(made.dsn, _RECORDS)
+    counts = Counter(each for request, name in found for each in {request, f"{request}/{name}"} & ids)
+    return dict(counts)

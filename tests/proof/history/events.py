@@ -23,10 +23,36 @@ class Op(StrEnum):
     PURGE = "purge"
     GRANT = "grant"
     REVOKE = "revoke"
+    ROLLBACK = "rollback"
+    EDIT = "edit"
+    """A set made in the vault, past every node."""
+    ROTATE = "rotate"
+    LOGIN = "login"
+    """A login with a credential that was just read, at the system that it is for."""
+    ASK = "ask"
+    """For emergency access."""
+    APPROVE = "approve"
+    WITHDRAW = "withdraw"
+    ACTIVATE = "activate"
+    """Another encryption key seals from now on."""
+    REWRAP = "rewrap"
+    RETIRE = "retire"
 
 
 READS: Final = frozenset({Op.GET, Op.PIN})
 """Operations that disclose a value."""
+
+OF_A_SECRET: Final = READS | {Op.SET, Op.DELETE, Op.RECOVER, Op.PURGE, Op.ROLLBACK, Op.EDIT, Op.ROTATE}
+"""Operations that tell of one secret."""
+
+ROTATED: Final = ("pair", "single")
+"""Secrets whose values Holdfast makes: credentials of two roles in turn, and the password of one."""
+
+EDITED: Final = ("edit-0",)
+"""Secrets that are also written in the vault."""
+
+OF_OTHERS: Final = frozenset((*ROTATED, *EDITED))
+"""Secrets with values that no client of a node asked for."""
 
 
 class Outcome(StrEnum):
@@ -48,7 +74,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One operation. Times are seconds on the harness's one clock.
 
     ``id``: the id of the request. ``who``: the identity; ``client``: the one connection it came from, which asks for
-    one thing at a time. ``value``: written or read. ``version``: 0 where the answer told none. ``names``: a list's.
+    one thing at a time. ``value``: written or read. ``version``: 0 where the answer told none. ``names``: a list's, or
+    the rows that a change of keys found damaged. ``of``: the version that is asked for, or the number of a request for
+    emergency access, which ``lasts`` so many seconds from when it is granted.
     """
 
     id: str
@@ -69,6 +97,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = ""
     key: str = ""
     names: tuple[str, ...] = ()
+    of: int = 0
+    lasts: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -101,6 +131,13 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[str, ...] = ()
 
 
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """A rotated credential after healing: whether the current one logs in, and what logs in that is not stored."""
+
+    current: bool
+    strange: tuple[str, ...] = ()
+
+
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """What was there once all faults were over.
 
@@ -111,6 +148,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     ours: dict[str, Secret] = {}
     vaults: dict[str, Secret] = {}
     records: dict[str, int] = {}
+    credentials: dict[str, Credential] = {}
     trail: tuple[str, ...] = ()
     unhealed: tuple[str, ...] = ()
 
@@ -150,7 +188,7 @@ def by_name(events: Iterable[Event]) -> Mapping[str, list[Event]]:
     """The operations on each secret, by their beginning; a list takes part in none."""
     found: dict[str, list[Event]] = {}
     for event in sorted(events, key=lambda each: each.began):
-        if event.op not in {Op.LIST, Op.GRANT, Op.REVOKE}:
+        if event.op in OF_A_SECRET:
             found.setdefault(event.name, []).append(event)
     return found
 

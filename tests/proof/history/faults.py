@@ -54,7 +54,12 @@ class Fault:
         return f"{self.at_s:.2f} s: {self.where}: {self.what} for {self.lasts_s:.2f} s{by}"
 
 
-LINKS: Final = tuple(f"{kind}-{node}" for node in range(NODES) for kind in ("postgres", "redis", "clients"))
+LINKS: Final = (
+    "token",
+    "target",
+    *(f"{kind}-{node}" for node in range(NODES) for kind in ("postgres", "redis", "clients")),
+)
+"""The first are the ways to the token endpoint, and to the server whose credentials are rotated."""
 ITS_OWN: Final = (Blow.BACKEND, Blow.BACKEND, Blow.POSTMASTER, Blow.READ_ONLY)
 """What happens to PostgreSQL itself."""
 

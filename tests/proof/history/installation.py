@@ -2,20 +2,24 @@
 
 import asyncio
 import os
+import random
 import signal
+import socket
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from holdfast.embedded.postgres import EmbeddedPostgres
+from tests.keys.support import NEW
+from tests.proof.history.credentials import make_credentials
+from tests.proof.history.events import ROTATED
 from tests.proof.history.faults import NODES
 from tests.proof.history.links import Link, linked, to_port
 from tests.proof.history.shim import Shim
-from tests.support.debian import free_port
 from tests.support.https import Client
 from tests.support.node import service_on
 from tests.support.postgres import fresh_database
@@ -34,6 +38,9 @@ SETTINGS = {
     "SECRET_CACHE_TTL": "1",
 }
 ALL = ("get", "list", "set", "delete", "recover", "purge", "rotate", "grant", "operate")
+WHO = ("app", "reader", "consumer", "erin", "ann")
+EMERGENCY_S = 4
+_POLICY = f"[default]\napprovers = 1\nmax_duration_s = {EMERGENCY_S}\nrotate = false\n"
 
 
 class FrontedVault(ScriptedVault):
@@ -137,18 +144,26 @@ class Installation:
 async def installed(
     server: EmbeddedPostgres, folder: Path, settings: Mapping[str, str] = SETTINGS
 ) -> AsyncIterator[Installation]:
-    """A new installation on a database of its own, with ``app``, who may do all, and ``reader``, who may nothing."""
+    """A new installation on a database of its own.
+
+    ``app`` may do all, ``reader`` and ``erin`` nothing, ``consumer`` reads a credential, and ``ann`` approves.
+    """
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(fresh_database(server.dsn))
         vault = await stack.enter_async_context(FrontedVault())
         front = vault.front = await stack.enter_async_context(linked(to_port(vault.port)))
         tokens = vault.tokens = await stack.enter_async_context(linked(to_port(vault.port)))
-        redis_port = free_port()
+        redis_port = quiet_port()
         redis = stack.enter_context(running_redis(folder, port=redis_port))
         made = Installation(dsn, folder, server, vault, {"vault": front, "token": tokens})
+        made.links["target"] = await stack.enter_async_context(linked(to_database(dsn)))
+        (folder / "policies.toml").write_text(_POLICY)
         async with service_on(dsn, folder / "setup", vault) as service:
             await service.grant_access("*", "app", list(ALL))
-            made.clients = {who: await service.add_client(who) for who in ("app", "reader")}
+            made.clients = {who: await service.add_client(who) for who in WHO}
+            await service.access.assign_role("ann", "approver", "*")
+            await make_credentials(service, dsn, made.links["target"].port)
+            await service.grant_access(ROTATED[0], "consumer", ["get"])
             made.tenant = service.tenant
         for number in range(NODES):
             await _add_node(stack, made, number, redis, settings)
@@ -164,7 +179,7 @@ async def installed(
 async def _add_node(
     stack: AsyncExitStack, made: Installation, number: int, redis: str, settings: Mapping[str, str]
 ) -> None:
-    folder, port = made.folder / f"node-{number}", free_port()
+    folder, port = made.folder / f"node-{number}", quiet_port()
     folder.mkdir(mode=0o700)
     ways = {"postgres": to_database(made.dsn), "redis": to_database(redis), "clients": to_port(port)}
     for kind, way in ways.items():
@@ -177,6 +192,8 @@ async def _add_node(
         "DATABASE_URL": dsn_through(made.links[f"postgres-{number}"].port, made.dsn),
         "REDIS_URL": urlunsplit(shared._replace(netloc=place)),
         "FALLBACK_ENCRYPTION_KEY": KEY,
+        "HOLDFAST_DECRYPTION_KEYS": NEW,
+        "HOLDFAST_BREAK_GLASS": str(made.folder / "policies.toml"),
         "HOLDFAST_DATA_DIR": str(folder),
         "HOLDFAST_PORT": str(port),
         **settings,
@@ -187,6 +204,15 @@ async def _add_node(
     made.nodes.append(node)
     await node.start()
     stack.push_async_callback(node.end)
+
+
+def quiet_port() -> int:
+    """A port of loopback that no one has, and that no one gets by asking for any: it is taken up again later."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def until_ready(node: Node, within_s: float = 150.0) -> None:

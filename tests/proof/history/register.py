@@ -9,18 +9,34 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 
-from tests.proof.history.events import READS, Bounds, Event, Op, Outcome, Surface, Violation, contradicted
+from tests.proof.history.events import (
+    EDITED,
+    NEVER,
+    READS,
+    ROTATED,
+    Bounds,
+    Event,
+    Op,
+    Outcome,
+    Surface,
+    Violation,
+    contradicted,
+)
 
 _ENDS = frozenset({Op.DELETE, Op.PURGE})
 _BEGINS = frozenset({Op.SET, Op.RECOVER})
+_MAKES = frozenset({Op.SET, Op.EDIT, Op.ROLLBACK, Op.ROTATE})
 
 
 class Register:
     """The operations on one secret, by their beginning, with what they tell of each other."""
 
-    def __init__(self, events: Sequence[Event], bounds: Bounds) -> None:
+    def __init__(self, name: str, events: Sequence[Event], bounds: Bounds) -> None:
+        self.name = name
         self.events, self.bounds = events, bounds
-        self.sets = [event for event in events if event.op is Op.SET]
+        self.sets = [event for event in events if event.op in {Op.SET, Op.EDIT}]
+        self.made = [event for event in events if event.op in _MAKES]
+        self.copies = sum(event.possible for event in events if event.op is Op.ROLLBACK)
         self.reads = [event for event in events if event.op in READS and event.ok]
         self.gets = [event for event in self.reads if event.op is Op.GET]
         self.missed = [event for event in events if event.op is Op.GET and event.status == 404]
@@ -38,12 +54,14 @@ class Register:
         """Under which versions each value was seen, and who saw it first."""
         found: defaultdict[str, dict[int, Event]] = defaultdict(dict)
         for event in (*self.sets, *self.reads):
-            if event.ok and event.version:
+            if event.ok and event.version and event.value:
                 found[event.value].setdefault(event.version, event)
         return found
 
     def version(self, event: Event) -> int:
-        """The version that a set made or a read met; 0: no one was told."""
+        """The version that a change made or a read met; 0: no one was told, or a value may have several."""
+        if self.copies:
+            return event.version
         return event.version or next(iter(self.versions.get(event.value, ())), 0)
 
     def begun(self, value: str) -> float:
@@ -62,8 +80,8 @@ class Register:
 
 def check_register(name: str, events: Sequence[Event], bounds: Bounds) -> Iterator[Violation]:
     """What the clients of one secret saw that they must not see."""
-    register = Register(events, bounds)
-    for check in (_sources, _once, _one_value_each, _fresh, _monotonic, _found, _gone, _purged):
+    register = Register(name, events, bounds)
+    for check in (_sources, _once, _one_value_each, _copied, _fresh, _monotonic, _found, _gone, _purged):
         for promise, text, shown in check(register):
             yield Violation(promise=promise, text=f"{name}: {text}", events=tuple(each.id for each in shown))
 
@@ -72,6 +90,8 @@ Found = Iterator[tuple[str, str, tuple[Event, ...]]]
 
 
 def _sources(register: Register) -> Found:
+    if register.name in ROTATED:
+        return
     for read in register.reads:
         writers = register.writers.get(read.value, [])
         if not writers:
@@ -83,8 +103,10 @@ def _sources(register: Register) -> Found:
 
 
 def _once(register: Register) -> Found:
+    if register.name in EDITED:  # what was overtaken is written again
+        return
     for value, seen in register.versions.items():
-        if len(seen) > 1:
+        if len(seen) > 1 + register.copies:
             yield "I4", f"{value!r} was written once, and is versions {sorted(seen)}", tuple(seen.values())
 
 
@@ -99,6 +121,15 @@ def _one_value_each(register: Register) -> Found:
                 yield "I3", f"version {version} is {one.value!r} and {other.value!r}", (one, other)
 
 
+def _copied(register: Register) -> Found:
+    """A version made from an earlier one has its value."""
+    values = {event.version: event for event in register.reads if event.version}
+    for copy in (event for event in register.events if event.op is Op.ROLLBACK and event.ok):
+        one, other = values.get(copy.of), values.get(copy.version)
+        if one and other and one.value != other.value and not register.may({Op.PURGE}, 0.0, NEVER):
+            yield "I3", f"version {copy.version} was made from {copy.of}, and has another value", (copy, one, other)
+
+
 def _tells(read: Event) -> bool:
     """Whether the answer claims to be current: Key Vault's API has no word for stale."""
     return read.surface is Surface.OWN and not read.stale
@@ -106,7 +137,7 @@ def _tells(read: Event) -> bool:
 
 def _fresh(register: Register) -> Found:
     for read in filter(_tells, register.gets):
-        for made in register.sets:
+        for made in register.made:
             if not (made.ok and made.known_to(read, register.bounds.coherent)):
                 continue
             newer = register.version(made) > register.version(read) > 0

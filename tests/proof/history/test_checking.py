@@ -8,7 +8,7 @@ import pytest
 
 from tests.proof.history.checking import check
 from tests.proof.history.cutting import cut_down, minimal
-from tests.proof.history.events import Ending, Event, History, Op, Outcome, Secret, Surface
+from tests.proof.history.events import Credential, Ending, Event, History, Op, Outcome, Secret, Surface
 
 _numbers = itertools.count(1)
 
@@ -45,7 +45,41 @@ UNKNOWN: dict[str, Any] = {"outcome": Outcome.UNKNOWN, "ended": None}
 REFUSED: dict[str, Any] = {"outcome": Outcome.REFUSED, "status": 503}
 ELSEWHERE: dict[str, Any] = {"node": 1, "client": "d"}
 
+ERIN: dict[str, Any] = {"who": "erin", "client": "e"}
+NO: dict[str, Any] = {"outcome": Outcome.REFUSED, "status": 403}
+BY_VAULT: dict[str, Any] = {"name": "edit-0", "node": -1, "client": "vault"}
+
+
+def approved(began: float, number: int = 7, **more: Any) -> Event:
+    return event(Op.APPROVE, began, **{"who": "erin", "of": number, "lasts": 4.0, **more})
+
+
 GOOD = {
+    "a version made again": [
+        *(wrote(1, "a", 1), wrote(2, "b", 2), event(Op.ROLLBACK, 3, of=1, version=3)),
+        *(read(4, "a", 3), event(Op.PIN, 5, value="a", version=1)),
+    ],
+    "a version made again, perhaps": [wrote(1, "a", 1), event(Op.ROLLBACK, 2, of=1, **UNKNOWN), read(3, "a", 2)],
+    "written in the vault": [event(Op.EDIT, 1, value="x", **BY_VAULT), read(5, "x", 1, name="edit-0")],
+    "what was overtaken is written again": [
+        *(wrote(1, "a", 1, name="edit-0"), event(Op.EDIT, 2, value="x", **BY_VAULT)),
+        *(read(3, "a", 1, name="edit-0"), read(5, "a", 3, name="edit-0")),
+    ],
+    "a credential no client has made": [event(Op.ROTATE, 1, name="pair", version=2), read(2, "new", 2, name="pair")],
+    "a login that is not answered": [event(Op.LOGIN, 1, name="pair", **UNKNOWN)],
+    "read in an emergency": [wrote(1, "a", 1), approved(2), read(3, "a", 1, **ERIN)],
+    "refused before and after it": [
+        *(event(Op.GET, 1, **NO, **ERIN), event(Op.ASK, 2, **ERIN, of=7), approved(3)),
+        event(Op.GET, 9, **NO, **ERIN),
+    ],
+    "refused once it was given back": [
+        *(approved(2), event(Op.WITHDRAW, 3, of=7, **ERIN), event(Op.GET, 4, **NO, **ERIN)),
+    ],
+    "given back, or perhaps not": [
+        *(wrote(1, "a", 1), approved(2), event(Op.WITHDRAW, 3, of=7, **ERIN, **UNKNOWN)),
+        *(read(4, "a", 1, **ERIN), event(Op.GET, 5, **NO, **ERIN)),
+    ],
+    "an approval no one heard of": [wrote(1, "a", 1), approved(2, **UNKNOWN), read(30, "a", 1, **ERIN)],
     "written and read": [wrote(1, "a", 1), read(2, "a", 1), wrote(3, "b", 2), read(4, "b", 2)],
     "an unknown write that is read": [wrote(1, "a", **UNKNOWN), read(2, "a", 1)],
     "an unknown write that never was": [wrote(1, "a", 1), wrote(2, "b", **UNKNOWN), read(9, "a", 1)],
@@ -89,6 +123,41 @@ GOOD = {
 }
 
 BAD = {
+    "more often than it was made": (
+        "I4",
+        [
+            *(wrote(1, "a", 1), event(Op.ROLLBACK, 2, of=1, version=2), read(3, "a", 2)),
+            event(Op.PIN, 4, value="a", version=3),
+        ],
+    ),
+    "a version made again is another": (
+        "I3",
+        [
+            *(wrote(1, "a", 1), wrote(2, "b", 2), event(Op.ROLLBACK, 3, of=1, version=3), read(4, "b", 3)),
+            event(Op.PIN, 5, value="a", version=1),
+        ],
+    ),
+    "older than what was rotated": (
+        "I3",
+        [event(Op.ROTATE, 1, name="pair", version=2), read(2, "old", 1, name="pair")],
+    ),
+    "older than a version made again": (
+        "I3",
+        [wrote(1, "a", 1), wrote(2, "b", 2), event(Op.ROLLBACK, 3, of=1, version=3), read(4, "b", 2)],
+    ),
+    "a credential that does not log in": ("I10", [event(Op.LOGIN, 1, name="pair", outcome=Outcome.REFUSED)]),
+    "read before it was approved": ("I15", [wrote(1, "a", 1), event(Op.ASK, 2, **ERIN, of=7), read(3, "a", 1, **ERIN)]),
+    "read after an emergency": ("I15", [wrote(1, "a", 1), approved(2), read(13, "a", 1, **ERIN)]),
+    "read after it was given back": (
+        "I15",
+        [wrote(1, "a", 1), approved(2), event(Op.WITHDRAW, 3, of=7, **ERIN), read(4, "a", 1, **ERIN)],
+    ),
+    "another one's approval": (
+        "I15",
+        [wrote(1, "a", 1, name="l"), approved(2), read(3, "a", 1, name="l", **ERIN)],
+    ),
+    "refused in an emergency": ("I15", [approved(2), event(Op.GET, 3, **NO, **ERIN)]),
+    "rows that a change of keys found damaged": ("I8", [event(Op.REWRAP, 1, name="*", names=("k",))]),
     "a value from nowhere": ("I8", [read(1, "x", 1)]),
     "a value from the future": ("I8", [read(1, "a", 1), wrote(2, "a", 1)]),
     "a refused write that is read": ("I4", [wrote(1, "a", **REFUSED), read(2, "a", 1)]),
@@ -156,6 +225,45 @@ ENDINGS: dict[str, tuple[str | None, dict[str, Any]]] = {
     "a value no one wrote": ("I8", {"ours": {"k": Secret(state="live", values=("a", "b", "x"))}}),
     "an intent that stays open": ("I12", {"unhealed": ("1 intents are open",)}),
 }
+
+
+ROTATED: dict[str, tuple[str | None, Credential]] = {
+    "logs in": (None, Credential(current=True)),
+    "does not log in": ("I10", Credential(current=False)),
+    "another one does, too": ("I10", Credential(current=True, strange=("history_a",))),
+}
+
+
+@pytest.mark.parametrize("name", ROTATED)
+def test_i10_the_current_credential_logs_in_and_none_that_is_not_stored(name: str) -> None:
+    promise, found = ROTATED[name]
+    ours = {"pair": Secret(state="live", values=("first", "second"))}
+    told = promises(history(event(Op.ROTATE, 1, name="pair", version=2), ours=ours, credentials={"pair": found}))
+    assert told == ([] if promise is None else [promise])
+
+
+EDITS: dict[str, tuple[str | None, tuple[str, ...], tuple[str, ...]]] = {
+    "in another order": (None, ("a", "x", "a"), ("x", "a")),
+    "one side has it not": ("I2", ("a", "x", "a"), ("a",)),
+    "another one is current": ("I2", ("a", "x"), ("x", "a")),
+    "it is lost": ("I2", ("a",), ("a",)),
+    "no one wrote it": ("I8", ("a", "x", "y"), ("a", "x", "y")),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_i2_what_was_written_in_the_vault_is_on_both_sides(name: str) -> None:
+    promise, *sides = EDITS[name]
+    ours, theirs = ({"edit-0": Secret(state="live", values=side)} for side in sides)
+    events = [wrote(1, "a", 1, name="edit-0"), event(Op.EDIT, 2, value="x", **BY_VAULT)]
+    found = set(promises(history(*events, ours=ours, vaults=theirs)))
+    assert found == (set() if promise is None else {promise})
+
+
+def test_a_value_may_be_there_as_often_as_it_was_made_again() -> None:
+    events = [wrote(1, "a", 1), event(Op.ROLLBACK, 2, of=1, **UNKNOWN)]
+    for times, found in ((2, []), (3, ["I4"])):
+        assert promises(history(*events, ours={"k": Secret(state="live", values=("a",) * times)})) == found
 
 
 @pytest.mark.parametrize("name", GOOD)

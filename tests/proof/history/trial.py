@@ -1,24 +1,27 @@
 """One seed: an installation, its clients, its faults, and the history that comes of it."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.proof.history.blows import suffer
-from tests.proof.history.clients import KEPT, LIVES, Worker, ruling
+from tests.proof.history.clients import KEPT, LIVES, Worker
 from tests.proof.history.ending import ending_of
-from tests.proof.history.events import Event, History, Op
+from tests.proof.history.events import EDITED, Event, History, Op
 from tests.proof.history.faults import DURING_S, Fault, faults_of
 from tests.proof.history.installation import Installation, installed
+from tests.proof.history.people import consuming, editing, emergencies, keeping, reading, rotating, ruling
 from tests.support.folders import short_folder
 
-ENOUGH = 150
+ENOUGH = 120
 """Acknowledged operations that make a history; on a busy machine they take longer than the faults."""
 
-LONGEST = 3
+LONGEST = 2
 """How many times as long as the faults clients work at most to get there."""
 
 WORKERS = 10
@@ -50,10 +53,14 @@ async def history_of(
 async def _under_faults(made: Installation, seed: int, faults: Sequence[Fault], during_s: float) -> list[Event]:
     """Let clients work while faults happen; all of it ends by itself."""
     told: list[Event] = []
-    numbers = range(WORKERS + READERS)
-    workers = [Worker(made, seed, number, "reader" if number >= WORKERS else "app", told) for number in numbers]
-    ruler = Worker(made, seed, len(numbers), "app", told)
-    for name in (*KEPT, *LIVES):
+    numbers = itertools.count()
+
+    def client(who: str) -> Worker:
+        return Worker(made, seed, next(numbers), who, told)
+
+    workers = [client("app") for _ in range(WORKERS)] + [client("reader") for _ in range(READERS)]
+    ruler, rotator, keeper, consumer = client("app"), client("app"), client("app"), client("consumer")
+    for name in (*KEPT, *LIVES, *EDITED):
         await ruler.ask(Op.SET, name, value=f"{name}.first", key=f"{name}.first")
     began = time.monotonic()
 
@@ -65,7 +72,17 @@ async def _under_faults(made: Installation, seed: int, faults: Sequence[Fault], 
     async with asyncio.TaskGroup() as tasks:
         for worker in workers:
             tasks.create_task(worker.run(enough))
-        tasks.create_task(ruling(ruler, enough, random.Random(f"rules {seed}")))
+        others = {
+            "rules": partial(ruling, ruler),
+            "rotations": partial(rotating, rotator),
+            "consumer": partial(consuming, consumer),
+            "emergencies": partial(emergencies, client("erin"), client("ann")),
+            "erin": partial(reading, client("erin")),
+            "keys": partial(keeping, keeper),
+            "edits": partial(editing, made, told),
+        }
+        for what, goes_on in others.items():
+            tasks.create_task(goes_on(enough, random.Random(f"{what} {seed}")))
         for fault in faults:
             tasks.create_task(_at(began + fault.at_s, made, fault))
     return sorted(told, key=lambda event: event.began)

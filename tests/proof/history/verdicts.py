@@ -77,14 +77,20 @@ class Verdicts:
         with self.file.open("ab") as file:
             file.write(msgspec.json.encode(verdict) + b"\n")
 
-    def keep(self, verdict: Judged, history: History) -> list[Path]:
-        """Keep a failing history, whole and cut down: the verdict, the ending, and a line for each operation."""
+    def keep(self, verdict: Judged, history: History, logs: Path | None = None) -> list[Path]:
+        """Keep a failing history, whole and cut down: the verdict, the ending, and a line for each operation.
+
+        ``logs``: a folder with those of its nodes, which are kept, too.
+        """
         parts = {"whole": history, "cut": cut_down(history, verdict.violations[0])}
         files = []
         for part, told in parts.items():
             files.append(self.folder / f"{verdict.seed}-{verdict.commit}.{part}.jsonl")
             lines: list[object] = [verdict, told.ending if part == "whole" else told.bounds, *told.events]
             files[-1].write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        for log in sorted(logs.iterdir()) if logs is not None else ():
+            files.append(self.folder / log.name)
+            files[-1].write_bytes(log.read_bytes())
         return files
 
 
