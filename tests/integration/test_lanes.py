@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from holdfast.errors import BackendUnavailable
-from holdfast.stores.postgres.database import Database
+from holdfast.stores.postgres.database import STANDS_STILL_S, Database
 from holdfast.stores.postgres.pools import AUDIT, FEED, LANES, POOL, READ, WORK, WRITE, Lane
 
 FEW = 6
@@ -92,3 +92,45 @@ async def test_closing_waits_for_no_connection_that_never_comes_back(database_ur
     await database.close()
     with pytest.raises(asyncpg.InterfaceError):
         await connection.fetchval("SELECT 1")
+
+
+LOCK = "LOCK TABLE secrets_vault IN EXCLUSIVE MODE NOWAIT"
+IDLE = "SELECT setting::integer FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
+
+
+async def test_postgresql_ends_a_change_whose_node_stands_still(database: Database) -> None:
+    for lane in (WORK, WRITE, AUDIT):
+        async with database.transaction(lane) as connection:
+            assert await connection.fetchval(IDLE) == STANDS_STILL_S * 1000
+        async with database.connection(lane) as connection:
+            assert await connection.fetchval(IDLE) == 0, "sessions themselves may idle"
+
+
+async def test_what_a_node_that_stood_still_held_is_free_and_it_is_told(database: Database) -> None:
+    frozen, thawed = asyncio.Event(), asyncio.Event()
+
+    async def stand_still() -> None:
+        async with database.transaction(WRITE) as connection:
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")  # it need not take long
+            await connection.execute(LOCK)
+            frozen.set()
+            await thawed.wait()
+            await connection.execute("SELECT 1")
+
+    node = asyncio.create_task(stand_still())
+    await frozen.wait()
+    while not await _locks(database):
+        await asyncio.sleep(0.01)
+    thawed.set()
+    with pytest.raises(BackendUnavailable):
+        await node
+    assert await _locks(database)
+
+
+async def _locks(database: Database) -> bool:
+    try:
+        async with database.transaction(WORK) as connection:
+            await connection.execute(LOCK)
+    except BackendUnavailable:
+        return False
+    return True

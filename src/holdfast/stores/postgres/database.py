@@ -49,6 +49,11 @@ class ServerKeeper(Protocol):
 
 _LEFT_ALONE: Final = "PostgreSQL kept a read waiting and is left alone for a moment; try again"
 
+STANDS_STILL_S: Final = 15
+"""Whole seconds after which PostgreSQL ends a change that is not over and asks for nothing more: its node is frozen, or
+gone without a word, and others wait for the rows that it has locked."""
+
+_CHANGE: Final = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = '{STANDS_STILL_S}s'"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 LEFT_ALONE_S: Final = 5.0
@@ -214,7 +219,7 @@ class Database:
             OutcomeUnknown: the commit was sent and not confirmed.
         """
         with noting_records() as stored:
-            async with self._committed(lane) as connection:
+            async with self._committed(lane, _CHANGE) as connection:
                 yield connection
         for told in self.kept if stored else ():
             told(stored)
