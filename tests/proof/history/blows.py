@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Final
 
 import asyncpg
 
@@ -12,8 +13,9 @@ from holdfast.errors import StartupError
 from tests.proof.history.faults import Blow, Fault
 from tests.proof.history.installation import Installation, Node
 from tests.proof.history.links import Wrong
-from tests.support.postgres import execute
+from tests.support.postgres import execute, fetch
 from tests.support.processes import postmaster_pid
+from tests.support.standby import standby_beside
 
 _PATIENCE_S = 60.0
 _OTHERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -30,7 +32,7 @@ def _happening(made: Installation, fault: Fault) -> AbstractAsyncContextManager[
         return _wrong(made, fault.where, fault.what)
     if fault.where.startswith("node-"):
         return _node(made, made.nodes[int(fault.where.rpartition("-")[2])], fault)
-    return {Blow.BACKEND: _backend, Blow.POSTMASTER: _postmaster, Blow.READ_ONLY: read_only}[fault.what](made)
+    return _ITS_OWN[fault.what](made)
 
 
 @asynccontextmanager
@@ -85,6 +87,33 @@ async def _postmaster(made: Installation) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def followed(made: Installation, faults: Sequence[Fault]) -> AsyncIterator[None]:
+    """A standby for the length of a block, where it is to be promoted: no commit is acknowledged before it has it."""
+    if all(fault.what is not Blow.FAILOVER for fault in faults):
+        yield
+        return
+    async with standby_beside(made.dsn, made.folder / "standby") as pair:
+        made.standby = pair.standby
+        await execute(made.dsn, "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+        while not await fetch(made.dsn, "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')"):
+            await asyncio.sleep(0.05)
+        try:
+            yield
+        finally:
+            await made.server.start()
+            reset = "ALTER SYSTEM RESET synchronous_standby_names"
+            await execute(made.server.dsn, reset, "SELECT pg_reload_conf()")
+
+
+@asynccontextmanager
+async def _failover(made: Installation) -> AsyncIterator[None]:
+    os.kill(postmaster_pid(made.server_folder), signal.SIGKILL)
+    yield
+    assert await fetch(made.standby, "SELECT pg_promote()")
+    made.dsn = made.standby
+
+
+@asynccontextmanager
 async def read_only(made: Installation) -> AsyncIterator[None]:
     """PostgreSQL takes no changes, whichever session asks."""
     await _as_administrator(made, "ALTER SYSTEM SET default_transaction_read_only = on")
@@ -101,3 +130,11 @@ async def _as_administrator(made: Installation, statement: str) -> None:
                 await execute(made.dsn, "SET default_transaction_read_only = off", statement, "SELECT pg_reload_conf()")
                 return
             await asyncio.sleep(0.1)
+
+
+_ITS_OWN: Final = {
+    Blow.BACKEND: _backend,
+    Blow.POSTMASTER: _postmaster,
+    Blow.FAILOVER: _failover,
+    Blow.READ_ONLY: read_only,
+}

@@ -75,8 +75,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``id``: the id of the request. ``who``: the identity; ``client``: the one connection it came from, which asks for
     one thing at a time. ``value``: written or read. ``version``: 0 where the answer told none. ``names``: a list's, or
-    the rows that a change of keys found damaged. ``of``: the version that is asked for, or the number of a request for
-    emergency access, which ``lasts`` so many seconds from when it is granted.
+    the rows that a change of keys found damaged. ``why``: what a refusal says. ``of``: the version that is asked for,
+    or the number of a request for emergency access, which ``lasts`` so many seconds from when it is granted.
     """
 
     id: str
@@ -97,6 +97,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = ""
     key: str = ""
     names: tuple[str, ...] = ()
+    why: str = ""
     of: int = 0
     lasts: float = 0.0
 

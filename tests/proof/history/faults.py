@@ -29,6 +29,8 @@ class Blow(StrEnum):
     """``kill -9`` of one of PostgreSQL's processes: it recovers from that by itself."""
     POSTMASTER = "postmaster"
     """``kill -9`` of PostgreSQL as a whole, which is started again."""
+    FAILOVER = "failover"
+    """``kill -9`` of PostgreSQL as a whole, whose standby is promoted; it has all that was acknowledged."""
     READ_ONLY = "read-only"
     """PostgreSQL refuses changes, as a standby does."""
     CLOCK = "clock"
@@ -60,6 +62,10 @@ LINKS: Final = (
     *(f"{kind}-{node}" for node in range(NODES) for kind in ("postgres", "redis", "clients")),
 )
 """The first are the ways to the token endpoint, and to the server whose credentials are rotated."""
+ITSELF: Final = "postgres-itself"
+FAILING_OVER: Final = 0.1
+"""How many of the seeds have a standby, which is promoted."""
+
 ITS_OWN: Final = (Blow.BACKEND, Blow.BACKEND, Blow.POSTMASTER, Blow.READ_ONLY)
 """What happens to PostgreSQL itself."""
 
@@ -68,25 +74,34 @@ PROCESSES: Final = tuple(f"node-{node}" for node in range(NODES))
 
 
 def faults_of(seed: int) -> list[Fault]:
-    """The faults of a seed: three to six, none at the same place at the same time as another."""
+    """The faults of a seed: three to six, none at the same place at the same time as another.
+
+    Where PostgreSQL fails over, nothing else happens to it.
+    """
     dice = random.Random(f"faults {seed}")
-    found: list[Fault] = []
+    found = [_failover(dice)] if dice.random() < FAILING_OVER else []
     for _ in range(dice.randint(3, 6)):
         fault = _draw(dice)
+        if fault.where == ITSELF and any(other.what is Blow.FAILOVER for other in found):
+            continue
         if not any(_meet(fault, other) for other in found):
             found.append(fault)
     return sorted(found, key=lambda fault: fault.at_s)
 
 
+def _failover(dice: random.Random) -> Fault:
+    return Fault(dice.uniform(2.0, DURING_S * 0.6), dice.uniform(0.2, 1.5), ITSELF, Blow.FAILOVER)
+
+
 def _draw(dice: random.Random) -> Fault:
     at_s = dice.uniform(1.0, DURING_S * 0.6)
     lasts_s = dice.uniform(0.2, LONGEST_S)
-    where = dice.choice(("vault", "vault", "vault", *LINKS, *PROCESSES, "postgres-itself"))
+    where = dice.choice(("vault", "vault", "vault", *LINKS, *PROCESSES, ITSELF))
     if where in PROCESSES:
         blow = dice.choice((Blow.KILL, Blow.KILL, Blow.STOP, Blow.CLOCK, Blow.SYNC, Blow.FULL))
         by_s = dice.choice(STEPS_S) if blow is Blow.CLOCK else 0.0
         return Fault(at_s, _lasts_s(blow, lasts_s), where, blow, by_s)
-    if where == "postgres-itself":
+    if where == ITSELF:
         return Fault(at_s, min(lasts_s, 2.0), where, dice.choice(ITS_OWN))
     return Fault(at_s, lasts_s, where, dice.choice(tuple(Wrong)))
 

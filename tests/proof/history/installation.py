@@ -24,7 +24,7 @@ from tests.support.https import Client
 from tests.support.node import service_on
 from tests.support.postgres import fresh_database
 from tests.support.redis import running_redis
-from tests.support.relay import dsn_through, to_database
+from tests.support.relay import Connect, Streams, dsn_through, to_database
 from tests.support.scripted_vault import ScriptedVault
 from tests.support.world import KEY
 
@@ -116,7 +116,8 @@ class Node:
 class Installation:
     """All of it. ``dsn`` leads to PostgreSQL past every link; ``places``: where one fault happens at a time.
 
-    ``clients``: the secret of each, and ``tokens``: its token.
+    ``standby``: leads to what takes the place of PostgreSQL, where there is a standby. ``clients``: the secret of
+    each, and ``tokens``: its token.
     """
 
     dsn: str
@@ -125,6 +126,7 @@ class Installation:
     vault: FrontedVault
     links: dict[str, Link] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
+    standby: str = ""
     tenant: str = ""
     clients: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
@@ -138,6 +140,15 @@ class Installation:
     def client(self, node: int, who: str) -> Client:
         """A client of a node, behind its link, with the identity's token."""
         return Client(self.links[f"clients-{node}"].port, self.nodes[node].ca_file, self.tokens[who], host=HOST)
+
+
+def to_postgres(made: Installation) -> Connect:
+    """To the PostgreSQL of an installation, wherever that is by then."""
+
+    async def connect() -> Streams:
+        return await to_database(made.dsn)()
+
+    return connect
 
 
 @asynccontextmanager
@@ -156,7 +167,7 @@ async def installed(
         redis_port = quiet_port()
         redis = stack.enter_context(running_redis(folder, port=redis_port))
         made = Installation(dsn, folder, server, vault, {"vault": front, "token": tokens})
-        made.links["target"] = await stack.enter_async_context(linked(to_database(dsn)))
+        made.links["target"] = await stack.enter_async_context(linked(to_postgres(made)))
         (folder / "policies.toml").write_text(_POLICY)
         async with service_on(dsn, folder / "setup", vault) as service:
             await service.grant_access("*", "app", list(ALL))
@@ -181,7 +192,7 @@ async def _add_node(
 ) -> None:
     folder, port = made.folder / f"node-{number}", quiet_port()
     folder.mkdir(mode=0o700)
-    ways = {"postgres": to_database(made.dsn), "redis": to_database(redis), "clients": to_port(port)}
+    ways = {"postgres": to_postgres(made), "redis": to_database(redis), "clients": to_port(port)}
     for kind, way in ways.items():
         made.links[f"{kind}-{number}"] = await stack.enter_async_context(linked(way))
     shared = urlsplit(redis)

@@ -6,14 +6,13 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from shutil import which
 
 import pytest
 
-from tests.proof.history.shim import Shim
+from tests.proof.history.shim import Shim, there_is_a_compiler
 from tests.support.debian import LEFT_OUT
 
-pytestmark = pytest.mark.skipif(which("cc") is None, reason=f"{LEFT_OUT}gcc")
+pytestmark = pytest.mark.skipif(not there_is_a_compiler(), reason=f"{LEFT_OUT}gcc")
 
 PROGRAM = """
 import json, os, sys, time

@@ -1,9 +1,11 @@
 """The machinery of the histories, and one seed of them."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.proof.history.__main__ import postgres
 from tests.proof.history.checking import check
 from tests.proof.history.events import Op
@@ -14,11 +16,23 @@ from tests.proof.history.trial import history_of
 from tests.proof.history.verdicts import Judged, Verdicts, judged, summary, went_well
 from tests.proof.trials import Verdict
 
-SHORT = (
-    Fault(0.5, 1.0, "vault", Wrong.MUTE),
-    Fault(0.8, 0.5, "redis-1", Wrong.HANG),
-    Fault(1.2, 0.6, "postgres-0", Wrong.CUT),
-)
+SHORT = {
+    1: (
+        Fault(0.5, 1.0, "vault", Wrong.MUTE),
+        Fault(0.8, 0.5, "redis-1", Wrong.HANG),
+        Fault(1.2, 0.6, "postgres-0", Wrong.CUT),
+    ),
+    2: (
+        Fault(0.3, 0.8, "postgres-1", Wrong.LATE),
+        Fault(0.6, 0.6, "clients-0", Wrong.MUTE),
+        Fault(0.9, 0.4, "vault", Wrong.RESET),
+    ),
+    3: (
+        Fault(0.4, 0.8, "postgres-0", Wrong.REFUSE),
+        Fault(0.7, 0.5, "target", Wrong.HANG),
+        Fault(1.3, 0.4, "vault", Wrong.DRIP),
+    ),
+}
 """A bit of everything but what takes leases, or PostgreSQL's own recovery, to heal."""
 
 
@@ -34,7 +48,7 @@ def test_seeds_together_have_every_fault_at_every_place() -> None:
     wanted |= {
         (where, blow) for where in PROCESSES for blow in (Blow.KILL, Blow.STOP, Blow.CLOCK, Blow.SYNC, Blow.FULL)
     }
-    wanted |= {("postgres-itself", blow) for blow in (Blow.BACKEND, Blow.POSTMASTER, Blow.READ_ONLY)}
+    wanted |= {("postgres-itself", blow) for blow in (Blow.BACKEND, Blow.POSTMASTER, Blow.FAILOVER, Blow.READ_ONLY)}
     assert met == wanted
     assert all(fault.at_s + fault.lasts_s <= DURING_S for fault in faults)
     assert all(fault.lasts_s >= STOPPED_S for fault in faults if fault.what is Blow.STOP)
@@ -97,9 +111,15 @@ def test_the_summary_counts() -> None:
     assert "seed 1 on abc: k: not found" in told
 
 
-@pytest.mark.timeout(240)
-async def test_i1_i6_a_short_history_holds() -> None:
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[EmbeddedPostgres]:
     async with postgres() as server:
-        found = await history_of(1, server, faults=SHORT, during_s=3.5)
+        yield server
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", SHORT)
+async def test_i1_i6_a_short_history_holds(server: EmbeddedPostgres, seed: int) -> None:
+    found = await history_of(seed, server, faults=SHORT[seed], during_s=2.5)
     assert check(found) == []
     assert {event.op for event in found.events if event.ok} >= {Op.SET, Op.GET}

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from holdfast.embedded.postgres import EmbeddedPostgres
-from tests.proof.history.blows import suffer
+from tests.proof.history.blows import followed, suffer
 from tests.proof.history.clients import KEPT, LIVES, Worker
 from tests.proof.history.ending import ending_of
 from tests.proof.history.events import EDITED, Event, History, Op
@@ -40,9 +40,10 @@ async def history_of(
 
     ``server`` is one that this may kill; ``logs``: where those of the nodes are kept.
     """
+    wanted = faults_of(seed) if faults is None else faults
     with short_folder() as folder:
-        async with installed(server, folder) as made:
-            events = await _under_faults(made, seed, faults_of(seed) if faults is None else faults, during_s)
+        async with installed(server, folder) as made, followed(made, wanted):
+            events = await _under_faults(made, seed, wanted, during_s)
             ending = await ending_of(made, events)
             if logs is not None:
                 for node in made.nodes:

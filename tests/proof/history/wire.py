@@ -14,6 +14,7 @@ _UNKNOWN: Final = frozenset({"outcome_unknown", "timed_out", "internal", "reques
 _NEVER_BEGUN: Final = frozenset({401, 403, 404, 409, 429})
 """Where a rotation that was asked for cannot go on by itself."""
 
+_LONGEST_WHY: Final = 300
 _KEY_VAULTS: Final = "?api-version=7.4"
 
 _OWN: Final = {
@@ -78,7 +79,8 @@ def heard(event: Event, answer: Response | None) -> Event:
     unknown = code in _UNKNOWN or (answer.status >= 500 and event.surface is Surface.KEY_VAULT)
     unknown |= event.op is Op.ROTATE and answer.status not in _NEVER_BEGUN
     refused = Outcome.UNKNOWN if unknown else Outcome.REFUSED
-    told = replace(event, ended=time.monotonic(), status=answer.status, code=code, outcome=refused)
+    why = str(found.get("detail", "") if error is None else error.get("message", ""))[:_LONGEST_WHY]
+    told = replace(event, ended=time.monotonic(), status=answer.status, code=code, outcome=refused, why=why)
     if answer.status >= 300:
         return told
     if event.op is Op.ROTATE and not found.get("success"):
@@ -87,6 +89,7 @@ def heard(event: Event, answer: Response | None) -> Event:
         told,
         outcome=Outcome.OK,
         code="",
+        why="",
         value=str(found.get("value", event.value)),
         version=int(found.get("version") or 0),
         of=int(found.get("id", 0)) if event.op is Op.ASK else event.of,
