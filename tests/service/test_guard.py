@@ -13,7 +13,7 @@ from holdfast.domain.audit import AuditRecord
 from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM, Caller, Permission
-from holdfast.errors import AccessDenied, AuditUnavailable, LeaseExpired, OutcomeUnknown
+from holdfast.errors import AccessDenied, AuditUnavailable, BackendUnavailable, LeaseExpired, OutcomeUnknown
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import WHOLE_VAULT, Authorized, Guard
 from tests.support.clock import VirtualClock
@@ -73,6 +73,43 @@ async def test_i1_where_nothing_can_be_recorded_no_result_leaves(way: str) -> No
 
     with pytest.raises(AuditUnavailable):
         await future()
+
+
+async def test_i4_what_may_have_been_done_is_told_as_that_though_nothing_can_be_recorded() -> None:
+    class Broken(QuietTrail):
+        async def append(self, record: AuditRecord) -> None:
+            raise AuditUnavailable("no sink takes anything")
+
+    with pytest.raises(OutcomeUnknown, match="not confirmed"):
+        async with World(Broken()).passing():
+            raise OutcomeUnknown("the commit is not confirmed")
+
+
+async def test_i4_what_a_transaction_has_stored_is_not_told_as_refused_whatever_fails_then() -> None:
+    world = World()
+
+    async def future() -> None:
+        async with world.passing() as authorized:
+            world.guard.kept([world.guard.success(authorized)])
+            raise BackendUnavailable("PostgreSQL did not answer; try again")
+
+    with pytest.raises(OutcomeUnknown, match="read before you repeat it"):
+        await future()
+    assert world.outcomes == [("future", NAME, False, "outcome_unknown")]
+
+
+async def test_what_was_not_stored_is_told_as_it_is() -> None:
+    world = World()
+
+    async def future() -> None:
+        async with world.passing() as authorized:
+            world.guard.success(authorized)
+            raise BackendUnavailable("PostgreSQL did not answer; try again")
+
+    with pytest.raises(BackendUnavailable) as told:
+        await future()
+    assert not isinstance(told.value, OutcomeUnknown)
+    assert world.outcomes == [("future", NAME, False, "backend_unavailable")]
 
 
 async def test_i1_a_record_that_no_transaction_stores_withholds_the_result() -> None:

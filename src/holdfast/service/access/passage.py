@@ -13,7 +13,7 @@ from holdfast.domain.audit import AuditRecord, record_of
 from holdfast.domain.break_glass import EMERGENCY, RULE_PREFIX
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import Caller, Permission
-from holdfast.errors import HoldfastError, OutcomeUnknown
+from holdfast.errors import AuditUnavailable, BackendUnavailable, HoldfastError, OutcomeUnknown
 from holdfast.ports import AuditLog, Clock
 from holdfast.resilience.correlation import correlated, correlation_id
 from holdfast.resilience.events import Event, Log
@@ -188,7 +188,10 @@ class Passage(AbstractAsyncContextManager[Authorized]):
                 if not self.recorded:
                     await self._succeed()
             elif isinstance(error, Exception | asyncio.CancelledError):
-                await self._fail(error)
+                told = self._told(error)
+                await self._fail(told)
+                if told is not error:
+                    raise told from error
         finally:
             if self.promised:
                 self._records.forget(self.promised)
@@ -210,5 +213,19 @@ class Passage(AbstractAsyncContextManager[Authorized]):
                 "transaction says that it was: the change may have been made or not. Look at it."
             )
 
+    def _told(self, error: BaseException) -> BaseException:
+        """What is told of an error: not that nothing was done, if a transaction has said otherwise."""
+        kept = self.recorded and bool(self.promised)
+        if not kept or isinstance(error, OutcomeUnknown) or not isinstance(error, BackendUnavailable):
+            return error
+        return OutcomeUnknown(
+            f"The change by {self.operation!r} of {self.about!r} is stored, and what came after it failed: "
+            "read before you repeat it."
+        )
+
     async def _fail(self, error: BaseException) -> None:
-        await self._records.put(self._records.failure(self.caller, self.operation, self.about, error))
+        try:
+            await self._records.put(self._records.failure(self.caller, self.operation, self.about, error))
+        except AuditUnavailable:
+            if not isinstance(error, OutcomeUnknown):  # a change that was made has its record
+                raise
