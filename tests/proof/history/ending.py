@@ -16,6 +16,7 @@ from tests.proof.history.clients import KEPT, LIVES
 from tests.proof.history.credentials import credentials_of
 from tests.proof.history.events import EDITED, ROTATED, Ending, Event, Secret
 from tests.proof.history.installation import Installation
+from tests.proof.history.people import is_edit
 from tests.service.test_audit_proof import taken
 from tests.support.node import rows, service_on
 from tests.support.vault_model import Phase
@@ -30,7 +31,7 @@ _WAITING = {
     "rotations under way": "SELECT count(*) FROM rotation_runs WHERE phase IN ('pending', 'applied', 'tested')",
 }
 NAMES = (*KEPT, *LIVES, *EDITED, *ROTATED)
-_NEWEST = "SELECT secret_name, vault_version_id FROM secrets_vault WHERE state <> 'deleted'"
+_HEARD = "SELECT vault_version_id FROM secrets_vault UNION SELECT vault_version_id FROM secret_versions"
 _RECORDS = "SELECT request_id, secret_name FROM secret_access_logs WHERE success AND request_id IS NOT NULL"
 _STATES = {Phase.ACTIVE: "live", Phase.DELETED: "deleted", None: "absent"}
 
@@ -98,10 +99,12 @@ async def _waiting(made: Installation) -> list[str]:
 
 
 async def _unseen(made: Installation) -> list[str]:
-    """Secrets of which the vault has a newer version than the mirror has heard of."""
-    heard = dict(await rows(made.dsn, _NEWEST))
-    newest = {name: made.vault.model.history(name)[-1].id for name in EDITED}
-    return [f"{name} was changed in the vault" for name in EDITED if heard.get(name) != newest[name]]
+    """Secrets of which the vault has a version that was made there and that no sync has found yet."""
+    heard = {version for (version,) in await rows(made.dsn, _HEARD)}
+    versions = [(name, each) for name in EDITED for each in made.vault.model.history(name)]
+    return [
+        f"{name} was changed in the vault" for name, each in versions if is_edit(each.value) and each.id not in heard
+    ]
 
 
 def _in_vault(made: Installation, name: str) -> Secret:

@@ -21,6 +21,7 @@ _DOUBTFUL_S: Final = 10.0
 """How long one who got no answer does not know which version counts as fetched."""
 
 PAIR: Final = ROTATED[0]
+_EDIT: Final = ".edit."
 FOR_ERIN: Final = "keep-0"
 """What one who may do nothing asks for in an emergency."""
 
@@ -96,6 +97,11 @@ async def keeping(worker: Worker, enough: Enough, dice: random.Random) -> None:
         keys.reverse() if not retires else None
 
 
+def is_edit(value: str) -> bool:
+    """Whether a value was written in the vault itself."""
+    return _EDIT in value
+
+
 async def editing(made: Installation, told: list[Event], enough: Enough, dice: random.Random) -> None:
     """Write secrets in the vault itself, past every node."""
     for number in range(1_000_000):
@@ -103,7 +109,7 @@ async def editing(made: Installation, told: list[Event], enough: Enough, dice: r
         if enough():
             return
         name, now = dice.choice(EDITED), time.monotonic()
-        value = f"{name}.edit.{number}"
+        value = f"{name}{_EDIT}{number}"
         made.vault.model.set(name, value, Attributes())
         told.append(
             Event(
