@@ -1,8 +1,7 @@
 """What goes on beside serving, on every node."""
 
-from importlib.metadata import version
-
 from holdfast.bootstrap.parts import Parts
+from holdfast.bootstrap.release import release
 from holdfast.bootstrap.telemetry import Gauging
 from holdfast.resilience.supervision import Work
 from holdfast.service.installation.housekeeping import Housekeeping
@@ -15,7 +14,7 @@ def presence_of(parts: Parts) -> Presence:
     return Presence(
         parts.nodes,
         parts.clock,
-        release=version("holdfast"),
+        release=release(),
         schema_version=schema_version(),
         backends=parts.backends,
         announce=parts.sealing.announce,

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from holdfast.bootstrap.datafolder import SPOOL
 from holdfast.bootstrap.keysources import present_ring
+from holdfast.bootstrap.release import release
 from holdfast.bootstrap.storage import connected
 from holdfast.config import Settings
 from holdfast.crypto.envelope import Envelope
@@ -42,7 +42,7 @@ def open_backups(database: Database, ring: KeyRing, *, sealer: Sealer, guard: Gu
         source=PostgresSnapshots(database),
         files=SealedBackupFiles(sealer, ring.ids),
         clock=clock,
-        release=version("holdfast"),
+        release=release(),
     )
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from urllib.parse import urlsplit
 
 from holdfast.bootstrap.audit import AuditParts
+from holdfast.bootstrap.release import release
 from holdfast.bootstrap.tls import certificate_file
 from holdfast.config import Settings
 from holdfast.crypto.signing import KeyFile
@@ -79,5 +79,5 @@ def open_compliance(
         ignored_rules=ignored_rules,
         clock=clock,
         installation=installation.id,
-        release=version("holdfast"),
+        release=release(),
     )

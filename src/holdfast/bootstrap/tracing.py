@@ -2,8 +2,8 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 
+from holdfast.bootstrap.release import release
 from holdfast.config import Settings
 from holdfast.telemetry.recorder import Recorder
 from holdfast.telemetry.tracing import TracingOptions, open_tracing
@@ -17,7 +17,7 @@ def start_tracing(stack: AsyncExitStack, settings: Settings, recorder: Recorder)
     """
     opened = open_tracing(
         TracingOptions(
-            release=version("holdfast"),
+            release=release(),
             service=settings.service_name,
             endpoint=settings.otlp_endpoint,
             headers=dict(settings.otlp_headers),

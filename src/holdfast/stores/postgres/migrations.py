@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from importlib import resources
 from typing import Final
 
@@ -45,11 +46,12 @@ class Migration:
         return KEEPS_OLDER_NODES in self.sql.splitlines()
 
 
-def migrations() -> list[Migration]:
+@cache
+def migrations() -> Sequence[Migration]:
     """All migrations of this release, in order."""
     folder = resources.files(__package__).joinpath("sql", "migrations")
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
-    return [Migration(int(file.name[:4]), file.name[5:-4], file.read_text()) for file in files]
+    return tuple(Migration(int(file.name[:4]), file.name[5:-4], file.read_text()) for file in files)
 
 
 def schema_version() -> int:

@@ -15,6 +15,7 @@ def load(file: str) -> Mapping[str, str]:
     return _statements(resources.files(__package__).joinpath("sql", f"{file}.sql").read_text())
 
 
+@cache
 def load_all() -> Mapping[str, str]:
     """Return every statement there is, by file and name."""
     return {
