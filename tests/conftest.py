@@ -11,6 +11,7 @@ from hypothesis import settings
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.support.cluster import durable, quick_postgres
 from tests.support.debian import LEFT_OUT, installed
+from tests.support.examples import PROFILE
 from tests.support.folders import of_this_process, short_folder
 from tests.support.postgres import empty_database, fresh_database
 from tests.support.redis import flush, running_redis
@@ -20,16 +21,23 @@ os.umask(0o022)  # with a wider one, the files and folders of tests would be suc
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
-settings.load_profile(os.environ.get("HOLDFAST_EXAMPLES", "repeatable"))
+settings.load_profile(PROFILE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out the tests whose servers are not installed here."""
+    """Let the longest begin, so that no worker is left alone with one; leave out those whose servers are not here."""
+    items.sort(key=_time_limit, reverse=True)
     for item in items:
         wanted = [package for mark in item.iter_markers("services") for package in mark.args]
         missing = [package for package in wanted if not installed(package)]
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"{LEFT_OUT}{', '.join(missing)}"))
+
+
+def _time_limit(item: pytest.Item) -> float:
+    """Seconds, where a test has a limit of its own because it takes long; 0 for all others."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark and mark.args else 0.0
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -17,6 +17,7 @@ from holdfast.domain.names import matches
 from holdfast.domain.policy import AccessContext
 from holdfast.errors import AccessDenied, Conflict, HoldfastError, RequestNotFound
 from tests.break_glass.support import REASON, let_pass
+from tests.support.examples import drawn
 from tests.support.node import opened, rows
 
 T = TypeVar("T")
@@ -226,6 +227,6 @@ def test_i15_whatever_people_do_only_the_right_ones_get_in(database_url: str, tm
         run_state_machine_as_test(
             EmergencyModel,
             settings=settings(
-                max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=drawn(10), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )

@@ -14,6 +14,7 @@ from holdfast.domain.secret import Attributes
 from holdfast.errors import BackendUnavailable, TransitionPending
 from holdfast.stores.postgres.database import Database
 from tests.support.clock import VirtualClock
+from tests.support.examples import drawn
 from tests.support.memory_vault import MemoryVault
 from tests.support.world import SECRET, World
 
@@ -144,7 +145,7 @@ def test_i3_first_reads_that_race_number_every_version_once_and_in_order(databas
     with asyncio.Runner() as runner:
         FirstReadsModel.dsn, FirstReadsModel.runner = database_url, runner
         checks = settings(
-            max_examples=25,
+            max_examples=drawn(25),
             stateful_step_count=10,
             deadline=None,
             print_blob=True,

@@ -19,6 +19,7 @@ from holdfast.domain.roles import Role
 from holdfast.errors import HoldfastError, Unauthenticated
 from holdfast.ports import Rotation, RotationHandler
 from tests.break_glass.support import REASON
+from tests.support.examples import drawn
 from tests.support.node import Inside, rows
 
 T = TypeVar("T")
@@ -192,7 +193,7 @@ ACTS = st.one_of(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(acts=st.lists(ACTS, min_size=15, max_size=30))
 async def test_i1_no_chain_of_allowed_operations_teaches_anybody_a_value(
     inside: Inside, database_url: str, acts: list[Act]

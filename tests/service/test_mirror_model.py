@@ -29,6 +29,7 @@ from holdfast.service.vault.keeping import KeptOutNames
 from holdfast.service.vault.mirroring import MirrorPass, SyncReport
 from holdfast.service.vault.primary import Primary
 from tests.support.clock import VirtualClock
+from tests.support.examples import drawn
 from tests.support.memory_vault import MemoryVault
 
 NAMES = [SecretName(f"s-{number:02}") for number in range(12)]
@@ -164,7 +165,7 @@ async def check(faults: Mapping[SecretName, str], shown: Sequence[str]) -> None:
 
 
 @given(FAULTS, ODD_ENTRIES)
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=drawn(1_000), deadline=None)
 def test_i11_any_pass_ends_mirrors_what_can_be_and_names_the_rest(
     faults: dict[SecretName, str], shown: list[str]
 ) -> None:

@@ -19,6 +19,7 @@ from holdfast.service.crashpoints import CRASH_POINTS, PROPOSAL_CRASH_POINTS
 from holdfast.service.vault.sighting import own_attributes
 from holdfast.stores.postgres.database import Database
 from tests.support.clock import VirtualClock
+from tests.support.examples import drawn
 from tests.support.memory_vault import MemoryVault
 from tests.support.vault_model import Phase
 from tests.support.world import SECRET, Crash, World
@@ -290,7 +291,7 @@ def test_i2_i4_any_history_ends_with_both_sides_equal(model: type[ReplicationMod
         run_state_machine_as_test(
             model,
             settings=settings(
-                max_examples=30,
+                max_examples=drawn(30),
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),

@@ -13,6 +13,7 @@ from holdfast.domain.secret import Secret, Source, State
 from holdfast.errors import HoldfastError, SecretNotFound
 from holdfast.service.secrets.mirror import Mirrored
 from tests.support.clock import VirtualClock
+from tests.support.examples import drawn
 from tests.support.tiers import LEASE, NEWS_S, TTL, Node, OldRedis, Store, VaultTwin
 
 T = TypeVar("T")
@@ -175,6 +176,6 @@ def test_i3_i5_no_node_goes_back_and_stale_is_said() -> None:
         run_state_machine_as_test(
             TiersModel,
             settings=settings(
-                max_examples=400, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=drawn(400), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
