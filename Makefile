@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The locked requirements are newer than the stamp: install again.
 RUNTIME := $(VENV)/runtime.stamp
 DEVELOPMENT := $(VENV)/development.stamp
+PROOF := $(VENV)/proof.stamp
 
 # Without its compiled files, each of the thousand processes of a test run would compile Holdfast again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -79,6 +80,18 @@ histories: $(DEVELOPMENT) ## Histories of real processes alone; seeds that have 
 matrix: $(DEVELOPMENT) ## Every operation under every fault of every part, 30 minutes at most; goes on where it ended: FAULTS=TEXT, WITHIN=SECONDS
 	@$(BIN)/python -m tests.proof.matrix $(if $(FAULTS),--faults $(FAULTS)) $(if $(WITHIN),--within $(WITHIN))
 
+.PHONY: mutants
+mutants: $(PROOF) ## Change the core in one place at a time and see a test notice, for an hour, going on next time: WITHIN=SECONDS
+	@$(BIN)/python -m tests.proof.mutation $(if $(WITHIN),--within $(WITHIN))
+
+.PHONY: proof-mutants
+proof-mutants: $(DEVELOPMENT) ## Break each promise on purpose, and see its test fail: PROMISES="I1 I2"
+	@$(BIN)/python -m tests.proof.mutants $(PROMISES)
+
+.PHONY: fuzz
+fuzz: $(PROOF) ## Fuzz every parser of outside bytes: FUZZ_SECONDS=20 for each, ONLY=NAME
+	@$(BIN)/python -m tests.fuzz $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: format
 format: $(DEVELOPMENT) ## Format the code and fix what the linter can fix
 	@$(BIN)/ruff check --fix .
@@ -98,6 +111,7 @@ lock: $(DEVELOPMENT) ## Resolve the dependencies again and write requirements/
 	@$(COMPILE) --upgrade --group build --output-file requirements/runtime.txt
 	@$(COMPILE) --upgrade --group build --group dev --constraints requirements/runtime.txt \
 		--output-file requirements/dev.txt
+	@$(COMPILE_ALONE) --upgrade --group proof --output-file requirements/proof.txt
 	@for each in airflow ansible azure-cli generated/generator python; do $(COMPILE_ALONE) --upgrade tests/conformance/$$each/requirements.in \
 		--output-file tests/conformance/$$each/requirements.txt || exit 1; done
 
@@ -117,4 +131,8 @@ $(RUNTIME): requirements/runtime.txt pyproject.toml | $(VENV)/pyvenv.cfg
 
 $(DEVELOPMENT): requirements/dev.txt $(RUNTIME)
 	@$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(PROOF): requirements/proof.txt $(DEVELOPMENT)
+	@$(PIP) install --quiet --require-hashes -r requirements/proof.txt
 	@touch $@

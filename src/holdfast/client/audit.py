@@ -70,7 +70,10 @@ class RemoteAudit:
     async def public_keys(self, *, context: object = None) -> list[bytes]:
         """Return the keys that checkpoints may be signed with, 32 bytes each."""
         found = await self._connection.call("GET", "/v1/audit/keys", KeysDocument)
-        return [bytes.fromhex(line.rpartition(" ")[2]) for line in found.items]
+        try:
+            return [bytes.fromhex(line.rpartition(" ")[2]) for line in found.items]
+        except ValueError:
+            raise self._connection.other_answer() from None
 
     async def streams(self, *, context: object = None) -> list[StreamState]:
         """Return how the streams of the server's settings are doing."""

@@ -71,8 +71,12 @@ class Connection:
         raw = await self.send(method, path, query=query, body=body, headers=headers)
         try:
             return msgspec.json.decode(raw, type=answer)
-        except msgspec.DecodeError:
-            raise BackendUnavailable(f"{self._address} did not answer as a Holdfast of this release does") from None
+        except (msgspec.DecodeError, RecursionError):
+            raise self.other_answer() from None
+
+    def other_answer(self) -> BackendUnavailable:
+        """What to raise for an answer that a server of this release does not give."""
+        return BackendUnavailable(f"{self._address} did not answer as a Holdfast of this release does")
 
     async def send(
         self,
@@ -184,7 +188,7 @@ _CLASSES: Final[Mapping[str, type[HoldfastError]]] = {
 def _refusal(address: str, status: int, raw: bytes) -> HoldfastError:
     try:
         problem = msgspec.json.decode(raw, type=Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return BackendUnavailable(f"{urlsplit(address).netloc} answered {status} and not as a Holdfast does")
     kind = _CLASSES.get(problem.code)
     if kind is None:

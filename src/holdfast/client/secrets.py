@@ -138,7 +138,10 @@ class RemoteSecrets:
     async def backup_secret(self, name: str, *, context: object = None) -> bytes:
         """Return a secret with all its versions as one sealed blob."""
         backup = (await self._connection.call("POST", _secret(name) + "/backup", BackupDocument)).backup
-        return base64.urlsafe_b64decode(backup + "=" * (-len(backup) % 4))
+        try:
+            return base64.urlsafe_b64decode(backup + "=" * (-len(backup) % 4))
+        except ValueError:
+            raise self._connection.other_answer() from None
 
     async def restore_secret(self, blob: bytes, *, context: object = None) -> SecretVersion:
         """Bring a secret back from such a blob."""

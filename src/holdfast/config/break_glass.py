@@ -28,7 +28,7 @@ def load_policies(path: Path | None) -> EmergencyPolicies:
         return EmergencyPolicies()
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError([f"{VARIABLE} is not readable TOML ({type(error).__name__})"]) from None
     default, tables = document.get("default", {}), document.get("policy", [])
     shaped = isinstance(tables, list) and all(isinstance(each, dict) for each in tables)

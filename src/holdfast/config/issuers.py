@@ -110,7 +110,7 @@ def load_issuers(path: Path) -> tuple[IssuerSettings, ...]:
     """
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError([f"HOLDFAST_OIDC_ISSUERS is not readable TOML ({type(error).__name__})"]) from None
     tables = document.get("issuer")
     if (

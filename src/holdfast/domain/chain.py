@@ -110,7 +110,7 @@ def parse_line(line: bytes) -> Entry:
     try:
         found = _decode(line)
         digest = bytes.fromhex(found.hash)
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         raise IntegrityFailure("This is no line of an audit trail") from None
     if len(digest) != len(GENESIS) or tail != b'%b%b"}' % (HASH_MEMBER, found.hash.encode()):
         raise IntegrityFailure("This is no line of an audit trail: its hash is not its last member")
@@ -135,7 +135,7 @@ def parse_place(line: bytes) -> tuple[ChainId, int]:
     """
     try:
         found = _decode_place(line)
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         raise IntegrityFailure("this is no line of an audit trail") from None
     chain = ChainId(found.writer, found.boot)
     if not line.startswith(b"%b%d," % (prefix_of(chain), found.seq)):

@@ -158,7 +158,7 @@ def parse_checkpoint(line: bytes) -> tuple[Checkpoint, bytes]:
     try:
         found = _decode(line)
         bytes.fromhex(found.signature)
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         raise IntegrityFailure("This is no line of checkpoints") from None
     if line[-_TAIL:] != _SIGNATURE_MEMBER + found.signature.encode() + b'"}':
         raise IntegrityFailure("This is no line of checkpoints: the signature is not its last member")

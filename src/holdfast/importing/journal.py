@@ -73,7 +73,7 @@ class Journal:
         self.file.unlink(missing_ok=True)
 
     def _kept(self) -> bytes:
-        with suppress(ValueError, TypeError, KeyError):
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
             data = os.pread(self._descriptor or 0, 4096, 0)
             if not data:
                 return b""

@@ -152,7 +152,7 @@ def readable(text: str) -> AuditRecord | None:
     """The record that waits for its place as this text; None: it was edited."""
     try:
         record = _decode(text)
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         return None
     return record if record.timestamp.tzinfo is not None else None
 

@@ -160,7 +160,7 @@ def settings_of(text: str, name: str) -> SecretSettings:
             refuse_outside_validity=data.get("refuse_outside_validity"),
             rotation_author=_author(data.get("rotation_author")),
         )
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise _edited(name, "metadata") from None
 
 
@@ -169,7 +169,10 @@ def _author(data: JSONObject | None) -> PolicyAuthor | None:
 
 
 def _tags(text: str, name: str) -> dict[str, str]:
-    tags = json.loads(text)
+    try:
+        tags = json.loads(text)
+    except (ValueError, RecursionError):  # PostgreSQL takes longer numbers and deeper documents than Python reads
+        raise _edited(name, "tags") from None
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise _edited(name, "tags")
     return tags
