@@ -77,7 +77,7 @@ class Platform:
 def _understood(status: int, raw: bytes) -> Answer:
     try:
         said = msgspec.json.decode(raw, type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise BackendUnavailable(f"The platform's own endpoint answered {status}, and not in JSON.") from None
     if status == 200:
         return Answer(status, raw)

@@ -71,7 +71,7 @@ class Connection:
         raw = await self.send(method, path, query=query, body=body, headers=headers)
         try:
             return msgspec.json.decode(raw, type=answer)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             raise self.other_answer() from None
 
     def other_answer(self) -> BackendUnavailable:
@@ -188,7 +188,7 @@ _CLASSES: Final[Mapping[str, type[HoldfastError]]] = {
 def _refusal(address: str, status: int, raw: bytes) -> HoldfastError:
     try:
         problem = msgspec.json.decode(raw, type=Problem)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return BackendUnavailable(f"{urlsplit(address).netloc} answered {status} and not as a Holdfast does")
     kind = _CLASSES.get(problem.code)
     if kind is None:

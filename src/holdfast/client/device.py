@@ -161,7 +161,7 @@ def judge(status: int, raw: bytes, pause_s: float) -> tuple[list[str], float]:
     """
     try:
         given = msgspec.json.decode(raw, type=_Given)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         if status >= 500:
             return [], min(pause_s * 2, MAX_INTERVAL_S)
         raise BackendUnavailable("The issuer did not answer as RFC 8628 has it.") from None
@@ -189,10 +189,10 @@ _REFUSALS: Final = {
 
 def _read(kind: type[Any], status: int, raw: bytes) -> Any:
     if status == 200:
-        with suppress(msgspec.DecodeError, RecursionError):
+        with suppress(ValueError, RecursionError):
             return msgspec.json.decode(raw, type=kind)
     refusal = ""
-    with suppress(msgspec.DecodeError, RecursionError):
+    with suppress(ValueError, RecursionError):
         refusal = _REFUSALS.get(msgspec.json.decode(raw, type=_Given).error, "")
     if refusal:
         raise Unauthenticated(refusal)

@@ -173,7 +173,7 @@ def _found(text: str) -> _Carried:
     """Nearly all versions in a vault carry the same; a read of a cached one takes it from here."""
     try:
         return _decode(text)
-    except (msgspec.MsgspecError, RecursionError):
+    except (ValueError, RecursionError):
         raise ValueError("no carried attributes") from None
 
 

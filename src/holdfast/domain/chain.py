@@ -112,7 +112,7 @@ def parse_line(line: bytes) -> Entry:
         digest = bytes.fromhex(found.hash)
     except (ValueError, RecursionError):
         raise IntegrityFailure("This is no line of an audit trail") from None
-    if len(digest) != len(GENESIS) or tail != b'%b%b"}' % (HASH_MEMBER, found.hash.encode()):
+    if len(digest) != len(GENESIS) or tail != b'%b%b"}' % (HASH_MEMBER, digest.hex().encode()):
         raise IntegrityFailure("This is no line of an audit trail: its hash is not its last member")
     record = AuditRecord(**{name: getattr(found, name) for name in _FACTS})
     return Entry(ChainId(found.writer, found.boot), found.seq, record, digest, body)

@@ -157,9 +157,9 @@ def parse_checkpoint(line: bytes) -> tuple[Checkpoint, bytes]:
     """
     try:
         found = _decode(line)
-        bytes.fromhex(found.signature)
+        signature = bytes.fromhex(found.signature)
     except (ValueError, RecursionError):
         raise IntegrityFailure("This is no line of checkpoints") from None
-    if line[-_TAIL:] != _SIGNATURE_MEMBER + found.signature.encode() + b'"}':
+    if line[-_TAIL:] != _SIGNATURE_MEMBER + signature.hex().encode() + b'"}':
         raise IntegrityFailure("This is no line of checkpoints: the signature is not its last member")
     return found, line[:-_TAIL] + b"}"

@@ -158,7 +158,7 @@ class _Api:
         found = _checked(answer).body
         try:
             return msgspec.json.decode(found, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             raise RotationFailed("That is no management API of RabbitMQ: its answer is no user.") from None
 
     async def may_use(self, vhost: str, user: str) -> bool:

@@ -115,7 +115,7 @@ class SealedBackupFiles:
         text = file.read(min(int.from_bytes(length, "big"), MAX_HEADER_BYTES))
         try:
             header = _header(text)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             raise IntegrityFailure("The header of the backup was altered, or cut short.") from None
         self._check_keys(header)
         start, sealed = MAGIC + length + text, file.read(_SEALED_KEY_BYTES)
@@ -203,7 +203,7 @@ def _frame_of(buffer: bytearray) -> tuple[bytes, bytes] | None:
 def _decoded(content: bytes) -> BackupPart:
     try:
         part: Shape | TableEnd | Counters = _part.decode(content)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         _malformed()
     return part
 

@@ -123,7 +123,7 @@ class Backup:
                 "so is what is in the backup: make a new one of the secret as it is now.",
                 field="backup",
             ) from None
-        except (IntegrityFailure, msgspec.DecodeError, RecursionError):
+        except (IntegrityFailure, ValueError, RecursionError):
             raise InvalidInput("backup is corrupt.", field="backup") from None
         return Unpacked(SecretName(content.display_name.lower()), content)
 

@@ -109,7 +109,7 @@ class Enactor:
         plain = self._sealer.open_bytes(PROPOSAL, proposal_place(intent.id, intent.name), sealed)
         try:
             return _decoder.decode(plain)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             raise IntegrityFailure(f"A change of {intent.name!r} cannot be read: another release wrote it") from None
 
     async def enact(self, tx: LedgerTransaction, change: Change) -> int:

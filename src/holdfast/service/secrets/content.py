@@ -101,7 +101,7 @@ def unseal(sealer: Sealer, name: SecretName, entry: CacheEntry) -> Content | Non
     try:
         blob = sealer.open_bytes(_PURPOSE, _context(name, entry.revision), entry.sealed)
         return _decoder.decode(blob)
-    except (IntegrityFailure, KeyUnavailable, msgspec.DecodeError, RecursionError):
+    except (IntegrityFailure, KeyUnavailable, ValueError, RecursionError):
         return None
 
 
