@@ -193,3 +193,29 @@ def test_rules_hold_for_any_history(steps: list[str]) -> None:
         assert not (passed and must_wait)
         if before == "open" and passed and step == "good":
             assert bench.breaker.state == "closed"
+
+
+def test_a_probe_that_hangs_has_failed_for_whoever_looks_asks_or_reports_first() -> None:
+    for first in ("look", "ask", "report", "since when"):
+        bench = Bench()
+        bench.open()
+        bench.clock.move(1)
+        probe = bench.breaker.admit()
+        bench.clock.move(10)
+        if first == "look":
+            assert bench.breaker.state == "open"
+        elif first == "since when":
+            assert bench.breaker.opened_at == bench.clock.monotonic()
+        elif first == "ask":
+            with pytest.raises(CircuitOpen) as refused:
+                bench.breaker.admit()
+            assert refused.value.certain
+        else:
+            probe.report(success=True)
+        assert bench.breaker.state == "open", first
+        bench.clock.move(1.9)
+        with pytest.raises(CircuitOpen):
+            bench.breaker.admit()
+        bench.clock.move(0.1)
+        bench.call()
+        assert bench.breaker.state == "closed", first
