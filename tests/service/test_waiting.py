@@ -204,6 +204,19 @@ async def test_how_long_key_vault_has_been_settling_is_remembered_over_restarts(
     assert await world.pending() == []
 
 
+async def test_i12_what_settles_is_looked_at_no_later_than_that_is_over(world: World, database_url: str) -> None:
+    world.vault.fail("set", applied="late")
+    await world.set("one")
+    await world.delete()
+    await world.purge()
+    for _ in range(8):
+        world.clock.move(5)
+        await world.make_due()
+        await world.replicator.drain()
+    left = "SELECT next_attempt_at - now() < interval '26 seconds' FROM secret_intents WHERE state = 'open'"
+    assert await rows(database_url, left) == [(True,)]
+
+
 async def test_i12_a_clock_that_was_ahead_does_not_make_a_purge_wait_for_hours(world: World) -> None:
     world.vault.fail("set", applied="late")
     await world.set("one")

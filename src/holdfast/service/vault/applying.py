@@ -103,6 +103,13 @@ class Applier:
         """
         return await self._steps[attempt.intent.kind](attempt)
 
+    def settles_in(self, attempt: Attempt) -> timedelta | None:
+        """How long what Key Vault is settling may still count as that; None: it settles nothing, or for too long."""
+        if attempt.limbo_since is None:
+            return None
+        left = attempt.limbo_since + self._settling - self._clock.now()
+        return left if left > timedelta() else None
+
     def takes_changes(self) -> bool:
         """Whether nothing speaks against Key Vault taking a change now."""
         return self._primary.takes_changes()

@@ -280,10 +280,10 @@ class Replicator:
         """Let an intent wait that was not settled, for as long as what ails it suggests."""
         intent, in_doubt = attempt.intent, _in_doubt(error)
         if isinstance(error, TransitionPending | NameUnavailable) and not isinstance(error, NameRefused):
+            pause, left = self._backoff(intent), self._applier.settles_in(attempt)
+            pause = pause if left is None else min(pause, left)
             since = attempt.limbo_since
-            return await self._release(
-                intent, error, self._backoff(intent), Progress.LATER, in_doubt=in_doubt, since=since
-            )
+            return await self._release(intent, error, pause, Progress.LATER, in_doubt=in_doubt, since=since)
         if isinstance(error, BackendUnavailable) and not isinstance(error, NameRefused):
             return await self._release(intent, error, self._after(error), Progress.AWAY, in_doubt=in_doubt)
         if isinstance(error, HoldfastError):
