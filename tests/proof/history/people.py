@@ -69,9 +69,11 @@ async def emergencies(erin: Worker, ann: Worker, enough: Enough, dice: random.Ra
         asked = await erin.ask(Op.ASK, FOR_ERIN)
         if asked is not None and asked.ok:
             await ann.ask(Op.APPROVE, FOR_ERIN, who="erin", of=asked.of, lasts=EMERGENCY_S)
-            await asyncio.sleep(dice.uniform(0.5, 1.5 * EMERGENCY_S))
-            if dice.random() < 0.4:
+            if dice.random() < 0.5:
+                await asyncio.sleep(dice.uniform(0.2, 0.4 * EMERGENCY_S))
                 await erin.ask(Op.WITHDRAW, FOR_ERIN, of=asked.of)
+            else:
+                await asyncio.sleep(dice.uniform(1.0, 1.5) * EMERGENCY_S)
         await asyncio.sleep(dice.uniform(0.1, 1.0))
 
 

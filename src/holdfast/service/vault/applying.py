@@ -103,12 +103,10 @@ class Applier:
         """
         return await self._steps[attempt.intent.kind](attempt)
 
-    def settles_in(self, attempt: Attempt) -> timedelta | None:
-        """How long what Key Vault is settling may still count as that; None: it settles nothing, or for too long."""
-        if attempt.limbo_since is None:
-            return None
-        left = attempt.limbo_since + self._settling - self._clock.now()
-        return left if left > timedelta() else None
+    def settles_in(self, attempt: Attempt) -> timedelta:
+        """How much is left of the time for what Key Vault settles; none where it settles nothing."""
+        since = attempt.limbo_since
+        return max(since + self._settling - self._clock.now(), timedelta()) if since else timedelta()
 
     def takes_changes(self) -> bool:
         """Whether nothing speaks against Key Vault taking a change now."""
@@ -370,7 +368,7 @@ class Applier:
         """
         now = self._clock.now()
         attempt.limbo_since = min(attempt.limbo_since or now, now)
-        if now - attempt.limbo_since < self._settling:
+        if self.settles_in(attempt):
             self._wait(attempt)
 
     def _wait(self, attempt: Attempt) -> None:

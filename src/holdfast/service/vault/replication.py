@@ -281,7 +281,7 @@ class Replicator:
         intent, in_doubt = attempt.intent, _in_doubt(error)
         if isinstance(error, TransitionPending | NameUnavailable) and not isinstance(error, NameRefused):
             pause, left = self._backoff(intent), self._applier.settles_in(attempt)
-            pause = pause if left is None else min(pause, left)
+            pause = min(pause, left) if left else pause
             since = attempt.limbo_since
             return await self._release(intent, error, pause, Progress.LATER, in_doubt=in_doubt, since=since)
         if isinstance(error, BackendUnavailable) and not isinstance(error, NameRefused):
