@@ -362,12 +362,9 @@ class Applier:
         return answer
 
     def _wait_while_settling(self, attempt: Attempt) -> None:
-        """Come back later, unless that has been going on for longer than anything takes to settle.
-
-        A beginning that has yet to come was noted by a clock that was ahead: it is now at the latest.
-        """
+        """Come back later, unless that has been going on for longer than anything takes to settle."""
         now = self._clock.now()
-        attempt.limbo_since = min(attempt.limbo_since or now, now)
+        attempt.limbo_since = min(attempt.limbo_since or now, now)  # a clock that was ahead may have noted it
         if self.settles_in(attempt):
             self._wait(attempt)
 
