@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from holdfast.errors import BackendUnavailable
 from holdfast.service.manager import SecretsService
 from holdfast.stores.postgres.database import Database
 from tests.support.scripted_vault import CLIENT_ID, CLIENT_SECRET, TENANT, ScriptedVault
+from tests.support.stopwatch import Stopwatch
 from tests.support.world import KEY
 
 ALICE = AccessContext(user_id="alice", ip_address="10.0.0.5", user_agent="app/1.0", request_id="req-1")
@@ -139,50 +139,18 @@ async def audit(dsn: str, name: str) -> list[tuple[Any, ...]]:
 
 
 _STEP_S = 0.005
-_MOST_STARVED_S = 30.0
 
 
 async def within(seconds: float, look: Callable[[], Awaitable[bool]]) -> float:
     """Ask again and again until the answer is yes; returns how long that took, and fails after ``seconds``.
 
-    Time in which a busy machine gave no processor to this thread, or to a server that the tests started, is not
-    counted, up to ``_MOST_STARVED_S``; time in which they were at work, or were blocked, is.
+    Both as a :class:`Stopwatch` counts them.
     """
-    began, before = time.monotonic(), _waits_ns()
-
-    def counted() -> float:
-        starved_s = sum(waited - before.get(pid, 0) for pid, waited in _waits_ns().items()) / 1e9
-        return max(0.0, time.monotonic() - began - min(starved_s, _MOST_STARVED_S))
-
+    watch = Stopwatch()
     while not await look():
-        assert time.monotonic() - began < seconds or counted() < seconds, f"not within {seconds} s"
+        assert not watch.beyond(seconds), f"not within {seconds} s"
         await asyncio.sleep(_STEP_S)
-    return counted()
-
-
-def _waits_ns() -> dict[str, int]:
-    """How long this thread, and each process below this one, was ready and had no processor: nanoseconds by pid."""
-    waits, left = {"thread-self": _waited_ns("thread-self")}, ["self"]
-    while left:
-        below = _children(left.pop())
-        waits |= {pid: _waited_ns(pid) for pid in below}
-        left += below
-    return waits
-
-
-def _waited_ns(pid: str) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1])  # proc_pid_schedstat(5)
-    except OSError:  # it has ended, or this is another system, on which all time is counted
-        return 0
-
-
-def _children(pid: str) -> list[str]:
-    found: list[str] = []
-    with contextlib.suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            found += (thread / "children").read_text().split()
-    return found
+    return watch.seconds()
 
 
 class FailingSink:
