@@ -1,6 +1,7 @@
 """The schema, brought up to this release in ordered steps."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +9,9 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from holdfast.errors import BackendUnavailable, StartupError
+import asyncpg
+
+from holdfast.errors import BackendUnavailable, OutcomeUnknown, StartupError
 from holdfast.stores.postgres.database import Database
 from holdfast.stores.postgres.errors import READ_ONLY, starting
 from holdfast.stores.postgres.pools import Connection
@@ -22,6 +25,8 @@ KEEPS_OLDER_NODES: Final = "-- older nodes: go on"
 
 _LOCK: Final = 0x686F6C64  # "hold", the advisory lock of those who migrate
 
+_PREPARABLE: Final = re.compile(r"(?:--[^\n]*\n|[\s(])*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+"""How the statements begin that PREPARE takes."""
 
 _STEP_TIMEOUT_S: Final = 3600.0
 """Seconds for one step, and for waiting while another node takes its steps: an audit trail may have many rows."""
@@ -121,10 +126,35 @@ async def check_schema(database: Database) -> None:
     Raises:
         StartupError: the schema was changed by hand.
     """
+    asks, others = _together()
+    left = others if await _all_fit(database, asks) else load_all()  # to name the one that does not fit
     async with database.connection() as connection:
-        for name, statement in load_all().items():
+        for name, statement in left.items():
             with starting(f"The schema was changed by hand; restore it from a backup. It does not fit {name}"):
                 await connection.prepare(statement, name="")
+
+
+async def _all_fit(database: Database, statements: str) -> bool:
+    """Ask for statements in one go, which is half the work; False if one does not fit or a table is locked.
+
+    This takes a lock on every table, so it gives way before PostgreSQL would look for a deadlock with those who change
+    tables, and end it by ending either.
+    """
+    try:
+        async with database.transaction() as connection:
+            await connection.execute("SET LOCAL lock_timeout = '200ms'")
+            await connection.execute(statements)
+    except (asyncpg.PostgresError, BackendUnavailable, OutcomeUnknown):
+        return False
+    return True
+
+
+@cache
+def _together() -> tuple[str, Mapping[str, str]]:
+    """What asks for all statements that PREPARE takes, and the others."""
+    taken = {name: statement for name, statement in load_all().items() if _PREPARABLE.match(statement)}
+    asks = (f"PREPARE holdfast_check AS {each}\n; DEALLOCATE holdfast_check;" for each in taken.values())
+    return "".join(asks), {name: each for name, each in load_all().items() if name not in taken}
 
 
 def pending_after(applied: Mapping[int, str], steps: Sequence[Migration]) -> list[Migration]:
