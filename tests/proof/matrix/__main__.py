@@ -44,7 +44,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 async def try_all(faults: Iterable[Fault], within_s: float, results: Results) -> list[Result]:
-    """Try the faults that have no result on this commit yet, until the time is up."""
+    """Try the faults that have not held on this commit yet, until the time is up."""
     commit, end, found = commit_of(), time.monotonic() + within_s, list[Result]()
     settled = results.settled(commit)
     left = deque(fault for fault in faults if fault.slug not in settled)

@@ -17,7 +17,7 @@ _UNKNOWN: Final = frozenset({"outcome_unknown", "timed_out", "internal", "reques
 _SILENT_S: Final = 3.0
 """How long a client waits for a node before it asks another one."""
 _AGAIN_S: Final = 60.0
-"""How long a client goes on asking the other node, which may have to wait for a lease of the one that is gone."""
+"""How long a client asks again, as it is told to: there may be a lease of a node that is gone."""
 _RANDOM: Final = {"handler": "random", "interval_days": 90}
 
 
@@ -48,19 +48,24 @@ class Asker:
         """Make all secrets, as they are before anything is wrong; the node has read those that it is to know."""
         await asyncio.gather(*(self._made(op) for op in Op if op not in {Op.LIST, Op.LOG_IN}))
         if self.start is Start.WARM:
-            await self._well(await self.client().request("GET", self._place(Op.READ)))
+            await self._well(self.client(), "GET", self._place(Op.READ))
 
     async def _made(self, op: Op) -> None:
         # What the node is not to know is made by the other one.
         through = self.client(1 - self.node if op is Op.FIRST_READ else self.node)
         policy = {"rotation_policy": _RANDOM} if op is Op.ROTATE else {}
-        written = await self._well(await through.request("PUT", self._place(op), {"value": OLD, **policy}))
+        key = {"Idempotency-Key": f"{self.name(op)}.{OLD}"}
+        written = await self._well(through, "PUT", self._place(op), {"value": OLD, **policy}, key)
         if not written["replicated"]:
             raise Violation(f"{self.name(op)} could not be made ready: Key Vault does not have it")
         if op is Op.PURGE:
-            await self._well(await through.request("DELETE", self._place(op)))
+            await self._well(through, "DELETE", self._place(op))
 
-    async def _well(self, answer: Response) -> Any:
+    async def _well(
+        self, client: Client, method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """Ask while all is well, again where the machine is so busy that the node says to."""
+        answer = await self._until_not_busy(client, method, target, body, headers or {})
         if answer.status >= 300:
             raise Violation(f"while all was well: {answer.status} {answer.body!r}")
         return answer.json
@@ -215,9 +220,9 @@ class Asker:
         except (OSError, EOFError, TimeoutError):
             self.unanswered.add(op)
         headers = {**headers, "X-Request-Id": f"{headers['X-Request-Id']}.b"}
-        return await self._of_the_other(self.client(1 - self.node, who), method, target, body, headers)
+        return await self._until_not_busy(self.client(1 - self.node, who), method, target, body, headers)
 
-    async def _of_the_other(
+    async def _until_not_busy(
         self, client: Client, method: str, target: str, body: Any, headers: Mapping[str, str]
     ) -> Response:
         until = time.monotonic() + _AGAIN_S

@@ -94,8 +94,8 @@ class Results:
         return list({each.fault: each for each in self.all() if each.commit == commit}.values())
 
     def settled(self, commit: str) -> set[str]:
-        """The faults that have a result on this commit; one with changes on top of it is not the same twice."""
-        return set() if commit.endswith("+") else {each.fault for each in self.of(commit) if not each.why}
+        """The faults that held on this commit; one with changes on top of it is not the same twice."""
+        return set() if commit.endswith("+") else {each.fault for each in self.of(commit) if each.well}
 
     def add(self, result: Result) -> None:
         """Append a result."""
