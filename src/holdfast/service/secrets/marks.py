@@ -118,10 +118,11 @@ def is_ahead(mark: Mark, head: Head, stored: StoredVersion) -> bool:
 def is_older(seen: VaultVersion, mark: Mark) -> bool | None:
     """Whether Key Vault tells an older state than the mark's; None if that cannot be told.
 
+    Of what was only heard of it does not: Key Vault is not asked before a look at the journal has shown that it has it.
     Two clocks are at work, Key Vault's and ours, and Key Vault counts whole seconds: times decide last.
     """
     if mark.created_at is None:
-        return None if mark.floor else False
+        return None if mark.revision else False
     if seen.vault_version_id == mark.vault_id:
         return mark.vault_updated_at is not None and seen.updated_at < mark.vault_updated_at
     if seen.marker is not None and mark.version:
