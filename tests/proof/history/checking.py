@@ -139,7 +139,7 @@ def check_ending(history: History) -> Iterator[Violation]:
     for name, secret in history.ending.ours.items():
         events = named.get(name, [])
         theirs = history.ending.vaults.get(name, secret)
-        if _seen(name, theirs) != _seen(name, secret):
+        if not _equal(name, secret, theirs):
             text = f"{name}: {secret.state} {secret.values} here, {theirs.state} {theirs.values} in the vault"
             yield Violation(promise="I2", text=text)
         copies = sum(event.op is Op.ROLLBACK and event.possible for event in events)
@@ -149,13 +149,20 @@ def check_ending(history: History) -> Iterator[Violation]:
         yield from _ended(name, secret.state, secret.values, events)
 
 
-def _seen(name: str, secret: Secret) -> object:
-    """What is the same on both sides: the order of what was written on both sides at once is each side's own."""
-    return (secret.state, set(secret.values), secret.values[-1:]) if name in EDITED else secret
+def _equal(name: str, ours: Secret, theirs: Secret) -> bool:
+    """Whether both sides have the same.
+
+    Of what was written on both sides at once each side has an order of its own, and what was overtaken there before
+    any node looked is there alone.
+    """
+    if name not in EDITED:
+        return ours == theirs
+    current = (ours.state, ours.values[-1:]) == (theirs.state, theirs.values[-1:])
+    return current and set(ours.values) <= set(theirs.values)
 
 
 def _ended(name: str, state: str, values: tuple[str, ...], events: list[Event]) -> Iterator[Violation]:
-    for event in (each for each in events if each.op in {Op.SET, Op.EDIT}):
+    for event in (each for each in events if each.op is Op.SET):
         if not event.possible and event.value in values and not _asked_again(event, events):
             text = f"{name}: the refused {event.value!r} is there"
             yield Violation(promise="I4", text=text, events=(event.id,))

@@ -99,12 +99,10 @@ async def _waiting(made: Installation) -> list[str]:
 
 
 async def _unseen(made: Installation) -> list[str]:
-    """Secrets of which the vault has a version that was made there and that no sync has found yet."""
+    """Secrets of which the vault has a version of somebody else's that no sync has found yet."""
     heard = {version for (version,) in await rows(made.dsn, _HEARD)}
-    versions = [(name, each) for name in EDITED for each in made.vault.model.history(name)]
-    return [
-        f"{name} was changed in the vault" for name, each in versions if is_edit(each.value) and each.id not in heard
-    ]
+    newest = [(name, each) for name in EDITED for each in made.vault.model.history(name)[-1:]]
+    return [f"{name} was changed in the vault" for name, each in newest if is_edit(each.value) and each.id not in heard]
 
 
 def _in_vault(made: Installation, name: str) -> Secret:

@@ -39,7 +39,7 @@ SETTINGS = {
 }
 ALL = ("get", "list", "set", "delete", "recover", "purge", "rotate", "grant", "operate")
 WHO = ("app", "reader", "consumer", "erin", "ann")
-EMERGENCY_S = 4
+EMERGENCY_S = 2
 _POLICY = f"[default]\napprovers = 1\nmax_duration_s = {EMERGENCY_S}\nrotate = false\n"
 
 

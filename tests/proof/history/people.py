@@ -20,6 +20,9 @@ Enough: TypeAlias = Callable[[], bool]
 _DOUBTFUL_S: Final = 10.0
 """How long one who got no answer does not know which version counts as fetched."""
 
+_LEFT_TO_ITS_END_S: Final = 9.0
+"""Longer than any node may act on what it knew: from then on a read is one too many."""
+
 PAIR: Final = ROTATED[0]
 _EDIT: Final = ".edit."
 FOR_ERIN: Final = "keep-0"
@@ -70,10 +73,10 @@ async def emergencies(erin: Worker, ann: Worker, enough: Enough, dice: random.Ra
         if asked is not None and asked.ok:
             await ann.ask(Op.APPROVE, FOR_ERIN, who="erin", of=asked.of, lasts=EMERGENCY_S)
             if dice.random() < 0.5:
-                await asyncio.sleep(dice.uniform(0.2, 0.4 * EMERGENCY_S))
+                await asyncio.sleep(dice.uniform(0.2, 0.6 * EMERGENCY_S))
                 await erin.ask(Op.WITHDRAW, FOR_ERIN, of=asked.of)
             else:
-                await asyncio.sleep(dice.uniform(1.0, 1.5) * EMERGENCY_S)
+                await asyncio.sleep(EMERGENCY_S + _LEFT_TO_ITS_END_S)
         await asyncio.sleep(dice.uniform(0.1, 1.0))
 
 
