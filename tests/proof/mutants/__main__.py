@@ -14,7 +14,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[3]
 TABLE: Final = Path(__file__).with_name("broken.toml")
-PATIENCE_S: Final = 900
+PATIENCE_S: Final = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def broken(each: Break) -> Iterator[Path]:
 def tried(test: str, product: Path) -> tuple[int, str]:
     """Run a test on a product; returns pytest's exit code and what it said."""
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test],
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=600", test],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(product)},
         capture_output=True,
