@@ -371,6 +371,8 @@ SEEDS: Final[dict[str, list[bytes]]] = {
     "answers of a broker": [
         b"\0" + _json({"name": "a", "password_hash": "AAAA", "hashing_algorithm": "rabbit_password_hashing_sha256"}),
         b"\0" + _nested(name="a"),
+        b"\0" + _json({"password_hash": "AAAA", "hashing_algorithm": ["a"]}),
+        b"\0" + '{"password_hash":"\u00e9","hashing_algorithm":"a"}'.encode(),
         b"\1amqps://u:p@h:5671/v?a=b",
     ],
     "lines for syslog": _lines(),

@@ -5,7 +5,6 @@ looked at, and whoever finds another password there than it expects comes too la
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -209,13 +208,13 @@ def is_of(found: Mapping[str, Any], password: str) -> bool:
     """Whether a user has a password."""
     try:
         kept = base64.b64decode(str(found.get("password_hash", "")), validate=True)
-    except binascii.Error:
+    except ValueError:
         return False
     return hmac.compare_digest(kept[_SALT:], _digest(found, kept[:_SALT], password))
 
 
 def _digest(found: Mapping[str, Any], salt: bytes, password: str) -> bytes:
-    algorithm = _ALGORITHMS.get(found.get("hashing_algorithm", ""))
+    algorithm = _ALGORITHMS.get(str(found.get("hashing_algorithm", "")))
     if algorithm is None:
         raise RotationFailed(f"RabbitMQ keeps passwords in a form that is not known here; known are {_KNOWN}.")
     return hashlib.new(algorithm, salt + password.encode()).digest()
