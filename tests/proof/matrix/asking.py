@@ -138,6 +138,8 @@ class Asker:
 
     async def _rotate(self, op: Op) -> Outcome:
         answer = await self._request(op, "POST", f"{self._place(op)}/rotate")
+        if code_of(answer) == "rotation_in_progress":
+            return Outcome.ONCE  # another node has taken it up meanwhile, and goes on with it
         if answer.status >= 300:
             return self._refusal(op, answer)
         if not answer.json["success"]:
