@@ -6,8 +6,6 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, Final, cast
 
-import msgspec
-
 from holdfast.agent import asking, platform
 from holdfast.agent.credentials import ClientSecret
 from holdfast.client import connection, device
@@ -259,5 +257,5 @@ TARGETS: Final = (
         one_of(as_json(_broker, "name", "password_hash", "hashing_algorithm", "tags"), as_text(user_url)),
         ("rotators.rabbitmq", "rotators.urls"),
     ),
-    Target("lines for syslog", as_json(_syslog, "timestamp", "time"), ("outlets.syslog",), (msgspec.DecodeError,)),
+    Target("lines for syslog", as_json(_syslog, "timestamp", "time"), ("outlets.syslog",), (ValueError,)),
 )
