@@ -10,6 +10,7 @@ from holdfast.ports import Clock, GrantStore, RuleKind, Sealer, StoredRule
 from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.access.inheriting import Inheritance
+from holdfast.service.crashpoints import Crashpoint, no_crash
 
 
 class Rules:
@@ -28,10 +29,11 @@ class Rules:
         sealer: Sealer,
         clock: Clock,
         announce: Callable[[int, str | None], Awaitable[None]],
+        crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._inheritance = Inheritance(guard, book)
         self._guard, self._book, self._store, self._sealer = guard, book, store, sealer
-        self._clock, self._announce = clock, announce
+        self._clock, self._announce, self._crashpoint = clock, announce, crashpoint
 
     async def put(self, caller: Caller, rule: StoredRule, operation: str, *, accept: bool = False) -> StoredRule:
         """Insert or replace a rule; ``accept``: also for credentials whose makers could not have made it.
@@ -48,6 +50,7 @@ class Rules:
             rule = replace(rule, attestation=self._sealer.attest(rule.facts()))
             approve = self._inheritance.approval(authorized, [rule.grant()], accept=accept, detail=rule.summary)
             number, epoch = await self._store.put(rule, approve)
+            self._crashpoint("put")
         await self._announce(epoch, rule.subject)
         return replace(rule, id=number)
 
@@ -75,6 +78,7 @@ class Rules:
         async with self._guard.operation(caller, Permission.GRANT, name, operation) as authorized:
             self._guard.check_withdrawal(authorized, rule.pattern)
             removed, epoch = await self._store.remove(rule, self._guard.success(authorized, detail=rule.summary))
+            self._crashpoint("removed")
         await self._announce(epoch, rule.subject)
         return removed
 

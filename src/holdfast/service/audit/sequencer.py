@@ -20,6 +20,7 @@ from holdfast.resilience.events import Event, Log
 from holdfast.resilience.outages import Outages
 from holdfast.resilience.retry import doubled
 from holdfast.service.audit.tail import Tail
+from holdfast.service.crashpoints import Crashpoint, no_crash
 
 _log: Final = Log(__name__)
 
@@ -62,9 +63,12 @@ class AuditTrail:
         clock: Clock,
         telemetry: Telemetry = SILENCE,
         outages: Outages | None = None,
+        *,
+        crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._writer_id, self._first, self._local, self._clock = writer, first, local, clock
         self._telemetry, self._outages = telemetry, outages or Outages()
+        self._crashpoint = crashpoint
         self._chain: Chain | None = None
         self._opening: AuditRecord | None = None
         self._boot, self._used_at = 0, clock.now()
@@ -184,8 +188,10 @@ class AuditTrail:
         entries = self._extend(chain, records)
         self._chain = None  # until it is certain where it ends: no place is ever given out twice
         failure = await self._failure_of_first(entries)
+        self._crashpoint("written")
         if failure is not None:
             await self._write_locally(entries)
+            self._crashpoint("spooled")
         chain.advance(entries)
         if failure is None or isinstance(failure, _AWAY):
             self._chain = chain
@@ -234,6 +240,7 @@ class AuditTrail:
         except Exception as error:
             _log(Event.AUDIT_PLACES_WAIT, trace=error)
         else:
+            self._crashpoint("chained")
             self.first_is_back()
             chain.advance(taken)
             self._chain = chain

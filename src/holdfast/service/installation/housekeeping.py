@@ -17,6 +17,7 @@ from holdfast.resilience.events import Event, Log
 from holdfast.resilience.outages import Outages
 from holdfast.resilience.supervision import surviving
 from holdfast.service.access.guard import Guard
+from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.secrets.writing import Writer
 
 _log: Final = Log(__name__)
@@ -89,10 +90,11 @@ class Housekeeping:
         take_in: Callable[[], None],
         scrubber: Scrubber,
         shipped: Callable[[], None] = lambda: None,
+        crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._ledger, self._guard, self._writer, self._clock = ledger, guard, writer, clock
         self._local, self._archive, self._take_in, self._scrubber = local, archive, take_in, scrubber
-        self._shipped = shipped
+        self._shipped, self._crashpoint = shipped, crashpoint
         self._forget_at = float("-inf")
         self._kept = Outages(Event.RETENTION_FAILS, Event.RETENTION_ENDED)
         self._steps = (
@@ -117,6 +119,7 @@ class Housekeeping:
         for segment in self._local.segments():
             with segment as entries:
                 shipped, refused = await self._ship(entries)
+                self._crashpoint("shipped")
                 if shipped:
                     _log(Event.AUDIT_SHIPPED, count=shipped)
                     self._shipped()

@@ -12,6 +12,7 @@ from holdfast.errors import Conflict, KeyUnavailable
 from holdfast.ports import Clock, KeyStore, NodeRing, Ring
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.callers import Context, authenticated
+from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.keys.following import SealingKey
 from holdfast.service.keys.rewrapping import Rewrapping
 
@@ -33,9 +34,11 @@ class Keys:
         sealing: SealingKey,
         clock: Clock,
         known_answer: Callable[[str], bytes],
+        crashpoint: Crashpoint = no_crash,
     ) -> None:
         self._guard, self._store, self._sealing, self._clock = guard, store, sealing, clock
         self._rewrapping, self._known_answer = Rewrapping(store, clock), known_answer
+        self._crashpoint = crashpoint
 
     @property
     def ring(self) -> Ring:
@@ -71,6 +74,7 @@ class Keys:
                     f"The key {wanted} is not active yet, for these nodes do not hold it: {', '.join(lacking)}. "
                     "Give it to each of them, restart them one by one, and activate it then."
                 )
+            self._crashpoint("activated")
             await self._sealing.refresh()
             return await self._report()
 

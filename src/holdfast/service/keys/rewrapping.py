@@ -4,6 +4,7 @@ from typing import Final
 
 from holdfast.domain.keys import NAMED, KeyState, RewrapReport
 from holdfast.ports import Clock, KeyStore
+from holdfast.service.crashpoints import Crashpoint, no_crash
 
 BATCH: Final = 200
 """Rows in one transaction, which others wait for at most: some ten milliseconds."""
@@ -15,8 +16,8 @@ BUDGET_S: Final = 2.0
 class Rewrapping:
     """What is done is to be seen in the rows themselves: whoever goes on needs no other memory."""
 
-    def __init__(self, store: KeyStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: KeyStore, clock: Clock, *, crashpoint: Crashpoint = no_crash) -> None:
+        self._store, self._clock, self._crashpoint = store, clock, crashpoint
         self._reached: tuple[int, tuple[object, ...]] | None = None
 
     async def run(self) -> RewrapReport:
@@ -27,6 +28,7 @@ class Rewrapping:
         while not complete and self._clock.monotonic() - began < BUDGET_S:
             batch_began = self._clock.monotonic()
             batch = await self._store.rewrap(draining, position, BATCH)
+            self._crashpoint("rewrapped")
             renewed += batch.renewed
             damaged += [f"{each.place} {each.row}" for each in batch.damaged]
             position, complete = batch.position, batch.position is None

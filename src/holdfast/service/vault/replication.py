@@ -220,6 +220,7 @@ class Replicator:
     async def _take_orphans(self) -> None:
         """Accept the changes whose makers are gone."""
         for orphan in await self._journal.take_orphans(limit=_ORPHANS, lease=self._lease):
+            self._crashpoint("orphaned")
             try:
                 await self._proposals.enact_orphan(orphan)
             except HoldfastError as error:
