@@ -1,13 +1,11 @@
 """Processes that are killed and stopped while they rotate credentials of a real PostgreSQL and a real Redis.
 
-``HOLDFAST_KILLS=1000 pytest tests/rotation/test_kills.py -k any_moment --timeout 3600 -s`` kills as often.
+Kills at any moment, under a mixed load, are those of the kill loop: ``tests/proof/kills``.
 """
 
 import asyncio
 import os
-import random
 import signal
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -29,9 +27,6 @@ from tests.support.cable import cable_to
 from tests.support.node import Inside, rows, within
 from tests.support.postgres import execute
 
-KILLS = int(os.environ.get("HOLDFAST_KILLS", "10"))
-_LONGEST_LIFE_S = 2.0
-
 
 @pytest.mark.parametrize("name", SECRETS)
 async def test_i10_a_kill_at_any_boundary_loses_no_credential(ground: Ground, inside: Inside, name: str) -> None:
@@ -46,33 +41,6 @@ async def test_i10_a_kill_at_any_boundary_loses_no_credential(ground: Ground, in
         await settle(ground, inside)
         await check_current(ground, inside)
         await check_known(ground, inside)
-
-
-async def test_i10_kills_at_any_moment_lose_no_credential(ground: Ground, inside: Inside) -> None:
-    left: Counter[str] = Counter()
-    for number in range(KILLS):
-        life = begin(ground)
-        assert await life.hears() == "ready"
-        life.process.join(random.uniform(0, _LONGEST_LIFE_S))
-        life.process.kill()
-        await life.ended()
-        await quiet(ground)
-        left.update(
-            row[0] for row in await rows(ground.dsn, "SELECT phase FROM rotation_runs WHERE finished_at IS NULL")
-        )
-        await check_known(ground, inside)
-        if number % 2:  # every other time the next life finds what this one left
-            await settle(ground, inside)
-            await check_current(ground, inside)
-        if number % 100 == 99:
-            print(f"{number + 1} kills; runs found open: {dict(left)}", flush=True)
-    await settle(ground, inside)
-    await settle(ground, inside)
-    await check_current(ground, inside)
-    await check_known(ground, inside)
-    (done,) = await rows(ground.dsn, "SELECT count(*) FROM rotation_runs WHERE version IS NOT NULL")
-    print(f"{KILLS} kills, {done[0]} rotations; runs found open: {dict(left)}")
-    assert done[0] > 0
 
 
 async def test_i10_who_was_stopped_beyond_its_lease_changes_nothing_at_postgresql(

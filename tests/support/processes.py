@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from holdfast.embedded import postmaster
 from holdfast.embedded.folder import DataFolder
@@ -48,6 +49,11 @@ def kill(process: subprocess.Popen[str]) -> None:
     """End the process at once, as ``kill -9`` does."""
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=30)
+
+
+def folder_of(dsn: str) -> Path:
+    """The data folder of the embedded PostgreSQL that a DSN leads to."""
+    return Path(parse_qs(urlsplit(dsn).query)["host"][0]).parent
 
 
 def postmaster_pid(folder: Path) -> int:

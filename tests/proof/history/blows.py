@@ -9,9 +9,10 @@ from typing import Final
 
 import asyncpg
 
+from holdfast.embedded.postgres import EmbeddedPostgres
 from holdfast.errors import StartupError
 from tests.proof.history.faults import Blow, Fault
-from tests.proof.history.installation import Installation, Node
+from tests.proof.history.installation import Installation, Node, signalled
 from tests.proof.history.links import Wrong
 from tests.support.postgres import execute, fetch
 from tests.support.processes import postmaster_pid
@@ -50,6 +51,11 @@ async def _node(made: Installation, node: Node, fault: Fault) -> AsyncIterator[N
         await node.end()
         yield
         await node.start()
+    elif fault.what is Blow.WORKER:
+        while not (workers := node.children()):  # the node itself is being started again
+            await asyncio.sleep(0.1)
+        signalled(workers[0], signal.SIGKILL)
+        yield
     elif fault.what is Blow.STOP:
         with node.stopped():
             yield
@@ -78,10 +84,15 @@ async def _backend(made: Installation) -> AsyncIterator[None]:
 async def _postmaster(made: Installation) -> AsyncIterator[None]:
     os.kill(postmaster_pid(made.server_folder), signal.SIGKILL)
     yield
+    await start_again(made.server)
+
+
+async def start_again(server: EmbeddedPostgres) -> None:
+    """Start a PostgreSQL that was killed."""
     async with asyncio.timeout(_PATIENCE_S):
         while True:
             with suppress(StartupError):  # processes of the one before are about to end
-                await made.server.start()
+                await server.start()
                 return
             await asyncio.sleep(0.1)
 

@@ -6,6 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
 
 from holdfast.domain.verification import verify
 from holdfast.errors import BackendUnavailable, SecretNotFound
@@ -19,6 +23,7 @@ from tests.proof.history.installation import Installation
 from tests.proof.history.people import is_edit
 from tests.service.test_audit_proof import taken
 from tests.support.node import rows, service_on
+from tests.support.scripted_vault import ScriptedVault
 from tests.support.vault_model import Phase
 
 HEAL_S = 120.0
@@ -49,18 +54,35 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
         for node in made.nodes:
             await node.start()
         unhealed += await caught_up(look, max(until, time.monotonic() + HEAL_S / 2))
-    vaults = {name: _in_vault(made, name) for name in NAMES}
+    ending = await looked_at(made, events, NAMES, unhealed, decryption_keys=(NEW,))
+    values = {name: ending.ours[name].values for name in ROTATED}
+    return msgspec.structs.replace(ending, credentials=await credentials_of(made.dsn, values))
+
+
+class Healed(Protocol):
+    """What is looked at: a database, a folder for whoever looks, and a vault."""
+
+    @property
+    def dsn(self) -> str: ...
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def vault(self) -> ScriptedVault: ...
+
+
+async def looked_at(
+    made: Healed, events: Sequence[Event], names: Sequence[str], unhealed: Sequence[str], **settings: Any
+) -> Ending:
+    """What is there of these names, in both stores, and on record. ``settings``: what whoever looks needs besides."""
+    vaults = {name: _in_vault(made.vault, name) for name in names}
     # Without the vault in its settings, what answers is the mirror and nothing else.
-    async with service_on(made.dsn, made.folder / "end", decryption_keys=(NEW,)) as service:
+    async with service_on(made.dsn, made.folder / "end", **settings) as service:
         lines, checkpoints, key = await taken(service)
         verdict = verify(lines, checkpoints, key.signed)
-        records = await _records(made, {event.id for event in events})
-        ours = {name: await _here(service, name) for name in NAMES}
+        records = await _records(made.dsn, {event.id for event in events})
+        ours = {name: await _here(service, name) for name in names}
     trail = tuple(str(problem) for problem in verdict.problems)
-    credentials = await credentials_of(made.dsn, {name: ours[name].values for name in ROTATED})
-    return Ending(
-        ours=ours, vaults=vaults, records=records, credentials=credentials, trail=trail, unhealed=tuple(unhealed)
-    )
+    return Ending(ours=ours, vaults=vaults, records=records, trail=trail, unhealed=tuple(unhealed))
 
 
 async def caught_up(look: Callable[[], Awaitable[Sequence[str]]], until: float) -> Sequence[str]:
@@ -90,7 +112,7 @@ async def _left(made: Installation) -> list[str]:
 
 async def _waiting(made: Installation) -> list[str]:
     """What nodes have yet to do, and the vault to end."""
-    found = [f"{count} {what}" for what, query in _WAITING.items() for (count,) in await rows(made.dsn, query) if count]
+    found = await waiting_in(made.dsn)
     spooled = [
         f"{node.folder.name}/{file.name}" for node in made.nodes for file in (node.folder / "audit").glob("*.log")
     ]
@@ -105,9 +127,14 @@ async def _unseen(made: Installation) -> list[str]:
     return [f"{name} was changed in the vault" for name, each in newest if is_edit(each.value) and each.id not in heard]
 
 
-def _in_vault(made: Installation, name: str) -> Secret:
-    phase = made.vault.model.phase(name)
-    values = tuple(version.value for version in made.vault.model.history(name))
+async def waiting_in(dsn: str) -> list[str]:
+    """What is still to be done, of all that the database knows."""
+    return [f"{count} {what}" for what, query in _WAITING.items() for (count,) in await rows(dsn, query) if count]
+
+
+def _in_vault(vault: ScriptedVault, name: str) -> Secret:
+    phase = vault.model.phase(name)
+    values = tuple(version.value for version in vault.model.history(name))
     return Secret(state=_STATES.get(phase, str(phase)), values=values)
 
 
@@ -126,8 +153,8 @@ async def _here(service: SecretsService, name: str) -> Secret:
     return Secret(state=state, values=tuple(values))
 
 
-async def _records(made: Installation, ids: set[str]) -> dict[str, int]:
+async def _records(dsn: str, ids: set[str]) -> dict[str, int]:
     """How often each request is on record, and each secret of one that was about several."""
-    found = await rows(made.dsn, _RECORDS)
+    found = await rows(dsn, _RECORDS)
     counts = Counter(each for request, name in found for each in {request, f"{request}/{name}"} & ids)
     return dict(counts)

@@ -23,6 +23,8 @@ class Blow(StrEnum):
 
     KILL = "kill"
     """``kill -9`` of a node, which is started again."""
+    WORKER = "worker"
+    """``kill -9`` of one of a node's workers: its supervisor starts another. Of the kill loop, not of seeds."""
     STOP = "stop"
     """``SIGSTOP`` of a node for longer than its leases."""
     BACKEND = "backend"

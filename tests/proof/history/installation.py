@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from holdfast.embedded.postgres import EmbeddedPostgres
 from tests.keys.support import NEW
@@ -23,6 +23,7 @@ from tests.proof.history.shim import Shim
 from tests.support.https import Client
 from tests.support.node import service_on
 from tests.support.postgres import fresh_database
+from tests.support.processes import folder_of
 from tests.support.redis import running_redis
 from tests.support.relay import Connect, Streams, dsn_through, to_database
 from tests.support.scripted_vault import ScriptedVault
@@ -60,20 +61,21 @@ class FrontedVault(ScriptedVault):
 
 @dataclass
 class Node:
-    """A node that is started, killed and started again, on the same port and folder."""
+    """A node that is started, killed and started again, on the same port and folder. ``workers``: its processes."""
 
     number: int
     port: int
     folder: Path
     environ: dict[str, str]
     shim: Shim
+    workers: int = 1
     process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start it; it serves when it can."""
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.proof.history.node", "serve"),
+                *(sys.executable, "-m", "tests.proof.history.node", "serve", f"--workers={self.workers}"),
                 env=self.environ,
                 stdout=log,
                 stderr=log,
@@ -83,7 +85,10 @@ class Node:
     async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it, as ``kill -9`` does."""
         if self.process is not None and self.process.returncode is None:
+            workers = self.children()
             self.process.send_signal(number)
+            for worker in workers:  # a supervisor that is killed leaves them to end in their own time
+                signalled(worker, number)
             await self.process.wait()
 
     @contextmanager
@@ -98,6 +103,13 @@ class Node:
             yield
         finally:
             process.send_signal(signal.SIGCONT)
+
+    def children(self) -> list[int]:
+        """The pids of its worker processes; one that is alone has none."""
+        pid = self.process.pid if self.process is not None else 0
+        with suppress(FileNotFoundError):
+            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return []
 
     @property
     def ca_file(self) -> Path:
@@ -135,7 +147,7 @@ class Installation:
     @property
     def server_folder(self) -> Path:
         """Where PostgreSQL has its data."""
-        return Path(parse_qs(urlsplit(self.dsn).query)["host"][0]).parent
+        return folder_of(self.dsn)
 
     def client(self, node: int, who: str) -> Client:
         """A client of a node, behind its link, with the identity's token."""
@@ -151,9 +163,15 @@ def to_postgres(made: Installation) -> Connect:
     return connect
 
 
+def signalled(pid: int, number: signal.Signals) -> None:
+    """Send a process a signal, unless it is gone."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
 @asynccontextmanager
 async def installed(
-    server: EmbeddedPostgres, folder: Path, settings: Mapping[str, str] = SETTINGS
+    server: EmbeddedPostgres, folder: Path, settings: Mapping[str, str] = SETTINGS, workers: int = 1
 ) -> AsyncIterator[Installation]:
     """A new installation on a database of its own.
 
@@ -177,7 +195,7 @@ async def installed(
             await service.grant_access(ROTATED[0], "consumer", ["get"])
             made.tenant = service.tenant
         for number in range(NODES):
-            await _add_node(stack, made, number, redis, settings)
+            await _add_node(stack, made, number, redis, settings, workers)
         await asyncio.gather(*(until_ready(node) for node in made.nodes))
         first = made.nodes[0]
         past_links = Client(first.port, first.ca_file, host=HOST)
@@ -194,7 +212,7 @@ async def _token(client: Client, made: Installation, who: str) -> str:
 
 
 async def _add_node(
-    stack: AsyncExitStack, made: Installation, number: int, redis: str, settings: Mapping[str, str]
+    stack: AsyncExitStack, made: Installation, number: int, redis: str, settings: Mapping[str, str], workers: int
 ) -> None:
     folder, port = made.folder / f"node-{number}", quiet_port()
     folder.mkdir(mode=0o700)
@@ -217,7 +235,7 @@ async def _add_node(
         **made.vault.environ(),
     }
     shim = Shim(folder / "shim")
-    node = Node(number, port, folder, {**environ, **shim.environ()}, shim)
+    node = Node(number, port, folder, {**environ, **shim.environ()}, shim, workers)
     made.nodes.append(node)
     await node.start()
     stack.push_async_callback(node.end)

@@ -43,7 +43,7 @@ async def history_of(
     wanted = faults_of(seed) if faults is None else faults
     with short_folder() as folder:
         async with installed(server, folder) as made, followed(made, wanted):
-            events = await _under_faults(made, seed, wanted, during_s)
+            events = await under_faults(made, seed, wanted, during_s)
             ending = await ending_of(made, events)
             if logs is not None:
                 for node in made.nodes:
@@ -51,7 +51,7 @@ async def history_of(
     return History(events=tuple(events), ending=ending)
 
 
-async def _under_faults(made: Installation, seed: int, faults: Sequence[Fault], during_s: float) -> list[Event]:
+async def under_faults(made: Installation, seed: int, faults: Sequence[Fault], during_s: float) -> list[Event]:
     """Let clients work while faults happen; all of it ends by itself."""
     told: list[Event] = []
     numbers = itertools.count()

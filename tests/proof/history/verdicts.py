@@ -50,9 +50,9 @@ def judged(
 class Verdicts:
     """The file of all verdicts, a line of JSON each."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
-        self.folder = folder
-        self.file = folder / "histories.jsonl"
+    def __init__(self, folder: Path = FOLDER, name: str = "histories") -> None:
+        self.folder, self._kind = folder, "" if name == "histories" else f"{name}-"
+        self.file = folder / f"{name}.jsonl"
 
     def all(self) -> list[Judged]:
         """Every verdict, oldest first. A line that was cut by a power cut is passed over."""
@@ -85,7 +85,7 @@ class Verdicts:
         parts = {"whole": history, "cut": cut_down(history, verdict.violations[0])}
         files = []
         for part, told in parts.items():
-            files.append(self.folder / f"{verdict.seed}-{verdict.commit}.{part}.jsonl")
+            files.append(self.folder / f"{self._kind}{verdict.seed}-{verdict.commit}.{part}.jsonl")
             lines: list[object] = [verdict, told.ending if part == "whole" else told.bounds, *told.events]
             files[-1].write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
         for log in sorted(logs.iterdir()) if logs is not None else ():
