@@ -117,11 +117,11 @@ class Epoch:
 
         ``blow``: what of PostgreSQL is killed meanwhile, if anything; None: the dice say.
         """
-        free = asyncio.Semaphore(AT_ONCE)
+        free, since = asyncio.Semaphore(AT_ONCE), len(self.lives)
         async with asyncio.TaskGroup() as tasks:
             for point in sorted(points, key=lambda each: each != _SPOOLS):  # PostgreSQL is killed as soon as that works
                 tasks.create_task(self._life(point, free))
-            tasks.create_task(self._blows(points, self._drawn(points) if blow is None else blow))
+            tasks.create_task(self._blows(since, points, self._drawn(points) if blow is None else blow))
         await self._let_pass()
 
     async def _life(self, point: str, free: asyncio.Semaphore) -> None:
@@ -164,16 +164,15 @@ class Epoch:
         strikes = _SPOOLS in points or self.dice.random() < 0.5
         return self.dice.choice((BACKEND, BACKEND, POSTMASTER)) if strikes else ""
 
-    async def _blows(self, points: Sequence[str], blow: str) -> None:
+    async def _blows(self, since: int, points: Sequence[str], blow: str) -> None:
         """What happens besides: others write in the vault, it fails now and then, PostgreSQL is killed."""
-        number = len(self.lives)
         for name in FOREIGN:
-            self.vault.model.set(name, f"{name}.{number}", Attributes())
+            self.vault.model.set(name, f"{name}.{since}", Attributes())
         if self.dice.random() < 0.5:
             operation = self.dice.choice(("get", "set", "set", "delete", "purge"))
             self.vault.fail(operation, times=self.dice.randint(1, 3), **self.dice.choice(_VAULT_FAULTS))
         if blow:
-            await self._until_at_work(_SPOOLS if _SPOOLS in points else "", number)
+            await self._until_at_work(_SPOOLS if _SPOOLS in points else "", since)
             await asyncio.sleep(self.dice.uniform(0.0, 0.5))
             await (self._kill_postmaster() if blow == POSTMASTER else self._kill_backend())
 
