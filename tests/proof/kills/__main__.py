@@ -5,10 +5,11 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 from tests.proof.history.__main__ import postgres
 from tests.proof.history.verdicts import FOLDER, Judged, Verdicts, commit_of, went_well
-from tests.proof.kills.loop import lacking, loop, tallied
+from tests.proof.kills.loop import Loop, lacking, tallied
 
 
 def summary(found: Sequence[Judged]) -> str:
@@ -28,19 +29,22 @@ def summary(found: Sequence[Judged]) -> str:
     )
 
 
-async def main(kills: int, within_s: float) -> bool:
+async def main(kills: int, within_s: float, at_once: int) -> bool:
     """Whether nothing failed."""
     verdicts, commit = Verdicts(name="kills"), commit_of()
-    async with postgres() as server:
-        mine = await loop(kills, within_s, server, commit, verdicts)
-    all_of_it = mine if commit.endswith("+") else [each for each in verdicts.all() if each.commit == commit]
+    loop = Loop(kills, within_s, commit, verdicts)
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(postgres()) for _ in range(at_once)]
+        await asyncio.gather(*map(loop.run, servers))
+    all_of_it = loop.mine if commit.endswith("+") else [each for each in verdicts.all() if each.commit == commit]
     print(f"{summary(all_of_it)}\nAll verdicts: {FOLDER}", flush=True)
-    return went_well(mine)
+    return went_well(loop.mine)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--within", type=float, default=1800.0, metavar="SECONDS")
+    parser.add_argument("--at-once", type=int, default=2, metavar="INSTALLATIONS")
     asked = parser.parse_args()
-    sys.exit(not asyncio.run(main(asked.kills, asked.within)))
+    sys.exit(not asyncio.run(main(asked.kills, asked.within, asked.at_once)))

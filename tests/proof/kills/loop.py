@@ -1,6 +1,7 @@
 """The loop: installations one after another, until enough was killed, and everything often enough."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections import Counter
@@ -92,26 +93,33 @@ async def tried(seed: int, commit: str, server: EmbeddedPostgres, before: Counte
     return judged
 
 
-async def loop(kills: int, within_s: float, server: EmbeddedPostgres, commit: str, verdicts: Verdicts) -> list[Judged]:
-    """Go on, from what has a verdict on this commit, until so many were killed or the time is up."""
-    found = [] if commit.endswith("+") else [each for each in verdicts.all() if each.commit == commit]
-    end, mine = time.monotonic() + within_s, list[Judged]()
-    while True:
-        hits = tallied([*found, *mine])
-        if time.monotonic() > end or (hits.total() >= kills and not lacking(hits)):
-            return mine
-        with suppress(Exception):  # one that is there is joined; a seed that was given up may have left it dead
-            await server.start()
-        seed = max((each.seed for each in [*found, *mine]), default=0) + 1
-        mine.append(await tried(seed, commit, server, hits, verdicts))
-        told(mine[-1], hits)
+class Loop:
+    """Goes on, from what has a verdict on this commit, until ``kills`` were killed or the time is up."""
+
+    def __init__(self, kills: int, within_s: float, commit: str, verdicts: Verdicts) -> None:
+        self._kills, self._end, self._commit, self._verdicts = kills, time.monotonic() + within_s, commit, verdicts
+        before = [] if commit.endswith("+") else [each for each in verdicts.all() if each.commit == commit]
+        self._before, self._seeds = before, itertools.count(max((each.seed for each in before), default=0) + 1)
+        self.mine: list[Judged] = []
+
+    async def run(self, server: EmbeddedPostgres) -> None:
+        """One installation after another on this server; several may run at the same time, each on its own."""
+        while time.monotonic() < self._end:
+            hits = tallied([*self._before, *self.mine])
+            if hits.total() >= self._kills and not lacking(hits):
+                return
+            with suppress(Exception):  # one that is there is joined; a seed that was given up may have left it dead
+                await server.start()
+            judged = await tried(next(self._seeds), self._commit, server, hits, self._verdicts)
+            self.mine.append(judged)
+            told(judged, tallied([*self._before, *self.mine]).total())
 
 
-def told(judged: Judged, before: Counter[str]) -> None:
+def told(judged: Judged, in_all: int) -> None:
     """A line on one installation, and one for each thing that is wrong."""
     kills = len(judged.faults)
     print(
-        f"kills {judged.seed}: {judged.verdict.value} ({kills} kills, {before.total() + kills} in all, "
+        f"kills {judged.seed}: {judged.verdict.value} ({kills} kills, {in_all} in all, "
         f"{sum(judged.operations.values())} operations, {judged.took_s:.0f} s) {judged.why}",
         flush=True,
     )
