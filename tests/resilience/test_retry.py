@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import BackendUnavailable, CircuitOpen, HoldfastError, SecretNotFound, Throttled
-from holdfast.resilience.retry import RetryPolicy, retry, sane_pause_s
+from holdfast.resilience.retry import RetryBudget, RetryPolicy, retry, sane_pause_s
 from tests.support.clock import VirtualClock
 
 
@@ -97,3 +97,40 @@ async def test_time_and_attempts_are_bounded_whatever_happens(errors: list[Holdf
     assert len(call.remaining) <= 4
     assert all(remaining > 0 for remaining in call.remaining)
     assert clock.monotonic() <= 30 + takes_s
+
+
+async def test_i12_a_crowd_retries_a_tenth_and_who_asks_rarely_as_the_policy_says() -> None:
+    clock = VirtualClock(auto=True)
+    budget = RetryBudget(clock, most=6.0)
+    attempts = 0
+
+    async def failing(_: float) -> str:
+        nonlocal attempts
+        attempts += 1
+        raise BackendUnavailable("down")
+
+    async def ask(retries: int = 3) -> None:
+        with contextlib.suppress(BackendUnavailable):
+            await retry(
+                failing, policy=RetryPolicy(retries=retries), clock=clock, budget=budget, uniform=lambda *_: 0.0
+            )
+
+    for _ in range(1000):
+        await ask()
+    assert 1000 + 0.1 * 1000 <= attempts <= 1000 + 0.1 * 1000 + 6
+    clock.move(60)
+    attempts = 0
+    await ask()
+    assert attempts == 4
+
+
+async def test_a_budget_is_spent_on_retries_alone() -> None:
+    clock = VirtualClock(auto=True)
+    budget = RetryBudget(clock, most=1.0)
+    for _ in range(100):
+        assert await retry(Flaky(clock), policy=RetryPolicy(), clock=clock, budget=budget) == "answer"
+    assert (
+        await retry(Flaky(clock, BackendUnavailable("1")), policy=RetryPolicy(), clock=clock, budget=budget) == "answer"
+    )
+    with pytest.raises(BackendUnavailable, match="2"):
+        await retry(Flaky(clock, BackendUnavailable("2")), policy=RetryPolicy(), clock=clock, budget=budget)

@@ -1,4 +1,4 @@
-"""Retries: exponential backoff with full jitter under one deadline."""
+"""Retries: exponential backoff with full jitter under one deadline, and few of them in all."""
 
 import math
 import random
@@ -49,19 +49,47 @@ def sane_pause_s(asked: float | None, cap: float) -> float | None:
     return min(asked, cap)
 
 
+class RetryBudget:
+    """What all callers of a backend together may retry, so that retries do not keep down what is overloaded.
+
+    Each first attempt earns a tenth of a retry, and so does each second, up to ``most``: whoever asks rarely may retry
+    as the policy says, while a crowd adds a tenth to its load.
+    """
+
+    def __init__(self, clock: Timer, *, share: float = 0.1, per_s: float = 0.1, most: float = 6.0) -> None:
+        self._clock, self._share, self._per_s, self._most = clock, share, per_s, most
+        self._left, self._at = most, clock.monotonic()
+
+    def earn(self) -> None:
+        """Hear of a first attempt."""
+        self._left = min(self._most, self._left + self._share)
+
+    def spend(self) -> bool:
+        """Take a retry; False if none is left."""
+        now = self._clock.monotonic()
+        self._left, self._at = min(self._most, self._left + (now - self._at) * self._per_s), now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 async def retry(
     call: Callable[[float], Awaitable[T]],
     *,
     policy: RetryPolicy,
     clock: Timer,
+    budget: RetryBudget | None = None,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> T:
     """Await ``call(remaining seconds)`` until it answers, and return that.
 
     Raises:
         HoldfastError: the last error, once it cannot be retried (not retryable, refused, or the breaker is open), the
-            retries are used up, or the pause would pass the deadline.
+            retries or the budget are used up, or the pause would pass the deadline.
     """
+    if budget is not None:
+        budget.earn()
     deadline = clock.monotonic() + policy.deadline_s
     for attempt in range(policy.retries + 1):
         try:
@@ -70,7 +98,7 @@ async def retry(
             if not error.retryable or isinstance(error, CircuitOpen | NameRefused) or attempt == policy.retries:
                 raise
             pause = policy.pause_s(attempt, error, uniform)
-            if clock.monotonic() + pause >= deadline:
+            if clock.monotonic() + pause >= deadline or (budget is not None and not budget.spend()):
                 raise
         await clock.sleep(pause)
     raise AssertionError("unreachable: the last attempt returns or raises")

@@ -12,7 +12,7 @@ from holdfast.resilience.breaker import BreakerState, CircuitBreaker
 from holdfast.resilience.events import Event
 from holdfast.resilience.outages import Outages
 from holdfast.resilience.quota import Quota, QuotaKind
-from holdfast.resilience.retry import RetryPolicy, retry
+from holdfast.resilience.retry import RetryBudget, RetryPolicy, retry
 from holdfast.resilience.wakefulness import Wakefulness
 from holdfast.service.vault.lines import Line
 from holdfast.service.vault.questions import WHOLE, NotSent, Questions
@@ -56,7 +56,7 @@ class Primary:
         self._clock = clock
         self._quota = quota or Quota(clock)
         self.share_among, self.calls = self._quota.share_among, self._quota.used
-        self._policy = retry_policy or RetryPolicy()
+        self._policy, self._budget = retry_policy or RetryPolicy(), RetryBudget(clock)
         self._patience_s = patience_s
         self._attempt_timeout_s = attempt_timeout_s
         self._write_timeout_s = write_timeout_s
@@ -116,8 +116,9 @@ class Primary:
         """Read with retries: for secrets that nobody else can answer, and for background work.
 
         Raises:
-            Whatever ``Vault.get`` raises; ``NameUnavailable`` when retries or time are used up, or at once for a
-                secret that failed before a short while ago; ``BackendUnavailable`` of any other kind for the vault.
+            Whatever ``Vault.get`` raises; ``NameUnavailable`` when its retries, those of all readers together, or time
+                are used up, or at once for a secret that failed before a short while ago; ``BackendUnavailable`` of
+                any other kind for the vault.
         """
         newest = vault_version_id is None
         if newest and not background:
@@ -136,7 +137,7 @@ class Primary:
                 watched=newest,
             )
 
-        return await retry(attempt, policy=self._policy, clock=self._clock, uniform=self._uniform)
+        return await retry(attempt, policy=self._policy, clock=self._clock, budget=self._budget, uniform=self._uniform)
 
     async def read(
         self, name: SecretName, operation: Callable[[Vault], Awaitable[T]], *, background: bool = False
