@@ -55,7 +55,7 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
             await node.start()
         unhealed += await caught_up(look, max(until, time.monotonic() + HEAL_S / 2))
     ending = await looked_at(made, events, NAMES, unhealed, decryption_keys=(NEW,))
-    values = {name: ending.ours[name].values for name in ROTATED}
+    values: dict[str, Sequence[str]] = {name: ending.ours[name].values for name in ROTATED}
     return msgspec.structs.replace(ending, credentials=await credentials_of(made.dsn, values))
 
 

@@ -10,8 +10,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from holdfast.embedded.postgres import EmbeddedPostgres
-from tests.proof.history.clients import KEPT, LIVES
-from tests.proof.history.ending import HEAL_S, caught_up, looked_at, waiting_in
+from tests.keys.support import NEW
+from tests.proof.history.ending import HEAL_S, NAMES, caught_up, looked_at, waiting_in
 from tests.proof.history.events import History
 from tests.proof.history.faults import NODES, Blow, Fault
 from tests.proof.history.installation import Installation, installed
@@ -22,7 +22,7 @@ from tests.support.folders import short_folder
 from tests.support.node import service_on
 from tests.support.postgres import execute
 
-WORKERS: Final = 3
+WORKERS: Final = 2
 """Of each server."""
 
 DURING_S: Final = 30.0
@@ -53,7 +53,7 @@ async def served(server: EmbeddedPostgres, seed: int) -> tuple[History, Counter[
             await until_quiet(made.dsn)
             await execute(made.dsn, *LEASES)
             unhealed = await _healed(made)
-            ending = await looked_at(made, events, (*KEPT, *LIVES), unhealed)
+            ending = await looked_at(made, events, NAMES, unhealed, decryption_keys=(NEW,))
     # One client's next question may go to another worker, which learns of changes as another node does.
     apart = tuple(replace(event, node=place) for place, event in enumerate(events))
     return History(events=apart, ending=ending, bounds=BOUNDS), hits
@@ -62,7 +62,7 @@ async def served(server: EmbeddedPostgres, seed: int) -> tuple[History, Counter[
 async def _healed(made: Installation) -> list[str]:
     unhealed: list[str] = []
     for node in made.nodes:  # in the folder of each, where records of the dead may wait
-        async with service_on(made.dsn, node.folder, made.vault, background=True):
+        async with service_on(made.dsn, node.folder, made.vault, background=True, decryption_keys=(NEW,)):
             unhealed += await caught_up(partial(_left, made, node.folder.name), time.monotonic() + HEAL_S)
     return unhealed
 
