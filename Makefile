@@ -92,6 +92,10 @@ proof-mutants: $(DEVELOPMENT) ## Break each promise on purpose, and see its test
 fuzz: $(PROOF) ## Fuzz every parser of outside bytes: FUZZ_SECONDS=20 for each, ONLY=NAME
 	@$(BIN)/python -m tests.fuzz $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) $(if $(ONLY),--only "$(ONLY)")
 
+.PHONY: overload
+overload: $(DEVELOPMENT) ## Stampedes, storms of retries, 20,000 queued writes, a day without Key Vault: an hour; PARTS="storms stampede queue day"
+	@$(BIN)/python -m tests.proof.overload $(PARTS)
+
 .PHONY: kills
 kills: $(DEVELOPMENT) ## Kill processes under load, KILLS=1000 of them in WITHIN=1800 seconds; on one commit it goes on where it ended
 	@$(BIN)/python -m tests.proof.kills $(if $(KILLS),--kills $(KILLS)) $(if $(WITHIN),--within $(WITHIN))

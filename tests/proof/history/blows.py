@@ -53,6 +53,8 @@ async def _node(made: Installation, node: Node, fault: Fault) -> AsyncIterator[N
         await node.start()
     elif fault.what is Blow.WORKER:
         while not (workers := node.children()):  # the node itself is being started again
+            if node.process is not None and node.process.returncode is not None:
+                await node.start()  # a worker was killed before it served, which ends the node
             await asyncio.sleep(0.1)
         signalled(workers[0], signal.SIGKILL)
         yield
