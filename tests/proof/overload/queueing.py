@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.domain.names import SecretName
+from holdfast.errors import BackendUnavailable
 from holdfast.resilience.quota import WINDOW_S
 from tests.support.node import Inside, opened, rows
 from tests.support.scripted_vault import ScriptedVault
@@ -25,7 +26,10 @@ _PAGE_MIB: Final = 4096 / 2**20
 
 
 class Queued(msgspec.Struct, kw_only=True):
-    """What was seen. ``rss_mib``: by how many writes waited. ``rate``: changes sent in the busiest ten seconds."""
+    """What was seen. ``rss_mib``: by how many writes waited. ``busiest``: changes sent in the busiest ten seconds.
+
+    ``refused``: writes that PostgreSQL was too busy for, and that were asked for again.
+    """
 
     writes: int
     secrets: int
@@ -34,6 +38,7 @@ class Queued(msgspec.Struct, kw_only=True):
     calls: int = 0
     creates: int = 0
     busiest: int = 0
+    refused: int = 0
     queued_s: float = 0.0
     drained_s: float = 0.0
     out_of_order: tuple[str, ...] = ()
@@ -102,13 +107,25 @@ async def _queue(node: Inside, seen: Queued) -> None:
         nonlocal done
         for version in range(seen.writes // seen.secrets):
             for number in range(writer, seen.secrets, WRITERS):
-                made = await node.service.set_secret(_name(number), str(version))
-                assert not made.replicated
+                await _written(node, _name(number), str(version), seen)
                 done += 1
                 if done % every == 0:
                     seen.rss_mib[done] = rss_mib()
 
     await asyncio.gather(*map(write, range(WRITERS)))
+
+
+async def _written(node: Inside, name: str, value: str, seen: Queued) -> None:
+    """Write until it is acknowledged, as a client does whom a busy PostgreSQL refuses."""
+    while True:
+        try:
+            made = await node.service.set_secret(name, value, idempotency_key=f"{name}.{value}")
+        except BackendUnavailable:
+            seen.refused += 1
+            await asyncio.sleep(0.1)
+        else:
+            assert not made.replicated
+            return
 
 
 @asynccontextmanager
