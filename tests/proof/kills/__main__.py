@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from contextlib import AsyncExitStack
 from tests.proof.history.__main__ import postgres
 from tests.proof.history.verdicts import FOLDER, Judged, Verdicts, commit_of, went_well
 from tests.proof.kills.loop import Loop, lacking, tallied
+from tests.support.folders import of_this_process
+from tests.support.warden import warden
 
 
 def summary(found: Sequence[Judged]) -> str:
@@ -47,4 +50,7 @@ if __name__ == "__main__":
     parser.add_argument("--within", type=float, default=1800.0, metavar="SECONDS")
     parser.add_argument("--at-once", type=int, default=2, metavar="INSTALLATIONS")
     asked = parser.parse_args()
-    sys.exit(not asyncio.run(main(asked.kills, asked.within, asked.at_once)))
+    for each in (signal.SIGINT, signal.SIGTERM):  # also where it was started in the background
+        signal.signal(each, signal.default_int_handler)
+    with warden(of_this_process()):
+        sys.exit(not asyncio.run(main(asked.kills, asked.within, asked.at_once)))

@@ -45,10 +45,13 @@ from tests.support.scripted_vault import ScriptedVault
 AT_ONCE: Final = 6
 """Lives at the same time; when one ends, the next of its round begins."""
 
-LONGEST_S: Final = 4.0
+LONGEST_S: Final = 8.0
 """How long a life that works may take to the point at which it is to die; then it is killed wherever it is."""
 
 T = TypeVar("T")
+
+_AT_START: Final = ("delivery", "housekeeping", "replication.orphaned", "driver", "control", "rewrapping")
+"""Passed when a node starts, and seldom."""
 
 _NOTICES: Final = 6
 _LOOKS: Final = 5
@@ -150,18 +153,24 @@ class Epoch:
 
     def _orders(self, number: int, point: str) -> Orders:
         seed, after = self.dice.randrange(2**32), self.dice.choice((0, 0, 0, 1, 2, 4))
-        rare = not point.startswith(("applying", "sequencer", "making", "proposing", "rules"))
-        return Orders(number, seed, self.settings, "" if point == ANY else point, 0 if rare else after)
+        acknowledged = self.dice.choice((0, 1, 5, 20))
+        if point.startswith(_AT_START):
+            after = acknowledged = 0
+        return Orders(number, seed, self.settings, "" if point == ANY else point, after, acknowledged)
 
     async def _end(self, life: Life, dead: asyncio.Task[None]) -> None:
         """Wait until it has killed itself; kill it if it does not, or is to die at any moment."""
-        if life.orders.point:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(life.works.wait(), START_S)
-            limit_s = self.patience_s
-        else:
-            limit_s = self.dice.uniform(0.0, 2.0)
-        await asyncio.wait({dead}, timeout=limit_s)
+        if not life.orders.point and not life.orders.acknowledged:
+            await asyncio.wait({dead}, timeout=self.dice.uniform(0.0, 2.0))  # its start included
+            life.process.kill()
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(life.works.wait(), START_S)
+        until = time.monotonic() + self.patience_s
+        while not dead.done() and time.monotonic() < until:
+            await asyncio.wait({dead}, timeout=0.05)
+            if not life.orders.point and life.acknowledged >= life.orders.acknowledged:
+                break
         life.process.kill()
 
     def _drawn(self, points: Sequence[str]) -> str:

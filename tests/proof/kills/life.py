@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
@@ -46,13 +47,17 @@ _GRACE: Final = (
 
 @dataclass(frozen=True)
 class Orders:
-    """Who lives on what, and where it dies: at a point, after it has passed it so many times; "": whenever."""
+    """Who lives on what, and where it dies: at a point, after it has passed it so many times; "": whenever.
+
+    ``acknowledged``: operations that it has answered well before that.
+    """
 
     number: int
     seed: int
     settings: Settings
     point: str = ""
     after: int = 0
+    acknowledged: int = 0
 
 
 @dataclass
@@ -64,6 +69,7 @@ class Life:
     connection: Connection
     told: dict[str, Event] = field(default_factory=dict)
     died_at: str = ""
+    acknowledged: int = 0
     works: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def hear(self) -> None:
@@ -79,6 +85,7 @@ class Life:
                 said: Event | str = self.connection.recv()
                 if isinstance(said, Event):
                     self.told[said.id] = said
+                    self.acknowledged += said.ok
                 else:
                     self.died_at = said
                 works()
@@ -98,7 +105,8 @@ def begin(orders: Orders) -> Life:
 
 def _live(connection: Connection, orders: Orders) -> None:
     if orders.point:
-        die_at(orders.point, orders.after, lambda: connection.send(orders.point))
+        farewell = partial(connection.send, orders.point)
+        die_at(orders.point, orders.after, farewell, lambda: Client.acknowledged >= orders.acknowledged)
     asyncio.run(_work(connection, orders))
 
 
@@ -127,7 +135,9 @@ async def _started(settings: Settings) -> SecretsService:
 
 
 class Client:
-    """Asks for one thing at a time."""
+    """Asks for one thing at a time. ``acknowledged``: how many answers of this process were good."""
+
+    acknowledged = 0
 
     def __init__(self, service: SecretsService, connection: Connection, orders: Orders, name: str, who: str) -> None:
         self._service, self._connection = service, connection
@@ -180,6 +190,7 @@ class Client:
         self._connection.send(event)
         event = replace(await self._answered(event), ended=time.monotonic())
         self._connection.send(event)
+        Client.acknowledged += event.ok
         return event
 
     async def _answered(self, event: Event) -> Event:

@@ -58,13 +58,13 @@ def watch(passed: Callable[[str], None]) -> None:
         function.__kwdefaults__["crashpoint"] = crashpoint
 
 
-def die_at(point: str, after: int, farewell: Callable[[], None]) -> None:
-    """Let this process be killed as it passes a point, once it has passed it so many times."""
+def die_at(point: str, after: int, farewell: Callable[[], None], ripe: Callable[[], bool] = lambda: True) -> None:
+    """Let this process be killed as it passes a point, once it is ripe for that and has passed it so many times."""
     left = after
 
     def passed(name: str) -> None:
         nonlocal left
-        if name == point:
+        if name == point and ripe():
             left -= 1
             if left < 0:
                 farewell()

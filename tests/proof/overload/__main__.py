@@ -3,8 +3,9 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -44,7 +45,7 @@ def storms() -> Iterator[Figure]:
     """Failing, throttling and hanging vaults, in virtual time."""
     for clients in CLIENTS:
         for share in SHARES:
-            seen = storm(clients, 1, lambda vault, share=share: setattr(vault, "failing_share", share))
+            seen = storm(clients, 1, partial(_fails, share))
             ratio = round(seen.ratio(), 3)
             what = f"{clients} clients, {share:.0%} of calls fail"
             yield Figure(what=what, well=ratio <= MOST, found={"ratio": ratio, "recovered_s": _recovered(seen)})
@@ -63,6 +64,10 @@ def storms() -> Iterator[Figure]:
     probes = seen.vault.calls_in(_FROM_S, ENDS_S)
     found = {"probes": probes, "recovered_s": _recovered(seen)}
     yield Figure(what="300 clients, every call hangs for 30 s", well=probes <= 5, found=found)
+
+
+def _fails(share: float, vault: WeatherVault) -> None:
+    vault.failing_share = share
 
 
 def _recovered(seen: Storm) -> float:
@@ -104,7 +109,7 @@ def _figure(what: str, seen: Queued, most_in_outage: int) -> Figure:
 def main(parts: list[str], writes: int, day: int, secrets: int) -> bool:
     """Measure, tell, and keep what was told; returns whether all is well."""
     figures: list[Figure] = []
-    found = {
+    found: dict[str, Callable[[], Iterable[Figure]]] = {
         "storms": storms,
         "stampede": lambda: [asyncio.run(_stampede())],
         "queue": lambda: [asyncio.run(_queue(writes, secrets))],
