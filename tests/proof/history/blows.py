@@ -18,7 +18,7 @@ from tests.support.postgres import execute, fetch
 from tests.support.processes import postmaster_pid
 from tests.support.standby import standby_beside
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 _OTHERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
