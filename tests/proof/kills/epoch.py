@@ -98,7 +98,10 @@ class Field(Ground):
 
 @dataclass
 class Epoch:
-    """The installation, and what became of it. ``server`` is one that may be killed."""
+    """The installation, and what became of it.
+
+    ``server``: one that may be killed. ``ripe``: how many good answers lives give before they die.
+    """
 
     server: EmbeddedPostgres
     ground: Field
@@ -110,6 +113,7 @@ class Epoch:
     lives: list[Life] = field(default_factory=list)
     announced: int = 0
     patience_s: float = LONGEST_S
+    ripe: tuple[int, ...] = (0, 1, 5, 20)
 
     @property
     def dsn(self) -> str:
@@ -153,7 +157,7 @@ class Epoch:
 
     def _orders(self, number: int, point: str) -> Orders:
         seed, after = self.dice.randrange(2**32), self.dice.choice((0, 0, 0, 1, 2, 4))
-        acknowledged = self.dice.choice((0, 1, 5, 20))
+        acknowledged = self.dice.choice(self.ripe)
         if point.startswith(_AT_START):
             after = acknowledged = 0
         return Orders(number, seed, self.settings, "" if point == ANY else point, after, acknowledged)

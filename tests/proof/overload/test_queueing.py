@@ -12,7 +12,6 @@ async def test_i12_a_crowd_costs_key_vault_one_call_per_node(database_url: str, 
     async with ScriptedVault() as vault:
         calls = await stampede(database_url, tmp_path, vault, nodes=2, readers=100)
     assert calls["get"] <= 2
-    assert calls.total() <= 2
 
 
 async def test_i2_i12_what_was_queued_arrives_in_order_and_costs_what_it_would_in_health(
