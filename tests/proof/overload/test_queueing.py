@@ -34,4 +34,4 @@ async def test_i2_i12_a_day_without_key_vault_is_made_up_for(database_url: str) 
 
 def test_the_busiest_window_is_found() -> None:
     assert busiest([]) == 0
-    assert busiest([0.0, 1.0, 2.0, 10.5, 11.5], 10.0) == 4
+    assert busiest([0.0, 1.0, 2.0, 10.5, 11.5], 10.0) == 3
