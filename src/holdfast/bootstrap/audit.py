@@ -37,7 +37,7 @@ class AuditParts:
         self, settings: Settings, database: Database, sealer: Sealer, clock: Clock, telemetry: Telemetry
     ) -> None:
         self.archive, self.spool = PostgresAuditSink(database), AuditSpool(settings.data_dir / SPOOL)
-        self._notes, self._clock = AuditNotes(self.spool.folder), clock
+        self.notes, self._clock = AuditNotes(self.spool.folder), clock
         self.trail = AuditTrail(self.spool.writer(), self.archive, self.spool, clock, telemetry, database.outages)
         self.search = PostgresTrail(database)
         self.checkpoint_store = PostgresCheckpoints(database)
@@ -101,7 +101,7 @@ class AuditParts:
 
     async def _note_new(self) -> None:
         with surviving(_log, _NOTING):
-            await asyncio.to_thread(self._notes.add, self.trail.take_new())
+            await asyncio.to_thread(self.notes.add, self.trail.take_new())
 
     async def close(self) -> None:
         """Return when every record has its place; the database must still be there."""
@@ -109,7 +109,7 @@ class AuditParts:
         self.spool.close()
         if self._serves:  # others are too short-lived to hear of a failover, and there are many of them
             await self._note_new()
-        self._notes.close()
+        self.notes.close()
         self.spool.forget_writer()
 
 

@@ -1,7 +1,7 @@
 """The adapters and use cases of a node, wired."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from holdfast.bootstrap.notices import open_notices
 from holdfast.bootstrap.passwordless import redis_login
 from holdfast.bootstrap.replica import Replica, open_replica
 from holdfast.bootstrap.rotation import RotationParts, open_handlers, open_rotations
+from holdfast.bootstrap.vault import open_vault
 from holdfast.cache.memory import MemoryCache
 from holdfast.cache.redis import RedisCache
 from holdfast.config import Settings
@@ -24,7 +25,7 @@ from holdfast.crypto.known_answer import known_answer
 from holdfast.domain.leases import Leases
 from holdfast.domain.names import SecretName
 from holdfast.errors import BackendUnavailable
-from holdfast.ports import BackendHealth
+from holdfast.ports import BackendHealth, Cache, Vault
 from holdfast.resilience.singleflight import SingleFlight
 from holdfast.resilience.supervision import Supervisor
 from holdfast.service.access.grants import GrantBook
@@ -44,6 +45,7 @@ from holdfast.service.secrets.reading import Reader
 from holdfast.service.secrets.tiers import Tiers
 from holdfast.service.secrets.writing import Writer
 from holdfast.stores.postgres.access import PostgresReports
+from holdfast.stores.postgres.clock import machine_time
 from holdfast.stores.postgres.clock_acceptance import PostgresClock
 from holdfast.stores.postgres.database import Database, Installation
 from holdfast.stores.postgres.feed import PostgresFeed
@@ -63,7 +65,12 @@ _PROBED: Final = SecretName("holdfast-probe")
 
 
 class Parts:
-    """The adapters and use cases of a node, wired."""
+    """The adapters and use cases of a node, wired.
+
+    Args:
+        vault, shared: in place of those that the settings name.
+        machine: the present moment by the clock of this machine.
+    """
 
     def __init__(
         self,
@@ -72,13 +79,17 @@ class Parts:
         database: Database,
         installation: Installation,
         recorder: Recorder | None = None,
+        *,
+        vault: Vault | None = None,
+        shared: Cache | None = None,
+        machine: Callable[[], datetime] = machine_time,
     ) -> None:
         self.settings, self.installation, self.database = settings, installation, database
         self.recorder = recorder or Recorder(Cells.alone())
         self.own_database = settings.database_url is None and database.owned
         self.supervisor = Supervisor()
         self.sealer = Envelope(ring)
-        self.feed = PostgresFeed(database, self.sealer, self.supervisor)
+        self.feed = PostgresFeed(database, self.sealer, self.supervisor, machine=machine)
         self.clock, self.database_clock = self.feed.clock, PostgresClock(database, self.sealer)
         self.ledger, self.journal = PostgresLedger(database), PostgresJournal(database)
         self.sync_state, self.kept_out = PostgresSyncState(database), PostgresKeptOut(database)
@@ -94,7 +105,7 @@ class Parts:
         self.guard = Guard(self.book, self.trail, self.clock)
         self._lease = timedelta(seconds=leases.longest)
         self.local = MemoryCache(max_ttl=max(settings.cache_ttl, self._lease), max_entries=settings.cache_entries)
-        self.shared = self._shared()
+        self.shared = shared or self._shared()
         self.tiers = Tiers(self.local, self.shared, self.sealer, self.clock, ttl=settings.cache_ttl, lease=self._lease)
         self._flights: SingleFlight[Any, Any] = SingleFlight()
         self.key_store = PostgresKeys(database, self.sealer)
@@ -104,7 +115,7 @@ class Parts:
         self.coherence = Coherence(self.tiers, self._flights, self.book, self.directory, follow, losses, compare)
         self.keys, self.mirror = self._keys(ring), Mirror(self.ledger, self.sealer, self.clock)
         self.proposals = self._proposals()
-        self.replica = self._replica()
+        self.replica = self._replica(vault)
         self.announcer = Announcer(self.coherence, self.replica.replicator if self.replica else None)
         self.maker = Maker(self.ledger, self.proposals, self.announcer, self.clock)
         self.rules, self.reader = self._rules(), self._reader()
@@ -142,11 +153,12 @@ class Parts:
             known_answer=partial(known_answer, ring),
         )
 
-    def _replica(self) -> Replica | None:
-        if not self.settings.vault_url:
+    def _replica(self, vault: Vault | None) -> Replica | None:
+        if vault is None and not self.settings.vault_url:
             return None
         return open_replica(
             self.settings,
+            vault or open_vault(self.settings),
             ledger=self.ledger,
             journal=self.journal,
             sync_state=self.sync_state,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from holdfast.bootstrap.vault import open_vault
 from holdfast.config import Settings
 from holdfast.errors import BackendUnavailable
 from holdfast.ports import BackendHealth, Clock, Journal, KeptOutStore, Ledger, Sealer, SyncState, Telemetry, Vault
@@ -96,6 +95,7 @@ class Replica:
 
 def open_replica(
     settings: Settings,
+    vault: Vault,
     *,
     ledger: Ledger,
     journal: Journal,
@@ -107,8 +107,7 @@ def open_replica(
     proposals: Proposals,
     telemetry: Telemetry,
 ) -> Replica:
-    """Return the Key Vault of the settings, with nothing sent to it yet."""
-    vault = open_vault(settings)
+    """Return what keeps a vault equal under the settings, with nothing sent to it yet."""
     patience_s = settings.read_patience.total_seconds()
     primary = Primary(vault, clock, patience_s=patience_s, on_transition=telemetry.breaker_moved)
     adopter = Adopter(

@@ -18,7 +18,7 @@ from datetime import timedelta
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, TypeAlias, TypeVar, final
 
 from holdfast.cache.connections import connect_behind
 from holdfast.cache.cooldown import CoolDown
@@ -44,6 +44,9 @@ _HEADER: Final = re.compile(rb"1(\d{20})([ET])")
 _HEADER_BYTES: Final = 22
 _NAMESPACE: Final = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 _PUT: Final = files("holdfast.cache").joinpath("put.lua").read_text()
+Connect: TypeAlias = Callable[[str, Path | None, Login | None, Callable[[Exception | None], None]], tuple[Any, Any]]
+"""Returns a client and its pool; see ``connect_behind``."""
+
 T = TypeVar("T")
 _log: Final = Log(__name__)
 
@@ -68,10 +71,11 @@ class RedisCache:
         timeout: timedelta = OPERATION_TIMEOUT,
         cool_down: timedelta = COOL_DOWN,
         monotonic: Callable[[], float] = time.monotonic,
+        connect: Connect = connect_behind,
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError("a namespace has 1 to 64 characters out of 0-9, a-z, A-Z and '-'")
-        self._client, self._pool = connect_behind(url, ca_file, login, self._opening_ended)
+        self._client, self._pool = connect(url, ca_file, login, self._opening_ended)
         self._login = login
         self._put = self._client.register_script(_PUT)
         self._prefix = f"holdfast:{namespace}:"

@@ -65,7 +65,8 @@ class Database:
 
     Args:
         dsn: where PostgreSQL is; or
-        pool: a pool that the application already has. It stays the application's to close.
+        pool: a pool that the application already has. It stays the application's to close; or
+        pools: what lends connections, which stays its owner's to close.
         max_connections: of this process at most, shared out among the lanes.
         password: takes the place of the one in the address.
     """
@@ -75,12 +76,14 @@ class Database:
         dsn: str | None = None,
         *,
         pool: Any = None,
+        pools: Pools | None = None,
         max_connections: int = POOL,
         password: Password | None = None,
     ) -> None:
-        self._dsn, self._owned, self._max_connections = dsn, pool is None, max_connections
+        self._dsn, self._max_connections = dsn, max_connections
+        self._owned = pool is None and pools is None
         self.password = password
-        self._pools: Pools | None = GivenPool(pool) if pool is not None else None
+        self._pools: Pools | None = GivenPool(pool) if pool is not None else pools
         self._reads = CircuitBreaker("PostgreSQL", time.monotonic, failure_threshold=1, open_s=LEFT_ALONE_S)
         self._probe: asyncio.Task[None] | None = None
         self.recorded: Callable[[], None] = lambda: None
