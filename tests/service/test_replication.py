@@ -150,6 +150,34 @@ async def test_i5_a_set_that_arrives_after_its_purge_is_purged_again(world: Worl
     assert world.vault.model.phase(SECRET) is None
 
 
+async def test_i5_a_set_that_arrives_while_its_purge_is_in_doubt_is_purged_as_well(world: World) -> None:
+    world.vault.fail("set", applied="late")
+    await world.set("purged")
+    await world.delete()
+    await world.settle()
+    world.vault.fail("purge", applied="once")
+    await world.purge()
+    assert [row[:2] for row in await world.pending()] == [("purge", "open")]
+    world.vault.apply_late()
+    assert world.vault_values() == ["purged"]
+    await world.settle()
+    assert world.vault.model.phase(SECRET) is None
+    assert await world.pending() == []
+
+
+async def test_a_purge_spares_what_somebody_recovered_before_it(world: World) -> None:
+    await world.set("ours")
+    await world.delete()
+    world.vault.model.recover(SECRET)
+    world.vault.down = True
+    world.clock.move(1)
+    await world.purge()
+    world.vault.down = False
+    await world.settle()
+    assert world.vault_values() == ["ours"]
+    assert [row[:2] for row in await world.pending()] == [("purge", "parked")]
+
+
 async def test_a_purge_spares_what_others_created_after_it(world: World) -> None:
     await world.set("ours")
     world.vault.down = True

@@ -304,8 +304,10 @@ class Applier:
         return Taken()
 
     async def _delete_before_purge(self, attempt: Attempt) -> None:
-        """The purge may have made the deletion void before it arrived there; else somebody recovered it there."""
-        if not await self._journal.is_deletion_void(attempt.intent.incarnation):
+        """The purge may have made the deletion void before it arrived there, or a request of ours came late; else
+        somebody recovered it there."""
+        void = await self._journal.is_deletion_void(attempt.intent.incarnation)
+        if not void and not await self._came_late(attempt):
             raise VaultRefusal(
                 f"Key Vault has no deleted secret {attempt.name!r} to purge: somebody recovered it there, and it is "
                 "in use again. Delete it, then purge it.",
@@ -314,6 +316,19 @@ class Applier:
             )
         await self._see_that_nothing_came_after(attempt)
         await self._write(attempt, lambda vault: vault.delete(attempt.name))
+
+    async def _came_late(self, attempt: Attempt) -> bool:
+        """Whether what is there was made by a request for this very life since the purge was accepted.
+
+        Whoever recovers a secret makes no version. Key Vault counts whole seconds.
+        """
+        newest = await self._newest(attempt.name, background=attempt.background)
+        marker, accepted_at = newest and newest.marker, attempt.intent.created_at
+        if newest is None or marker is None or accepted_at is None:
+            return False
+        made = (await self._journal.find([marker.intent_id])).get(marker.intent_id)
+        of_this_life = made is not None and made.incarnation == attempt.intent.incarnation
+        return of_this_life and newest.created_at >= accepted_at.replace(microsecond=0)
 
     async def _see_that_nothing_came_after(self, attempt: Attempt) -> None:
         """What others created since is not ours to destroy, nor what we created after a backup and know no more of.
