@@ -1,7 +1,12 @@
 """An event loop whose time moves only when nothing else is left to do: seconds pass at once, in order."""
 
 import asyncio
+import heapq
 from typing import Any
+
+
+class Stuck(Exception):
+    """Nothing is left to do, and nothing will ever be: what is waited for never comes."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -17,7 +22,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         inside: Any = self
-        if not inside._ready and inside._scheduled:
-            self._virtual = max(self._virtual, inside._scheduled[0].when())
+        scheduled = inside._scheduled
+        while scheduled and scheduled[0].cancelled():  # no one waits for these any more
+            heapq.heappop(scheduled)._scheduled = False
+            inside._timer_cancelled_count -= 1
+        if not inside._ready:
+            if not scheduled:
+                raise Stuck
+            self._virtual = max(self._virtual, scheduled[0].when())
         inside_run: Any = super()
         inside_run._run_once()

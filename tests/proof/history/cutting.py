@@ -1,11 +1,14 @@
 """A failing history cut down to the few operations that show it."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from tests.proof.history.checking import check
 from tests.proof.history.events import Ending, Event, History, Violation
+
+T = TypeVar("T")
 
 
 def cut_down(history: History, violation: Violation) -> History:
@@ -29,7 +32,7 @@ def _only(history: History, kept: Sequence[Event]) -> History:
     return history.only(sorted(kept, key=lambda event: event.began))
 
 
-def minimal(items: Sequence[Event], shows: Callable[[Sequence[Event]], bool]) -> list[Event]:
+def minimal(items: Sequence[T], shows: Callable[[Sequence[T]], bool]) -> list[T]:
     """A part of the items that still shows it, of which no single item can be left out. All of them must show it."""
     left, parts = list(items), 1
     while left:

@@ -17,6 +17,7 @@ class Op(StrEnum):
     SET = "set"
     GET = "get"
     PIN = "get_version"
+    UPDATE = "update"
     LIST = "list"
     DELETE = "delete"
     RECOVER = "recover"

@@ -48,10 +48,10 @@ def judged(
 
 
 class Verdicts:
-    """The file of all verdicts, a line of JSON each."""
+    """The file of all verdicts, a line of JSON each. ``name``: of the file; ``shape``: of each of them."""
 
-    def __init__(self, folder: Path = FOLDER, name: str = "histories") -> None:
-        self.folder, self._kind = folder, "" if name == "histories" else f"{name}-"
+    def __init__(self, folder: Path = FOLDER, name: str = "histories", shape: type[Judged] = Judged) -> None:
+        self.folder, self._kind, self._shape = folder, "" if name == "histories" else f"{name}-", shape
         self.file = folder / f"{name}.jsonl"
 
     def all(self) -> list[Judged]:
@@ -61,7 +61,7 @@ class Verdicts:
         found = []
         for line in self.file.read_bytes().splitlines():
             try:
-                found.append(msgspec.json.decode(line, type=Judged))
+                found.append(msgspec.json.decode(line, type=self._shape))
             except msgspec.DecodeError:
                 continue
         return found
