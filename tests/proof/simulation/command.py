@@ -5,6 +5,7 @@ import hashlib
 import logging
 import pickle
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -69,7 +70,13 @@ def _tried(seeds: Iterable[int], within_s: float, verdicts: Verdicts, *, stop: b
 
 def _judged(seed: int, commit: str, verdicts: Verdicts) -> Simulated:
     began, trial = time.perf_counter(), Trial.of(str(seed))
-    found = run(trial)
+    try:
+        found = run(trial)
+    except Exception as error:  # what ails a trial is no verdict on the product
+        traceback.print_exc()
+        verdict = Simulated(seed=seed, commit=commit, verdict=Verdict.UNFINISHED, took_s=0.0, why=repr(error))
+        verdicts.add(verdict)
+        return verdict
     violations = tuple(check(found.history))
     failed = Verdict.FAILS if violations else Verdict.HOLDS
     verdict = Simulated(

@@ -17,6 +17,9 @@ from tests.proof.simulation.statements import BY_TEXT, READS, copied
 from tests.proof.simulation.tables import Blocked, Row, Tables, Transaction, View
 
 _BEGINS: Final = ("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+LEAVE: Final = "LEAVE"
+"""What a session did last."""
+
 Listener = Callable[[Any, int, str, str], object]
 
 
@@ -215,6 +218,7 @@ class Session:
             statement.answer.refuse(asyncpg.InFailedSQLTransactionError("current transaction is aborted"))
             return
         saved, announced = {name: dict(rows) for name, rows in transaction.writes.items()}, len(transaction.announced)
+        drawn = tables.sequences.copy()
         try:
             rows = statement.work(View(tables, transaction))
         except (Blocked, asyncpg.PostgresError) as error:
@@ -223,6 +227,7 @@ class Session:
             if own is None:
                 tables.end(transaction)
             if isinstance(error, Blocked):
+                tables.sequences = drawn  # it is one statement, however often it is tried here
                 self._wait(error.lock, statement)
                 return
             transaction.failed = True
@@ -290,7 +295,8 @@ class Session:
         """The session ends once its client is gone and nothing is under way."""
         if self._leaving and self._at_work <= 0:
             self._roll_back()
-            self.server.sessions.pop(self.pid, None)
+            if self.server.sessions.pop(self.pid, None) is not None:
+                self.server.note(self.pid, LEAVE, (), self.server.moment())
 
 
 @dataclass(frozen=True)

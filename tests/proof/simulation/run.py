@@ -154,7 +154,8 @@ def _left(outside: Outside, nodes: Sequence[Node]) -> list[str]:
     records = [f"{len(tables['audit_outbox'])} records in the outbox"] if tables["audit_outbox"] else []
     spooled = [f"{node.number}/{file.name}" for node in nodes for file in (node.folder / "audit").glob("*.log")]
     moving = [each.name for each in outside.vault if outside.vault.phase(each.name) not in _STATES]
-    return [*waiting, *records, *spooled, *moving]
+    ill = [f"node {node.number} is cut off" for node in nodes if node.life is None or not node.life.parts.feed.live()]
+    return [*waiting, *records, *spooled, *moving, *ill]
 
 
 async def _here(parts: Any, name: str) -> Secret:

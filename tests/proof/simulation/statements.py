@@ -270,7 +270,7 @@ def remove(db: View, incarnation: UUID, name: str) -> list[Row]:
     db.announce(f"secret:{name}:{revision}")
     if granted:
         db.announce(f"rules:{_bumped(db)}:")
-    return [{"revision": revision}]
+    return [{"revision": revision, "nextval": db.next("secret_purges")}]
 
 
 @sql("ledger")
@@ -725,6 +725,8 @@ def copied(db: View, data: bytes, columns: Sequence[str]) -> list[Row]:
 
 _GRANT: Final = ("user_id", "secret_name", "permissions", "granted_by", "granted_at", "expires_at", "incarnation", "attestation")
 
+_RULE: Final = ("kind", "id", "subject", "pattern", "terms", *_GRANT[3:], "living")
+
 
 def _epoch(db: View) -> int:
     row = db.get("access_epoch", ONE)
@@ -762,7 +764,7 @@ def rules(db: View, subjects: Sequence[str] | None) -> list[Row]:
             secret = db.get("secrets_vault", row["secret_name"])
             told = {"kind": "grant", "subject": row["user_id"], "pattern": row["secret_name"], "terms": row["permissions"]}
             found.append({**row, **told, "living": secret["incarnation"] if secret else None, "epoch": _epoch(db)})
-    return sorted(found, key=lambda row: int(row["id"])) or [{"epoch": _epoch(db), "id": None}]
+    return sorted(found, key=lambda row: int(row["id"])) or [{**dict.fromkeys(_RULE), "epoch": _epoch(db)}]
 
 
 @sql("grants")
