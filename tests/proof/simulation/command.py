@@ -41,7 +41,7 @@ def main(given: list[str] | None = None) -> int:
         Path(asked.trace).write_bytes(pickle.dumps(served))
         return 0
     verdicts = Verdicts(Path(asked.folder), NAME, Simulated)
-    found = list(_tried(asked.seeds, asked.within, verdicts, stop=asked.stop))
+    found = list(_tried(asked.seeds, asked.within, verdicts, asked))
     print(summary(found), flush=True)
     failed = any(each.verdict is Verdict.FAILS for each in found)
     return int(failed or any(each.verdict is Verdict.UNFINISHED for each in found))
@@ -53,22 +53,23 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--within", type=float, default=DEFAULT_S, metavar="SECONDS")
     parser.add_argument("--folder", default=FOLDER, help="where verdicts stay")
     parser.add_argument("--stop", action="store_true", help="end with the first seed that fails")
+    parser.add_argument("--whole", action="store_true", help="do not cut down what fails")
     parser.add_argument("--trace", help="keep what PostgreSQL was asked and answered in this file, and judge nothing")
     return parser.parse_args(given)
 
 
-def _tried(seeds: Iterable[int], within_s: float, verdicts: Verdicts, *, stop: bool) -> Iterator[Simulated]:
+def _tried(seeds: Iterable[int], within_s: float, verdicts: Verdicts, asked: argparse.Namespace) -> Iterator[Simulated]:
     commit, end = commit_of(), time.perf_counter() + within_s
     settled = verdicts.settled(commit)
     for seed in (each for each in seeds if each not in settled):
         if time.perf_counter() > end:
             return
-        yield (verdict := _judged(seed, commit, verdicts))
-        if stop and verdict.verdict is Verdict.FAILS:
+        yield (verdict := _judged(seed, commit, verdicts, cut=not asked.whole))
+        if asked.stop and verdict.verdict is Verdict.FAILS:
             return
 
 
-def _judged(seed: int, commit: str, verdicts: Verdicts) -> Simulated:
+def _judged(seed: int, commit: str, verdicts: Verdicts, *, cut: bool) -> Simulated:
     began, trial = time.perf_counter(), Trial.of(str(seed))
     try:
         found = run(trial)
@@ -94,10 +95,11 @@ def _judged(seed: int, commit: str, verdicts: Verdicts) -> Simulated:
     if verdict.verdict is not Verdict.HOLDS:
         print(f"simulation {seed}: {verdict.verdict.value} {verdict.why}", flush=True)
     if violations:
+        print("\n".join(f"  {each.promise} {each.text}" for each in violations), flush=True)
+    if violations and cut:
         kept = verdicts.folder / f"{seed}-{commit}.simulation.txt"
         kept.write_text(cut_down(trial, found))
-        told = "\n".join(f"  {each.promise} {each.text}" for each in violations)
-        print(f"{told}\n  cut down: {kept}", flush=True)
+        print(f"  cut down: {kept}", flush=True)
     return verdict
 
 
