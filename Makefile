@@ -68,9 +68,14 @@ metrics: $(DEVELOPMENT) ## Count lines, modules and calls of a request, against 
 	@$(BIN)/python -m benchmarks.metrics $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: proof
-proof: $(DEVELOPMENT) ## Try the stateful models, then histories of real processes, with random seeds: SEEDS=A:B, WITHIN=SECONDS
+proof: $(DEVELOPMENT) ## Try the stateful models, then nodes in virtual time, then histories of real processes, with random seeds: SEEDS=A:B, WITHIN=SECONDS
 	@$(BIN)/python -m tests.proof $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
+	@$(BIN)/python -m tests.proof.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
 	@$(BIN)/python -m tests.proof.history $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
+
+.PHONY: simulation
+simulation: $(DEVELOPMENT) ## Nodes in virtual time alone; seeds that have a verdict on this commit are passed over
+	@$(BIN)/python -m tests.proof.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: histories
 histories: $(DEVELOPMENT) ## Histories of real processes alone; seeds that have a verdict on this commit are passed over

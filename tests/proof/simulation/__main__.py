@@ -4,7 +4,7 @@ import os
 import sys
 
 if os.environ.get("PYTHONHASHSEED") != "0":  # the order of a set is chance as well
-    os.execve(  # noqa: S606 - the same program once more
+    os.execve(
         sys.executable,
         [sys.executable, "-m", "tests.proof.simulation", *sys.argv[1:]],
         {**os.environ, "PYTHONHASHSEED": "0"},

@@ -18,7 +18,7 @@ from tests.proof.history.verdicts import Judged
 from tests.proof.trials import ROOT, Verdict
 
 MOST_SEEDS: Final = 300
-_WITHIN_S: Final = 900
+_WITHIN_S: Final = 600
 
 
 class Edit(NamedTuple):
@@ -41,20 +41,33 @@ BUILDS: Final[dict[str, Sequence[Edit]]] = {
         )
     ],
     "a record that no sink took is taken for durable": [
-        Edit("service/audit/sequencer.py", "            raise AuditUnavailable(\n", "            AuditUnavailable(\n")
+        Edit(
+            "service/audit/sequencer.py",
+            "            raise AuditUnavailable(\n",
+            "            _ = BackendUnavailable(\n",
+        ),
+        Edit(
+            "service/audit/sequencer.py",
+            'writable with space left."\n            ) from error\n',
+            'writable"\n            )\n',
+        ),
     ],
     "generations are not compared when a cache is filled": [
         Edit(
             "service/secrets/tiers.py",
-            "        if not self.marks.answered(name, revision, content, heard_before=asked.heard):\n            return False\n",
-            "",
+            "not self.marks.answered(name, revision, content, heard_before=asked.heard):\n            return",
+            "not self.marks.answered(name, revision, content, heard_before=asked.heard):\n            _ =",
         )
     ],
     "generations are not compared when a cache is read": [
         Edit("service/secrets/tiers.py", "or entry.revision != head.revision", "")
     ],
     "a PUT of which no one knows is taken for a failure": [
-        Edit("service/secrets/making.py", "except (TransitionPending, BackendUnavailable) as", "except TransitionPending as")
+        Edit(
+            "service/secrets/making.py",
+            "except (TransitionPending, BackendUnavailable) as",
+            "except TransitionPending as",
+        )
     ],
     "changes are not made in their order": [
         Edit("service/secrets/making.py", " and not await tx.in_the_way(name, kind)", ""),
@@ -64,16 +77,20 @@ BUILDS: Final[dict[str, Sequence[Edit]]] = {
         Edit("stores/postgres/errors.py", "        raise OutcomeUnknown(\n", "        raise BackendUnavailable(\n")
     ],
     "changed rules are not read": [
-        Edit("service/access/grants.py", "        if epoch != self._epoch:\n            async", "        if epoch < 0:\n            async")
+        Edit(
+            "service/access/grants.py",
+            "        if epoch != self._epoch:\n            async",
+            "        if epoch < 0:\n            async",
+        )
     ],
     "the lease on rules never ends": [
-        Edit("service/access/grants.py", "            raise LeaseExpired(\n", "            LeaseExpired(\n")
+        Edit("service/access/grants.py", "            raise LeaseExpired(\n", "            _ = LeaseExpired(\n")
     ],
     "a node that hears nothing trusts its memory": [
         Edit("service/secrets/reading.py", "        if self._feed.live():\n", "        if True:\n")
     ],
     "rules that cannot be read back are told as refused": [
-        Edit("service/access/committed.py", "        raise OutcomeUnknown(\n", "        raise BackendUnavailable(\n")
+        Edit("service/access/readback.py", "        raise OutcomeUnknown(\n", "        raise BackendUnavailable(\n")
     ],
     "a late version is taken for a recovery": [
         Edit("service/vault/applying.py", "if not void and not await self._came_late(attempt):", "if not void:")
@@ -101,15 +118,19 @@ def found_within(edits: Sequence[Edit], most: int = MOST_SEEDS) -> tuple[int, st
     """How many seeds it takes until one fails, and how; 0 if none does."""
     with tempfile.TemporaryDirectory() as folder:
         broken(edits, Path(folder))
+        verdicts = Path(folder) / "simulation.jsonl"
         command = [sys.executable, "-m", "tests.proof.simulation", "--seeds", f"0:{most}", "--stop", "--whole"]
-        subprocess.run(
+        ended = subprocess.run(
             [*command, "--within", str(_WITHIN_S), "--folder", folder],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": folder},
             capture_output=True,
+            text=True,
             check=False,
         )
-        lines = (Path(folder) / "simulation.jsonl").read_bytes().splitlines()
+        if not verdicts.exists():
+            raise ValueError(ended.stderr)
+        lines = verdicts.read_bytes().splitlines()
     last = msgspec.json.decode(lines[-1], type=Judged)
     if last.verdict is Verdict.HOLDS:
         return 0, f"not within {len(lines)} seeds"

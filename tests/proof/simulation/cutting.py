@@ -31,8 +31,8 @@ def cut_down(trial: Trial, found: Run) -> str:
     last = run(only(trial, kept)).history
     told = [f"{each.promise} {each.text}" for each in check(last)]
     asked = [
-        f"{event.began:.3f} {event.id} node {event.node} {event.op} {event.name} {event.outcome} {event.status} {event.code}"
-        f" {event.value} {event.version or ''}"
+        f"{event.began:.3f} {event.id} node {event.node} {event.op} {event.name} {event.outcome} {event.status} "
+        f"{event.code} {event.value} {event.version or ''}"
         for event in last.events
     ]
     return "\n".join([f"seed {trial.seed}", *told, "", *map(str, kept), "", *asked, ""])

@@ -1,4 +1,4 @@
-"""What becomes of each wait for something outside, drawn from the seed: each way for each kind, and how often it was met."""
+"""What becomes of each wait for something outside, drawn from the seed, and how often each way was met."""
 
 import random
 from collections import Counter
@@ -11,6 +11,10 @@ from typing import Final, NamedTuple
 NODES: Final = 2
 DURING_S: Final = 10.0
 """Seconds in which clients work and anything may go wrong; then all is well."""
+
+
+PASSES_S: Final = 7.0
+"""Seconds in which the vault is gone over, so that what came there late is seen."""
 
 
 class Way(StrEnum):
@@ -51,15 +55,17 @@ class Kind(StrEnum):
 
 
 _READS: Final = (Way.REFUSED, Way.HUNG)
-_FILE: Final = (Way.REFUSED, Way.LATE)
+_UNMARKED: Final = (Way.REFUSED, Way.HUNG, Way.LOST, Way.MUTE)
 _WAYS: Final[Mapping[Kind, tuple[Way, ...]]] = {
     **dict.fromkeys((Kind.CONNECT, Kind.READ, Kind.VAULT_READ, Kind.REDIS_READ), _READS),
+    **dict.fromkeys((Kind.VAULT_DELETE, Kind.VAULT_RECOVER, Kind.VAULT_PURGE), _UNMARKED),
     Kind.APPEND: (Way.REFUSED, Way.HUNG, Way.LATE),
     Kind.FSYNC: (Way.REFUSED, Way.LOST, Way.MUTE),
 }
 CELLS: Final = tuple((kind, way) for kind in Kind for way in _WAYS.get(kind, tuple(Way)))
-"""Every way in which something may go wrong. What changes nothing cannot be done and then fail; a file is never asked to
-be synced later than it is written."""
+"""Every way in which something may go wrong. What changes nothing cannot be done and then fail; a file is never asked
+to be synced later than it is written. Deletions, recoveries and purges carry no marker, so that late ones are what
+others might have asked for: those are a known limit, and are not simulated."""
 
 _POSTGRES: Final = tuple(kind for kind in Kind if kind.value.startswith("PostgreSQL"))
 _VAULT: Final = tuple(kind for kind in Kind if kind.value.startswith("vault"))
@@ -102,25 +108,31 @@ class Fate(NamedTuple):
     late_s: float
 
 
-SYSTEMATIC: Final = 10
-"""Seeds below it have every kind of wait go wrong all the time, two of them each way."""
+SYSTEMATIC: Final = 20
+"""In seeds below it every second, third or sixtieth wait goes wrong, in one way for each kind: of PostgreSQL and the
+disk in even ones, else of the vault and Redis. Two of them or more have each cell."""
 
-_SELDOM: Final = (Kind.APPEND, Kind.FSYNC, Kind.VAULT_RECOVER, Kind.VAULT_PURGE, Kind.VAULT_DELETE, Kind.VAULT_UPDATE)
+_EVERY: Final = {
+    **dict.fromkeys((Kind.READ, Kind.STEP, Kind.ALONE), 60),
+    **dict.fromkeys((Kind.COMMIT, Kind.VAULT_READ), 20),
+    **dict.fromkeys((Kind.CONNECT, Kind.COPY, Kind.NOTIFY), 9),
+    **dict.fromkeys((Kind.VAULT_SET, Kind.APPEND, Kind.REDIS_EVAL), 3),
+    **dict.fromkeys((Kind.VAULT_RECOVER, Kind.VAULT_PURGE), 1),
+}
+_TURNED: Final = {Kind.VAULT_RECOVER: 1, Kind.VAULT_PURGE: 2, Kind.VAULT_UPDATE: 1, Kind.VAULT_SET: 1}
+"""So that what must have gone well for a wait to come about does."""
 
 
-def _systematic(seed: int) -> list[Weather]:
-    found = []
-    for number, kind in enumerate(Kind):
-        ways = _WAYS.get(kind, tuple(Way))
-        way, chance = ways[(seed + number) % len(ways)], 0.5 if kind in _SELDOM else 0.06
-        found += [Weather((kind,), node, way, 0.0, DURING_S, chance) for node in range(NODES)]
-    return found
+def _systematic(seed: int, kind: Kind, number: int) -> Way | None:
+    ways, local = _WAYS.get(kind, tuple(Way)), kind in (*_POSTGRES, Kind.APPEND, Kind.FSYNC)
+    turn = seed // 4 if kind is Kind.FSYNC else seed // 2 + _TURNED.get(kind, 0)  # what is not appended is not synced
+    every = _EVERY.get(kind, 2)
+    strikes = number % every == (kind is Kind.VAULT_DELETE and turn in (7, 9))  # or nothing is left to recover
+    return ways[turn % len(ways)] if local is (seed % 2 == 0) and strikes else None
 
 
 def weather_of(seed: str) -> list[Weather]:
     """The weathers of a seed: one to four, but see ``SYSTEMATIC``."""
-    if seed.isdecimal() and int(seed) < SYSTEMATIC:
-        return _systematic(int(seed))
     dice = random.Random(f"weather {seed}")
     found = []
     for _ in range(dice.randint(1, 4)):
@@ -132,7 +144,7 @@ def weather_of(seed: str) -> list[Weather]:
 
 
 class Fates:
-    """The fates of one run. ``late_until``: when the last of what is overtaken is done.
+    """The fates of one run. ``late_until``: when the last of what is overtaken is done and seen.
 
     Args:
         time: seconds since the beginning.
@@ -142,6 +154,7 @@ class Fates:
     def __init__(self, seed: str, time: Callable[[], float], only: Collection[Site] | None = None) -> None:
         self._seed, self._time, self.only = seed, time, only
         self._weather = weather_of(seed)
+        self._is_systematic = seed.isdecimal() and int(seed) < SYSTEMATIC
         self._chance = random.Random(f"chance {seed}").choice((0.0, 0.002, 0.005, 0.02))
         self._asked: Counter[tuple[Kind, int]] = Counter()
         self.met: list[Site] = []
@@ -159,7 +172,8 @@ class Fates:
         slow = 30.0 if dice[2] < 0.02 else 1.0
         fate = Fate(way, _takes_s(kind) * (0.2 + dice[3]) * slow, 0.5 + 9.5 * dice[4])
         if way is Way.LATE:
-            self.late_until = max(self.late_until, self._time() + fate.late_s)
+            passes_s = PASSES_S if kind in _VAULT else 0.5
+            self.late_until = max(self.late_until, self._time() + fate.late_s + passes_s)
         return fate
 
     def _way(self, kind: Kind, node: int, number: int, dice: list[float]) -> Way | None:
@@ -169,6 +183,8 @@ class Fates:
         any_of_them = ways[int(dice[1] * len(ways))]
         if self.only is not None:
             return next((site.way for site in self.only if site[:3] == (kind, node, number)), None)
+        if self._is_systematic:
+            return _systematic(int(self._seed), kind, number)
         for each in self._weather:
             if kind in each.kinds and node == each.node and each.begin_s <= self._time() < each.end_s:
                 return (each.way if each.way in ways else any_of_them) if dice[0] < each.chance else None

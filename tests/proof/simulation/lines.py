@@ -82,7 +82,8 @@ class Line:
     ) -> "asyncio.Future[T]":
         """Ask. ``serve`` is called where and when it is done; ``broken`` says how an error looks from here.
 
-        ``later``: how answers come back, if not at once: all of the time goes by on the way there. ``under_way``: called if it will be served.
+        ``later``: how answers come back, if not at once: all of the time goes by on the way there. ``under_way``:
+        called if it will be served.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

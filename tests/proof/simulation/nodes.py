@@ -1,4 +1,4 @@
-"""Nodes, as production wires them, on what is simulated outside: started, killed and started again on the same folder."""
+"""Nodes, as production wires them, on what is simulated outside: started, killed and started again."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

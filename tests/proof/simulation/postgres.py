@@ -16,7 +16,7 @@ from tests.proof.simulation.lines import Answer, Line
 from tests.proof.simulation.statements import BY_TEXT, READS, copied
 from tests.proof.simulation.tables import Blocked, Row, Tables, Transaction, View
 
-_BEGINS: Final = ("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 LEAVE: Final = "LEAVE"
 """What a session did last."""
 
@@ -24,7 +24,8 @@ Listener = Callable[[Any, int, str, str], object]
 
 
 def _broken(way: Way) -> BaseException:
-    return asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+    error: BaseException = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+    return error
 
 
 @dataclass
@@ -98,7 +99,7 @@ class Session:
         self._leave()
 
     async def execute(self, query: str, *arguments: Any, timeout: float | None = None) -> str:
-        if query in _BEGINS:
+        if query.startswith("BEGIN"):
             await self._control(query, lambda: self._begin(query))
             return "BEGIN"
         if query in ("COMMIT", "ROLLBACK"):
@@ -126,7 +127,12 @@ class Session:
             await self.execute(query, *row)
 
     async def copy_to_table(
-        self, table: str, *, source: AsyncIterable[bytes], columns: Sequence[str], format: str  # noqa: A002 - asyncpg's
+        self,
+        table: str,
+        *,
+        source: AsyncIterable[bytes],
+        columns: Sequence[str],
+        format: str,  # noqa: A002 - asyncpg's
     ) -> str:
         data = b"".join([part async for part in source])
         rows = await self._ask(Kind.COPY, "COPY", (data,), lambda view: copied(view, data, columns), None)
@@ -165,7 +171,8 @@ class Session:
             self._at_work -= 1
             self._serve(_Statement(name, tuple(arguments), work, answer, gives_up_at))
 
-        return await self._send(kind, serve, timeout)
+        rows: list[Row] = await self._send(kind, serve, timeout)
+        return rows
 
     async def _send(self, kind: Kind, serve: Callable[[Answer[Any]], None], timeout: float | None) -> Any:
         if self.closed:
@@ -265,9 +272,9 @@ class Session:
 
     def _begin(self, query: str) -> None:
         self.transaction = Transaction(self.server.moment())
-        if query != "BEGIN":
+        if _SNAPSHOT in query:
             self.transaction.seen = self.server.tables.snapshot()
-        self.server.note(self.pid, query, (), self.transaction.now)
+        self.server.note(self.pid, _SNAPSHOT if _SNAPSHOT in query else "BEGIN", (), self.transaction.now)
 
     def _commit(self) -> str:
         transaction, self.transaction = self.transaction, None

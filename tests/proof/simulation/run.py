@@ -20,7 +20,7 @@ from tests.proof.simulation.postgres import Postgres, Served
 from tests.proof.simulation.statements import WAITING
 from tests.proof.simulation.universe import Universe, enter
 from tests.proof.simulation.vault import Redis
-from tests.proof.simulation.work import ALL, KEPT, LIVES, Blow, Clients, Step, blows_of, script_of
+from tests.proof.simulation.work import KEPT, LIVES, Blow, Clients, Step, blows_of, script_of
 from tests.support.vault_model import Phase, VaultModel
 
 HEAL_S: Final = 150.0
@@ -78,7 +78,7 @@ def run(trial: Trial) -> Run:
 
 def _memory() -> str | None:
     """A folder that costs no disk, if there is one."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of its own is made in it
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def _note(errors: list[str], context: dict[str, Any]) -> None:
@@ -97,12 +97,10 @@ async def _run(trial: Trial, universe: Universe, folder: Path) -> Run:
     fates.well = True
     for node in nodes:
         await node.start()
-    first = nodes[0].life
-    assert first is not None
-    await asyncio.sleep(0.3)
-    await first.begin(first.service.grant_access("*", "app", list(ALL)))
-    fates.well = False
+    await asyncio.sleep(0.2)
     clients = Clients(nodes, trial.steps)
+    await clients.begin()
+    fates.well = False
     blows = [asyncio.ensure_future(_strike(nodes, blow)) for blow in trial.blows]
     working = asyncio.ensure_future(clients.work())
     await asyncio.sleep(DURING_S - universe.time())
@@ -132,11 +130,14 @@ async def _ending(outside: Outside, nodes: Sequence[Node], events: Sequence[Even
     for node in nodes:
         if node.life is not None:
             node.life.disk.heal()
-    await asyncio.sleep(max(0.0, outside.fates.late_until - outside.universe.time()) + 0.5)
+    await asyncio.sleep(max(0.5, outside.fates.late_until - outside.universe.time()))
     while (unhealed := _left(outside, nodes)) and outside.universe.time() < until:
         await asyncio.sleep(1.0)
     rows = outside.postgres.tables.committed[TABLE].values()
-    lines = [entry_in(row).line() + b"\n" for row in sorted(rows, key=lambda row: (row["writer"].int, row["boot"], row["seq"]))]
+    lines = [
+        entry_in(row).line() + b"\n"
+        for row in sorted(rows, key=lambda row: (row["writer"].int, row["boot"], row["seq"]))
+    ]
     trail = tuple(str(problem) for problem in verify(lines, [], lambda *_: True).problems)
     asked = {event.id for event in events}
     records = Counter(row["request_id"] for row in rows if row["success"] and row["request_id"] in asked)
@@ -150,7 +151,9 @@ async def _ending(outside: Outside, nodes: Sequence[Node], events: Sequence[Even
 
 def _left(outside: Outside, nodes: Sequence[Node]) -> list[str]:
     tables = outside.postgres.tables.committed
-    waiting = [f"{row['kind']} of {row['secret_name']}" for row in tables["secret_intents"].values() if row["state"] in WAITING]
+    waiting = [
+        f"{row['kind']} of {row['secret_name']}" for row in tables["secret_intents"].values() if row["state"] in WAITING
+    ]
     records = [f"{len(tables['audit_outbox'])} records in the outbox"] if tables["audit_outbox"] else []
     spooled = [f"{node.number}/{file.name}" for node in nodes for file in (node.folder / "audit").glob("*.log")]
     moving = [each.name for each in outside.vault if outside.vault.phase(each.name) not in _STATES]
@@ -168,5 +171,8 @@ async def _here(parts: Any, name: str) -> Secret:
 
 
 def _there(vault: VaultModel, name: str) -> Secret:
-    values = tuple(version.value for version in vault.history(name))
-    return Secret(state=_STATES.get(vault.phase(name), "moving"), values=values)
+    """A secret of the vault, without what came there once more, late: that stays in its history, and only there."""
+    history = [version.value for version in vault.history(name)]
+    values = list(dict.fromkeys(history))
+    newest = history[-1:] if history[-1:] != values[-1:] else []
+    return Secret(state=_STATES.get(vault.phase(name), "moving"), values=(*values, *newest))

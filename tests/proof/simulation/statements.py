@@ -58,9 +58,11 @@ def _with_facts(db: View, rows: Sequence[Row | None]) -> list[Row]:
     found = []
     for row in rows:
         if row is not None:
-            waiting = sum(each["state"] in WAITING for each in db.where("secret_intents", secret_name=row["secret_name"]))
-            newest = max((each["version"] for each in _history(db, row["incarnation"])), default=0)
-            found.append({**row, "open_intents": waiting, "contradicted": newest >= row["version"]})
+            waiting = sum(
+                each["state"] in WAITING for each in db.where("secret_intents", secret_name=row["secret_name"])
+            )
+            newest = max((each["version"] for each in _history(db, row["incarnation"])), default=None)
+            found.append({**row, "open_intents": waiting, "contradicted": newest and newest >= row["version"]})
     return found
 
 
@@ -193,7 +195,12 @@ def put_current(db: View, display_name: str, incarnation: UUID, state: str, *col
 @sql("ledger")
 def add_history(db: View, incarnation: UUID, version: int, version_id: str, *columns: Any) -> list[Row]:
     row = dict(zip((*_CONTENT, "vault_version_id"), columns, strict=True))
-    row |= {"incarnation": incarnation, "version": version, "version_id": version_id, "told_id": row["vault_version_id"]}
+    row |= {
+        "incarnation": incarnation,
+        "version": version,
+        "version_id": version_id,
+        "told_id": row["vault_version_id"],
+    }
     db.put("secret_versions", (incarnation, version), row)
     return []
 
@@ -276,7 +283,7 @@ def remove(db: View, incarnation: UUID, name: str) -> list[Row]:
 @sql("ledger")
 def lock_name(db: View, name: str) -> list[Row]:
     db.lock("names", name)
-    return []
+    return [{"pg_advisory_xact_lock": None}]
 
 
 @sql("ledger")
@@ -447,7 +454,9 @@ def supersede_refused(db: View, incarnation: UUID, but: UUID, kinds: Sequence[st
     ]
     for row in {row["id"]: row for row in (*moot, *found)}.values():
         _settle(db, row)
-    return sorted(({"version": row["version"]} for row in found), key=lambda row: (row["version"] is None, row["version"] or 0))
+    return sorted(
+        ({"version": row["version"]} for row in found), key=lambda row: (row["version"] is None, row["version"] or 0)
+    )
 
 
 @sql("ledger", reads=True)
@@ -610,7 +619,7 @@ def hands_off(db: View, name: str) -> list[Row]:
 
 @sql("journal", reads=True)
 def find(db: View, ids: Sequence[UUID]) -> list[Row]:
-    return [row for row in map(lambda an_id: _intent(db, an_id), ids) if row is not None]
+    return [row for row in (_intent(db, an_id) for an_id in ids) if row is not None]
 
 
 @sql("journal", reads=True)
@@ -659,7 +668,10 @@ def record(db: View, text: str) -> list[Row]:
 
 @sql("audit")
 def audit__claim(db: View, limit: int) -> list[Row]:
-    free = sorted((row for row in db.rows("audit_outbox") if db.is_free("audit_outbox", row["id"])), key=lambda row: int(row["id"]))
+    free = sorted(
+        (row for row in db.rows("audit_outbox") if db.is_free("audit_outbox", row["id"])),
+        key=lambda row: int(row["id"]),
+    )
     for row in free[:limit]:
         db.put("audit_outbox", row["id"], None)
     return free[:limit]
@@ -707,7 +719,7 @@ def partitions(db: View) -> list[Row]:
 
 def copied(db: View, data: bytes, columns: Sequence[str]) -> list[Row]:
     """COPY of audit records, with the trigger that notes where a chain begins."""
-    import asyncpg  # noqa: PLC0415
+    import asyncpg
 
     rows = decoded(data, columns)
     for row in rows:
@@ -723,7 +735,16 @@ def copied(db: View, data: bytes, columns: Sequence[str]) -> list[Row]:
 
 # --- rules, identities, and what else a node asks for ---
 
-_GRANT: Final = ("user_id", "secret_name", "permissions", "granted_by", "granted_at", "expires_at", "incarnation", "attestation")
+_GRANT: Final = (
+    "user_id",
+    "secret_name",
+    "permissions",
+    "granted_by",
+    "granted_at",
+    "expires_at",
+    "incarnation",
+    "attestation",
+)
 
 _RULE: Final = ("kind", "id", "subject", "pattern", "terms", *_GRANT[3:], "living")
 
@@ -762,7 +783,12 @@ def rules(db: View, subjects: Sequence[str] | None) -> list[Row]:
     for row in db.rows("secret_access_control"):
         if subjects is None or row["user_id"] in subjects:
             secret = db.get("secrets_vault", row["secret_name"])
-            told = {"kind": "grant", "subject": row["user_id"], "pattern": row["secret_name"], "terms": row["permissions"]}
+            told = {
+                "kind": "grant",
+                "subject": row["user_id"],
+                "pattern": row["secret_name"],
+                "terms": row["permissions"],
+            }
             found.append({**row, **told, "living": secret["incarnation"] if secret else None, "epoch": _epoch(db)})
     return sorted(found, key=lambda row: int(row["id"])) or [{**dict.fromkeys(_RULE), "epoch": _epoch(db)}]
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's promises in memory: rows, locks and transactions under READ COMMITTED. What a statement does is elsewhere.
+"""PostgreSQL's promises in memory: rows, locks, and transactions under READ COMMITTED.
 
 Nothing of a transaction is seen by others before it is committed, a row belongs to whoever changed or locked it until
 then, and whoever wants it waits, or passes it over.
@@ -25,7 +25,7 @@ class Blocked(Exception):
 
 @dataclass(eq=False)
 class Transaction:
-    """``writes``: rows as they will be, None for those that will be gone. ``seen``: all it sees, if that is one moment."""
+    """``writes``: rows as they will be, None for those that will be gone. ``seen``: what it sees, if one moment."""
 
     now: datetime
     writes: dict[str, dict[Hashable, Row | None]] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Tables:
         self.committed: defaultdict[str, Table] = defaultdict(dict)
         self.sequences: Counter[str] = Counter()
         self.holders: dict[Lock, Transaction] = {}
-        self._waiting: list[tuple[Lock, Callable[[], None]]] = []
+        self._waiting: list[tuple[Lock, Callable[[], object]]] = []
 
     def snapshot(self) -> dict[str, Table]:
         """Everything, as it is now."""
@@ -65,7 +65,7 @@ class Tables:
         for again in woken:
             again()
 
-    def wait(self, lock: Lock, again: Callable[[], None]) -> None:
+    def wait(self, lock: Lock, again: Callable[[], object]) -> None:
         """Call back when it is free."""
         self._waiting.append((lock, again))
 

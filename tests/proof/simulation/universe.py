@@ -4,7 +4,7 @@ As ``libfaketime`` would do it, so that the product has no line for it: only the
 ``take_over``, and it does nothing else.
 """
 
-import asyncio
+import asyncio  # noqa: TC003 - a base of what is made here needs it anyway
 import errno
 import os
 import random

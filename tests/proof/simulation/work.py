@@ -43,17 +43,28 @@ class Blow(NamedTuple):
     down_s: float
 
 
+_CYCLE: Final = (Op.SET, Op.UPDATE, Op.DELETE, Op.RECOVER, Op.DELETE, Op.PURGE)
+"""What happens to a name that does not stay."""
+
+
 def script_of(seed: str) -> list[Step]:
-    """What the clients of a seed ask for: four that write and read, two that read under a grant, one that grants."""
+    """What the clients of a seed ask for.
+
+    Two lead a name each through its lives, two write and read all names, two read under a grant, and one gives it.
+    """
     steps = []
     for number in range(7):
         client = f"{'ruler' if number == 6 else 'reader' if number >= 4 else 'app'}-{number}"
         dice, at_s = random.Random(f"script {seed} {number}"), 0.0
         for step in range(_STEPS):
             at_s += dice.uniform(0, 2 * DURING_S / _STEPS)
-            op, name = _drawn(client, step, dice)
+            op, name = _led(number, step, dice) if number < len(LIVES) else _drawn(client, step, dice)
             steps.append(Step(client, step, at_s, op, name, dice.randrange(NODES), dice.randint(1, 5)))
     return steps
+
+
+def _led(number: int, step: int, dice: random.Random) -> tuple[Op, str]:
+    return dice.choice((Op.GET, *[_CYCLE[step % len(_CYCLE)]] * 5)), LIVES[number]
 
 
 def _drawn(client: str, step: int, dice: random.Random) -> tuple[Op, str]:
@@ -63,7 +74,7 @@ def _drawn(client: str, step: int, dice: random.Random) -> tuple[Op, str]:
     if client.startswith("ruler"):
         return (Op.REVOKE if step % 2 else Op.GRANT), "*"
     kinds = [*[Op.GET] * 6, *[Op.SET] * 5, Op.UPDATE, Op.PIN, Op.LIST]
-    op = dice.choice(kinds + [Op.DELETE, Op.DELETE, Op.RECOVER, Op.PURGE, Op.PURGE] * (name in LIVES))
+    op = dice.choice([*kinds, *[Op.DELETE, Op.RECOVER, Op.PURGE] * (name in LIVES)])
     return op, "*" if op is Op.LIST else name
 
 
@@ -82,6 +93,14 @@ class Clients:
     def __init__(self, nodes: Sequence[Node], steps: Collection[Step]) -> None:
         self._nodes, self._steps = nodes, steps
         self.told: list[Event] = []
+
+    async def begin(self) -> None:
+        """Let the application do all, and every name be there."""
+        life = self._nodes[0].life
+        assert life is not None
+        await life.begin(life.service.grant_access("*", "app", list(ALL)))
+        for name in (*KEPT, *LIVES):
+            await self._take(Step("first", 0, 0.0, Op.SET, name, 0))
 
     async def work(self) -> None:
         """Go through all scripts."""
@@ -157,7 +176,7 @@ def _told(event: Event, found: Any) -> Mapping[str, Any]:
 
 
 def _context(event: Event) -> AccessContext:
-    who = "app" if event.op in (Op.GRANT, Op.REVOKE) else event.who
+    who = "reader" if event.client.startswith("reader") else "app"
     return AccessContext(user_id=who, request_id=event.id)
 
 

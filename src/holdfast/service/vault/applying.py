@@ -323,7 +323,8 @@ class Applier:
         Whoever recovers a secret makes no version. Key Vault counts whole seconds.
         """
         newest = await self._newest(attempt.name, background=attempt.background)
-        marker, accepted_at = newest and newest.marker, attempt.intent.created_at
+        marker = newest.marker if newest is not None else None
+        accepted_at = attempt.intent.created_at
         if newest is None or marker is None or accepted_at is None:
             return False
         made = (await self._journal.find([marker.intent_id])).get(marker.intent_id)
