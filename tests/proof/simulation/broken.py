@@ -93,7 +93,11 @@ BUILDS: Final[dict[str, Sequence[Edit]]] = {
         Edit("service/access/readback.py", "        raise OutcomeUnknown(\n", "        raise BackendUnavailable(\n")
     ],
     "a late version is taken for a recovery": [
-        Edit("service/vault/applying.py", "if not void and not await self._came_late(attempt):", "if not void:")
+        Edit(
+            "service/vault/applying.py",
+            "if not await came_late(newest, attempt.intent, self._journal):",
+            "if not await self._journal.is_deletion_void(attempt.intent.incarnation):",
+        )
     ],
 }
 """What is broken, and how."""

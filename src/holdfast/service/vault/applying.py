@@ -29,6 +29,7 @@ from holdfast.service.vault.adoption import Adopter
 from holdfast.service.vault.primary import Primary
 from holdfast.service.vault.sighting import (
     all_versions,
+    came_late,
     disclose,
     in_order,
     is_ours,
@@ -304,10 +305,9 @@ class Applier:
         return Taken()
 
     async def _delete_before_purge(self, attempt: Attempt) -> None:
-        """The purge may have made the deletion void before it arrived there, or a request of ours came late; else
-        somebody recovered it there."""
-        void = await self._journal.is_deletion_void(attempt.intent.incarnation)
-        if not void and not await self._came_late(attempt):
+        """The purge made the deletion void before it came, or a set of ours came late; else somebody recovered it."""
+        newest = await self._newest(attempt.name, background=attempt.background)
+        if not await came_late(newest, attempt.intent, self._journal):
             raise VaultRefusal(
                 f"Key Vault has no deleted secret {attempt.name!r} to purge: somebody recovered it there, and it is "
                 "in use again. Delete it, then purge it.",
@@ -316,20 +316,6 @@ class Applier:
             )
         await self._see_that_nothing_came_after(attempt)
         await self._write(attempt, lambda vault: vault.delete(attempt.name))
-
-    async def _came_late(self, attempt: Attempt) -> bool:
-        """Whether what is there was made by a request for this very life since the purge was accepted.
-
-        Whoever recovers a secret makes no version. Key Vault counts whole seconds.
-        """
-        newest = await self._newest(attempt.name, background=attempt.background)
-        marker = newest.marker if newest is not None else None
-        accepted_at = attempt.intent.created_at
-        if newest is None or marker is None or accepted_at is None:
-            return False
-        made = (await self._journal.find([marker.intent_id])).get(marker.intent_id)
-        of_this_life = made is not None and made.incarnation == attempt.intent.incarnation
-        return of_this_life and newest.created_at >= accepted_at.replace(microsecond=0)
 
     async def _see_that_nothing_came_after(self, attempt: Attempt) -> None:
         """What others created since is not ours to destroy, nor what we created after a backup and know no more of.

@@ -7,7 +7,7 @@ from holdfast.domain.intent import Intent, unmarked
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
 from holdfast.errors import BackendRefused, NameRefused, NameUnavailable, SecretDisabled, SecretNotFound
-from holdfast.ports import OddEntry, VaultVersion
+from holdfast.ports import Journal, OddEntry, VaultVersion
 from holdfast.resilience.events import Log
 from holdfast.service.vault.primary import Primary
 
@@ -155,3 +155,18 @@ def may_be_ours(version: VaultVersion, intent: Intent) -> bool:
         return False
     since = intent.created_at.replace(microsecond=0)
     return version.created_at >= since and own_attributes(version.attributes) == own_attributes(intent.attributes)
+
+
+async def came_late(newest: VaultVersion | None, purge: Intent, journal: Journal) -> bool:
+    """Whether a purge made the deletion of its life void, or what is there was made for that life after it.
+
+    Whoever recovers a secret makes no version. Key Vault counts whole seconds.
+    """
+    if await journal.is_deletion_void(purge.incarnation):
+        return True
+    marker = newest.marker if newest is not None else None
+    if newest is None or marker is None or purge.created_at is None:
+        return False
+    made = (await journal.find([marker.intent_id])).get(marker.intent_id)
+    of_this_life = made is not None and made.incarnation == purge.incarnation
+    return of_this_life and newest.created_at >= purge.created_at.replace(microsecond=0)
