@@ -1,11 +1,12 @@
 """Dates of any size, and what is carried besides: nothing of it gets lost, nothing of it is invented."""
 
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
+from msgspec.structs import replace
 
 from holdfast.domain.attributes import (
     EARLIEST,
@@ -68,8 +69,8 @@ def test_the_nearest_date_keeps_the_order(seconds: int) -> None:
 def test_what_is_carried_comes_back_with_the_plain_members(attributes: Attributes) -> None:
     plain = Attributes(not_before=attributes.not_before, expires_at=attributes.expires_at)
     again = with_carried(plain, carried(attributes))
-    assert {each.name: getattr(again, each.name) for each in fields(again)} == {
-        each.name: getattr(attributes, each.name) for each in fields(attributes)
+    assert {each.name: getattr(again, each.name) for each in structs.fields(again)} == {
+        each.name: getattr(attributes, each.name) for each in structs.fields(attributes)
     }
 
 

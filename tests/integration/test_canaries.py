@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import copy
-import dataclasses
 import json
 import os
 import pickle
@@ -179,7 +178,7 @@ async def _emergency(sweep: Sweep, service: SecretsService) -> None:
 
 
 def _masked(sweep: Sweep, secret: Any) -> None:
-    for attempt in (pickle.dumps, copy.deepcopy, lambda it: {"it": [it]}, dataclasses.asdict, msgspec.json.encode):
+    for attempt in (pickle.dumps, copy.deepcopy, lambda it: {"it": [it]}, msgspec.structs.asdict, msgspec.json.encode):
         try:
             sweep.saw("results", attempt(secret))
         except TypeError as refusal:

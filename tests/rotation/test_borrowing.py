@@ -1,11 +1,11 @@
 """A policy names secrets that a rotation works with: whoever writes it must be allowed to read them."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from holdfast import AccessContext, RotationPolicy
 from holdfast.errors import AccessDenied

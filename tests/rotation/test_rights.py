@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from msgspec import structs
 
 from holdfast import AccessContext, RotationPolicy
 from holdfast.domain.diagnosis import Level
@@ -40,7 +41,7 @@ async def grant(inside: Inside, who: str, name: str, *permissions: str) -> None:
 @pytest.mark.parametrize("held", [("set",), ("set", "rotate"), ("set", "get")], ids="+".join)
 @pytest.mark.parametrize(
     "policy",
-    [OPEN, RANDOM, RotationPolicy(options={"url": "x"}), replace(RANDOM, auto_rotate=True)],
+    [OPEN, RANDOM, RotationPolicy(options={"url": "x"}), structs.replace(RANDOM, auto_rotate=True)],
     ids=["webhook", "random", "options alone", "by itself"],
 )
 async def test_handler_and_options_take_get_and_rotate(
@@ -72,12 +73,14 @@ async def test_no_set_makes_a_secret_rotate_by_itself(inside: Inside) -> None:
     asks = RotationPolicy(interval_days=30)
     await service.update_secret("app", rotation_policy=asks, context=MALLORY)
     with pytest.raises(AccessDenied, match="rotate"):
-        await service.update_secret("app", rotation_policy=replace(asks, auto_rotate=True), context=MALLORY)
-    by_itself = replace(RANDOM, auto_rotate=True)
+        await service.update_secret("app", rotation_policy=structs.replace(asks, auto_rotate=True), context=MALLORY)
+    by_itself = structs.replace(RANDOM, auto_rotate=True)
     await service.update_secret("app", rotation_policy=by_itself)
     with pytest.raises(AccessDenied, match="rotate"):
-        await service.update_secret("app", rotation_policy=replace(by_itself, interval_days=30), context=MALLORY)
-    await service.update_secret("app", rotation_policy=replace(by_itself, auto_rotate=False), context=MALLORY)
+        await service.update_secret(
+            "app", rotation_policy=structs.replace(by_itself, interval_days=30), context=MALLORY
+        )
+    await service.update_secret("app", rotation_policy=structs.replace(by_itself, auto_rotate=False), context=MALLORY)
 
 
 async def test_a_schedule_without_a_handler_takes_rotate_alone(inside: Inside) -> None:
@@ -201,12 +204,12 @@ async def forget_authors(dsn: str, inside: Inside) -> None:
 
 async def test_policies_of_before_go_on_where_no_option_says_where_to(inside: Inside, database_url: str) -> None:
     service = inside.service
-    await service.update_secret("app", rotation_policy=replace(RANDOM, auto_rotate=True))
+    await service.update_secret("app", rotation_policy=structs.replace(RANDOM, auto_rotate=True))
     await forget_authors(database_url, inside)
     await make_due(database_url)
     (result,) = await service.execute_scheduled_rotations()
     assert result.success
-    await service.update_secret("app", rotation_policy=replace(OPEN, auto_rotate=True))
+    await service.update_secret("app", rotation_policy=structs.replace(OPEN, auto_rotate=True))
     await forget_authors(database_url, inside)
     await make_due(database_url)
     (result,) = await service.execute_scheduled_rotations()

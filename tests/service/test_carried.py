@@ -1,11 +1,12 @@
 """Whatever a version carries comes through every tier, every write-back and every backup as Key Vault holds it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
+from msgspec.structs import replace
 
 from holdfast.bootstrap.backup import restore_backup
 from holdfast.cli.session import operator
@@ -47,7 +48,7 @@ def ours(told: Attributes) -> Attributes:
 
 def everything(attributes: Attributes) -> dict[str, Any]:
     """Every member, those that are not compared as well."""
-    found = {each.name: getattr(attributes, each.name) for each in fields(attributes)}
+    found = {each.name: getattr(attributes, each.name) for each in structs.fields(attributes)}
     return {**found, "tags": dict(attributes.tags)}
 
 
@@ -74,7 +75,7 @@ def test_the_examples_leave_no_member_as_it_is_by_default() -> None:
     told = [everything(each) for each in (FAR, FURTHER)]
     same = {name for name, value in default.items() if all(each[name] == value for each in told)}
     assert same == {"enabled"}  # a disabled one discloses nothing: test_adoption.py
-    assert all(getattr(FACTS, each.name) is not None for each in fields(FACTS))
+    assert all(getattr(FACTS, each.name) is not None for each in structs.fields(FACTS))
 
 
 @DISTINCTIVE

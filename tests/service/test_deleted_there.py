@@ -1,11 +1,11 @@
 """Secrets deleted in Key Vault: shown by their head, with Key Vault's own dates, and recoverable."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from holdfast.domain.attributes import Attributes, VaultFacts
 from holdfast.domain.names import SecretName

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal, TypeVar
 
+from msgspec import structs
+
 from holdfast.domain.intent import MARKER_TAG, Marker
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
@@ -89,7 +91,7 @@ class MemoryVault:
         return await self._do("get", lambda: _entry(*self.model.get(name, vault_version_id), with_value=True))
 
     async def set(self, name: str, value: SecretValue, attributes: Attributes, marker: Marker | None) -> VaultVersion:
-        marked = replace(attributes, tags={**attributes.tags, **({MARKER_TAG: str(marker)} if marker else {})})
+        marked = structs.replace(attributes, tags={**attributes.tags, **({MARKER_TAG: str(marker)} if marker else {})})
         return await self._do("set", lambda: _entry(*self.model.set(name, value.reveal(), marked), with_value=True))
 
     async def update(
@@ -97,7 +99,8 @@ class MemoryVault:
     ) -> None:
         tags = {**attributes.tags, **({MARKER_TAG: str(marker)} if marker else {})}
         await self._do(
-            "update", lambda: self.model.update(name, vault_version_id, lambda _: replace(attributes, tags=tags))
+            "update",
+            lambda: self.model.update(name, vault_version_id, lambda _: structs.replace(attributes, tags=tags)),
         )
 
     async def delete(self, name: SecretName) -> None:

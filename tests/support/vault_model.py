@@ -2,8 +2,10 @@
 
 import enum
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from holdfast.domain.names import new_version_id
 from holdfast.domain.secret import Attributes

@@ -1,9 +1,10 @@
 """The secrets part of Key Vault's REST API over the model: paths in, JSON out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from holdfast.domain.attributes import Attributes, dated
 from holdfast.errors import (

@@ -3,8 +3,9 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from holdfast.cache.memory import MemoryCache
 from holdfast.crypto.envelope import Envelope
@@ -188,7 +189,7 @@ class World:
         """Change attributes of the current version."""
         change = Revision(
             version=None,
-            attributes=lambda attributes: replace(attributes, **changes),  # type: ignore[arg-type]  # a test's choice
+            attributes=lambda attributes: replace(attributes, **changes),
             settings=lambda settings: settings,
         )
         async with self.guard.operation(SYSTEM, Permission.SET, name, "update") as authorized:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from holdfast.domain.assertions import ClientCredential, CredentialKind
 from holdfast.domain.attributes import VaultFacts, dated
@@ -72,7 +73,7 @@ facts = st.builds(
     recoverable_days=st.none() | st.integers(0, 90),
 )
 attributes = attributes | st.builds(
-    lambda plain, vault, nbf, exp: dated(replace(plain, vault=vault), nbf=nbf, exp=exp),
+    lambda plain, vault, nbf, exp: dated(structs.replace(plain, vault=vault), nbf=nbf, exp=exp),
     attributes,
     facts,
     st.none() | beyond,
@@ -154,7 +155,7 @@ def test_a_secret_arrives_as_it_was(secret: Secret) -> None:
     document = SecretDocument.of_secret(secret)
     arrived = sent(document).secret()
     assert arrived.value == secret.value
-    for name in Secret.__dataclass_fields__.keys() - {"secret_value"}:
+    for name in set(Secret.__struct_fields__) - {"secret_value"}:
         assert getattr(arrived, name) == getattr(secret, name)
 
 

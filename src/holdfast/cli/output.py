@@ -98,7 +98,17 @@ def moment(value: datetime) -> str:
 
 
 def _facts(report: Any) -> list[tuple[str, Any]]:
-    return [(each.name.replace("_", " "), getattr(report, each.name)) for each in dataclasses.fields(report)]
+    return [(name.replace("_", " "), value) for name, value in _members(report).items()]
+
+
+def _members(thing: Any) -> dict[str, Any]:
+    if isinstance(thing, msgspec.Struct):
+        return msgspec.structs.asdict(thing)
+    return {each.name: getattr(thing, each.name) for each in dataclasses.fields(thing)}
+
+
+def _is_record(thing: object) -> bool:
+    return isinstance(thing, msgspec.Struct) or dataclasses.is_dataclass(thing)
 
 
 def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -115,7 +125,7 @@ def _fact(label: str, value: object) -> Iterator[str]:
 
 
 def _inline(item: object) -> str:
-    if not dataclasses.is_dataclass(item):
+    if not _is_record(item):
         return _cell(item)
     facts = ((label, value) for label, value in _facts(item) if value is not None and value != "")
     return ", ".join(f"{label} {_inline_value(value)}" for label, value in facts)
@@ -131,10 +141,8 @@ def _plain(value: object) -> object:
     """What ``json`` does not know itself. Whatever is not listed, a secret above all, is refused."""
     if isinstance(value, datetime):
         return moment(value)
-    if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, msgspec.Struct):
-        return msgspec.structs.asdict(value)
+    if _is_record(value):
+        return _members(value)
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Set):

@@ -5,12 +5,13 @@ is kept as Key Vault's own number, next to the nearest date there is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
 import msgspec
+from msgspec import structs
+from msgspec.structs import force_setattr, replace
 
 EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 """The first date that is shown: the day before it is another year in some time zones, and infinite to PostgreSQL's
@@ -20,6 +21,9 @@ LATEST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """The last date that is shown, and the last that clients may set."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_CARRIED_ALONG: Final = frozenset({"empty_tags", "vault"})
+"""The attributes that make no two of them different."""
 
 
 def seconds_of(moment: datetime) -> int:
@@ -32,8 +36,7 @@ def nearest_date(seconds: int) -> datetime:
     return _EPOCH + timedelta(seconds=min(max(seconds, seconds_of(EARLIEST)), seconds_of(LATEST)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VaultFacts:
+class VaultFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What Key Vault alone decides of a version, carried as it is told; None where it tells nothing.
 
     ``managed``: it backs a certificate, and changes with that only. ``kid``: the id of that certificate's key.
@@ -52,8 +55,7 @@ class VaultFacts:
         return deleted_at + min(kept, room)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Everything of a version that can be changed without making a new version. Times are UTC.
 
     ``not_before_seconds``, ``expires_at_seconds``: since 1970, Key Vault's own number where no date can hold it, else
@@ -66,19 +68,26 @@ class Attributes:
     not_before: datetime | None = None
     expires_at: datetime | None = None
     content_type: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict)
     not_before_seconds: int | None = None
     expires_at_seconds: int | None = None
-    empty_tags: bool = field(default=False, compare=False)
-    vault: VaultFacts = field(default=VaultFacts(), compare=False)
+    empty_tags: bool = False
+    vault: VaultFacts = VaultFacts()
 
     def __post_init__(self) -> None:
         if self.not_before_seconds is not None and _is_void(self.not_before, self.not_before_seconds):
-            object.__setattr__(self, "not_before_seconds", None)
+            force_setattr(self, "not_before_seconds", None)
         if self.expires_at_seconds is not None and _is_void(self.expires_at, self.expires_at_seconds):
-            object.__setattr__(self, "expires_at_seconds", None)
+            force_setattr(self, "expires_at_seconds", None)
         if self.empty_tags and self.tags:
-            object.__setattr__(self, "empty_tags", False)
+            force_setattr(self, "empty_tags", False)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Attributes):
+            return NotImplemented
+        return _compared(self) == _compared(other)
+
+    __hash__ = None  # type: ignore[assignment]  # tags are a mapping
 
     @property
     def nbf(self) -> int | None:
@@ -175,6 +184,10 @@ def _found(text: str) -> _Carried:
         return _decode(text)
     except (ValueError, RecursionError):
         raise ValueError("no carried attributes") from None
+
+
+def _compared(attributes: Attributes) -> tuple[object, ...]:
+    return tuple(value for name, value in structs.asdict(attributes).items() if name not in _CARRIED_ALONG)
 
 
 def _is_void(date: datetime | None, seconds: int) -> bool:

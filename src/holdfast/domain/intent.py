@@ -3,10 +3,12 @@
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes

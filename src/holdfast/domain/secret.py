@@ -2,9 +2,11 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NoReturn, final
+
+import msgspec
+from msgspec.structs import replace
 
 from holdfast.domain.attributes import Attributes as Attributes  # noqa: PLC0414 - they are a part of what a secret is
 from holdfast.domain.names import SecretName, is_version_id
@@ -53,8 +55,7 @@ class SecretValue:
         raise TypeError("a secret value is not to be pickled or copied")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RotationPolicy:
+class RotationPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When a secret is to be rotated, and how. Days; ``auto_rotate`` False asks a person first.
 
     ``handler`` names a built-in one, and ``options`` say what it works on; never a credential, but the name of the
@@ -67,7 +68,7 @@ class RotationPolicy:
     notify_days_before: int = 14
     auto_rotate: bool = False
     handler: str | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
     retire_after_days: int | None = None
 
     @property
@@ -85,8 +86,7 @@ class RotationPolicy:
         return self.enabled and self.auto_rotate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyAuthor:
+class PolicyAuthor(msgspec.Struct, frozen=True, kw_only=True):
     """Whose word the handler and options of a rotation policy are.
 
     ``groups``: those that the proof of identity vouched for then. ``system``: the owner of the service, or an operator.
@@ -97,8 +97,7 @@ class PolicyAuthor:
     system: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretSettings:
+class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to the secret as a whole, not to a version of it.
 
     ``refuse_outside_validity``: refuse expired and not-yet-valid reads; None follows the global setting.
@@ -110,11 +109,10 @@ class SecretSettings:
     notify_on_expiry: tuple[str, ...] = ()
     rotation_policy: RotationPolicy | None = None
     refuse_outside_validity: bool | None = None
-    rotation_author: PolicyAuthor | None = field(default=None, repr=False)
+    rotation_author: PolicyAuthor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretVersion:
+class SecretVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a secret, without its value.
 
     ``version`` is the generation (1, 2, 3 …), 0 while the history of the secret in Key Vault is not numbered yet.
@@ -165,8 +163,7 @@ class SecretVersion:
         return self.attributes.expires_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretSummary:
+class SecretSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A secret as a listing shows it: the current version's facts, no value."""
 
     name: SecretName
@@ -179,8 +176,7 @@ class SecretSummary:
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Secret:
+class Secret(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The answer to a read. ``str``, ``repr``, ``format``, ``pickle`` and ``json`` of it mask the value.
 
     ``source`` is the tier that answered; ``as_of`` the moment its content was last known to be current;
@@ -242,8 +238,7 @@ class Secret:
         raise TypeError("a Secret is not to be pickled or copied; keep its name and read it again")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteResult:
+class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a change. ``replicated``: Key Vault has it already (always True when standalone).
 
     ``created_at`` is when the version was made, in UTC. ``display_name``, where it is told, is the name in the casing
@@ -256,12 +251,11 @@ class WriteResult:
     version_id: str
     replicated: bool
     created_at: datetime | None = None
-    display_name: str = field(default="", compare=False)
+    display_name: str = ""
     dropped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeletedSecret:
+class DeletedSecret(msgspec.Struct, frozen=True, kw_only=True):
     """A deleted secret that can still be recovered. ``replicated``: Key Vault has deleted it too."""
 
     name: SecretName

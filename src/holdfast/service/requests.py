@@ -1,9 +1,11 @@
 """Arguments of the facade, checked and put into the form that the use cases take."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from holdfast.domain.changes import KEEP, Held, Keep
 from holdfast.domain.secret import Attributes, RotationPolicy, SecretSettings

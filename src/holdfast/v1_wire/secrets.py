@@ -1,7 +1,6 @@
 """Secrets and their versions: what clients send, and what they get."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated, Any, Final, Self
 
 import msgspec
@@ -387,7 +386,7 @@ def _attributes(attributes: Attributes) -> Mapping[str, Any]:
         "tags": dict(attributes.tags),
         "not_before_seconds": attributes.not_before_seconds,
         "expires_at_seconds": attributes.expires_at_seconds,
-        "vault": VaultFactsDocument(**asdict(attributes.vault)),
+        "vault": VaultFactsDocument.of(attributes.vault),
     }
 
 

@@ -1,8 +1,10 @@
 """Who may say how a secret is rotated: a rotation carries its credentials off, and acts with those that it borrows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from holdfast.domain.names import SecretName, canonical_name
 from holdfast.domain.policy import Caller, Permission

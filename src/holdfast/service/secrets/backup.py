@@ -6,6 +6,7 @@ from typing import Final
 from uuid import uuid4
 
 import msgspec
+from msgspec import structs
 
 from holdfast.domain.attributes import carried, with_carried
 from holdfast.domain.intent import IntentKind
@@ -149,7 +150,7 @@ class Backup:
                 await self._announcer.journal(tx, intents[-1], head, IntentKind.SET, version.version)
             await tx.record(self._guard.success(authorized, version=head.version))
         await self._announcer.announce(head.name, head.revision, intents[-1])
-        return replace(stored[-1].version, display_name=head.display_name)
+        return structs.replace(stored[-1].version, display_name=head.display_name)
 
     def _pack(self, head: Head, stored: StoredVersion) -> _Version:
         version, attributes = stored.version, stored.version.attributes

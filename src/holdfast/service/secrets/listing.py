@@ -1,8 +1,9 @@
 """What there is: secrets, versions, deleted secrets. Callers see what they may list, and no values."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName

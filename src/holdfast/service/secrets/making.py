@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
+
+from msgspec.structs import replace
 
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName

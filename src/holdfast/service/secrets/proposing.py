@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from msgspec import structs
+
 from holdfast.domain.audit import AuditRecord, printable
 from holdfast.domain.intent import IntentKind, IntentState
 from holdfast.domain.names import SecretName
@@ -172,7 +174,7 @@ def _with_id(change: Change, taken: Taken | None) -> Change:
     if taken is None or taken.vault_version_id is None:
         return change
     told = change.version.told_id or taken.vault_version_id
-    version = replace(change.version, told_id=told, vault_version_id=taken.vault_version_id)
+    version = structs.replace(change.version, told_id=told, vault_version_id=taken.vault_version_id)
     head = replace(change.head, vault_version_id=taken.vault_version_id, vault_updated_at=taken.vault_updated_at)
     return replace(change, head=head, version=version)
 

@@ -2,9 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
+from msgspec import structs
+
 from holdfast.domain.secret import Attributes, SecretSettings, SecretValue
+
+_ALWAYS_TOLD: Final = ("description", "notify_on_expiry", "rotation_policy", "refuse_outside_validity")
+_NOTHING: Final = SecretSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +57,17 @@ def fingerprint_of(new: NewVersion) -> tuple[str, ...]:
     return (
         new.value.reveal(),
         repr(new.expected_generation),
-        repr(new.settings),
+        _given(new.settings),
         repr((attributes.enabled, attributes.not_before, attributes.expires_at, attributes.content_type)),
         repr(sorted(attributes.tags.items())),
     )
+
+
+def _given(settings: SecretSettings) -> str:
+    """What is said of the settings. Their first four members are always told: requests are repeated across upgrades."""
+    told = {
+        name: value
+        for name, value in structs.asdict(settings).items()
+        if name in _ALWAYS_TOLD or value != getattr(_NOTHING, name)
+    }
+    return f"SecretSettings({', '.join(f'{name}={value!r}' for name, value in told.items())})"

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
+from msgspec import structs
+
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.lifecycle import Event, advance, not_found
 from holdfast.domain.names import SecretName, new_version_id
@@ -168,7 +170,7 @@ class Writer:
                 kind=IntentKind.UPDATE,
                 before=head.revision,
                 head=replace(head, settings=settings),
-                version=replace(stored.version, attributes=attributes, updated_at=self._clock.now()),
+                version=structs.replace(stored.version, attributes=attributes, updated_at=self._clock.now()),
                 value=self._mirror.value(head, stored) if stored.sealed else None,
                 record=self._guard.success(authorized, version=stored.version.version),
                 reschedule=True,
@@ -182,10 +184,10 @@ class Writer:
         def resettle(before: SecretSettings) -> SecretSettings:
             former = before.rotation_policy or RotationPolicy()
             notice = min(former.notify_days_before, interval_days)
-            policy = replace(
+            policy = structs.replace(
                 former, enabled=True, interval_days=interval_days, notify_days_before=notice, auto_rotate=auto_rotate
             )
-            return replace(before, rotation_policy=policy)
+            return structs.replace(before, rotation_policy=policy)
 
         async def plan(tx: LedgerTransaction) -> Change:
             head = await self._locked(tx, authorized.name, Event.UPDATE)

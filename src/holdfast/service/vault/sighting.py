@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from holdfast.domain.intent import Intent, unmarked
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, SecretValue
@@ -134,7 +136,7 @@ def in_order(listed: list[VaultVersion], newest: VaultVersion | None) -> tuple[V
 
 def own_attributes(attributes: Attributes) -> Attributes:
     """Attributes without our marker, at Key Vault's resolution: what can be compared, and what users see."""
-    return replace(
+    return structs.replace(
         unmarked(attributes),
         not_before=attributes.not_before and attributes.not_before.replace(microsecond=0),
         expires_at=attributes.expires_at and attributes.expires_at.replace(microsecond=0),

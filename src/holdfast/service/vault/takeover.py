@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final, TypedDict
 from uuid import UUID, uuid4
 
+from msgspec import structs
+
 from holdfast.domain.audit import record_of
 from holdfast.domain.intent import IntentKind
 from holdfast.domain.names import SecretName, new_version_id
@@ -210,7 +212,7 @@ class Takeover:
         vault_updated_at: datetime | None,
     ) -> SecretVersion:
         """Append a version with the content of an earlier one."""
-        again = replace(
+        again = structs.replace(
             stored.version,
             version=self.head.version + 1,
             version_id=new_version_id(),
@@ -236,7 +238,7 @@ class Takeover:
         """Take over attributes that were edited in Key Vault."""
         stored = await self._stored(mine.version)
         value = theirs.value if stored.sealed is None else self._value(stored)
-        version = replace(stored.version, attributes=_taken(mine, theirs), updated_at=theirs.updated_at)
+        version = structs.replace(stored.version, attributes=_taken(mine, theirs), updated_at=theirs.updated_at)
         if not is_edited(mine, theirs) and (stored.sealed is not None or value is None):
             await self._tx.carry(self.head, version)  # what Key Vault alone says of it is no one's change
             return
@@ -277,7 +279,7 @@ class Takeover:
 def _taken(mine: SecretVersion, theirs: VaultVersion) -> Attributes:
     """Their attributes. With our marker among the tags no one can tell there whether there were empty ones."""
     taken = own_attributes(theirs.attributes)
-    return replace(taken, empty_tags=mine.attributes.empty_tags) if theirs.marker else taken
+    return structs.replace(taken, empty_tags=mine.attributes.empty_tags) if theirs.marker else taken
 
 
 class _Deletion(TypedDict):

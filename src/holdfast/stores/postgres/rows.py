@@ -3,9 +3,10 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+
+from msgspec import structs
 
 from holdfast.domain.attributes import carried, with_carried
 from holdfast.domain.names import SecretName
@@ -196,7 +197,7 @@ def settings_column(settings: SecretSettings) -> str:
         "notify_on_expiry": list(settings.notify_on_expiry),
         "rotation_policy": policy_object(settings.rotation_policy),
         "refuse_outside_validity": settings.refuse_outside_validity,
-        "rotation_author": asdict(settings.rotation_author) if settings.rotation_author is not None else None,
+        "rotation_author": structs.asdict(settings.rotation_author) if settings.rotation_author is not None else None,
     }
     return json.dumps({key: value for key, value in data.items() if value not in (None, [])})
 
