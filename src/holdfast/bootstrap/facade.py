@@ -16,6 +16,7 @@ from holdfast.service.access.roles import RoleControl
 from holdfast.service.access.simulation import Simulator
 from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.doctor.control import Doctor
+from holdfast.service.door import Door
 from holdfast.service.installation.clock import ClockControl
 from holdfast.service.installation.reports import Reporter
 from holdfast.service.manager import UseCases
@@ -52,7 +53,7 @@ def use_cases(parts: Parts) -> UseCases:
         rotations=parts.rotation.rotations,
         rollbacks=parts.rotation.rollbacks,
         handlers=parts.rotation.handlers,
-        notices=parts.notices.use_cases(parts.guard, parts.watched()),
+        door=Door(parts.guard, parts.notices.cases(parts.guard, parts.watched())),
         keys=parts.keys,
         clock_control=ClockControl(guard=parts.guard, store=parts.database_clock, clock=parts.clock),
         vault=VaultControl(parts.guard, replica.sync if replica else None, replica.reconciler if replica else None),

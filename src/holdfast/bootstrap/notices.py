@@ -1,17 +1,19 @@
 """Notices on a node: what people are told, and what takes it to them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from holdfast.bootstrap.channels import Channels, open_channels
 from holdfast.config import Settings
+from holdfast.contract import notices as rows
 from holdfast.ports import Clock, NoticeStore
 from holdfast.resilience.supervision import Work
 from holdfast.service.access.guard import Guard
+from holdfast.service.door import Case, case
 from holdfast.service.notices.announcing import Announcer
-from holdfast.service.notices.control import Notices
 from holdfast.service.notices.delivery import Lane, lanes
+from holdfast.service.notices.notices import NoticeCases
 from holdfast.service.notices.planning import Planner
 from holdfast.service.notices.watching import Watch, Watched
 from holdfast.stores.postgres.database import Database
@@ -35,10 +37,10 @@ class NoticeParts:
         sending = {f"notices: {name}": lane.run for name, lane in self.lanes.items()}
         return {"notices": self.watch(watched).run, **sending}
 
-    def use_cases(self, guard: Guard, watched: Watched) -> Notices:
-        """Return what the facade calls."""
+    def cases(self, guard: Guard, watched: Watched) -> Iterator[Case]:
+        """Pair the rows of notices with what does them."""
         planner = Planner(self.store, self.notifier, watched.ledger, watched.rotations)
-        return Notices(
+        notices = NoticeCases(
             guard=guard,
             store=self.store,
             planner=planner,
@@ -46,6 +48,11 @@ class NoticeParts:
             channels=self.channels.named,
             mail=self.channels.mail,
         )
+        yield case(rows.SEARCH, notices.search)
+        yield case(rows.PREVIEW, notices.preview)
+        yield case(rows.RETRY, notices.retry)
+        yield case(rows.DISCARD, notices.discard)
+        yield case(rows.TEST, notices.test)
 
     def watch(self, watched: Watched, clock: Clock | None = None) -> Watch:
         """Return what looks for events."""

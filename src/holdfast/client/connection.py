@@ -11,6 +11,8 @@ import aiohttp
 import msgspec
 
 from holdfast import errors
+from holdfast.contract.documents import document_of
+from holdfast.contract.row import A, R, Row
 from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Rejected, Throttled, Unauthenticated
 from holdfast.outbound.answers import read_whole
 from holdfast.v1_wire.documents import Page
@@ -106,6 +108,18 @@ class Connection:
         if not 200 <= status < 300:
             raise _refusal(self._address, status, raw)
         return raw
+
+    async def run(self, row: Row[R, A], asked: R, context: object = None, /) -> A:
+        """Have an operation done by the server. ``context`` is not sent: the token says who asks."""
+        if row.http is None:
+            raise InvalidInput(f"{row.record} is not offered by the API.")
+        form, given = document_of(row), asked.checked()
+        in_query = row.http.method in {"GET", "DELETE"}
+        query = msgspec.to_builtins(given) if in_query else None
+        body = None if in_query else given
+        found = await self.call(row.http.method, row.http.path, form.kind, query=query, body=body)
+        answer: A = form.take(found)
+        return answer
 
     async def lines(self, path: str, *, query: Mapping[str, object] | None = None) -> AsyncIterator[bytes]:
         """Yield the lines of an answer, without their line ends, as they arrive; see ``call`` for what it raises."""

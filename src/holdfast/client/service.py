@@ -14,10 +14,10 @@ from holdfast.client.doctor import RemoteDoctor
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
 from holdfast.client.installation import RemoteInstallation
 from holdfast.client.keys import RemoteKeys
-from holdfast.client.notices import RemoteNotices
 from holdfast.client.rotation import RemoteRotating
 from holdfast.client.secrets import RemoteSecrets
 from holdfast.config import ClientSettings
+from holdfast.contract.notices import Notices
 from holdfast.errors import ConfigurationError
 
 
@@ -60,9 +60,9 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
         return RemoteBreakGlass(self._connection)
 
     @property
-    def notices(self) -> RemoteNotices:
-        """What people are told: see it, see it coming, try it, mend what did not arrive."""
-        return RemoteNotices(self._connection)
+    def notices(self) -> Notices:
+        """What people are told: see it, see it coming, try it, settle what did not arrive."""
+        return Notices(self._connection.run)
 
     @property
     def identities(self) -> RemoteIdentities:

@@ -10,6 +10,9 @@ from holdfast.errors import InvalidInput
 SecretName = NewType("SecretName", str)
 """A canonical (lower-case) secret name. Authorised, stored and audited under this very string."""
 
+WHOLE_VAULT: Final = SecretName("*")
+"""The name under which operations on no one secret are authorised and recorded."""
+
 MAX_NAME_LENGTH: Final = 127
 """Characters; Key Vault's object-name rule ``^[0-9a-zA-Z-]{1,127}$``."""
 

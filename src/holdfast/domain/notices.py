@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from holdfast.domain.moments import Moment
 from holdfast.domain.secret import SecretSummary
 
 REMINDERS: Final = (14, 7, 1)
@@ -62,6 +63,10 @@ URGENT: Final = frozenset(
 """Told at once, also to those who asked for a digest."""
 
 
+MAX_NOTICES: Final = 1_000
+"""Notices that one request names or gets."""
+
+
 class NoticeState(enum.StrEnum):
     """Waiting ones are sent as they come due; dead ones wait for a person, who may discard them."""
 
@@ -100,9 +105,9 @@ class Notice:
     state: NoticeState
     attempts: int
     last_error: str | None
-    created_at: datetime
-    next_attempt_at: datetime
-    sent_at: datetime | None
+    created_at: Moment
+    next_attempt_at: Moment
+    sent_at: Moment | None
     fence: int
 
 
@@ -118,7 +123,7 @@ class Planned:
 class PlannedNotice:
     """What some recipients will be told, and when: their notices are not stored yet."""
 
-    at: datetime
+    at: Moment
     topic: Topic
     subject: str
     recipients: tuple[str, ...]

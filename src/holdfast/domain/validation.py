@@ -8,13 +8,16 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from holdfast.domain.intent import MARKER_TAG, MAX_TAGS
 from holdfast.domain.names import canonical_version_id
 from holdfast.domain.secret import Attributes, RotationPolicy, SecretSettings, SecretValue
 from holdfast.errors import InvalidInput
+
+E = TypeVar("E", bound=StrEnum)
 
 MAX_VALUE_BYTES: Final = 25_600
 """UTF-8; Key Vault's 25 KB."""
@@ -26,6 +29,7 @@ MAX_ADDRESSES: Final = 20
 MAX_ADDRESS: Final = 254
 """Characters; RFC 5321 4.5.3.1.3 less the angle brackets."""
 MAX_INTERVAL_DAYS: Final = 3_650
+MAX_DAYS: Final = 3_650
 MAX_KEY: Final = 255
 MAX_GENERATION: Final = 2**63 - 1
 MAX_OPTIONS: Final = 20
@@ -227,8 +231,16 @@ def valid_history_limit(raw: object) -> int:
 
 
 def valid_days(raw: object) -> int:
-    """How many days to look ahead: 0 to 3,650."""
-    return valid_number("days", raw, 0, 3_650)
+    """How many days to look ahead."""
+    return valid_number("days", raw, 0, MAX_DAYS)
+
+
+def valid_choice(field: str, kind: type[E], raw: object) -> E:
+    """One of the members of an enumeration, or its value."""
+    try:
+        return kind(str(raw))
+    except ValueError:
+        raise _wrong(field, f"must be one of {', '.join(kind)}") from None
 
 
 def valid_number(field: str, raw: object, low: int, high: int) -> int:

@@ -7,6 +7,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from holdfast.contract.notices import Notices
+from holdfast.contract.row import A, R, Row
 from holdfast.domain.assertions import ClientCredential
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.changes import KEEP, Held, Keep
@@ -62,10 +64,10 @@ from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
 from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.doctor.control import Doctor
+from holdfast.service.door import Door
 from holdfast.service.installation.clock import ClockControl
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter, WhoAmI
 from holdfast.service.keys.control import Keys
-from holdfast.service.notices.control import Notices
 from holdfast.service.requests import SetRequest, UpdateRequest
 from holdfast.service.rotation.control import RotationControl
 from holdfast.service.rotation.handlers import Generate, Handlers
@@ -112,7 +114,7 @@ class UseCases:
     rotations: Rotations
     rollbacks: Rollbacks
     handlers: Handlers
-    notices: Notices
+    door: Door
     keys: Keys
     clock_control: ClockControl
     vault: VaultControl
@@ -211,8 +213,12 @@ class SecretsService:
 
     @property
     def notices(self) -> Notices:
-        """What people are told: see it, see it coming, try it, mend what did not arrive."""
-        return self._use.notices
+        """What people are told: see it, see it coming, try it, settle what did not arrive."""
+        return Notices(self.run)
+
+    async def run(self, row: Row[R, A], asked: R, context: Context = None, /) -> A:
+        """Have an operation of the contract done; the methods are nicer to call."""
+        return await self._use.door.run(row, asked, context)
 
     # --- reading ---
 

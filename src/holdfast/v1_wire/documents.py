@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Final, Generic, Self, TypeVar
 
 import msgspec
 from msgspec import inspect
 
+from holdfast.domain.moments import Moment as Moment  # noqa: PLC0414 - documents name it from here
 from holdfast.domain.names import MAX_NAME_LENGTH
 from holdfast.domain.policy import GROUP_PREFIX, MAX_IDENTITY_LENGTH
 from holdfast.domain.validation import MAX_GENERATION
@@ -16,9 +16,6 @@ from holdfast.errors import InvalidInput
 
 T = TypeVar("T")
 D = TypeVar("D", bound=msgspec.Struct)
-
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""RFC 3339 with an offset."""
 
 Name = Annotated[str, msgspec.Meta(pattern=f"^[0-9A-Za-z-]{{1,{MAX_NAME_LENGTH}}}$")]
 """A secret's name; case is not significant."""

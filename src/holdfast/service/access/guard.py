@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Final
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.domain.names import SecretName, canonical_name
+from holdfast.domain.names import WHOLE_VAULT, SecretName, canonical_name
 from holdfast.domain.policy import Caller, Grant, Permission
 from holdfast.errors import AccessDenied, InvalidInput
 from holdfast.ports import AuditLog, Clock
@@ -13,9 +12,6 @@ from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.passage import MINT, Authorized, Passage, Records
 
 __all__ = ["WHOLE_VAULT", "Authorized", "Guard", "denied"]
-
-WHOLE_VAULT: Final = SecretName("*")
-"""The name under which operations on no one secret are recorded."""
 
 
 class Guard:

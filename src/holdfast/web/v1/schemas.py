@@ -9,6 +9,7 @@ from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
+from msgspec import inspect
 
 from holdfast.v1_wire.documents import Request
 from holdfast.v1_wire.problems import Problem
@@ -32,6 +33,7 @@ class Schemas:
         types = [Problem, *(kind for kind in kinds if kind is not None and kind is not LINES)]
         wanted = {repr(kind): kind for kind in types}
         shown, components = msgspec.json.schema_components(wanted.values(), ref_template=REF)
+        shown, components = _published((shown, components), _records(wanted.values()))
         self._shown = {kind: _renamed(schema) for kind, schema in zip(wanted, shown, strict=True)}
         self.components = {name: _component(name, schema) for name, schema in sorted(_renamed(components).items())}
         answers = [self.of(op.answer) for op in operations if op.answer is not None and op.answer is not LINES]
@@ -100,6 +102,28 @@ def _not_null(schema: Json) -> Json:
 def _renamed(part: Any) -> Any:
     """``SummaryPage`` for ``Page_SummaryDocument_``, wherever it is named."""
     return msgspec.json.decode(_PAGE.sub(r"\1Page", msgspec.json.encode(part).decode()))
+
+
+def _records(kinds: Iterable[Any]) -> set[str]:
+    """The names of the domain's own types among those that are answered."""
+    found: set[str] = set()
+    waiting: list[Any] = list(inspect.multi_type_info(kinds))
+    while waiting:
+        info = waiting.pop()
+        if isinstance(info, inspect.DataclassType):
+            found.add(info.cls.__name__)
+        waiting += [field.type for field in getattr(info, "fields", ())]
+        waiting += [each for name in ("type", "item_type", "value_type") if (each := getattr(info, name, None))]
+        waiting += getattr(info, "types", ())
+    return found
+
+
+def _published(part: Any, records: Iterable[str]) -> Any:
+    """``NoticeDocument`` for ``Notice``, a type of the domain, wherever it is named: names of the API stay."""
+    text = msgspec.json.encode(part).decode()
+    for name in records:
+        text = re.sub(rf'"({re.escape(REF.format(name=""))})?{name}"(?=[:,}}])', rf'"\1{name}Document"', text)
+    return msgspec.json.decode(text)
 
 
 def _component(name: str, schema: Json) -> Json:

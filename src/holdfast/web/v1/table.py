@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from holdfast.contract import notices
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
 from holdfast.web.v1 import (
     access,
@@ -18,13 +19,13 @@ from holdfast.web.v1 import (
     keys,
     lifecycle,
     node,
-    notices,
     rotation,
     secrets,
     totp,
 )
 from holdfast.web.v1.operation import Operation
 from holdfast.web.v1.parameters import parameter
+from holdfast.web.v1.rows import operations_of
 
 OPERATIONS: Final = (
     *secrets.OPERATIONS,
@@ -41,7 +42,7 @@ OPERATIONS: Final = (
     *node.OPERATIONS,
     *doctor.OPERATIONS,
     *keys.OPERATIONS,
-    *notices.OPERATIONS,
+    *operations_of(notices.ROWS),
 )
 
 _PARAMETER: Final = re.compile(r"\\\{(\w+)\\\}")
