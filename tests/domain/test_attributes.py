@@ -113,3 +113,12 @@ def test_a_deleted_secret_has_a_last_day_whatever_key_vault_says(deleted_at: dat
     until = VaultFacts(recoverable_days=days).purged_at(deleted_at, retention)
     kept = retention if days is None or days < 0 else timedelta(days=min(days, 10**7))
     assert until == deleted_at + min(kept, LATEST - deleted_at)
+
+
+def test_what_is_only_carried_makes_no_difference() -> None:
+    plain = Attributes(tags={"a": "b"})
+    told = structs.replace(plain, vault=VaultFacts(managed=True))
+    other = structs.replace(plain, tags={})
+    assert (plain == told, plain != told) == (True, False)
+    assert (plain == other, plain != other) == (False, True)
+    assert plain != "text"

@@ -1,13 +1,8 @@
 """The use cases of a node, as the facade calls them."""
 
-from contextlib import suppress
-
+from holdfast.bootstrap.cases import cases
 from holdfast.bootstrap.compliance import open_compliance
-from holdfast.bootstrap.doctor import diagnose
 from holdfast.bootstrap.parts import Parts
-from holdfast.config import Draft
-from holdfast.domain.diagnosis import Diagnosis
-from holdfast.errors import BackendUnavailable
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.control import AccessControl
 from holdfast.service.access.explaining import Explainer
@@ -15,9 +10,7 @@ from holdfast.service.access.listing import RuleListing
 from holdfast.service.access.roles import RoleControl
 from holdfast.service.access.simulation import Simulator
 from holdfast.service.compliance.reporting import Compliance
-from holdfast.service.doctor.control import Doctor
 from holdfast.service.door import Door
-from holdfast.service.installation.clock import ClockControl
 from holdfast.service.installation.reports import Reporter
 from holdfast.service.manager import UseCases
 from holdfast.service.secrets.backup import Backup
@@ -38,7 +31,6 @@ def use_cases(parts: Parts) -> UseCases:
         access=_access(parts),
         authorisation=_authorisation(parts),
         directory=parts.directory,
-        doctor=_doctor(parts),
         identities=parts.identities.identities,
         tokens=parts.identities.tokens,
         clients=parts.identities.clients,
@@ -53,9 +45,8 @@ def use_cases(parts: Parts) -> UseCases:
         rotations=parts.rotation.rotations,
         rollbacks=parts.rotation.rollbacks,
         handlers=parts.rotation.handlers,
-        door=Door(parts.guard, parts.notices.cases(parts.guard, parts.watched())),
-        keys=parts.keys,
-        clock_control=ClockControl(guard=parts.guard, store=parts.database_clock, clock=parts.clock),
+        door=Door(parts.guard, cases(parts)),
+        ring=parts.keys.ring,
         vault=VaultControl(parts.guard, replica.sync if replica else None, replica.reconciler if replica else None),
         backends=parts.backends,
         for_vault=replica is not None,
@@ -85,17 +76,6 @@ def _authorisation(parts: Parts) -> Authorisation:
         explainer=Explainer(guard=parts.guard, book=parts.book, clock=parts.clock),
         simulator=Simulator(guard=parts.guard, book=parts.book, requests=parts.requests, clock=parts.clock),
     )
-
-
-def _doctor(parts: Parts) -> Doctor:
-    draft = Draft(settings=parts.settings)
-
-    async def examine(write: bool) -> Diagnosis:
-        with suppress(BackendUnavailable):  # which is what will be found
-            await parts.rotation.rotations.review.look()
-        return await diagnose(draft, parts.database, write=write)
-
-    return Doctor(parts.guard, examine)
 
 
 def _reporter(parts: Parts) -> Reporter:

@@ -1,16 +1,14 @@
 """Notices on a node: what people are told, and what takes it to them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from holdfast.bootstrap.channels import Channels, open_channels
 from holdfast.config import Settings
-from holdfast.contract import notices as rows
 from holdfast.ports import Clock, NoticeStore
 from holdfast.resilience.supervision import Work
 from holdfast.service.access.guard import Guard
-from holdfast.service.door import Case, case
 from holdfast.service.notices.announcing import Announcer
 from holdfast.service.notices.delivery import Lane, lanes
 from holdfast.service.notices.notices import NoticeCases
@@ -37,10 +35,10 @@ class NoticeParts:
         sending = {f"notices: {name}": lane.run for name, lane in self.lanes.items()}
         return {"notices": self.watch(watched).run, **sending}
 
-    def cases(self, guard: Guard, watched: Watched) -> Iterator[Case]:
-        """Pair the rows of notices with what does them."""
+    def cases(self, guard: Guard, watched: Watched) -> NoticeCases:
+        """Return the use cases."""
         planner = Planner(self.store, self.notifier, watched.ledger, watched.rotations)
-        notices = NoticeCases(
+        return NoticeCases(
             guard=guard,
             store=self.store,
             planner=planner,
@@ -48,11 +46,6 @@ class NoticeParts:
             channels=self.channels.named,
             mail=self.channels.mail,
         )
-        yield case(rows.SEARCH, notices.search)
-        yield case(rows.PREVIEW, notices.preview)
-        yield case(rows.RETRY, notices.retry)
-        yield case(rows.DISCARD, notices.discard)
-        yield case(rows.TEST, notices.test)
 
     def watch(self, watched: Watched, clock: Clock | None = None) -> Watch:
         """Return what looks for events."""

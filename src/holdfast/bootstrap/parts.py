@@ -32,8 +32,8 @@ from holdfast.service.access.grants import GrantBook
 from holdfast.service.access.guard import Guard
 from holdfast.service.access.rules import Rules
 from holdfast.service.installation.outages import Outages
-from holdfast.service.keys.control import Keys
 from holdfast.service.keys.following import SealingKey
+from holdfast.service.keys.keys import KeyCases
 from holdfast.service.notices.watching import Watched
 from holdfast.service.secrets.announcing import Announcer
 from holdfast.service.secrets.coherence import Coherence
@@ -144,8 +144,8 @@ class Parts:
             rules_changed=self.coherence.rules_changed,
         )
 
-    def _keys(self, ring: KeyRing) -> Keys:
-        return Keys(
+    def _keys(self, ring: KeyRing) -> KeyCases:
+        return KeyCases(
             guard=self.guard,
             store=self.key_store,
             sealing=self.sealing,

@@ -17,7 +17,7 @@ from holdfast.domain.policy import Caller
 from holdfast.errors import IntegrityFailure
 
 if TYPE_CHECKING:  # importing the service takes most of a second, which `--help` does not have to spend
-    from holdfast.service.keys.control import Keys
+    from holdfast.contract.keys import Keys
 
 _KEYS: Final = ("KEY", "STATE", "SINCE", "ROWS UNDER IT", "SEALED", "MISSING ON")
 

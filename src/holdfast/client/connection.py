@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from holdfast import errors
-from holdfast.contract.documents import document_of
+from holdfast.contract.documents import form_of
 from holdfast.contract.row import A, R, Row
 from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Rejected, Throttled, Unauthenticated
 from holdfast.outbound.answers import read_whole
@@ -113,10 +113,10 @@ class Connection:
         """Have an operation done by the server. ``context`` is not sent: the token says who asks."""
         if row.http is None:
             raise InvalidInput(f"{row.record} is not offered by the API.")
-        form, given = document_of(row), asked.checked()
+        form, given = form_of(row), asked.checked()
         in_query = row.http.method in {"GET", "DELETE"}
         query = msgspec.to_builtins(given) if in_query else None
-        body = None if in_query else given
+        body = given if given.__struct_fields__ and not in_query else None
         found = await self.call(row.http.method, row.http.path, form.kind, query=query, body=body)
         answer: A = form.take(found)
         return answer

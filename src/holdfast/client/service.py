@@ -7,16 +7,16 @@ from holdfast.client.access import RemoteAccess
 from holdfast.client.audit import RemoteAudit
 from holdfast.client.break_glass import RemoteBreakGlass
 from holdfast.client.client_credentials import RemoteClientCredentials
-from holdfast.client.clock import RemoteClock
 from holdfast.client.compliance import RemoteCompliance
 from holdfast.client.connection import Connection
-from holdfast.client.doctor import RemoteDoctor
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
 from holdfast.client.installation import RemoteInstallation
-from holdfast.client.keys import RemoteKeys
 from holdfast.client.rotation import RemoteRotating
 from holdfast.client.secrets import RemoteSecrets
 from holdfast.config import ClientSettings
+from holdfast.contract.clock import DatabaseClock
+from holdfast.contract.doctor import Doctor
+from holdfast.contract.keys import Keys
 from holdfast.contract.notices import Notices
 from holdfast.errors import ConfigurationError
 
@@ -35,14 +35,14 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
         return RemoteCompliance(self._connection)
 
     @property
-    def keys(self) -> RemoteKeys:
+    def keys(self) -> Keys:
         """The encryption keys: which there are, and which one seals."""
-        return RemoteKeys(self._connection)
+        return Keys(self._connection.run)
 
     @property
-    def clock(self) -> RemoteClock:
+    def clock(self) -> DatabaseClock:
         """PostgreSQL's clock, which decides about expiry."""
-        return RemoteClock(self._connection)
+        return DatabaseClock(self._connection.run)
 
     @property
     def client_credentials(self) -> RemoteClientCredentials:
@@ -50,9 +50,9 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
         return RemoteClientCredentials(self._connection)
 
     @property
-    def doctor(self) -> RemoteDoctor:
+    def doctor(self) -> Doctor:
         """The examination of what the server depends on."""
-        return RemoteDoctor(self._connection)
+        return Doctor(self._connection.run)
 
     @property
     def break_glass(self) -> RemoteBreakGlass:

@@ -21,16 +21,16 @@ class Form:
 
 
 @cache
-def document_of(row: Row[Any, Any]) -> Form:
+def form_of(row: Row[Any, Any]) -> Form:
     """Return the form of a row's answers in the API."""
-    http = row.http
-    if http is None or http.member is None or http.document is None:
+    document = row.http.document if row.http is not None else None
+    if isinstance(document, type):
+        return Form(document, document.of, lambda told: told.to(row.answer))
+    if row.http is None or row.http.member is None or document is None:
         return Form(row.answer, _itself, _itself)
-    member = http.member
-    kind = msgspec.defstruct(
-        http.document, [(member, row.answer)], bases=(Document,), kw_only=True, namespace={"__doc__": http.described}
-    )
-    return Form(kind, lambda answer: kind(**{member: answer}), lambda document: getattr(document, member))
+    member, told = row.http.member, {"__doc__": row.http.described}
+    kind = msgspec.defstruct(document, [(member, row.answer)], bases=(Document,), kw_only=True, namespace=told)
+    return Form(kind, lambda answer: kind(**{member: answer}), lambda found: getattr(found, member))
 
 
 def _itself(answer: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 from holdfast.domain.names import WHOLE_VAULT, SecretName
 from holdfast.domain.policy import AccessContext, Caller, Permission
 from holdfast.errors import HoldfastError
-from holdfast.v1_wire.documents import Request
+from holdfast.v1_wire.documents import Document, Request
 
 Context: TypeAlias = AccessContext | Caller | None
 """Who asks: as an application reports it, as a surface has authenticated it, or the owning application itself."""
@@ -34,6 +34,10 @@ class Asked(Request):
         return self
 
 
+class Nothing(Asked):
+    """What is asked where there is nothing to say."""
+
+
 R = TypeVar("R", bound=Asked)
 A = TypeVar("A")
 A_contra = TypeVar("A_contra", contravariant=True)
@@ -50,8 +54,9 @@ class Needs(enum.Enum):
 class Http:
     """The place of an operation in the API under ``/v1``.
 
-    ``member``: what a bare answer, a list or a number, stands under in its document; ``document``: the name of that
-    document, and ``described`` what it is. ``errors``: those of this operation alone.
+    ``document``: the name of the document that an answer is in, where it is not the type's own, or the type of one that
+    tells more than the answer holds. ``member``: what a bare answer, a list or a number, stands under in it, and
+    ``described`` what it is. ``cost``: as how many requests it counts. ``errors``: those of this operation alone.
     """
 
     id: str
@@ -60,8 +65,9 @@ class Http:
     tag: str
     summary: str
     member: str | None = None
-    document: str | None = None
+    document: str | type[Document] | None = None
     described: str | None = None
+    cost: int = 1
     errors: tuple[type[HoldfastError], ...] = ()
 
 

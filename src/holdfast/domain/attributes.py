@@ -87,6 +87,9 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             return NotImplemented
         return _compared(self) == _compared(other)
 
+    def __ne__(self, other: object) -> bool:  # a Struct has one of its own, which compares identities
+        return not self == other
+
     __hash__ = None  # type: ignore[assignment]  # tags are a mapping
 
     @property

@@ -3,8 +3,10 @@
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
+
+from holdfast.domain.moments import Moment
 
 SEAL_LIMIT: Final = 2**32
 """Encryptions under one key with random nonces (NIST SP 800-38D, 8.3)."""
@@ -44,9 +46,9 @@ class KeyStatus:
 
     key_id: str
     state: KeyState
-    created_at: datetime | None = None
-    activated_at: datetime | None = None
-    retired_at: datetime | None = None
+    created_at: Moment | None = None
+    activated_at: Moment | None = None
+    retired_at: Moment | None = None
     sealed: int = 0
     missing_on: Sequence[str] = ()
     sealing_on: Sequence[str] = ()

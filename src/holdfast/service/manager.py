@@ -7,6 +7,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from holdfast.contract.clock import DatabaseClock
+from holdfast.contract.doctor import Doctor
+from holdfast.contract.keys import Keys
 from holdfast.contract.notices import Notices
 from holdfast.contract.row import A, R, Row
 from holdfast.domain.assertions import ClientCredential
@@ -45,6 +48,7 @@ from holdfast.ports import (
     Clock,
     NodeRecord,
     Registration,
+    Ring,
     RotationHandler,
     Telemetry,
     Tracing,
@@ -63,11 +67,8 @@ from holdfast.service.break_glass.control import BreakGlass
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
 from holdfast.service.compliance.reporting import Compliance
-from holdfast.service.doctor.control import Doctor
 from holdfast.service.door import Door
-from holdfast.service.installation.clock import ClockControl
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter, WhoAmI
-from holdfast.service.keys.control import Keys
 from holdfast.service.requests import SetRequest, UpdateRequest
 from holdfast.service.rotation.control import RotationControl
 from holdfast.service.rotation.handlers import Generate, Handlers
@@ -101,7 +102,6 @@ class UseCases:
     reporter: Reporter
     audit: Audit
     directory: Directory
-    doctor: Doctor
     identities: Identities
     tokens: Tokens
     clients: Clients
@@ -115,8 +115,7 @@ class UseCases:
     rollbacks: Rollbacks
     handlers: Handlers
     door: Door
-    keys: Keys
-    clock_control: ClockControl
+    ring: Ring
     vault: VaultControl
     backends: Callable[[], Sequence[BackendHealth]]
     for_vault: bool
@@ -189,17 +188,22 @@ class SecretsService:
     @property
     def doctor(self) -> Doctor:
         """The examination of everything that this node depends on."""
-        return self._use.doctor
+        return Doctor(self.run)
 
     @property
     def keys(self) -> Keys:
         """The encryption keys: which there are, and which one seals."""
-        return self._use.keys
+        return Keys(self.run)
 
     @property
-    def clock(self) -> ClockControl:
+    def clock(self) -> DatabaseClock:
         """PostgreSQL's clock, which decides about expiry."""
-        return self._use.clock_control
+        return DatabaseClock(self.run)
+
+    @property
+    def ring(self) -> Ring:
+        """The key ring that this process seals with."""
+        return self._use.ring
 
     @property
     def backups(self) -> Backups:

@@ -54,7 +54,7 @@ def server_parts(service: SecretsService, settings: Settings, drain: Drain) -> P
         return service.backends()
 
     # The very ring that the service seals with: which of its keys signs changes while it runs.
-    ring, clock = cast("KeyRing", service.keys.ring), ServiceClock(service)
+    ring, clock = cast("KeyRing", service.ring), ServiceClock(service)
     signer, audience = TokenSigner(ring, clock.now), Audience(settings.resource, certified_names(settings))
     clients = ClientTokens(service, signer, audience, service.tenant, clock, tenant_name=settings.tenant_name)
     limits = GuessLimits(clock.monotonic)

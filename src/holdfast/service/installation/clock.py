@@ -1,30 +1,21 @@
 """PostgreSQL's clock, when it went back and a person says that it is right all the same."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from holdfast.domain.policy import Permission
+from holdfast.contract.clock import AcceptedClock
+from holdfast.contract.row import Nothing
 from holdfast.errors import Conflict
 from holdfast.ports import Clock, DatabaseClock
-from holdfast.service.access.guard import WHOLE_VAULT, Guard
-from holdfast.service.callers import Context, authenticated
+from holdfast.service.access.guard import Authorized, Guard
 
 APART: Final = timedelta(seconds=30)
 """By how much the clocks of PostgreSQL and of the machine may differ: the leeway of tokens."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedClock:
-    """A clock that counts again. ``moment``: what it showed; ``believed``: what was the present until then."""
-
-    moment: datetime
-    believed: datetime
-
-
-class ClockControl:
-    """What ``service.clock`` offers. It takes the permission ``operate`` on '*'.
+class ClockCases:
+    """What is done about PostgreSQL's clock on request.
 
     Args:
         machine: the present moment by the clock of this machine.
@@ -40,22 +31,18 @@ class ClockControl:
     ) -> None:
         self._guard, self._store, self._clock, self._machine = guard, store, clock, machine
 
-    async def accept(self, *, context: Context = None) -> AcceptedClock:
-        """Take PostgreSQL's clock for right as it is although it went back, on every node within a second.
-
-        What expired by the time that was believed until then, and has not by this clock, counts again.
+    async def accept(self, authorized: Authorized, _: Nothing) -> AcceptedClock:
+        """Take PostgreSQL's clock for right as it is.
 
         Raises:
-            Conflict: the clock of the answering node's machine says something else.
+            Conflict: the clock of this machine says something else.
         """
-        caller = authenticated(context)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "clock.accept") as authorized:
-            moment, newest = await self._store.look()
-            self._check(moment)
-            believed = max(self._clock.now(), newest)
-            detail = f"moment={moment.isoformat()} believed={believed.isoformat()}"
-            record = self._guard.success(authorized, detail=detail)
-            await self._store.accept(moment, believed, caller.id, record)
+        moment, newest = await self._store.look()
+        self._check(moment)
+        believed = max(self._clock.now(), newest)
+        detail = f"moment={moment.isoformat()} believed={believed.isoformat()}"
+        record = self._guard.success(authorized, detail=detail)
+        await self._store.accept(moment, believed, authorized.caller.id, record)
         return AcceptedClock(moment=moment, believed=believed)
 
     def _check(self, moment: datetime) -> None:

@@ -8,7 +8,6 @@ from msgspec import Meta
 from holdfast.errors import Conflict
 from holdfast.service.installation.reports import ExpiringSecret
 from holdfast.service.vault.reconciliation import ReconcileReport
-from holdfast.v1_wire.clock import AcceptedClockDocument
 from holdfast.v1_wire.documents import Page, Request
 from holdfast.v1_wire.node import (
     DiscardIntents,
@@ -58,11 +57,6 @@ async def nodes(call: Call) -> Answer:
     """Who serves."""
     found = await call.service.list_nodes(context=call.caller)
     return Answer(NodesDocument(items=[NodeDocument.of(node) for node in found]))
-
-
-async def accept_clock(call: Call) -> Answer:
-    """PostgreSQL's clock counts as it is."""
-    return Answer(AcceptedClockDocument.of(await call.service.clock.accept(context=call.caller)))
 
 
 async def expiring(call: Call) -> Answer:
@@ -164,17 +158,6 @@ OPERATIONS: Final = (
         tag=_TAG,
         handle=nodes,
         answer=NodesDocument,
-    ),
-    Operation(
-        id="acceptClock",
-        method="POST",
-        path="/v1/clock:accept",
-        summary="Take PostgreSQL's clock for right although it went back, on every node",
-        needs="`operate` on `*`",
-        tag=_TAG,
-        handle=accept_clock,
-        answer=AcceptedClockDocument,
-        errors=(Conflict,),
     ),
     Operation(
         id="listExpiring",

@@ -75,8 +75,8 @@ class Operation:
     """One method on one path.
 
     ``needs`` says in words which permission on what. ``cost``: as how many requests a body counts. ``answer``: the type
-    of the document; None: no body; ``LINES``: text, a line at a time. ``errors``: those that are this operation's own,
-    beside the ones that every operation has.
+    of the document; None: no body; ``LINES``: text, a line at a time. ``answer_name``: that of the document, if not the
+    type's own. ``errors``: those that are this operation's own, next to the ones that every operation has.
     """
 
     id: str
@@ -87,6 +87,7 @@ class Operation:
     tag: str
     handle: Callable[[Call], Awaitable[Answer]]
     answer: Any = None
+    answer_name: str | None = None
     status: HTTPStatus = HTTPStatus.OK
     query: type[Request] = NoQuery
     body: type[Request] | None = None

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
-from holdfast.contract.documents import document_of
+from holdfast.contract.documents import form_of
 from holdfast.contract.row import Asked, Http, Needs, Row
 from holdfast.domain.policy import Permission
 from holdfast.web.v1.operation import SOMEBODY, Answer, Call, NoQuery, Operation
@@ -18,6 +18,7 @@ def operations_of(rows: Iterable[Row[Any, Any]]) -> tuple[Operation, ...]:
 
 
 def _operation(row: Row[Any, Any], http: Http) -> Operation:
+    asked: type[Asked] | None = row.request if row.request.__struct_fields__ else None
     in_query = http.method in _WITHOUT_BODY
     return Operation(
         id=http.id,
@@ -27,17 +28,19 @@ def _operation(row: Row[Any, Any], http: Http) -> Operation:
         summary=http.summary,
         needs=_words(row.needs),
         handle=partial(_handle, row),
-        answer=document_of(row).kind,
-        query=row.request if in_query else NoQuery,
-        body=None if in_query else row.request,
+        answer=form_of(row).kind,
+        answer_name=http.document if isinstance(http.document, str) else None,
+        query=(asked if in_query else None) or NoQuery,
+        body=None if in_query else asked,
+        cost=lambda _: http.cost,
         errors=http.errors,
     )
 
 
 async def _handle(row: Row[Any, Any], call: Call) -> Answer:
-    asked: Asked = call.query if call.body is None else call.body
-    answer = await call.service.run(row, asked, call.caller)
-    return Answer(document_of(row).put(answer))
+    given = (each for each in (call.body, call.query) if isinstance(each, row.request))
+    asked = next(given, None) or row.request()
+    return Answer(form_of(row).put(await call.service.run(row, asked, call.caller)))
 
 
 def _words(needs: tuple[Permission, ...] | Needs) -> str:

@@ -6,12 +6,12 @@ Each rule is there for a generator that fails, or makes worse code, without it; 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import cleandoc
-from typing import Any, Final
+from typing import Any, Final, get_origin
 
 import msgspec
 from msgspec import inspect
 
-from holdfast.v1_wire.documents import Request
+from holdfast.v1_wire.documents import Document, Request
 from holdfast.v1_wire.problems import Problem
 from holdfast.web.v1.examples import BODIES, examples
 from holdfast.web.v1.operation import LINES, Operation
@@ -22,6 +22,7 @@ REF: Final = "#/components/schemas/{name}"
 
 _INT32: Final = 2**31 - 1
 _INT64: Final = 2**63 - 1
+_NAMED: Final = (Document, Request, Problem)
 _PAGE: Final = re.compile(r"\bPage_(\w+?)(?:Document)?_(?!\w)")
 
 
@@ -33,10 +34,13 @@ class Schemas:
         types = [Problem, *(kind for kind in kinds if kind is not None and kind is not LINES)]
         wanted = {repr(kind): kind for kind in types}
         shown, components = msgspec.json.schema_components(wanted.values(), ref_template=REF)
-        shown, components = _published((shown, components), _records(wanted.values()))
-        self._shown = {kind: _renamed(schema) for kind, schema in zip(wanted, shown, strict=True)}
-        self.components = {name: _component(name, schema) for name, schema in sorted(_renamed(components).items())}
-        answers = [self.of(op.answer) for op in operations if op.answer is not None and op.answer is not LINES]
+        named = {op.answer.__name__: op.answer_name for op in operations if op.answer_name is not None}
+        names = dict(_published(components, _records(op.answer for op in operations if _is_document(op)), named))
+        self._shown = {kind: _renamed(schema, names) for kind, schema in zip(wanted, shown, strict=True)}
+        self.components = {
+            name: _component(name, schema) for name, schema in sorted(_renamed(components, names).items())
+        }
+        answers = [self.of(op.answer) for op in operations if _is_document(op)]
         for name in _within(answers, self.components):
             self.components[name].pop("additionalProperties", None)
 
@@ -53,6 +57,10 @@ class Schemas:
             for used in _within([tidy], components):
                 self.components.setdefault(used, _component(used, components[used]))
             yield name, tidy, name in own["required"]
+
+
+def _is_document(operation: Operation) -> bool:
+    return operation.answer is not None and operation.answer is not LINES
 
 
 def tidied(schema: Mapping[str, Any]) -> Json:
@@ -99,30 +107,36 @@ def _not_null(schema: Json) -> Json:
     return {key: value for key, value in {**schema, **parts[0]}.items() if key != "anyOf" and value is not None}
 
 
-def _renamed(part: Any) -> Any:
-    """``SummaryPage`` for ``Page_SummaryDocument_``, wherever it is named."""
-    return msgspec.json.decode(_PAGE.sub(r"\1Page", msgspec.json.encode(part).decode()))
-
-
 def _records(kinds: Iterable[Any]) -> set[str]:
-    """The names of the domain's own types among those that are answered."""
+    """The names of our own types among those that are answered; documents and enumerations have theirs already."""
     found: set[str] = set()
     waiting: list[Any] = list(inspect.multi_type_info(kinds))
     while waiting:
         info = waiting.pop()
-        if isinstance(info, inspect.DataclassType):
-            found.add(info.cls.__name__)
+        kind = get_origin(cls := getattr(info, "cls", Problem)) or cls
+        if isinstance(info, inspect.DataclassType | inspect.StructType) and not issubclass(kind, _NAMED):
+            found.add(kind.__name__)
         waiting += [field.type for field in getattr(info, "fields", ())]
         waiting += [each for name in ("type", "item_type", "value_type") if (each := getattr(info, name, None))]
         waiting += getattr(info, "types", ())
     return found
 
 
-def _published(part: Any, records: Iterable[str]) -> Any:
-    """``NoticeDocument`` for ``Notice``, a type of the domain, wherever it is named: names of the API stay."""
-    text = msgspec.json.encode(part).decode()
+def _published(components: Json, records: Iterable[str], named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """``NoticeDocument`` for ``Notice``, or what an operation calls it. Whatever we answer has all of its members."""
     for name in records:
-        text = re.sub(rf'"({re.escape(REF.format(name=""))})?{name}"(?=[:,}}])', rf'"\1{name}Document"', text)
+        members = components[name]["properties"]
+        components[name]["required"] = list(members)
+        for each in members.values():
+            each.pop("default", None)
+        yield name, named.get(name, f"{name}Document")
+
+
+def _renamed(part: Any, names: Mapping[str, str]) -> Any:
+    """The part with the published names, wherever a type is named; ``SummaryPage`` for ``Page_SummaryDocument_``."""
+    text = _PAGE.sub(r"\1Page", msgspec.json.encode(part).decode())
+    for name, shown in names.items():
+        text = re.sub(rf'"({re.escape(REF.format(name=""))})?{name}"(?=[:,}}])', rf'"\1{shown}"', text)
     return msgspec.json.decode(text)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.contract import notices
+from holdfast.contract import clock, doctor, keys, notices
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
 from holdfast.web.v1 import (
     access,
@@ -14,9 +14,7 @@ from holdfast.web.v1 import (
     break_glass,
     client_credentials,
     compliance,
-    doctor,
     identities,
-    keys,
     lifecycle,
     node,
     rotation,
@@ -40,8 +38,9 @@ OPERATIONS: Final = (
     *audit.OPERATIONS,
     *compliance.OPERATIONS,
     *node.OPERATIONS,
-    *doctor.OPERATIONS,
-    *keys.OPERATIONS,
+    *operations_of(clock.ROWS),
+    *operations_of(doctor.ROWS),
+    *operations_of(keys.ROWS),
     *operations_of(notices.ROWS),
 )
 

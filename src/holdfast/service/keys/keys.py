@@ -1,17 +1,16 @@
-"""What an operator does with encryption keys, authorised and on record. No key goes through here, ids only."""
+"""What an operator does with encryption keys. No key goes through here, ids only."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from holdfast.contract.keys import WhichKey
+from holdfast.contract.row import Nothing
 from holdfast.domain.keys import SEAL_ALARM, SEAL_LIMIT, SIGNED_FOR, KeyReport, KeyState, KeyStatus, RewrapReport
-from holdfast.domain.policy import Permission
-from holdfast.domain.validation import valid_key_id
 from holdfast.errors import Conflict, KeyUnavailable
 from holdfast.ports import Clock, KeyStore, NodeRing, Ring
-from holdfast.service.access.guard import WHOLE_VAULT, Guard
-from holdfast.service.callers import Context, authenticated
+from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.crashpoints import Crashpoint, no_crash
 from holdfast.service.keys.following import SealingKey
 from holdfast.service.keys.rewrapping import Rewrapping
@@ -19,8 +18,8 @@ from holdfast.service.keys.rewrapping import Rewrapping
 _ORDER: Final = (KeyState.ACTIVE, KeyState.DRAINING, KeyState.PRESENT, KeyState.RETIRED)
 
 
-class Keys:
-    """What ``service.keys`` offers. It takes the permission ``operate`` on '*'.
+class KeyCases:
+    """The use cases of encryption keys.
 
     Args:
         known_answer: what only the key of an id can answer; raises ``KeyUnavailable`` for one that is not in the ring.
@@ -53,65 +52,52 @@ class Keys:
         """
         self._sealing.check()
 
-    async def status(self, *, context: Context = None) -> KeyReport:
-        """Return every key: where it stands, which nodes lack it, how often it sealed, what is sealed under it."""
-        caller = authenticated(context)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.status"):
-            return await self._report()
+    async def status(self, _: Authorized, __: Nothing) -> KeyReport:
+        """Return every key."""
+        return await self._report()
 
-    async def activate(self, key_id: str, *, context: Context = None) -> KeyReport:
-        """Let a key seal from now on, on every node within a second; the one before only opens what it sealed.
+    async def activate(self, authorized: Authorized, asked: WhichKey) -> KeyReport:
+        """Let a key seal from now on.
 
         Raises:
             Conflict: this node or another one that runs does not hold it, or it is retired.
         """
-        caller, wanted = authenticated(context), valid_key_id(key_id)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.activate") as authorized:
-            record = self._guard.success(authorized, detail=f"key={wanted}")
-            lacking = await self._store.activate(wanted, self._answer(wanted), record)
-            if lacking:
-                raise Conflict(
-                    f"The key {wanted} is not active yet, for these nodes do not hold it: {', '.join(lacking)}. "
-                    "Give it to each of them, restart them one by one, and activate it then."
-                )
-            self._crashpoint("activated")
-            await self._sealing.refresh()
-            return await self._report()
+        wanted = asked.key_id
+        record = self._guard.success(authorized, detail=f"key={wanted}")
+        lacking = await self._store.activate(wanted, self._answer(wanted), record)
+        if lacking:
+            raise Conflict(
+                f"The key {wanted} is not active yet, for these nodes do not hold it: {', '.join(lacking)}. "
+                "Give it to each of them, restart them one by one, and activate it then."
+            )
+        self._crashpoint("activated")
+        await self._sealing.refresh()
+        return await self._report()
 
-    async def rewrap(self, *, context: Context = None) -> RewrapReport:
-        """Put rows under the active key, for some seconds at most: call it until nothing remains.
+    async def rewrap(self, _: Authorized, __: Nothing) -> RewrapReport:
+        """Put rows under the active key, for some seconds at most."""
+        await self._sealing.refresh()
+        return await self._rewrapping.run()
 
-        Each batch is a transaction of its own, so whatever ends this loses nothing; as long as a batch takes, it rests.
-        """
-        caller = authenticated(context)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.rewrap") as authorized:
-            await self._sealing.refresh()
-            report = await self._rewrapping.run()
-            await self._guard.record(authorized, detail=f"renewed={report.renewed} remaining={report.remaining}")
-        return report
-
-    async def retire(self, key_id: str, *, context: Context = None) -> KeyReport:
-        """Forget a key under which nothing is sealed any more: nodes start without it, and nothing seals under it.
-
-        Every row there is is counted before.
+    async def retire(self, authorized: Authorized, asked: WhichKey) -> KeyReport:
+        """Forget a key under which nothing is sealed any more.
 
         Raises:
             Conflict: it seals, a node seals under it still, rows are sealed under it, or it is not known.
         """
-        caller, wanted = authenticated(context), valid_key_id(key_id)
-        async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "keys.retire") as authorized:
-            late = [ring.name for ring in await self._store.rings() if ring.sealing == wanted]
-            if late and await self._drains(wanted):
-                raise Conflict(f"Nodes seal under {wanted} still: {', '.join(late)}. Try again in some seconds.")
-            record = self._guard.success(authorized, detail=f"key={wanted}")
-            remaining = await self._store.retire(wanted, record)
-            if remaining:
-                counts = ", ".join(f"{rows:,} in {place}" for place, rows in remaining.items())
-                raise Conflict(
-                    f"Rows are still sealed under the key {wanted}: {counts}. `holdfast keys rewrap` puts them under "
-                    "the active key, and names those it cannot."
-                )
-            return await self._report()
+        wanted = asked.key_id
+        late = [ring.name for ring in await self._store.rings() if ring.sealing == wanted]
+        if late and await self._drains(wanted):
+            raise Conflict(f"Nodes seal under {wanted} still: {', '.join(late)}. Try again in some seconds.")
+        record = self._guard.success(authorized, detail=f"key={wanted}")
+        remaining = await self._store.retire(wanted, record)
+        if remaining:
+            counts = ", ".join(f"{rows:,} in {place}" for place, rows in remaining.items())
+            raise Conflict(
+                f"Rows are still sealed under the key {wanted}: {counts}. `holdfast keys rewrap` puts them under "
+                "the active key, and names those it cannot."
+            )
+        return await self._report()
 
     def _answer(self, key_id: str) -> bytes:
         try:
