@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
+from holdfast.bootstrap.compliance import open_compliance
 from holdfast.bootstrap.doctor import diagnose
 from holdfast.bootstrap.parts import Parts
 from holdfast.config import Draft
-from holdfast.contract import clock, doctor, keys, notices
+from holdfast.contract import clock, compliance, doctor, keys, notices
 from holdfast.domain.diagnosis import Diagnosis
 from holdfast.errors import BackendUnavailable
 from holdfast.service.doctor.diagnosing import DoctorCases
@@ -17,6 +18,7 @@ from holdfast.service.installation.clock import ClockCases
 def cases(parts: Parts) -> Iterator[Case]:
     """Pair every row of the contract with what does it."""
     yield from _clock(parts)
+    yield from _compliance(parts)
     yield from _doctor(parts)
     yield from _keys(parts)
     yield from _notices(parts)
@@ -24,6 +26,18 @@ def cases(parts: Parts) -> Iterator[Case]:
 
 def _clock(parts: Parts) -> Iterator[Case]:
     yield case(clock.ACCEPT, ClockCases(guard=parts.guard, store=parts.database_clock, clock=parts.clock).accept)
+
+
+def _compliance(parts: Parts) -> Iterator[Case]:
+    reporting = open_compliance(
+        parts.settings,
+        parts.database,
+        parts.installation,
+        audit=parts.audit,
+        ignored_rules=parts.book.ignored,
+        clock=parts.clock,
+    )
+    yield case(compliance.REPORT, reporting.report)
 
 
 def _doctor(parts: Parts) -> Iterator[Case]:

@@ -13,8 +13,7 @@ from holdfast.crypto.validity import validity_of_pem
 from holdfast.errors import InvalidInput
 from holdfast.ports import Clock
 from holdfast.ports.inspection import CertificateFacts
-from holdfast.service.access.guard import Guard
-from holdfast.service.compliance.reporting import Compliance
+from holdfast.service.compliance.reporting import Reporting
 from holdfast.service.compliance.trail import Verification
 from holdfast.stores.postgres.compliance import PostgresQueries
 from holdfast.stores.postgres.database import Database, Installation
@@ -66,13 +65,11 @@ def open_compliance(
     installation: Installation,
     *,
     audit: AuditParts,
-    guard: Guard,
     ignored_rules: Callable[[], int],
     clock: Clock,
-) -> Compliance:
+) -> Reporting:
     """Return what makes reports."""
-    return Compliance(
-        guard=guard,
+    return Reporting(
         queries=PostgresQueries(database),
         surroundings=NodeSurroundings(settings),
         verification=verification_of(audit),

@@ -1,7 +1,6 @@
 """The use cases of a node, as the facade calls them."""
 
 from holdfast.bootstrap.cases import cases
-from holdfast.bootstrap.compliance import open_compliance
 from holdfast.bootstrap.parts import Parts
 from holdfast.service.access.authorisation import Authorisation
 from holdfast.service.access.control import AccessControl
@@ -9,7 +8,6 @@ from holdfast.service.access.explaining import Explainer
 from holdfast.service.access.listing import RuleListing
 from holdfast.service.access.roles import RoleControl
 from holdfast.service.access.simulation import Simulator
-from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.door import Door
 from holdfast.service.installation.reports import Reporter
 from holdfast.service.manager import UseCases
@@ -40,7 +38,6 @@ def use_cases(parts: Parts) -> UseCases:
         break_glass=parts.break_glass.control,
         backup=_backup(parts),
         backups=parts.backups,
-        compliance=_compliance(parts),
         caches=_cache_control(parts),
         rotations=parts.rotation.rotations,
         rollbacks=parts.rotation.rollbacks,
@@ -115,18 +112,6 @@ def _backup(parts: Parts) -> Backup:
         policies=parts.policies,
         announcer=parts.announcer,
         histories=parts.replica.histories if parts.replica else None,
-    )
-
-
-def _compliance(parts: Parts) -> Compliance:
-    return open_compliance(
-        parts.settings,
-        parts.database,
-        parts.installation,
-        audit=parts.audit,
-        guard=parts.guard,
-        ignored_rules=parts.book.ignored,
-        clock=parts.clock,
     )
 
 

@@ -7,7 +7,6 @@ from holdfast.client.access import RemoteAccess
 from holdfast.client.audit import RemoteAudit
 from holdfast.client.break_glass import RemoteBreakGlass
 from holdfast.client.client_credentials import RemoteClientCredentials
-from holdfast.client.compliance import RemoteCompliance
 from holdfast.client.connection import Connection
 from holdfast.client.identities import RemoteIdentities, RemoteTokens
 from holdfast.client.installation import RemoteInstallation
@@ -15,6 +14,7 @@ from holdfast.client.rotation import RemoteRotating
 from holdfast.client.secrets import RemoteSecrets
 from holdfast.config import ClientSettings
 from holdfast.contract.clock import DatabaseClock
+from holdfast.contract.compliance import Compliance
 from holdfast.contract.doctor import Doctor
 from holdfast.contract.keys import Keys
 from holdfast.contract.notices import Notices
@@ -30,9 +30,9 @@ class RemoteService(RemoteSecrets, RemoteAccess, RemoteInstallation, RemoteRotat
         return RemoteAudit(self._connection)
 
     @property
-    def compliance(self) -> RemoteCompliance:
+    def compliance(self) -> Compliance:
         """What controls ask, and what the installation shows for them."""
-        return RemoteCompliance(self._connection)
+        return Compliance(self._connection.run)
 
     @property
     def keys(self) -> Keys:

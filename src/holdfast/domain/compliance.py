@@ -1,10 +1,11 @@
 """What a compliance report is made of: controls, what each asks, and what a running system shows for it."""
 
 import enum
-from datetime import datetime
 from typing import Final
 
 import msgspec
+
+from holdfast.domain.moments import Moment
 
 MAX_ROWS: Final = 50
 """Rows that an item of evidence names; how many more there are is told."""
@@ -60,8 +61,8 @@ class FrameworkId(enum.StrEnum):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Controls and evidence of one moment. The audit trail was looked at back to ``since`` at most."""
 
-    made_at: datetime
-    since: datetime
+    made_at: Moment
+    since: Moment
     installation: str
     release: str
     frameworks: tuple[Framework, ...]

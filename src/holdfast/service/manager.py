@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.contract.clock import DatabaseClock
+from holdfast.contract.compliance import Compliance
 from holdfast.contract.doctor import Doctor
 from holdfast.contract.keys import Keys
 from holdfast.contract.notices import Notices
@@ -66,7 +67,6 @@ from holdfast.service.backup.backups import Backups
 from holdfast.service.break_glass.control import BreakGlass
 from holdfast.service.callers import Context
 from holdfast.service.callers import authenticated as _caller
-from holdfast.service.compliance.reporting import Compliance
 from holdfast.service.door import Door
 from holdfast.service.installation.reports import ExpiringSecret, HealthReport, Reporter, WhoAmI
 from holdfast.service.requests import SetRequest, UpdateRequest
@@ -109,7 +109,6 @@ class UseCases:
     break_glass: BreakGlass
     backup: Backup
     backups: Backups
-    compliance: Compliance
     caches: CacheControl
     rotations: Rotations
     rollbacks: Rollbacks
@@ -213,7 +212,7 @@ class SecretsService:
     @property
     def compliance(self) -> Compliance:
         """What controls of SOC 2, ISO 27001, HIPAA, PCI DSS and GDPR ask, and what this installation shows for them."""
-        return self._use.compliance
+        return Compliance(self.run)
 
     @property
     def notices(self) -> Notices:

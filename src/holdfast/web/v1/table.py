@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.contract import clock, doctor, keys, notices
+from holdfast.contract import clock, compliance, doctor, keys, notices
 from holdfast.keyvault_wire.routes import MethodNotAllowed, NoSuchPath
 from holdfast.web.v1 import (
     access,
@@ -13,7 +13,6 @@ from holdfast.web.v1 import (
     authorisation,
     break_glass,
     client_credentials,
-    compliance,
     identities,
     lifecycle,
     node,
@@ -36,9 +35,9 @@ OPERATIONS: Final = (
     *totp.OPERATIONS,
     *break_glass.OPERATIONS,
     *audit.OPERATIONS,
-    *compliance.OPERATIONS,
     *node.OPERATIONS,
     *operations_of(clock.ROWS),
+    *operations_of(compliance.ROWS),
     *operations_of(doctor.ROWS),
     *operations_of(keys.ROWS),
     *operations_of(notices.ROWS),
