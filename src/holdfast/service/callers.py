@@ -1,11 +1,7 @@
 """Who asks, in the forms in which the facade is told."""
 
-from typing import TypeAlias
-
-from holdfast.domain.policy import AccessContext, Caller, caller_of
-
-Context: TypeAlias = AccessContext | Caller | None
-"""Who asks: as an application reports it, as a surface has authenticated it, or the owning application itself."""
+from holdfast.contract.row import Context as Context  # noqa: PLC0414 - the facade's methods name it from here
+from holdfast.domain.policy import Caller, caller_of
 
 
 def authenticated(context: Context) -> Caller:

@@ -2,21 +2,20 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from holdfast.domain.audit import AuditPage, AuditQuery
 from holdfast.domain.chain import Entry
 from holdfast.domain.checkpoint import Gap, parse_gap
 from holdfast.domain.names import SecretName, canonical_name
-from holdfast.domain.policy import AccessContext, Caller, Permission, caller_of
+from holdfast.domain.policy import Permission
 from holdfast.domain.validation import valid_history_limit
 from holdfast.errors import Conflict, InvalidInput
 from holdfast.ports import AuditSearch, CheckpointStore, NodeRecord, NodeStore, StreamState, StreamStore, Unshipped
 from holdfast.service.access.guard import WHOLE_VAULT, Guard
 from holdfast.service.audit.checkpoints import Checkpointer, SigningKey
 from holdfast.service.audit.streaming import Streamer
-
-Context: TypeAlias = AccessContext | Caller | None
+from holdfast.service.callers import Context, authenticated
 
 CHECKPOINTS_AT_ONCE: Final = 1000
 
@@ -74,7 +73,7 @@ class Audit:
             cursor=cursor,
         )
         about = SecretName(query.name) if query.name is not None else WHOLE_VAULT
-        async with self._guard.operation(_caller(context), Permission.AUDIT, about, "audit.search"):
+        async with self._guard.operation(authenticated(context), Permission.AUDIT, about, "audit.search"):
             return await self._trail.search(query)
 
     async def export(
@@ -85,7 +84,7 @@ class Audit:
         With ``since`` or ``until``, of every chain the stretch that holds all records of that time.
         """
         bounds = _with_zone(since, "since"), _with_zone(until, "until")
-        caller = _caller(context)
+        caller = authenticated(context)
         async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.export"):
             self._take_in()
         async for entries in self._trail.export(*bounds):
@@ -96,14 +95,14 @@ class Audit:
 
         Which is known of nodes that run, and of those that vanished within the hour.
         """
-        caller = _caller(context)
+        caller = authenticated(context)
         async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.unshipped"):
             present, vanished = await self._nodes.present(), await self._nodes.vanished()
         return [*filter(None, map(_waiting_at, present)), *map(_vanished, vanished)]
 
     async def checkpoints(self, *, context: Context = None) -> AsyncIterator[bytes]:
         """Make a checkpoint of what has none yet, and yield all of them, a line each."""
-        caller = _caller(context)
+        caller = authenticated(context)
         async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.checkpoints"):
             await self._checkpointer.make()
         after = 0
@@ -117,7 +116,7 @@ class Audit:
 
         They wait in the local log of a node that is down, or were removed.
         """
-        caller = _caller(context)
+        caller = authenticated(context)
         async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.gaps"):
             return await self._checkpoints.gaps()
 
@@ -130,7 +129,7 @@ class Audit:
         Raises:
             Conflict: there is no such gap, or not any more.
         """
-        named, caller = parse_gap(gap), _caller(context)
+        named, caller = parse_gap(gap), authenticated(context)
         async with self._guard.operation(caller, Permission.OPERATE, WHOLE_VAULT, "audit.acknowledge") as authorized:
             if not await self._checkpointer.pass_over(named, caller.id):
                 raise Conflict("There is no such gap in the audit trail now: see `holdfast audit gaps`.")
@@ -138,13 +137,13 @@ class Audit:
 
     async def public_keys(self, *, context: Context = None) -> list[bytes]:
         """Return the Ed25519 keys that checkpoints of this installation may be signed with, 32 bytes each."""
-        caller = _caller(context)
+        caller = authenticated(context)
         async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.key"):
             return await self._key.public_keys()
 
     async def streams(self, *, context: Context = None) -> list[StreamState]:
         """Return how the streams of the settings are doing: what they delivered, what waits, what ails them."""
-        caller = _caller(context)
+        caller = authenticated(context)
         async with self._guard.operation(caller, Permission.AUDIT, WHOLE_VAULT, "audit.streams"):
             return await self._streams.states([(each.name, each.kind) for each in self._streamer.streams])
 
@@ -157,10 +156,6 @@ def _waiting_at(node: NodeRecord) -> Unshipped | None:
 def _vanished(node: NodeRecord) -> Unshipped:
     found = "it is gone without a goodbye, and may have records in its data folder: start a node there"
     return Unshipped(node=node.name, seen_at=node.seen_at, found=found)
-
-
-def _caller(context: Context) -> Caller:
-    return context if isinstance(context, Caller) else caller_of(context)
 
 
 def _with_zone(moment: datetime | None, field: str) -> datetime | None:
