@@ -80,6 +80,11 @@ class RotationPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """Whether another policy says the same of that."""
         return other is not None and (other.handler, other.options) == (self.handler, self.options)
 
+    def every(self, days: int, *, auto_rotate: bool) -> "RotationPolicy":
+        """This policy, in force, with an interval of some days; no notice comes before the interval begins."""
+        notice = min(self.notify_days_before, days)
+        return replace(self, enabled=True, interval_days=days, notify_days_before=notice, auto_rotate=auto_rotate)
+
     @property
     def goes_by_itself(self) -> bool:
         """Whether what is due is rotated without anybody's word."""

@@ -50,7 +50,7 @@ LONGEST_S: Final = 8.0
 
 T = TypeVar("T")
 
-_AT_START: Final = ("delivery", "housekeeping", "replication.orphaned", "driver", "control", "rewrapping")
+_AT_START: Final = ("delivery", "housekeeping", "replication.orphaned", "driver", "keys", "rewrapping")
 """Passed when a node starts, and seldom."""
 
 _NOTICES: Final = 6

@@ -262,7 +262,7 @@ async def _change_keys(service: SecretsService, _: Orders) -> None:
             await asyncio.sleep(0.2)
 
 
-_CHORES: Final = {_rotate: ("driver",), _change_keys: ("control", "rewrapping")}
+_CHORES: Final = {_rotate: ("driver",), _change_keys: ("keys", "rewrapping")}
 """What costs more than reads and writes: only some lives have it, and those that are to die there."""
 
 

@@ -25,7 +25,7 @@ from tests.support.folders import short_folder
 SOON_PASSED = [
     *("applying.looked", "applying.sending", "applying.sent", "replication.claimed", "replication.completed"),
     *("making.proposed", "making.answered", "proposing.enacted", "sequencer.written", "sequencer.chained"),
-    *("adoption.adopting", "rules.put", "rules.removed", "control.activated", "driver.applied", "driver.promoted"),
+    *("adoption.adopting", "rules.put", "rules.removed", "keys.activated", "driver.applied", "driver.promoted"),
     *(ANY, ANY),
 ]
 """The others need what an earlier death left, or luck: the loop tries them again until they were hit."""

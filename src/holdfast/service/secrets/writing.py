@@ -182,11 +182,7 @@ class Writer:
         """Give a secret a rotation interval, counted from its last rotation; the rest of its policy stays."""
 
         def resettle(before: SecretSettings) -> SecretSettings:
-            former = before.rotation_policy or RotationPolicy()
-            notice = min(former.notify_days_before, interval_days)
-            policy = structs.replace(
-                former, enabled=True, interval_days=interval_days, notify_days_before=notice, auto_rotate=auto_rotate
-            )
+            policy = (before.rotation_policy or RotationPolicy()).every(interval_days, auto_rotate=auto_rotate)
             return structs.replace(before, rotation_policy=policy)
 
         async def plan(tx: LedgerTransaction) -> Change:
