@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 
 from holdfast.crypto.binding import bind_place
 from holdfast.crypto.keyring import parse_key
@@ -61,7 +62,7 @@ def test_a_key_of_eight_different_bytes_is_taken_and_one_of_seven_is_not() -> No
 
 def test_a_disabled_version_is_bound_as_such_for_ever() -> None:
     place = a_place()
-    disabled = bind_place(replace(place, attributes=replace(place.attributes, enabled=False)))
+    disabled = bind_place(replace(place, attributes=structs.replace(place.attributes, enabled=False)))
     assert disabled == bind_place(place).replace(b"\x01\0\0\0\x07enabled", b"\x01\0\0\0\x08disabled")
 
 

@@ -194,7 +194,7 @@ async def forget_authors(dsn: str, inside: Inside) -> None:
     """As it was stored before authors were kept."""
     head = await inside.parts.ledger.head(SecretName("app"))
     assert head is not None
-    plain = replace(head, settings=replace(head.settings, rotation_author=None))
+    plain = replace(head, settings=structs.replace(head.settings, rotation_author=None))
     await execute(
         dsn,
         "UPDATE secrets_vault SET metadata = metadata - 'rotation_author', "

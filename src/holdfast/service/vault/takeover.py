@@ -228,7 +228,7 @@ class Takeover:
     async def _repoint(self, theirs: VaultVersion) -> None:
         """Our current version exists twice in Key Vault: stay with the one that it serves."""
         stored = await self._stored(self.head.version)
-        twin = replace(stored, version=replace(stored.version, vault_version_id=theirs.vault_version_id))
+        twin = replace(stored, version=structs.replace(stored.version, vault_version_id=theirs.vault_version_id))
         head = replace(
             self.head, vault_version_id=theirs.vault_version_id, vault_updated_at=theirs.updated_at, drift=None
         )
