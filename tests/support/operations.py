@@ -961,6 +961,7 @@ WITH_THE_CHANGE: Final = frozenset(
 UNRECORDED: Final[Mapping[str, str]] = {
     "initialize": "starts the node; nobody asks for anything yet",
     "aclose": "stops the node",
+    "run": "does what a row of the contract asks; each of these has a row here",
     "record_refusal": "is itself how a refused login gets on record",
     "use_assertion": "is part of a login, which is on record",
     "check_may_restore": "begins a restore, which records its success; the rows of restores see its refusals",

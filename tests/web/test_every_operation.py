@@ -148,7 +148,7 @@ def public_operations(facade: Any, prefix: str = "") -> Iterator[str]:
         found = getattr(facade, name)
         if inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found):
             yield prefix + name
-        elif not callable(found) and type(found).__module__.startswith("holdfast.service"):
+        elif not callable(found) and type(found).__module__.startswith(("holdfast.service", "holdfast.contract")):
             yield from public_operations(found, f"{prefix}{name}.")
 
 

@@ -10,8 +10,10 @@ from holdfast.contract.row import Asked, Context, Facade, Http, Row
 from holdfast.domain.compliance import FrameworkId, Report
 from holdfast.domain.policy import Permission
 from holdfast.domain.validation import valid_choice, valid_number
+from holdfast.errors import InvalidInput
 
 MAX_DAYS: Final = 366
+MAX_LENGTH: Final = 100
 _CHOICE: Final = f"(?:{'|'.join(FrameworkId)})"
 
 
@@ -23,7 +25,7 @@ class WhichReport(Asked):
             str,
             Meta(
                 description=f"Some of {', '.join(FrameworkId)}, comma-separated; without it, all of them.",
-                extra_json_schema={"pattern": f"^{_CHOICE}(?:,{_CHOICE})*$", "maxLength": 100},
+                extra_json_schema={"pattern": f"^{_CHOICE}(?:,{_CHOICE})*$", "maxLength": MAX_LENGTH},
             ),
         ]
         | None
@@ -39,6 +41,8 @@ class WhichReport(Asked):
         Raises:
             InvalidInput: one is none.
         """
+        if self.framework is not None and len(self.framework) > MAX_LENGTH:
+            raise InvalidInput(f"framework must be at most {MAX_LENGTH} characters.", field="framework")
         named = FrameworkId if self.framework is None else self.framework.split(",")
         return tuple(valid_choice("framework", FrameworkId, each) for each in named)
 

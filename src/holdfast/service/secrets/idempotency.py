@@ -29,11 +29,12 @@ class Made:
     created_at: datetime
     intent: UUID
     dropped: tuple[str, ...] = ()
+    display_name: str = ""
 
     @classmethod
-    def of(cls, version: SecretVersion, intent: UUID, dropped: tuple[str, ...]) -> "Made":
+    def of(cls, version: SecretVersion, intent: UUID, dropped: tuple[str, ...], display_name: str) -> "Made":
         """The version a request made, the intent that brings it to Key Vault, and the dates that it left out."""
-        return cls(version.version, version.version_id, version.created_at, intent, dropped)
+        return cls(version.version, version.version_id, version.created_at, intent, dropped, display_name)
 
     def answer(self) -> JSONObject:
         """What is kept of it."""
@@ -43,6 +44,7 @@ class Made:
             "created_at": self.created_at.isoformat(),
             "intent": str(self.intent),
             "dropped": list(self.dropped),
+            "display_name": self.display_name,
         }
 
 
@@ -68,7 +70,8 @@ async def recall(
     if "refused" in answer:
         raise _refused(answer)
     created_at, dropped = datetime.fromisoformat(answer["created_at"]), answer.get("dropped", ())
-    return Made(answer["version"], answer["version_id"], created_at, UUID(answer["intent"]), tuple(dropped))
+    name = answer.get("display_name", "")  # which earlier releases did not keep
+    return Made(answer["version"], answer["version_id"], created_at, UUID(answer["intent"]), tuple(dropped), name)
 
 
 async def remember(

@@ -120,9 +120,8 @@ class Proposals:
         await tx.complete(change.intent_id, fence, taken.vault_version_id, taken.vault_updated_at)
         if change.kind is IntentKind.SET and taken.vault_version_id is not None:  # the id that the caller will be told
             told = _with_id(change, taken).version.told()
-            await tx.answer_otherwise(
-                change.name, change.intent_id, Made.of(told, change.intent_id, change.dropped).answer()
-            )
+            made = Made.of(told, change.intent_id, change.dropped, change.head.display_name)
+            await tx.answer_otherwise(change.name, change.intent_id, made.answer())
 
     async def refuse(self, change: Change, fence: int, error: HoldfastError) -> bool:
         """End a change that Key Vault refuses: it is as if it had never been made. False if somebody else decided."""

@@ -295,7 +295,8 @@ class Writer:
             reschedule=new.settings.rotation_policy is not None,
             dropped=dropped,
         )
-        await remember(tx, self._sealer, authorized, key, request, Made.of(version, change.intent_id, dropped))
+        made = Made.of(version, change.intent_id, dropped, head.display_name)
+        await remember(tx, self._sealer, authorized, key, request, made)
         return change
 
     async def _transit(
@@ -344,6 +345,7 @@ class Writer:
             created_at=made.created_at,
             replicated=replicated,
             dropped=made.dropped,
+            display_name=made.display_name,
         )
 
     # --- versions and heads ---
