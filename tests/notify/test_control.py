@@ -109,6 +109,9 @@ async def test_what_cannot_be_tried_is_named_with_its_mend(world: World) -> None
     async with world.node() as inside:
         with pytest.raises(InvalidInput, match="bare addresses"):
             await inside.service.notices.test("Ada <ada@example.com>")
+        for neither in ("Chat!", "", "x" * 300, 5):
+            with pytest.raises(InvalidInput, match="recipient must be the name of a channel"):
+                await inside.service.notices.test(neither)  # type: ignore[arg-type]  # a caller's mistake
         with pytest.raises(InvalidInput, match="state must be one of waiting, sent, dead, discarded"):
             await inside.service.notices.search(state="lost")
         with pytest.raises(InvalidInput, match="ids"):

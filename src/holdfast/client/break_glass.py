@@ -69,7 +69,7 @@ class RemoteBreakGlass:
         self, *, open_only: bool = False, limit: int = 100, context: object = None
     ) -> list[EmergencyRequest]:
         """Return requests that the caller may see, newest first."""
-        query = {"open_only": "true" if open_only else "false", "limit": limit}
+        query = {"open_only": open_only, "limit": limit}
         found = await self._connection.call("GET", "/v1/break-glass", wire.Emergencies, query=query)
         return [each.request() for each in found.items]
 

@@ -97,7 +97,7 @@ class Connection:
             async with self._session.request(
                 method,
                 self._address + path,
-                params={name: str(value) for name, value in (query or {}).items() if value is not None},
+                params=_parameters(query or {}),
                 data=None if body is None else msgspec.json.encode(body),
                 headers=sent,
                 allow_redirects=False,
@@ -114,9 +114,8 @@ class Connection:
         if row.http is None:
             raise InvalidInput(f"{row.record} is not offered by the API.")
         form, given = form_of(row), asked.checked()
-        in_query = row.http.method in {"GET", "DELETE"}
-        query = msgspec.to_builtins(given) if in_query else None
-        body = given if given.__struct_fields__ and not in_query else None
+        query = msgspec.to_builtins(given) if row.http.in_query else None
+        body = given if given.__struct_fields__ and not row.http.in_query else None
         found = await self.call(row.http.method, row.http.path, form.kind, query=query, body=body)
         answer: A = form.take(found)
         return answer
@@ -128,7 +127,7 @@ class Connection:
         try:
             async with self._session.get(
                 self._address + path,
-                params={name: str(value) for name, value in (query or {}).items() if value is not None},
+                params=_parameters(query or {}),
                 timeout=aiohttp.ClientTimeout(total=None, sock_read=PATIENCE_S),
                 allow_redirects=False,
             ) as response:
@@ -157,6 +156,12 @@ class Connection:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+
+def _parameters(query: Mapping[str, object]) -> dict[str, str]:
+    """The parameters of a query as text: what is None is left out, and flags are those of JSON."""
+    given = {name: value for name, value in query.items() if value is not None}
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
 
 
 def path(template: str, **parameters: object) -> str:

@@ -29,7 +29,7 @@ class RemoteInstallation:
 
     async def get_secret_health(self, *, probe: bool = False, context: object = None) -> HealthReport:
         """Return totals, the state of every backend, and what to do about it."""
-        query = {"probe": "true" if probe else "false"}
+        query = {"probe": probe}
         return (await self._connection.call("GET", "/v1/health", HealthDocument, query=query)).to(HealthReport)
 
     async def whoami(self, *, context: object = None) -> WhoAmI:

@@ -30,7 +30,7 @@ class RemoteRotations:
         self, *, open_only: bool = False, limit: int = 100, context: object = None
     ) -> list[RotationRunDocument]:
         """Return rotations, newest first."""
-        query = {"open_only": "true" if open_only else "false", "limit": limit}
+        query = {"open_only": open_only, "limit": limit}
         return (await self._connection.call("GET", "/v1/rotations", RotationRuns, query=query)).items
 
     async def approve(self, name: str, *, context: object = None) -> None:

@@ -5,14 +5,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from holdfast.config import parsing
-from holdfast.domain.validation import valid_addresses
+from holdfast.domain.validation import CHANNEL_NAME, valid_addresses
 from holdfast.errors import InvalidInput
 
 Named = tuple[tuple[str, str], ...]
 
 KINDS: Final = ("slack", "teams", "webhook", "mailto", "apprise")
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _TOPIC: Final = re.compile(r"[a-z_.*]+", re.ASCII)
 _RESERVED: Final = frozenset({"mail", "urgent"})
 
@@ -45,7 +44,7 @@ def channels(raw: str) -> Named:
     for part in raw.split(","):
         name, _, place = part.strip().partition("=")
         kind, _, rest = place.partition(":")
-        if not _NAME.fullmatch(name) or name in _RESERVED or kind not in KINDS or not rest:
+        if not CHANNEL_NAME.fullmatch(name) or name in _RESERVED or kind not in KINDS or not rest:
             raise ValueError(
                 f"must be NAME=KIND:ADDRESS, separated by commas (one inside an address is %2C); a KIND is one of "
                 f"{', '.join(KINDS)}; a NAME is 1 to 32 of a-z, 0-9, - and _, and not {' or '.join(sorted(_RESERVED))}."
@@ -60,7 +59,7 @@ def routes(raw: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """``NAME=TOPICS``, separated by commas; topics are globs, joined by ``+``."""
     pairs = [part.strip().partition("=") for part in raw.split(",")]
     found = tuple((name, tuple(topics.split("+"))) for name, _, topics in pairs)
-    if not all(_NAME.fullmatch(name) and all(map(_TOPIC.fullmatch, topics)) for name, topics in found):
+    if not all(CHANNEL_NAME.fullmatch(name) and all(map(_TOPIC.fullmatch, topics)) for name, topics in found):
         raise ValueError("must be NAME=TOPIC+TOPIC, separated by commas, such as chat=secret.*+rotation.*,page=urgent.")
     if len(dict(found)) < len(found):
         raise ValueError("gives one name twice.")
@@ -70,7 +69,7 @@ def routes(raw: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def recipients(raw: str) -> tuple[str, ...]:
     """Names of channels and addresses, or ``*`` for all, separated by commas."""
     found = tuple(part.strip() for part in raw.split(","))
-    if not all(each == "*" or _NAME.fullmatch(each) or ("@" in each and address(each)) for each in found):
+    if not all(each == "*" or CHANNEL_NAME.fullmatch(each) or ("@" in each and address(each)) for each in found):
         raise ValueError("must be names of channels or e-mail addresses, separated by commas, or *.")
     return found
 

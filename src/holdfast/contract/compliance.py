@@ -78,4 +78,5 @@ class Compliance(Facade):
             frameworks: ``soc2``, ``iso27001``, ``hipaa``, ``pci-dss``, ``gdpr``; by default all of them.
             days: how far back the audit trail is looked at: 1 to 366.
         """
-        return await self._run(REPORT, WhichReport(framework=",".join(frameworks) or None, days=days), context)
+        chosen = ",".join(map(str, frameworks)) or None
+        return await self._run(REPORT, WhichReport(framework=chosen, days=days), context)

@@ -20,17 +20,22 @@ class Form:
     take: Callable[[Any], Any]
 
 
-@cache
 def form_of(row: Row[Any, Any]) -> Form:
     """Return the form of a row's answers in the API."""
-    document = row.http.document if row.http is not None else None
-    if isinstance(document, type):
-        return Form(document, document.of, lambda told: told.to(row.answer))
-    if row.http is None or row.http.member is None or document is None:
+    http = row.http
+    if http is not None and isinstance(http.document, type):
+        return Form(http.document, http.document.of, lambda told: told.to(row.answer))
+    if http is None or http.member is None or http.document is None:
         return Form(row.answer, _itself, _itself)
-    member, told = row.http.member, {"__doc__": row.http.described}
-    kind = msgspec.defstruct(document, [(member, row.answer)], bases=(Document,), kw_only=True, namespace=told)
-    return Form(kind, lambda answer: kind(**{member: answer}), lambda found: getattr(found, member))
+    return _around(http.document, http.member, row.answer, http.described)
+
+
+@cache
+def _around(document: str, member: str, answer: Any, described: str | None) -> Form:
+    """The form of a bare answer: a document of this name with one member."""
+    told = {"__doc__": described}
+    kind = msgspec.defstruct(document, [(member, answer)], bases=(Document,), kw_only=True, namespace=told)
+    return Form(kind, lambda given: kind(**{member: given}), lambda found: getattr(found, member))
 
 
 def _itself(answer: Any) -> Any:

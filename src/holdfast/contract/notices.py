@@ -10,7 +10,15 @@ from msgspec.structs import replace
 from holdfast.contract.row import Asked, Context, Facade, Http, Needs, Row
 from holdfast.domain.notices import MAX_NOTICES, Notice, NoticeState, NoticeTest, PlannedNotice
 from holdfast.domain.policy import Permission
-from holdfast.domain.validation import MAX_DAYS, MAX_GENERATION, valid_choice, valid_days, valid_number
+from holdfast.domain.validation import (
+    MAX_ADDRESS,
+    MAX_DAYS,
+    MAX_GENERATION,
+    valid_choice,
+    valid_days,
+    valid_number,
+    valid_recipient,
+)
 from holdfast.errors import Conflict, InvalidInput
 
 
@@ -22,8 +30,7 @@ class SearchNotices(Asked):
 
     def checked(self) -> Self:
         """See that the limit is one."""
-        state = None if self.state is None else valid_choice("state", NoticeState, self.state)
-        return replace(self, state=state, limit=valid_number("limit", self.limit, 1, MAX_NOTICES))
+        return replace(self, limit=valid_number("limit", self.limit, 1, MAX_NOTICES))
 
 
 class PreviewNotices(Asked):
@@ -62,10 +69,21 @@ class WhichNotices(Asked):
         return cls(ids=None if ids is None else list(islice(ids, MAX_NOTICES + 1)))
 
 
+_RECIPIENT: Final = {
+    "pattern": r"^([a-z][a-z0-9_-]{0,31}|[0-9A-Za-z.!#$%&'*+/=?^_{|}~-]+@[0-9A-Za-z.-]+)$",
+    "minLength": 1,
+    "maxLength": MAX_ADDRESS,
+}
+
+
 class TestNotice(Asked):
     """A channel or an e-mail address; null: every channel."""
 
-    recipient: Annotated[str | None, Meta(extra_json_schema={"maxLength": 254})] = None
+    recipient: Annotated[str | None, Meta(extra_json_schema=_RECIPIENT)] = None
+
+    def checked(self) -> Self:
+        """See that it can be one."""
+        return self if self.recipient is None else replace(self, recipient=valid_recipient(self.recipient))
 
 
 _TAG: Final = "Notices"

@@ -70,6 +70,11 @@ class Http:
     cost: int = 1
     errors: tuple[type[HoldfastError], ...] = ()
 
+    @property
+    def in_query(self) -> bool:
+        """Whether what is asked stands in the query, and not in a body."""
+        return self.method in {"GET", "DELETE"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row(Generic[R, A]):

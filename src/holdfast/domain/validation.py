@@ -35,6 +35,7 @@ MAX_GENERATION: Final = 2**63 - 1
 MAX_OPTIONS: Final = 20
 MAX_OPTION: Final = 1_000
 
+CHANNEL_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _KEY_ID: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _HANDLER: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 """PostgreSQL's BIGINT."""
@@ -167,6 +168,15 @@ def valid_addresses(raw: object) -> tuple[str, ...]:
     if not all(is_address(address) for address in addresses):
         raise _wrong("notify_on_expiry", f"must hold bare addresses like ops@example.com, up to {MAX_ADDRESS} long")
     return addresses
+
+
+def valid_recipient(raw: object) -> str:
+    """Whom a notice is for: the name of a channel, or a bare e-mail address."""
+    if isinstance(raw, str) and CHANNEL_NAME.fullmatch(raw):
+        return raw
+    if isinstance(raw, str) and "@" in raw:
+        return valid_addresses([raw])[0]
+    raise _wrong("recipient", "must be the name of a channel, or an e-mail address")
 
 
 def valid_rotation_policy(raw: object) -> RotationPolicy | None:

@@ -8,7 +8,6 @@ from uuid import uuid4
 from holdfast.contract.notices import PreviewNotices, SearchNotices, TestNotice, WhichNotices
 from holdfast.domain.notices import Event, Notice, NoticeState, NoticeTest, PlannedNotice, Topic
 from holdfast.domain.policy import Permission
-from holdfast.domain.validation import valid_addresses
 from holdfast.errors import Conflict, HoldfastError
 from holdfast.ports import Channel, Clock, NoticeStore
 from holdfast.service.access.guard import Authorized, Guard
@@ -71,7 +70,7 @@ class NoticeCases:
         if "@" in recipient:
             if self._mail is None:
                 raise Conflict("No mail can be sent from here: set HOLDFAST_SMTP_URL and HOLDFAST_MAIL_FROM.")
-            return {valid_addresses([recipient])[0]: self._mail}
+            return {recipient: self._mail}
         if recipient not in self._channels:
             raise Conflict(f"There is no channel of this name here; there are: {', '.join(self._channels) or 'none'}.")
         return {recipient: self._channels[recipient]}

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from holdfast.contract.documents import form_of
 from holdfast.contract.row import Asked, Http, Needs, Row
 from holdfast.domain.policy import Permission
 from holdfast.web.v1.operation import SOMEBODY, Answer, Call, NoQuery, Operation
-
-_WITHOUT_BODY: Final = frozenset({"GET", "DELETE"})
 
 
 def operations_of(rows: Iterable[Row[Any, Any]]) -> tuple[Operation, ...]:
@@ -19,7 +17,6 @@ def operations_of(rows: Iterable[Row[Any, Any]]) -> tuple[Operation, ...]:
 
 def _operation(row: Row[Any, Any], http: Http) -> Operation:
     asked: type[Asked] | None = row.request if row.request.__struct_fields__ else None
-    in_query = http.method in _WITHOUT_BODY
     return Operation(
         id=http.id,
         method=http.method,
@@ -30,8 +27,8 @@ def _operation(row: Row[Any, Any], http: Http) -> Operation:
         handle=partial(_handle, row),
         answer=form_of(row).kind,
         answer_name=http.document if isinstance(http.document, str) else None,
-        query=(asked if in_query else None) or NoQuery,
-        body=None if in_query else asked,
+        query=(asked if http.in_query else None) or NoQuery,
+        body=None if http.in_query else asked,
         cost=lambda _: http.cost,
         errors=http.errors,
     )
