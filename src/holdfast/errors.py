@@ -43,7 +43,11 @@
 The tree knows no HTTP; ``web/errors.py`` maps it. ``code`` is stable and safe to match on.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+UNREADABLE: Final = (ValueError, RecursionError)
+"""What decoders of JSON, TOML and MessagePack raise at bytes that are no document: text that is no UTF-8 and numbers of
+thousands of digits are a ``ValueError`` of Python's own, nesting without end is a ``RecursionError``."""
 
 
 class HoldfastError(Exception):

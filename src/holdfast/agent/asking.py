@@ -11,7 +11,7 @@ from holdfast import identity_wire as wire
 from holdfast.agent.credentials import Assertion, ClientSecret, Credential
 from holdfast.client.connection import path, trust, unreachable
 from holdfast.domain.audit import printable
-from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Throttled, Unauthenticated
+from holdfast.errors import UNREADABLE, BackendUnavailable, HoldfastError, InvalidInput, Throttled, Unauthenticated
 from holdfast.outbound.answers import read_whole
 
 PATIENCE_S: Final = 10.0
@@ -81,7 +81,7 @@ class Holdfast:
             raw = await self._of_assertion(credential, resource)
         try:
             return _grant(msgspec.json.decode(raw, type=_Given), credential.client_id, resource, now_s)
-        except (ValueError, RecursionError):
+        except UNREADABLE:
             raise BackendUnavailable(f"{self.address} did not answer as a Holdfast of this release does") from None
 
     async def _of_secret(self, credential: ClientSecret, resource: str) -> bytes:
@@ -125,7 +125,7 @@ def _grant(given: _Given, client_id: str, resource: str, now_s: int) -> wire.Gra
 def _refusal(address: str, status: int, raw: bytes, headers: Mapping[str, str]) -> HoldfastError:
     try:
         said = msgspec.json.decode(raw, type=_Refused)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         said = _Refused()
     text = printable(said.error_description, _MAX_TEXT) or f"status {status}"
     if said.error in {"invalid_client", "unauthorized_client"}:

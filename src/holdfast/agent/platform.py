@@ -13,7 +13,7 @@ import msgspec
 from holdfast import identity_wire as wire
 from holdfast.agent.answers import Answer
 from holdfast.client.connection import unreachable
-from holdfast.errors import BackendUnavailable
+from holdfast.errors import UNREADABLE, BackendUnavailable
 from holdfast.outbound.answers import read_whole
 
 IMDS: Final = "http://169.254.169.254"
@@ -77,7 +77,7 @@ class Platform:
 def _understood(status: int, raw: bytes) -> Answer:
     try:
         said = msgspec.json.decode(raw, type=dict[str, object])
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         raise BackendUnavailable(f"The platform's own endpoint answered {status}, and not in JSON.") from None
     if status == 200:
         return Answer(status, raw)

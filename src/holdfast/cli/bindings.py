@@ -11,7 +11,7 @@ from typing import Final
 from holdfast.cli.steering import has_own_prefix, steers
 from holdfast.domain.names import SecretName, canonical_name, canonical_pattern, is_glob, matches
 from holdfast.domain.validation import valid_stage, valid_version
-from holdfast.errors import InvalidInput
+from holdfast.errors import UNREADABLE, InvalidInput
 
 MAX_MAP_BYTES: Final = 1_000_000
 
@@ -132,7 +132,7 @@ def _parsed(file: Path) -> Mapping[str, object]:
         return tomllib.loads(data.decode())
     except tomllib.TOMLDecodeError as error:  # its text may quote the file
         where = "".join(f" ({each})" for each in re.findall(r"at line [0-9]+", str(error)))
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         pass
     raise InvalidInput(f"--map is no TOML file{where}: write lines such as DB_PASSWORD = 'db-password'.", field="map")
 

@@ -13,7 +13,15 @@ import msgspec
 from holdfast import errors
 from holdfast.contract.documents import form_of
 from holdfast.contract.row import A, R, Row
-from holdfast.errors import BackendUnavailable, HoldfastError, InvalidInput, Rejected, Throttled, Unauthenticated
+from holdfast.errors import (
+    UNREADABLE,
+    BackendUnavailable,
+    HoldfastError,
+    InvalidInput,
+    Rejected,
+    Throttled,
+    Unauthenticated,
+)
 from holdfast.outbound.answers import read_whole
 from holdfast.v1_wire.documents import Page
 from holdfast.v1_wire.problems import Problem
@@ -73,7 +81,7 @@ class Connection:
         raw = await self.send(method, path, query=query, body=body, headers=headers)
         try:
             return msgspec.json.decode(raw, type=answer)
-        except (ValueError, RecursionError):
+        except UNREADABLE:
             raise self.other_answer() from None
 
     def other_answer(self) -> BackendUnavailable:
@@ -207,7 +215,7 @@ _CLASSES: Final[Mapping[str, type[HoldfastError]]] = {
 def _refusal(address: str, status: int, raw: bytes) -> HoldfastError:
     try:
         problem = msgspec.json.decode(raw, type=Problem)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         return BackendUnavailable(f"{urlsplit(address).netloc} answered {status} and not as a Holdfast does")
     kind = _CLASSES.get(problem.code)
     if kind is None:

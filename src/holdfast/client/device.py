@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from holdfast.client.connection import trust
-from holdfast.errors import BackendUnavailable, InvalidInput, Unauthenticated
+from holdfast.errors import UNREADABLE, BackendUnavailable, InvalidInput, Unauthenticated
 from holdfast.outbound.answers import read_whole
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
@@ -161,7 +161,7 @@ def judge(status: int, raw: bytes, pause_s: float) -> tuple[list[str], float]:
     """
     try:
         given = msgspec.json.decode(raw, type=_Given)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         if status >= 500:
             return [], min(pause_s * 2, MAX_INTERVAL_S)
         raise BackendUnavailable("The issuer did not answer as RFC 8628 has it.") from None
@@ -189,10 +189,10 @@ _REFUSALS: Final = {
 
 def _read(kind: type[Any], status: int, raw: bytes) -> Any:
     if status == 200:
-        with suppress(ValueError, RecursionError):
+        with suppress(*UNREADABLE):
             return msgspec.json.decode(raw, type=kind)
     refusal = ""
-    with suppress(ValueError, RecursionError):
+    with suppress(*UNREADABLE):
         refusal = _REFUSALS.get(msgspec.json.decode(raw, type=_Given).error, "")
     if refusal:
         raise Unauthenticated(refusal)

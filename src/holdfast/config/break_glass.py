@@ -9,7 +9,7 @@ from typing import Any, Final
 from holdfast.domain.break_glass import LONGEST, MOST_APPROVERS, EmergencyPolicies, EmergencyPolicy
 from holdfast.domain.names import canonical_pattern
 from holdfast.domain.validation import valid_addresses
-from holdfast.errors import ConfigurationError, InvalidInput
+from holdfast.errors import UNREADABLE, ConfigurationError, InvalidInput
 
 VARIABLE: Final = "HOLDFAST_BREAK_GLASS"
 MOST_POLICIES: Final = 1000
@@ -28,7 +28,7 @@ def load_policies(path: Path | None) -> EmergencyPolicies:
         return EmergencyPolicies()
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise ConfigurationError([f"{VARIABLE} is not readable TOML ({type(error).__name__})"]) from None
     default, tables = document.get("default", {}), document.get("policy", [])
     shaped = isinstance(tables, list) and all(isinstance(each, dict) for each in tables)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from holdfast.config import parsing
 from holdfast.config.access import HOLDFAST
 from holdfast.config.azure_names import is_azures_url
-from holdfast.errors import ConfigurationError
+from holdfast.errors import UNREADABLE, ConfigurationError
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """All of them asymmetric: with a shared secret, whoever verifies could sign (RFC 8725, 2.1)."""
@@ -110,7 +110,7 @@ def load_issuers(path: Path) -> tuple[IssuerSettings, ...]:
     """
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise ConfigurationError([f"HOLDFAST_OIDC_ISSUERS is not readable TOML ({type(error).__name__})"]) from None
     tables = document.get("issuer")
     if (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from holdfast.errors import Unauthenticated
+from holdfast.errors import UNREADABLE, Unauthenticated
 
 MAX_ASSERTION_LENGTH: Final = 16_384
 """Characters. One with a chain of certificates has some 6,000."""
@@ -46,7 +46,7 @@ def _object(part: str) -> dict[str, Any]:
     try:
         raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode("utf-8")
         found = json.loads(raw, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         found = None
     if not isinstance(found, dict):  # outside the handler: its error holds the text
         raise _malformed()

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import structs
 from msgspec.structs import force_setattr, replace
 
+from holdfast.errors import UNREADABLE
+
 EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 """The first date that is shown: the day before it is another year in some time zones, and infinite to PostgreSQL's
 client."""
@@ -185,7 +187,7 @@ def _found(text: str) -> _Carried:
     """Nearly all versions in a vault carry the same; a read of a cached one takes it from here."""
     try:
         return _decode(text)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         raise ValueError("no carried attributes") from None
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from holdfast.domain.audit import AuditRecord
-from holdfast.errors import IntegrityFailure
+from holdfast.errors import UNREADABLE, IntegrityFailure
 
 GENESIS: Final = bytes(32)
 """The hash before the first record of a chain."""
@@ -110,7 +110,7 @@ def parse_line(line: bytes) -> Entry:
     try:
         found = _decode(line)
         digest = bytes.fromhex(found.hash)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         raise IntegrityFailure("This is no line of an audit trail") from None
     if len(digest) != len(GENESIS) or tail != b'%b%b"}' % (HASH_MEMBER, digest.hex().encode()):
         raise IntegrityFailure("This is no line of an audit trail: its hash is not its last member")
@@ -135,7 +135,7 @@ def parse_place(line: bytes) -> tuple[ChainId, int]:
     """
     try:
         found = _decode_place(line)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         raise IntegrityFailure("this is no line of an audit trail") from None
     chain = ChainId(found.writer, found.boot)
     if not line.startswith(b"%b%d," % (prefix_of(chain), found.seq)):

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from holdfast.domain.chain import ChainId
-from holdfast.errors import IntegrityFailure, InvalidInput
+from holdfast.errors import UNREADABLE, IntegrityFailure, InvalidInput
 
 CONTEXT: Final = b"holdfast audit checkpoint 1\n"
 """What is put in front of a checkpoint before it is signed, so that no other signature passes for one."""
@@ -158,7 +158,7 @@ def parse_checkpoint(line: bytes) -> tuple[Checkpoint, bytes]:
     try:
         found = _decode(line)
         signature = bytes.fromhex(found.signature)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         raise IntegrityFailure("This is no line of checkpoints") from None
     if line[-_TAIL:] != _SIGNATURE_MEMBER + signature.hex().encode() + b'"}':
         raise IntegrityFailure("This is no line of checkpoints: the signature is not its last member")

@@ -4,6 +4,8 @@ import base64
 import json
 from typing import Any
 
+from holdfast.errors import UNREADABLE
+
 
 def unproven_claims(token: str) -> dict[str, Any]:
     """Return the claims of a JSON Web Token (RFC 7519); of one that has none that can be read, none.
@@ -13,6 +15,6 @@ def unproven_claims(token: str) -> dict[str, Any]:
     payload = token.split(".")[1] if "." in token else ""
     try:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         return {}
     return claims if isinstance(claims, dict) else {}

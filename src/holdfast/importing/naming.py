@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.domain.names import MAX_NAME_LENGTH, SecretName, canonical_name
-from holdfast.errors import InvalidInput
+from holdfast.errors import UNREADABLE, InvalidInput
 from holdfast.importing.files import read_bytes
 from holdfast.importing.items import Item, Selection
 
@@ -42,7 +42,7 @@ def read_mapping(file: Path) -> dict[str, SecretName | None]:
     """
     data = read_bytes(file, "--map", MAX_MAP_BYTES)
     parsed: Mapping[str, object] | None = None
-    with suppress(ValueError, RecursionError):  # their texts may quote the file
+    with suppress(*UNREADABLE):  # their texts may quote the file
         parsed = tomllib.loads(data.decode())
     if parsed is None:
         raise InvalidInput("--map is no TOML file: write lines such as DB_PASSWORD = 'db-password'.", field="map")

@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
-from holdfast.errors import InvalidInput
+from holdfast.errors import UNREADABLE, InvalidInput
 
 MAX_DEPTH: Final = 16
 """Nested objects and arrays; Key Vault's requests need 2."""
@@ -44,7 +44,7 @@ def _parsed(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except InvalidInput:
         raise
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         pass
     raise _bad("is not valid JSON")
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
-from holdfast.errors import InvalidInput, RotationFailed
+from holdfast.errors import UNREADABLE, InvalidInput, RotationFailed
 from holdfast.outbound.posting import Answer, NoAnswerError, call
 from holdfast.outbound.targets import permitted
 from holdfast.ports import Rotation, RotationHandler
@@ -157,7 +157,7 @@ class _Api:
         found = _checked(answer).body
         try:
             return msgspec.json.decode(found, type=dict[str, Any])
-        except (ValueError, RecursionError):
+        except UNREADABLE:
             raise RotationFailed("That is no management API of RabbitMQ: its answer is no user.") from None
 
     async def may_use(self, vhost: str, user: str) -> bool:

@@ -21,7 +21,7 @@ import msgspec
 from holdfast.crypto.aead import KEY_BYTES
 from holdfast.crypto.blobs import BLOB_OVERHEAD_BYTES
 from holdfast.crypto.streams import StreamSealer, opened
-from holdfast.errors import Conflict, IntegrityFailure, InvalidInput, KeyUnavailable
+from holdfast.errors import UNREADABLE, Conflict, IntegrityFailure, InvalidInput, KeyUnavailable
 from holdfast.ports import (
     BackupHeader,
     BackupPart,
@@ -115,7 +115,7 @@ class SealedBackupFiles:
         text = file.read(min(int.from_bytes(length, "big"), MAX_HEADER_BYTES))
         try:
             header = _header(text)
-        except (ValueError, RecursionError):
+        except UNREADABLE:
             raise IntegrityFailure("The header of the backup was altered, or cut short.") from None
         self._check_keys(header)
         start, sealed = MAGIC + length + text, file.read(_SEALED_KEY_BYTES)
@@ -203,7 +203,7 @@ def _frame_of(buffer: bytearray) -> tuple[bytes, bytes] | None:
 def _decoded(content: bytes) -> BackupPart:
     try:
         part: Shape | TableEnd | Counters = _part.decode(content)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         _malformed()
     return part
 

@@ -13,7 +13,7 @@ from holdfast.domain.intent import IntentKind
 from holdfast.domain.lifecycle import not_found
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, RotationPolicy, SecretSettings, SecretValue, SecretVersion, State
-from holdfast.errors import Conflict, IntegrityFailure, InvalidInput, KeyUnavailable
+from holdfast.errors import UNREADABLE, Conflict, IntegrityFailure, InvalidInput, KeyUnavailable
 from holdfast.ports import Clock, Head, Ledger, Sealer, StoredVersion
 from holdfast.service.access.guard import Authorized, Guard
 from holdfast.service.access.policies import PolicyRights
@@ -124,7 +124,7 @@ class Backup:
                 "so is what is in the backup: make a new one of the secret as it is now.",
                 field="backup",
             ) from None
-        except (IntegrityFailure, ValueError, RecursionError):
+        except (IntegrityFailure, *UNREADABLE):
             raise InvalidInput("backup is corrupt.", field="backup") from None
         return Unpacked(SecretName(content.display_name.lower()), content)
 

@@ -12,7 +12,7 @@ from holdfast.domain.intent import Intent, IntentKind
 from holdfast.domain.names import SecretName
 from holdfast.domain.policy import SYSTEM
 from holdfast.domain.secret import SecretValue, SecretVersion, State
-from holdfast.errors import IntegrityFailure
+from holdfast.errors import UNREADABLE, IntegrityFailure
 from holdfast.ports import Clock, Head, LedgerTransaction, Sealer, StoredVersion
 from holdfast.ports.places import PROPOSAL, proposal_place
 from holdfast.service.secrets.content import Content, content_of
@@ -109,7 +109,7 @@ class Enactor:
         plain = self._sealer.open_bytes(PROPOSAL, proposal_place(intent.id, intent.name), sealed)
         try:
             return _decoder.decode(plain)
-        except (ValueError, RecursionError):
+        except UNREADABLE:
             raise IntegrityFailure(f"A change of {intent.name!r} cannot be read: another release wrote it") from None
 
     async def enact(self, tx: LedgerTransaction, change: Change) -> int:

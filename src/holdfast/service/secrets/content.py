@@ -9,7 +9,7 @@ from holdfast.domain.attributes import carried, with_carried
 from holdfast.domain.lifecycle import check_disclosable
 from holdfast.domain.names import SecretName
 from holdfast.domain.secret import Attributes, Secret, SecretValue, SecretVersion, Source
-from holdfast.errors import IntegrityFailure, KeyUnavailable
+from holdfast.errors import UNREADABLE, IntegrityFailure, KeyUnavailable
 from holdfast.ports import CacheEntry, Head, Sealer
 
 _PURPOSE: Final = "cache"
@@ -101,7 +101,7 @@ def unseal(sealer: Sealer, name: SecretName, entry: CacheEntry) -> Content | Non
     try:
         blob = sealer.open_bytes(_PURPOSE, _context(name, entry.revision), entry.sealed)
         return _decoder.decode(blob)
-    except (IntegrityFailure, KeyUnavailable, ValueError, RecursionError):
+    except (IntegrityFailure, KeyUnavailable, *UNREADABLE):
         return None
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from holdfast.domain.audit import AuditRecord
 from holdfast.domain.chain import Entry, sorted_out
-from holdfast.errors import IntegrityFailure
+from holdfast.errors import UNREADABLE, IntegrityFailure
 from holdfast.ports import ChainHead
 from holdfast.resilience.events import Event, Log
 from holdfast.stores.postgres.database import Database
@@ -152,7 +152,7 @@ def readable(text: str) -> AuditRecord | None:
     """The record that waits for its place as this text; None: it was edited."""
     try:
         record = _decode(text)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         return None
     return record if record.timestamp.tzinfo is not None else None
 

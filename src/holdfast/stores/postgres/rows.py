@@ -20,7 +20,7 @@ from holdfast.domain.secret import (
     SecretVersion,
     State,
 )
-from holdfast.errors import IntegrityFailure
+from holdfast.errors import UNREADABLE, IntegrityFailure
 from holdfast.ports import Head, SealedValue, StoredVersion
 
 
@@ -172,7 +172,7 @@ def _author(data: JSONObject | None) -> PolicyAuthor | None:
 def _tags(text: str, name: str) -> dict[str, str]:
     try:
         tags = json.loads(text)
-    except (ValueError, RecursionError):  # PostgreSQL takes longer numbers and deeper documents than Python reads
+    except UNREADABLE:  # PostgreSQL takes longer numbers and deeper documents than Python reads
         raise _edited(name, "tags") from None
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise _edited(name, "tags")
