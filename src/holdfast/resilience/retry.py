@@ -52,7 +52,7 @@ def sane_pause_s(asked: float | None, cap: float) -> float | None:
 class RetryBudget:
     """What all callers of a backend together may retry, so that retries do not keep down what is overloaded.
 
-    Each first attempt earns a tenth of a retry, and so does each second, up to ``most``: whoever asks rarely may retry
+    Each first attempt earns a tenth of a retry, and so does each second, up to ``most``: one who asks rarely may retry
     as the policy says, while a crowd adds a tenth to its load.
     """
 

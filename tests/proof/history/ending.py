@@ -60,7 +60,7 @@ async def ending_of(made: Installation, events: Sequence[Event]) -> Ending:
 
 
 class Healed(Protocol):
-    """What is looked at: a database, a folder for whoever looks, and a vault."""
+    """What is looked at: a database, a folder for the node that looks, and a vault."""
 
     @property
     def dsn(self) -> str: ...
@@ -73,7 +73,7 @@ class Healed(Protocol):
 async def looked_at(
     made: Healed, events: Sequence[Event], names: Sequence[str], unhealed: Sequence[str], **settings: Any
 ) -> Ending:
-    """What is there of these names, in both stores, and on record. ``settings``: what whoever looks needs besides."""
+    """What is there of these names, in both stores, and on record. ``settings``: what that node needs besides."""
     vaults = {name: _in_vault(made.vault, name) for name in names}
     # Without the vault in its settings, what answers is the mirror and nothing else.
     async with service_on(made.dsn, made.folder / "end", **settings) as service:

@@ -48,7 +48,7 @@ class Answer(Generic[T]):
             self.break_off()
 
     def break_off(self) -> None:
-        """The way back is broken, and whoever asked sees that."""
+        """The way back is broken, and the one who asked sees that."""
         self._deliver(lambda: self._future.set_exception(self._broken))
 
     def _deliver(self, deliver: Callable[[], None]) -> None:

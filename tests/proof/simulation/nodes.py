@@ -122,8 +122,8 @@ class Disk:
         def fails(name: str) -> bool:
             if name == "fdatasync":
                 sync.append(self._fates.of(Kind.FSYNC, self._line.node).way)
-            mended = name == "ftruncate" and Way.LOST not in sync
-            return (name == "write" and refuses) or (sync[-1:] in ([Way.REFUSED], [Way.LOST]) and not mended)
+            cut_back = name == "ftruncate" and Way.LOST not in sync
+            return (name == "write" and refuses) or (sync[-1:] in ([Way.REFUSED], [Way.LOST]) and not cut_back)
 
         self._universe.fails = fails
         try:

@@ -198,7 +198,7 @@ class Session:
             loop.call_at(self.clear_at, call)
 
     def hear(self, payload: str) -> None:
-        """An announcement is on its way to whoever listens here."""
+        """An announcement is on its way to the one who listens here."""
         loop, fate = asyncio.get_running_loop(), self.line.fates.of(Kind.NOTIFY, self.line.node)
         if fate.way is Way.LATE:
             self.clear_at = max(self.clear_at, loop.time() + fate.late_s)

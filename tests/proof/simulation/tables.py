@@ -1,7 +1,7 @@
 """PostgreSQL's promises in memory: rows, locks, and transactions under READ COMMITTED.
 
-Nothing of a transaction is seen by others before it is committed, a row belongs to whoever changed or locked it until
-then, and whoever wants it waits, or passes it over.
+Nothing of a transaction is seen by others before it is committed, a row belongs to the one who changed or locked it
+until then, and others who want it wait, or pass it over.
 """
 
 from collections import Counter, defaultdict

@@ -162,7 +162,7 @@ def may_be_ours(version: VaultVersion, intent: Intent) -> bool:
 async def came_late(newest: VaultVersion | None, purge: Intent, journal: Journal) -> bool:
     """Whether a purge made the deletion of its life void, or what is there was made for that life after it.
 
-    Whoever recovers a secret makes no version. Key Vault counts whole seconds.
+    A recovery makes no version. Key Vault counts whole seconds.
     """
     if await journal.is_deletion_void(purge.incarnation):
         return True
