@@ -10,12 +10,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+
+from tests.support.asgi import ask
+from tests.support.https import Client
 
 import holdfast
 from benchmarks.stage import CLIENT, Nowhere, Stage, logging_to, staged
@@ -24,6 +26,7 @@ from holdfast.web.compose import create_server_app
 from holdfast.web.exchange import ASGIApp
 
 _OURS = str(Path(holdfast.__file__).parent)
+_JSON = {"content-type": "application/json"}
 _NAME, _VALUE = "a-secret", "x" * 40
 _WARM_UP, _BATCHES, _READS, _WRITES = 50, 25, 100, 10
 
@@ -58,19 +61,19 @@ async def _all_costs(stack: AsyncExitStack, stage: Stage, batches: int) -> dict[
     await service.set_secret(_NAME, _VALUE)
     await service.identities.add(CLIENT)
     await service.grant_access("*", CLIENT, ["get", "set"])
-    token = (await service.tokens.create(CLIENT)).token
+    client = Client(1, stage.ca_file, (await service.tokens.create(CLIENT)).token)
     unlogged = await stack.enter_async_context(logging_to(settings, Nowhere))
-    counted, timed = (_journeys(each, create_server_app(each, settings), token) for each in (service, unlogged))
+    counted, timed = (_journeys(each, create_server_app(each, settings), client) for each in (service, unlogged))
     return {name: await _cost(counted[name], timed[name], batches) for name in counted}
 
 
-def _journeys(service: SecretsService, app: ASGIApp, token: str) -> dict[str, Journey]:
+def _journeys(service: SecretsService, app: ASGIApp, client: Client) -> dict[str, Journey]:
     body = json.dumps({"value": _VALUE}).encode()
     return {
         "cached read, library": _of_library(service),
-        "cached read, Key Vault API": lambda: _asked(app, token, "GET", f"/secrets/{_NAME}?api-version=7.4"),
-        "cached read, /v1": lambda: _asked(app, token, "GET", f"/v1/secrets/{_NAME}"),
-        "write, /v1": lambda: _asked(app, token, "PUT", f"/v1/secrets/{_NAME}", body),
+        "cached read, Key Vault API": lambda: _asked(app, client, "GET", f"/secrets/{_NAME}?api-version=7.4"),
+        "cached read, /v1": lambda: _asked(app, client, "GET", f"/v1/secrets/{_NAME}"),
+        "write, /v1": lambda: _asked(app, client, "PUT", f"/v1/secrets/{_NAME}", body),
     }
 
 
@@ -79,34 +82,11 @@ def _of_library(service: SecretsService) -> Journey:
     return lambda: service.get_secret(_NAME, context=context)
 
 
-async def _asked(app: ASGIApp, token: str, method: str, target: str, body: bytes = b"") -> None:
+async def _asked(app: ASGIApp, client: Client, method: str, target: str, body: bytes = b"") -> None:
     """Ask the application, and see that it does what it is asked."""
-    path, _, query = target.partition("?")
-    headers = {"host": "v.kv.example", "authorization": f"Bearer {token}", "content-type": "application/json"}
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "client": ("127.0.0.1", 1),
-    }
-    sent: list[MutableMapping[str, Any]] = []
-    bodies = [body]
-
-    async def receive() -> MutableMapping[str, Any]:
-        if not bodies:
-            await asyncio.Event().wait()  # the client stays
-        return {"type": "http.request", "body": bodies.pop()}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    if sent[0]["status"] not in {200, 201}:
-        raise AssertionError(sent)
+    status, *answer = await ask(app, client, target, _JSON, method=method, body=body)
+    if status not in {200, 201}:
+        raise AssertionError(status, *answer)
 
 
 async def _cost(counted: Journey, timed: Journey, batches: int) -> Cost:

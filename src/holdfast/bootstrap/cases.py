@@ -25,7 +25,8 @@ def cases(parts: Parts) -> Iterator[Case]:
 
 
 def _clock(parts: Parts) -> Iterator[Case]:
-    yield case(clock.ACCEPT, ClockCases(guard=parts.guard, store=parts.database_clock, clock=parts.clock).accept)
+    of_clock = ClockCases(guard=parts.guard, store=parts.database_clock, clock=parts.clock, machine=parts.machine)
+    yield case(clock.ACCEPT, of_clock.accept)
 
 
 def _compliance(parts: Parts) -> Iterator[Case]:
@@ -59,9 +60,9 @@ def _keys(parts: Parts) -> Iterator[Case]:
 
 
 def _notices(parts: Parts) -> Iterator[Case]:
-    cases_of = parts.notices.cases(parts.guard, parts.watched())
-    yield case(notices.SEARCH, cases_of.search)
-    yield case(notices.PREVIEW, cases_of.preview)
-    yield case(notices.RETRY, cases_of.retry)
-    yield case(notices.DISCARD, cases_of.discard)
-    yield case(notices.TEST, cases_of.test)
+    of_notices = parts.notices.cases(parts.guard, parts.watched())
+    yield case(notices.SEARCH, of_notices.search)
+    yield case(notices.PREVIEW, of_notices.preview)
+    yield case(notices.RETRY, of_notices.retry)
+    yield case(notices.DISCARD, of_notices.discard)
+    yield case(notices.TEST, of_notices.test)

@@ -85,7 +85,7 @@ class Parts:
         machine: Callable[[], datetime] = machine_time,
     ) -> None:
         self.settings, self.installation, self.database = settings, installation, database
-        self.recorder = recorder or Recorder(Cells.alone())
+        self.recorder, self.machine = recorder or Recorder(Cells.alone()), machine
         self.own_database = settings.database_url is None and database.owned
         self.supervisor = Supervisor()
         self.sealer = Envelope(ring)

@@ -2,16 +2,20 @@
 
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from holdfast.errors import UNREADABLE
 from tests.proof.history.cutting import cut_down
 from tests.proof.history.events import History, Violation
 from tests.proof.history.faults import Fault
 from tests.proof.trials import ROOT, Verdict
+
+T = TypeVar("T")
 
 FOLDER: Final = ROOT / ".proof"
 """Ignored by Git."""
@@ -47,6 +51,13 @@ def judged(
     )
 
 
+def lines_of(file: Path, shape: type[T]) -> Iterator[T]:
+    """What the lines of a file tell; one that was cut by a power cut is passed over, and a missing file has none."""
+    for line in file.read_bytes().splitlines() if file.exists() else ():
+        with suppress(*UNREADABLE):
+            yield msgspec.json.decode(line, type=shape)
+
+
 class Verdicts:
     """The file of all verdicts, a line of JSON each. ``name``: of the file; ``shape``: of each of them."""
 
@@ -55,16 +66,8 @@ class Verdicts:
         self.file = folder / f"{name}.jsonl"
 
     def all(self) -> list[Judged]:
-        """Every verdict, oldest first. A line that was cut by a power cut is passed over."""
-        if not self.file.exists():
-            return []
-        found = []
-        for line in self.file.read_bytes().splitlines():
-            try:
-                found.append(msgspec.json.decode(line, type=self._shape))
-            except msgspec.DecodeError:
-                continue
-        return found
+        """Every verdict, oldest first."""
+        return list(lines_of(self.file, self._shape))
 
     def settled(self, commit: str) -> set[int]:
         """The seeds that have a verdict on this commit; one with changes on top of it is not the same twice."""

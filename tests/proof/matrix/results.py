@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from tests.proof.history.verdicts import FOLDER
+from tests.proof.history.verdicts import FOLDER, lines_of
 from tests.proof.matrix.cells import ALL_FAULTS, Cell, Start, cells
 from tests.proof.matrix.expecting import expected
 from tests.proof.matrix.trial import Tried
@@ -78,16 +78,8 @@ class Results:
         self.file = folder / "matrix.jsonl"
 
     def all(self) -> list[Result]:
-        """Every result, oldest first. A line that was cut by a power cut is passed over."""
-        if not self.file.exists():
-            return []
-        found = []
-        for line in self.file.read_bytes().splitlines():
-            try:
-                found.append(msgspec.json.decode(line, type=Result))
-            except msgspec.DecodeError:
-                continue
-        return found
+        """Every result, oldest first."""
+        return list(lines_of(self.file, Result))
 
     def of(self, commit: str) -> list[Result]:
         """The last result of each fault on a commit."""

@@ -1,7 +1,7 @@
 """PostgreSQL's clock, when it went back and a person says that it is right all the same."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from holdfast.contract.clock import AcceptedClock
@@ -27,7 +27,7 @@ class ClockCases:
         guard: Guard,
         store: DatabaseClock,
         clock: Clock,
-        machine: Callable[[], datetime] = lambda: datetime.now(UTC),
+        machine: Callable[[], datetime],
     ) -> None:
         self._guard, self._store, self._clock, self._machine = guard, store, clock, machine
 

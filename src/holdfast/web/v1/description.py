@@ -2,8 +2,8 @@
 
 from functools import cache
 from http import HTTPStatus
-from importlib.metadata import version
 
+from holdfast.bootstrap.release import release
 from holdfast.web.exchange import Exchange, Reply
 from holdfast.web.v1.openapi import document
 from holdfast.web.v1.operation import encode
@@ -17,4 +17,4 @@ async def describe(_: Exchange) -> Reply:
 
 @cache
 def _document() -> bytes:
-    return encode(document(OPERATIONS, version("holdfast")))
+    return encode(document(OPERATIONS, release()))
