@@ -93,8 +93,6 @@ def masked(thing: object, depth: int = 0) -> object:
     params = getattr(type(thing), "__dataclass_params__", None)
     if params is not None and params.repr and is_dataclass(thing):  # it shows all of its fields
         return _mapping({each.name: getattr(thing, each.name, None) for each in fields(thing) if each.repr}, depth + 1)
-    if isinstance(thing, msgspec.Struct) and type(thing).__repr__ is msgspec.Struct.__repr__:  # and so does this one
-        return _mapping(msgspec.structs.asdict(thing), depth + 1)
     return thing
 
 
