@@ -1,11 +1,15 @@
 """The proof's own promises: bounded in time, a verdict for each seed, and no success without one that holds."""
 
 import argparse
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from tests.proof.__main__ import arguments, report, seeds_of
-from tests.proof.trials import ROOT, Trial, Verdict, command, models, trials, tried
+from tests.proof.trials import ROOT, Trial, Verdict, command, models, stopped, trials, tried
 
 
 def test_every_stateful_model_takes_part() -> None:
@@ -64,3 +68,18 @@ def test_a_trial_has_the_seed_and_every_model() -> None:
 
 def test_what_takes_too_long_is_stopped_and_is_no_verdict() -> None:
     assert tried(1, 0.01).verdict is Verdict.UNFINISHED
+
+
+def test_what_is_stopped_is_not_waited_for_while_a_child_holds_its_output() -> None:
+    """A server of a test has a session of its own, and inherits the pipe."""
+    child = "import subprocess; print(subprocess.Popen(['sleep', '60'], start_new_session=True).pid, flush=True)"
+    deaf = f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); {child}; time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    try:
+        assert stopped(process, patience_s=0.5) == ""
+        assert process.returncode == -signal.SIGKILL
+        os.kill(pid, 0)  # it lives, and its end was not waited for
+    finally:
+        os.kill(pid, signal.SIGKILL)

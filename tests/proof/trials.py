@@ -64,7 +64,7 @@ def tried(seed: int, within_s: float) -> Trial:
         said, _ = process.communicate(timeout=within_s)
         verdict = Verdict.HOLDS if process.returncode == 0 else Verdict.FAILS
     except subprocess.TimeoutExpired:
-        said, verdict = _stopped(process), Verdict.UNFINISHED
+        said, verdict = stopped(process), Verdict.UNFINISHED
     return Trial(seed, verdict, time.monotonic() - began, said)
 
 
@@ -78,11 +78,19 @@ def trials(seeds: Iterable[int], within_s: float, attempt: Callable[[int, float]
         yield attempt(seed, left_s)
 
 
-def _stopped(process: "subprocess.Popen[str]") -> str:
+def stopped(process: "subprocess.Popen[str]", patience_s: float = _FAREWELL_S) -> str:
+    """Tell a process to stop, kill it if it does not, and return what it has said.
+
+    A server that it started may have a session of its own and hold the output open: that is not waited for.
+    """
     process.send_signal(signal.SIGINT)
     try:
-        return process.communicate(timeout=_FAREWELL_S)[0]
+        return process.communicate(timeout=patience_s)[0]
     except subprocess.TimeoutExpired:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        return process.communicate()[0]
+    with process:  # closes the output
+        try:
+            return process.communicate(timeout=patience_s)[0]
+        except subprocess.TimeoutExpired:
+            return ""
